@@ -1,0 +1,1 @@
+"""How to talk: one module a protocol, and what they share."""

@@ -1,0 +1,151 @@
+"""The contract of a connector: check, plan, fetch, decode. One module a protocol.
+
+A connector knows a protocol and nothing of entities, mappings or the store. It is made from a
+:class:`~sources.declaration.Source` (what is declared) and an :class:`~connectors.endpoint.Endpoint` (an Airflow
+Connection, resolved). Everything that it raises is a :class:`~core.errors.OneMapError`.
+
+The way of a batch::
+
+    plan(feed, done, now)        -> windows still to be read
+    fetch(feed, window, state)   -> Payload, Payload, ..., Proof     bytes untouched; the proof comes last
+    decode(feed, payload)        -> Batch, Batch, ...                raw columns, all text
+
+The pipeline archives each payload's bytes before it decodes them, and writes the proof's ``state`` in the same
+transaction as the rows. A connector keeps no state of its own between calls.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open interval [start, end) of a feed's increment, local time; an open bound is None.
+
+    ``full``: everything that the source has; what is not in it is gone. Only a full window proves absence.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    full: bool = False
+
+    def __str__(self) -> str:
+        return "full" if self.full else f"{self.start or '…'} .. {self.end or '…'}"
+
+
+@dataclass(slots=True)
+class Payload:
+    """One answer, page or file as it came. ``body`` is the bytes, or a file of them when large.
+
+    ``request`` is what was asked, without secrets; ``facts`` what the wire said of the answer (page, total, file
+    name, etag, md5, ``signature`` verdict, ``server_date``).
+    """
+
+    body: bytes | Path
+    media_type: str
+    request: dict[str, Any]
+    started_at: datetime
+    finished_at: datetime
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Proof:
+    """The end of a fetch: is the window complete, and how do we know.
+
+    ``issues`` are (code, severity, detail) to be told though the fetch went on; ``state`` (JSON-able) is given to
+    the next fetch of this feed once this one is committed. ``complete`` False: rows are kept, the interval is not.
+    """
+
+    complete: bool
+    why: str
+    claimed: int | None = None  # what the source says it has
+    distinct: int | None = None  # distinct keys that came
+    state: dict[str, Any] | None = None
+    issues: list[Issue] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something to be told that stops nothing. ``code`` stands in quality/issues.yaml."""
+
+    code: str
+    detail: str
+    record: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What could not be decoded: its place in the payload, an issue code, a message, and the bytes or text."""
+
+    place: str
+    code: str
+    message: str
+    raw: str | None = None
+    record: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one payload. ``rows``: every raw column as ``large_string`` (nested values as JSON text), named as
+    the source names them but in the contract's case, plus ``_place`` (where in the payload, e.g. ``CASE 17``).
+    """
+
+    rows: pa.Table
+    rejects: list[Reject] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One line of ``onemap source check``: what was tried, whether it held, and what to do when not."""
+
+    what: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+class Connector(ABC):
+    """A protocol. Subclasses are registered by name in ``connectors/__init__.py``; sources name them."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        self.source = source
+        self.endpoint = endpoint
+
+    @abstractmethod
+    def check(self) -> list[CheckLine]:
+        """Reach the source, prove the credentials, see each feed once; reads no more than a page."""
+
+    def plan(self, feed: Feed, done: list[Window], state: dict[str, Any] | None, now: datetime) -> list[Window]:
+        """Windows still to be read: what is promised minus what is complete (see :mod:`connectors.planning`)."""
+        from connectors import planning
+
+        return planning.windows(feed, done, now)
+
+    @abstractmethod
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        """Everything in the window, page by page; the last thing yielded is the :class:`Proof`."""
+
+    @abstractmethod
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        """Payload → rows, in flat memory. Deterministic: the archive is decoded again by the same call."""
+
+    def acknowledge(self, feed: Feed, keys: pa.Table) -> None:
+        """After our commit: tell the source what was taken, where its contract has a way (P3 ``is_sync``)."""
+
+    def close(self) -> None:
+        """Give back sockets and sessions."""

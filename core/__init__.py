@@ -1,0 +1,1 @@
+"""What every room may use: errors by whose fault, the clock, settings, logging with redaction."""

@@ -1,0 +1,1 @@
+"""What means what: one YAML a feed, code lists, and the one compiler that runs them."""

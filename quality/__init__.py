@@ -1,0 +1,1 @@
+"""What is good enough: suites, gates, issue codes, reconciliation."""

@@ -1,0 +1,1 @@
+"""The common model: entities, code lists, contracts of the raw feeds, the catalogue's seed."""

@@ -1,0 +1,1 @@
+"""What is connected: one YAML a source system, and the model that reads them."""

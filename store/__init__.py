@@ -1,0 +1,1 @@
+"""The unified store in PostgreSQL: landing, staging, merge, history, identity, fold."""

