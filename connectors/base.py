@@ -144,8 +144,8 @@ class Connector(ABC):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Payload → rows, in flat memory. Deterministic: the archive is decoded again by the same call."""
 
-    def acknowledge(self, feed: Feed, keys: pa.Table) -> None:
+    def acknowledge(self, feed: Feed, keys: pa.Table) -> None:  # noqa: B027 - most protocols have no way
         """After our commit: tell the source what was taken, where its contract has a way (P3 ``is_sync``)."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Give back sockets and sessions."""
