@@ -50,7 +50,10 @@ class Payload:
     """One answer, page or file as it came. ``body`` is the bytes, or a file of them when large.
 
     ``request`` is what was asked, without secrets; ``facts`` what the wire said of the answer (page, total, file
-    name, etag, md5, ``signature`` verdict, ``server_date``).
+    name, etag, md5, ``signature`` verdict, ``server_date``). ``scopes``, where a source sends a part again to stand
+    for the old one wholly: the names of the parts that this payload holds, see docs/architecture.md, "Replacement".
+
+    A file of ours stands until the connector's :meth:`Connector.close`.
     """
 
     body: bytes | Path
@@ -102,11 +105,13 @@ class Reject:
 class Batch:
     """Rows of one payload. ``rows``: every raw column as ``large_string`` (nested values as JSON text), named as
     the source names them but in the contract's case, plus ``_place`` (where in the payload, e.g. ``CASE 17``).
+    ``scope``: which of the payload's ``facts["scopes"]`` all of these rows belong to.
     """
 
     rows: pa.Table
     rejects: list[Reject] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
