@@ -149,8 +149,12 @@ class Connector(ABC):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Payload → rows, in flat memory. Deterministic: the archive is decoded again by the same call."""
 
-    def acknowledge(self, feed: Feed, keys: pa.Table) -> None:  # noqa: B027 - most protocols have no way
-        """After our commit: tell the source what was taken, where its contract has a way (P3 ``is_sync``)."""
+    def acknowledge(self, feed: Feed, keys: pa.Table) -> list[Issue]:
+        """After our commit: tell the source what was taken, where its contract has a way (P3 ``is_sync``).
+
+        ``keys`` has the feed's key columns, as text. What the source refuses is an issue, never a failure.
+        """
+        return []
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
         """Give back sockets and sessions."""
