@@ -1,0 +1,3 @@
+"""A migrated database and an archive of its own for every test of the store."""
+
+from tests.hub import hub  # noqa: F401

@@ -1,0 +1,46 @@
+"""The database that the migrations make is the one that the metadata declares, comments and all."""
+
+import sqlalchemy as sa
+
+from store import migrate, tables
+from store.engine import engine
+
+
+def test_migrated_database_equals_the_metadata(hub):
+    assert migrate.differences() == []
+
+
+def test_upgrading_twice_changes_nothing(hub):
+    migrate.upgrade()
+    assert migrate.differences() == []
+
+
+def test_every_table_and_column_is_commented_in_chinese_and_english(hub):
+    with engine().connect() as connection:
+        rows = connection.execute(
+            sa.text(
+                """select c.relname, a.attname, col_description(c.oid, a.attnum), obj_description(c.oid)
+                   from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                   join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                   where n.nspname in ('landing', 'source', 'store') and c.relkind = 'r'
+                     and c.relname <> 'schema_version'"""
+            )
+        ).all()
+    assert len(rows) > 400
+    for table, column, comment, about in rows:
+        for text in (comment, about):
+            zh, _, en = (text or "").partition(" | ")
+            assert any("\u4e00" <= letter <= "\u9fff" for letter in zh) and en, f"{table}.{column}: {text!r}"
+
+
+def test_a_box_can_be_searched_by_an_index(hub):
+    with engine().begin() as connection:
+        connection.execute(sa.text("set local enable_seqscan = off"))
+        plan = connection.execute(
+            sa.text("explain select * from store.parcel where geom_box && box '((113,22),(114,23))'")
+        ).scalars()
+        assert "parcel_geom_box_ix" in "".join(plan)
+
+
+def test_every_entity_has_a_source_and_a_golden_table():
+    assert set(tables.source_entity) == set(tables.golden) == set(tables.entities())
