@@ -1,0 +1,111 @@
+"""Rows of a database as Arrow files of text: what was read, in columns, compressed, in pieces of bounded size.
+
+A value is the server's own text where the driver gives it; else one canonical form: ``yyyy-MM-dd HH:mm:ss[.ffffff]``
+in local time, decimals without an exponent, booleans 1 and 0, bytes that are no text as ``\\x`` and hex.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.clock import SHANGHAI
+
+MEDIA_TYPE = "application/vnd.apache.arrow.file"
+_ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+def column(values: Sequence[Any]) -> pa.Array:
+    """Values of one column as ``large_string``; None stays null."""
+    try:
+        return pa.array(values, pa.large_string())
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeError):
+        return pa.array([None if value is None else text(value) for value in values], pa.large_string())
+
+
+def text(value: Any) -> str:
+    """One value in its canonical form."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, datetime):
+        local = value.astimezone(SHANGHAI).replace(tzinfo=None) if value.tzinfo else value
+        return local.isoformat(" ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, float | Decimal):
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        whole = isinstance(value, float) and value.is_integer()
+        return format(exact.to_integral_value() if whole else exact, "f") if exact.is_finite() else str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "\\x" + raw.hex()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def canonical_times(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """A database's own text of dates and times → the canonical form; zero dates (0000-00-00) are none.
+
+    A zero fraction goes, another gets its six digits; the session's offset (+08) goes.
+    """
+    plain = pc.replace_substring_regex(times, r"(\.0+)?(\+08(:00)?)?$", "")
+    plain = pc.if_else(pc.match_substring(plain, "."), pc.utf8_rpad(plain, 26, "0"), plain)
+    zero = pc.fill_null(pc.starts_with(plain, "0000-00-00"), False)
+    return pc.if_else(zero, pa.scalar(None, pa.large_string()), plain)
+
+
+class Spool:
+    """Rows on their way to files: a new file begins at ``rows`` rows or ``size`` bytes of text, whichever is first."""
+
+    def __init__(self, folder: Path, names: Sequence[str], metadata: dict[str, str], *, rows: int, size: int) -> None:
+        self.files: list[tuple[Path, int]] = []
+        self.rows = 0
+        self._folder = folder
+        self._schema = pa.schema([pa.field(name, pa.large_string()) for name in names], metadata)
+        self._limits = rows, size
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._path = folder
+        self._held = self._bytes = 0
+
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """A chunk of rows, values in the order of the names."""
+        if not rows:
+            return
+        batch = pa.record_batch([column(values) for values in zip(*rows, strict=True)], schema=self._schema)
+        if self._writer is None:
+            self._path = self._folder / f"{len(self.files):06d}.arrow"
+            self._writer = pa.ipc.new_file(self._path, self._schema, options=_ZSTD)
+        self._writer.write_batch(batch)
+        self.rows += len(rows)
+        self._held += len(rows)
+        self._bytes += batch.nbytes
+        if self._held >= self._limits[0] or self._bytes >= self._limits[1]:
+            self.end()
+
+    def end(self) -> None:
+        """Close the file at hand."""
+        if self._writer is not None:
+            self._writer.close()
+            self.files.append((self._path, self._held))
+            self._writer, self._held, self._bytes = None, 0, 0
+
+
+def read(body: bytes | Path) -> Iterator[pa.Table]:
+    """The chunks of one file, in flat memory; the schema's metadata stands on each."""
+    source = pa.BufferReader(body) if isinstance(body, bytes) else pa.memory_map(str(body))
+    with source, pa.ipc.open_file(source) as file:
+        for number in range(file.num_record_batches):
+            yield pa.Table.from_batches([file.get_batch(number)], file.schema)

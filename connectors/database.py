@@ -1,0 +1,496 @@
+"""Protocol ``database``: tables of a front-end database (P3 库表模式, M2, D3), whatever SQLAlchemy can reach.
+
+A window is read in one read-only snapshot, in the order (increment, key), by a server-side cursor, into Arrow files of
+what the server said; they are handed on once the snapshot is closed, so that neither a slow consumer holds the
+source's snapshot open nor a cut connection leaves half a window. Proof: ``count(*)`` of the window in the same snapshot.
+
+Rows without an increment (NULL, or a zero date) lie in no window; they come with every one, and are told.
+
+Declared in ``sources/*.yaml``::
+
+    options:                      # of the source
+      schema: dbo                 # where the tables stand; default: the database's own, else the one schema that has them
+      read_timeout: 900           # seconds without a byte from the server
+    feeds:
+      accept:
+        cursor: {kind: window, column: cd_time}
+        key: [row_guid]
+        options:
+          table: up_pro_accept
+          exclude: [ATTACH_BODY]  # columns never read
+          order: [cd_operation]   # after increment and key, where these do not name a row
+          acknowledge: {column: is_sync, by: [row_guid, cd_time, cd_operation]}   # set to 1 after our commit
+          rows: 50000             # rows of one payload at most
+
+Columns are those of the feed's contract (``schemas/feeds.yaml``), whatever their case at the source. One that the table
+lacks reads as null, but for key and increment; one that the contract lacks passes under its own name.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import sqlalchemy as sa
+import tenacity
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors import arrow_text
+from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
+from connectors.sql_engine import engine_of, shown, typed_errors
+from core import clock
+from core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    InternalError,
+    OneMapError,
+    ProviderError,
+    TransientError,
+)
+from schemas import raw
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+_CHUNK = 2000  # rows that are held in memory at once
+_PAYLOAD_BYTES = 64 << 20
+_SMALL = 1 << 20  # payloads up to this size are handed on as bytes
+_ACKNOWLEDGED = 1000  # rows of one UPDATE
+_ATTEMPTS = 3
+_NO_DATE = datetime(1000, 1, 1)  # MySQL's first date; a zero date lies before it
+_TEMPORAL = {
+    "pymysql": {7, 10, 12, 14},  # TIMESTAMP, DATE, DATETIME, NEWDATE
+    "psycopg": {1082, 1114, 1184},  # date, timestamp, timestamptz
+}
+_MYSQL_BIT = 16
+_MYSQL = ("mysql", "mariadb")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Acknowledge(_Strict):
+    """Which column says that a row was taken, and which name the row."""
+
+    column: str
+    by: list[str] = Field(min_length=1)
+
+
+class FeedOptions(_Strict):
+    """``options`` of a feed."""
+
+    table: str
+    exclude: list[str] = Field(default_factory=list)
+    order: list[str] = Field(default_factory=list)
+    acknowledge: Acknowledge | None = None
+    rows: int = Field(50_000, ge=1)
+
+
+class SourceOptions(_Strict):
+    """``options`` of a source."""
+
+    schema_: str | None = Field(None, alias="schema")
+    read_timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A feed's table as it really is: ``names`` contract's or own name → real name, in the source's order."""
+
+    table: sa.TableClause
+    names: dict[str, str]
+    absent: list[str]
+
+    def column(self, name: str) -> sa.ColumnClause:
+        return self.table.c[self.names[name]]
+
+
+class Database(Connector):
+    """See the module."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self._options = _options(SourceOptions, source.options, source.source)
+        self._made: sa.Engine | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    # -- the contract of a connector
+
+    def check(self) -> list[CheckLine]:
+        """Reach, login, each table with the columns it lacks, one row of each."""
+        lines: list[CheckLine] = []
+        try:
+            with _snapshot(self._engine, "connect") as connection:
+                lines.append(CheckLine("connection", True, f"logged in to {shown(self._engine.url)} ({connection.dialect.name})"))
+                for feed in self.source.feeds.values():
+                    lines.append(self._check_feed(connection, feed))
+        except OneMapError as error:
+            lines.append(CheckLine("connection", False, error.message, error.remedy))
+        return lines
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        """Arrow files of the window's rows, then the proof. A cut connection is tried again, from the window's start."""
+        options = _options(FeedOptions, feed.options, feed.id)
+        started = clock.now()
+        again = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(TransientError),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=1, max=10),
+            reraise=True,
+        )
+        try:
+            read = again(self._read, feed, options, window)
+        except OneMapError as error:
+            raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
+        for number, (path, rows) in enumerate(read.spool.files, 1):
+            body: bytes | Path = path
+            if path.stat().st_size <= _SMALL:
+                body = path.read_bytes()
+                path.unlink()
+            facts = {"page": number, "pages": len(read.spool.files), "rows": rows, "total": read.claimed}
+            yield Payload(body, arrow_text.MEDIA_TYPE, read.request, started, clock.now(), facts)
+        came = read.spool.rows
+        yield Proof(
+            complete=came == read.claimed,
+            why=f"count(*) of the window in the same snapshot is {read.claimed}, {came} rows came",
+            claimed=read.claimed,
+            distinct=came,
+            state=state,
+            issues=read.issues,
+        )
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        """The rows as text in the contract's columns, those absent at the source as null."""
+        contract = raw.contract(feed.id).columns
+        place = 0
+        for table in arrow_text.read(payload.body):
+            metadata = table.schema.metadata or {}
+            temporal = set(metadata.get(b"temporal", b"").decode().split("\t"))
+            columns: dict[str, pa.ChunkedArray | pa.Array] = {}
+            for name in table.column_names:
+                values = table[name]
+                columns[name] = arrow_text.canonical_times(values) if name in temporal else values
+            for name in contract:
+                if name not in columns:
+                    columns[name] = pa.nulls(table.num_rows, pa.large_string())
+            columns["_place"] = pa.array([f"row {n}" for n in range(place + 1, place + table.num_rows + 1)], pa.large_string())
+            place += table.num_rows
+            yield Batch(pa.table(columns))
+
+    def acknowledge(self, feed: Feed, keys: pa.Table) -> list[Issue]:
+        """Set the declared column to 1 for the rows that ``keys`` names by the columns of ``options.acknowledge.by``."""
+        options = _options(FeedOptions, feed.options, feed.id)
+        how = options.acknowledge
+        if how is None or not keys.num_rows:
+            return []
+        lacking = set(how.by) - set(keys.column_names)
+        if lacking:
+            raise InternalError(f"to acknowledge, the columns {sorted(lacking)} are needed", feed=feed.id)
+        try:
+            with _snapshot(self._engine, "acknowledge") as connection:
+                real = self._table(connection, feed, options)
+            if how.column not in real.names:
+                return []
+            for batch in keys.select(how.by).combine_chunks().to_batches(max_chunksize=_ACKNOWLEDGED):
+                self._mark(feed, real, how, batch)
+        except AuthenticationError as error:
+            return [Issue("acknowledge_refused", error.message, field=how.column)]
+        except OneMapError as error:
+            return [Issue("acknowledge_failed", error.message, field=how.column)]
+        return []
+
+    def close(self) -> None:
+        """Give back the engine and the files."""
+        if self._made is not None:
+            self._made.dispose()
+            self._made = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    # -- reading
+
+    @property
+    def _engine(self) -> sa.Engine:
+        if self._made is None:
+            self._made = engine_of(
+                self.endpoint,
+                connect_timeout=self.source.timeout.total_seconds(),
+                read_timeout=self._options.read_timeout,
+            )
+        return self._made
+
+    def _room(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="onemap-database-")
+        return Path(tempfile.mkdtemp(dir=self._folder.name))
+
+    def _read(self, feed: Feed, options: FeedOptions, window: Window) -> _Read:
+        """One window, whole, in one snapshot."""
+        with _snapshot(self._engine, f"read {options.table}") as connection:
+            real = self._table(connection, feed, options)
+            increment = feed.cursor.column if feed.cursor.kind == "window" else None
+            issues = [
+                Issue("column_absent", f"table {options.table} has no column {name}; read as empty", field=name)
+                for name in real.absent
+            ]
+            where: list[sa.ColumnElement[bool]] = []
+            if increment is not None:
+                undated = _undated(connection, real.column(increment))
+                loose = connection.execute(sa.select(sa.func.count()).select_from(real.table).where(undated)).scalar_one()
+                if int(loose):
+                    issues.append(
+                        Issue("increment_missing", f"{loose} rows of {options.table} have no {increment}; read with every window", field=increment)
+                    )
+                within = _within(connection, real.column(increment), window)
+                if within is not None:
+                    where = [sa.or_(within, undated) if int(loose) else within]
+            claimed = int(connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one())
+            order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *options.order]))
+            statement = (
+                sa.select(*[real.table.c[name] for name in real.names.values()])
+                .select_from(real.table)
+                .where(*where)
+                .order_by(*[real.column(name) for name in order])
+            )
+            request = {
+                "url": shown(self._engine.url),
+                "table": real.table.fullname,
+                "columns": list(real.names.values()),
+                "window": str(window),
+                "order": order,
+            }
+            rows = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK).execute(statement)
+            spool = self._spool(connection, rows, real, options)
+            return _Read(spool, claimed, request, issues)
+
+    def _spool(
+        self, connection: sa.Connection, rows: sa.CursorResult[Any], real: _Table, options: FeedOptions
+    ) -> arrow_text.Spool:
+        kinds = [entry[1] for entry in rows.cursor.description]
+        names = list(real.names)
+        driver = connection.dialect.driver
+        temporal = [name for name, kind in zip(names, kinds, strict=True) if kind in _TEMPORAL.get(driver, ())]
+        bits = [n for n, kind in enumerate(kinds) if driver == "pymysql" and kind == _MYSQL_BIT]
+        metadata = {"temporal": "\t".join(temporal), "dialect": connection.dialect.name}
+        spool = arrow_text.Spool(self._room(), names, metadata, rows=options.rows, size=_PAYLOAD_BYTES)
+        for chunk in rows.partitions(min(_CHUNK, options.rows)):
+            spool.add([_unbit(row, bits) for row in chunk] if bits else chunk)
+        spool.end()
+        return spool
+
+    # -- what the database has
+
+    def _table(self, connection: sa.Connection, feed: Feed, options: FeedOptions) -> _Table:
+        """The feed's table by its real name, and its columns.
+
+        :raises ConfigurationError: it is not there, or not granted, or lacks a key column or the increment.
+        """
+        schema, name = self._find(connection, options.table)
+        listed = _columns(connection, schema, name)
+        contract = {column.lower(): column for column in raw.contract(feed.id).columns}
+        excluded = {column.lower() for column in options.exclude}
+        names: dict[str, str] = {}
+        for column in sorted(listed, key=lambda c: (contract.get(c.lower()) != c, c)):
+            names.setdefault(contract.get(column.lower(), column), column)
+        names = {n: names[n] for n in sorted(names, key=lambda n: listed.index(names[n])) if n.lower() not in excluded}
+        absent = [column for low, column in contract.items() if column not in names and low not in excluded]
+        needed = [*feed.key, *options.order, *([feed.cursor.column] if feed.cursor.kind == "window" else [])]
+        lacking = [column for column in dict.fromkeys(needed) if column not in names]
+        if lacking:
+            raise ProviderError(
+                f"table {options.table} has no {', '.join(lacking)}, which its rows are told apart or read by",
+                remedy="ask the source for the columns back, or correct key, order and cursor of the feed",
+                zh=f"表 {options.table} 缺少键或增量列 {'、'.join(lacking)}，无法读取，请联系数源方恢复。",
+                feed=feed.id,
+                field=lacking[0],
+            )
+        real = sa.table(
+            sa.quoted_name(name, quote=True),
+            *[sa.column(sa.quoted_name(column, quote=True)) for column in names.values()],
+            schema=sa.quoted_name(schema, quote=True) if schema else None,
+        )
+        return _Table(real, names, absent)
+
+    def _find(self, connection: sa.Connection, wanted: str) -> tuple[str | None, str]:
+        """(schema, real name); the declared schema, else the database's default one, else the only one that has it."""
+        inspector = sa.inspect(connection)
+        declared = self._options.schema_
+        if declared is not None:
+            schemas: list[str | None] = [s for s in inspector.get_schema_names() if s.lower() == declared.lower()] or [declared]
+            found = [(schema, name) for schema in schemas for name in _named(inspector, schema, wanted)]
+        else:
+            found = [(None, name) for name in _named(inspector, None, wanted)]
+            if not found and connection.dialect.name == "postgresql":
+                others = [s for s in inspector.get_schema_names() if s not in ("information_schema", "pg_catalog", "pg_toast")]
+                found = [(schema, name) for schema in others for name in _named(inspector, schema, wanted)]
+        exact = [entry for entry in found if entry[1] == wanted]
+        if len(found) == 1 or len(exact) == 1:
+            return (exact or found)[0]
+        if found:
+            places = ", ".join(f"{schema or 'default'}.{name}" for schema, name in found)
+            raise ConfigurationError(
+                f"table {wanted} stands in several places: {places}",
+                remedy="set options.schema of the source in sources/*.yaml",
+                zh=f"表 {wanted} 在多处存在（{places}），请在数据源声明的 options.schema 中指明模式。",
+            )
+        raise ConfigurationError(
+            f"table {wanted} is not there, or not granted to this account",
+            remedy="check the database in extra.url, and ask the source whether the table stands and is granted",
+            zh=f"找不到表 {wanted}，或账号无权访问：请核对 extra.url 中的库，并向数源方确认表与授权。",
+        )
+
+    def _check_feed(self, connection: sa.Connection, feed: Feed) -> CheckLine:
+        try:
+            options = _options(FeedOptions, feed.options, feed.id)
+            with typed_errors(f"read {options.table}"):
+                real = self._table(connection, feed, options)
+                columns = [real.table.c[name] for name in real.names.values()]
+                one = connection.execute(sa.select(*columns).select_from(real.table).limit(1)).first()
+        except TransientError:
+            raise
+        except OneMapError as error:
+            return CheckLine(feed.id, False, error.message, error.remedy)
+        detail = f"table {real.table.fullname}, {len(real.names)} columns, {'has rows' if one else 'empty'}"
+        if real.absent:
+            detail += f"; absent, read as empty: {', '.join(real.absent)}"
+        return CheckLine(feed.id, True, detail)
+
+    def _mark(self, feed: Feed, real: _Table, how: Acknowledge, batch: pa.RecordBatch) -> None:
+        times = {feed.cursor.column} if feed.cursor.kind == "window" else set()
+        columns = [
+            [_moment(value) if name in times else value for value in batch.column(name).to_pylist()] for name in how.by
+        ]
+        keys = [key for key in zip(*columns, strict=True) if None not in key]
+        if not keys:
+            return
+        flag = real.column(how.column)
+        statement = (
+            sa.update(real.table)
+            .where(sa.tuple_(*[real.column(name) for name in how.by]).in_(keys), sa.or_(flag.is_(None), flag != 1))
+            .values({flag.name: 1})
+        )
+        with typed_errors(f"set {how.column}"), self._engine.begin() as connection:
+            connection.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    spool: arrow_text.Spool
+    claimed: int
+    request: dict[str, Any]
+    issues: list[Issue]
+
+
+@contextmanager
+def _snapshot(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
+    """A connection in a read-only snapshot; driver errors leave typed, the connection is always given back."""
+    with typed_errors(what):
+        connection = engine.connect()
+        try:
+            if connection.dialect.name in _MYSQL:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+                connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            elif connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            elif connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            yield connection
+        except BaseException:
+            connection.invalidate()  # a cursor may be half read: the socket is of no more use
+            raise
+        finally:
+            connection.close()
+
+
+def _options(model: type[_Model], given: dict[str, Any], place: str) -> _Model:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"options.{name} of {place}: {first['msg']}",
+            remedy="correct it in sources/*.yaml; connectors/database.py lists the options",
+            zh=f"{place} 的声明 options.{name} 有误：{first['msg']}",
+            source=place,
+        ) from error
+
+
+def _named(inspector: sa.Inspector, schema: str | None, wanted: str) -> list[str]:
+    listed = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
+    if inspector.dialect.name == "postgresql":
+        listed += [*inspector.get_materialized_view_names(schema), *inspector.get_foreign_table_names(schema)]
+    return [name for name in dict.fromkeys(listed) if name.lower() == wanted.lower()]
+
+
+def _columns(connection: sa.Connection, schema: str | None, name: str) -> list[str]:
+    """Names of the columns that this account may read, in the table's order."""
+    table = sa.table(sa.quoted_name(name, quote=True), schema=sa.quoted_name(schema, quote=True) if schema else None)
+    nested = connection.dialect.name == "postgresql"  # a refused statement ends its transaction unless it is nested
+    try:
+        with typed_errors(f"columns of {name}"), connection.begin_nested() if nested else nullcontext():
+            return list(connection.execute(sa.select(sa.text("*")).select_from(table).where(sa.text("1 = 0"))).keys())
+    except AuthenticationError:
+        granted = sa.text(
+            "select column_name from information_schema.columns where table_name = :name"
+            " and table_schema = coalesce(:schema, {}) order by ordinal_position".format(
+                "current_schema()" if nested else "database()"
+            )
+        )
+        if connection.dialect.name not in ("postgresql", *_MYSQL):
+            raise
+        names = list(connection.execute(granted, {"name": name, "schema": schema}).scalars())
+        if not names:
+            raise
+        return names
+
+
+def _undated(connection: sa.Connection, increment: sa.ColumnClause) -> sa.ColumnElement[bool]:
+    if connection.dialect.name in _MYSQL:
+        return sa.or_(increment.is_(None), increment < _bound(connection, _NO_DATE))
+    return increment.is_(None)
+
+
+def _within(connection: sa.Connection, increment: sa.ColumnClause, window: Window) -> sa.ColumnElement[bool] | None:
+    if window.full or (window.start is None and window.end is None):
+        return None
+    bounds = []
+    if window.start is not None:
+        bounds.append(increment >= _bound(connection, window.start))
+    if window.end is not None:
+        bounds.append(increment < _bound(connection, window.end))
+    return sa.and_(*bounds)
+
+
+def _bound(connection: sa.Connection, moment: datetime) -> sa.ColumnElement[Any]:
+    if connection.dialect.name == "sqlite":  # keeps times as text
+        return sa.literal(moment.isoformat(" "), sa.String())
+    return sa.literal(moment, sa.DateTime())
+
+
+def _unbit(row: sa.Row[Any], bits: list[int]) -> list[Any]:
+    values = list(row)
+    for place in bits:
+        if isinstance(values[place], bytes):
+            values[place] = str(int.from_bytes(values[place]))
+    return values
+
+
+def _moment(text: str | None) -> datetime | str | None:
+    """An increment as the database compares it; what is no time stays text."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
