@@ -1,0 +1,484 @@
+"""The one compiler of mappings: ``mappings/<source>/<feed>.yaml`` → a :class:`Mapping` that maps batches.
+
+Everything that can be wrong with a declaration is found here, with its file and line, before a row is read: a raw
+column that the contract lacks, one that is neither used nor ignored, a target that the entity lacks, a type that does
+not fit, a code list that says something else. Language: docs/architecture.md, "Mappings".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+
+from core import declared
+from core.errors import ConfigurationError
+from core.settings import ROOT
+from mappings import numbers, words
+from mappings.cleaning import clean, fold_name
+from mappings.expressions import MESSAGES, RESULTS, TYPES, Fault, Scope, text_of
+from mappings.language import Block, Declaration, Reading, Value
+from schemas import codes, entities, raw
+from schemas.entities import Column, Entity
+
+FOLDER = ROOT / "mappings"
+_VALUES_TOLD = 50  # distinct values of one issue that are named; the rest are counted together
+
+RECORDS = {
+    "_row": pl.UInt32,
+    "record_key": pl.String,
+    "source_time": pl.Datetime("us"),
+    "rank": pl.Int16,
+    "tombstone": pl.Boolean,
+    "raw": pl.String,
+    "_place": pl.String,
+}
+REJECTS = {
+    "_row": pl.UInt32,
+    "code": pl.String,
+    "field": pl.String,
+    "message": pl.String,
+    "value": pl.String,
+    "record_key": pl.String,
+    "raw": pl.String,
+    "_place": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something to be told that kept no row away, over the whole batch. ``value`` None: of many values."""
+
+    code: str
+    field: str
+    value: str | None
+    count: int
+    record_key: str | None
+    message: str
+
+
+@dataclass
+class Mapped:
+    """A batch after mapping. Rows in ``rejects`` (one a reason) stand in no other frame.
+
+    ``records``: :data:`RECORDS`; ``raw`` is a JSON object of the cleaned raw columns, without empty ones, keys sorted.
+    ``entities``: name → ``_row``, ``ord`` (from 0 within a row's entity) and every column of the entity, typed: text,
+    int64, decimal(20,6), date, naive datetime[µs], bool, JSON text, WKB. A tombstone has no entity rows.
+    """
+
+    records: pl.DataFrame
+    entities: dict[str, pl.DataFrame]
+    rejects: pl.DataFrame
+    issues: list[Issue]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A compiled mapping. ``digest``: sha256 of the YAML and of every list that it uses."""
+
+    feed: str
+    version: int
+    digest: str
+    declaration: Declaration = field(repr=False)
+    contract: raw.RawContract = field(repr=False)
+    targets: dict[str, Entity] = field(repr=False)
+
+    @property
+    def entities(self) -> list[str]:
+        """Names of the entities that it fills."""
+        return list(self.targets)
+
+    def apply(self, rows: pa.Table) -> Mapped:
+        """Map a batch of raw text columns (connectors.base.Batch.rows)."""
+        frame, unknown = self._aligned(rows)
+        scope = Scope(frame)
+        records = self._records(scope)
+        live = frame
+        if records["tombstone"].any():
+            live = frame.filter(~records["tombstone"])
+        scopes = {None: scope if live is frame else Scope(live)}
+        blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
+        for number, block in enumerate(self.declaration.entities):
+            if block.explode not in scopes:
+                scopes[block.explode], more = self._exploded(live, block.explode)
+                unknown += more
+            blocks[block.entity].append(self._block(scopes[block.explode], block, number))
+        faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
+        rejects = _rejects(faults, records)
+        issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
+        rejected = rejects["_row"].unique()
+        if len(rejected):
+            records = records.filter(~pl.col("_row").is_in(rejected.implode()))
+        return Mapped(
+            records,
+            {name: _numbered(parts, self.targets[name], rejected) for name, parts in blocks.items()},
+            rejects,
+            issues,
+        )
+
+    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]]]:
+        """Every contract column, cleaned; names compare as :func:`fold_name` has them. And the unknown ones."""
+        known = {fold_name(name): name for name in self.contract.columns}
+        given = pl.from_arrow(rows)
+        columns: dict[str, pl.Series] = {}
+        unknown: list[tuple[str, pl.Series]] = []
+        place: pl.Series | None = None
+        for column in given.get_columns():
+            if column.name.startswith("_"):
+                place = column.cast(pl.String) if column.name == "_place" else place
+                continue
+            text = clean(column)
+            name = known.get(fold_name(column.name))
+            if name is None:
+                unknown.append((column.name, text))
+                columns[f"?{column.name}"] = text
+            else:  # the same column in two spellings: the first that is not empty
+                columns[name] = columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
+        nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
+        frame = pl.DataFrame(
+            [
+                pl.int_range(given.height, dtype=pl.UInt32, eager=True).alias("_row"),
+                (nothing if place is None else place).alias("_place"),
+                *(columns.pop(name, nothing).alias(name) for name in self.contract.columns),
+                *(text.alias(name) for name, text in columns.items()),
+            ]
+        )
+        return frame, unknown
+
+    def _records(self, scope: Scope) -> pl.DataFrame:
+        frame, declaration = scope.frame, self.declaration
+        nested: dict[str, pl.Series] = {}
+        for name, column in self.contract.columns.items():
+            if column.nested and frame[name].null_count() < frame.height:
+                canonical, broken = words.parsed(frame[name])
+                if broken is not None:
+                    scope.fault(broken, "unreadable_json", name, frame[name], True)
+                nested[name] = canonical
+        parts = []
+        for part in declaration.key:
+            value = text_of(scope.value(part, part.as_ or "text"))
+            if not part.optional and value.null_count():
+                absent = frame.select(pl.all_horizontal(pl.col(sorted(part.columns)).is_null())).to_series()
+                if absent.any():  # what is there and cannot be read is told already
+                    scope.fault(absent, "missing_key", "/".join(sorted(part.columns)), value, True)
+            parts.append(value.fill_null("") if part.optional else value)
+        keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
+            pl.concat_str(pl.all(), separator="|")
+        )
+        time = pl.Series([None], dtype=RECORDS["source_time"]).new_from_index(0, frame.height)
+        if declaration.time is not None:
+            time = scope.value(declaration.time, declaration.time.as_ or "timestamp")
+            if not declaration.time.optional and time.null_count():
+                written = frame[next(iter(declaration.time.columns))]
+                missing = time.is_null() & written.is_null()
+                if missing.any():
+                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, True)
+        rank = pl.Series([0]).new_from_index(0, frame.height)
+        if declaration.rank is not None:
+            rank = scope.value(declaration.rank, "int").fill_null(0)
+        gone = pl.Series([False]).new_from_index(0, frame.height)
+        if declaration.tombstone is not None:
+            gone = scope.test(declaration.tombstone)
+        return pl.DataFrame(
+            [
+                frame["_row"],
+                keys.to_series().alias("record_key"),
+                time.alias("source_time"),
+                rank.cast(pl.Int16).alias("rank"),
+                gone.alias("tombstone"),
+                _raw(frame, nested, set(declaration.drop)).alias("raw"),
+                frame["_place"],
+            ]
+        )
+
+    def _exploded(self, frame: pl.DataFrame, name: str) -> tuple[Scope, list[tuple[str, pl.Series]]]:
+        """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
+        known = [*(self.contract.columns[name].fields or ()), "value"]
+        parents: list[int] = []
+        positions: list[int] = []
+        elements: list[dict] = []
+        for index, text in enumerate(frame[name].to_list()):
+            if text is None:
+                continue
+            try:
+                found = json.loads(text)
+            except ValueError:
+                continue  # told already: the row is rejected
+            for position, element in enumerate(found if isinstance(found, list) else [found], 1):
+                parents.append(index)
+                positions.append(position)
+                elements.append(element if isinstance(element, dict) else {"value": element})
+        spelled = {fold_name(field): field for field in known}
+        columns: dict[str, list[str | None]] = {field: [None] * len(elements) for field in known}
+        for row, element in enumerate(elements):
+            for key, value in element.items():
+                field = spelled.get(fold_name(key)) or spelled.setdefault(fold_name(key), key)
+                if value is not None:
+                    column = columns.setdefault(field, [None] * len(elements))
+                    column[row] = value if isinstance(value, str) else words.canonical_json(value)
+        texts = {field: clean(pl.Series(values, dtype=pl.String)) for field, values in columns.items()}
+        numbers_ = pl.Series(parents, dtype=pl.UInt32)
+        exploded = frame.select(pl.all().gather(numbers_)).with_columns(
+            pl.Series("_position", positions, dtype=pl.UInt32),
+            *(text.alias(f"{name}.{field}") for field, text in texts.items()),
+        )
+        # an unknown field is told by the parent's row, as an unknown column is
+        unknown = []
+        for field, text in texts.items():
+            if field not in known:
+                first = text.is_not_null().arg_true()
+                values = pl.Series([None], dtype=pl.String).new_from_index(0, frame["_row"].max() + 1)
+                rows = exploded["_row"].gather(first)
+                unknown.append((f"{name}.{field}", values.scatter(rows, text.gather(first))))
+        return Scope(exploded), unknown
+
+    def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
+        entity = self.targets[block.entity]
+        columns = [scope.frame["_row"]]
+        for name, value in block.columns.items():
+            column = entity.columns[name]
+            found = scope.value(value, _reading(value, column), column.unit)
+            columns.append(found.cast(TYPES[column.type][0]).alias(name))
+        columns.append(pl.Series("_block", [number], dtype=pl.UInt32).new_from_index(0, scope.frame.height))
+        frame = pl.DataFrame(columns)
+        return frame.filter(scope.test(block.when)) if block.when else frame
+
+
+def _reading(value: Value, column: Column) -> Reading:
+    return value.as_ or TYPES[column.type][1]
+
+
+def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> pl.Series:
+    """One JSON object a row, empty columns left out, keys sorted."""
+    pieces = []
+    names = {name.removeprefix("?"): name for name in frame.columns if not name.startswith("_")}
+    for name, column in sorted(names.items()):
+        text = frame[column]
+        if name in drop or text.null_count() == frame.height:
+            continue
+        if name in nested:  # what is not JSON is kept as the text that it is
+            whole = nested[name]
+            text = whole.zip_with(whole.is_not_null(), _quoted(text)) if whole.null_count() > text.null_count() else whole
+        else:
+            text = _quoted(text)
+        pieces.append((pl.lit(words.canonical_json(name) + ":") + pl.lit(text)).alias(str(len(pieces))))
+    if not pieces:
+        return pl.Series(["{}"]).new_from_index(0, frame.height)
+    body = pl.concat_str(pieces, separator=",", ignore_nulls=True)
+    return frame.select(pl.concat_str(pl.lit("{"), body, pl.lit("}"))).to_series()
+
+
+def _quoted(text: pl.Series) -> pl.Series:
+    if text.str.contains('["\\\\\u0001-\u001f]').any():
+        text = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO)
+    return pl.DataFrame([text.alias("t")]).select(pl.lit('"') + pl.col("t") + pl.lit('"')).to_series()
+
+
+_ESCAPES = {chr(n): json.dumps(chr(n))[1:-1] for n in (*range(1, 32), 34, 92)}
+_ESCAPE_FROM, _ESCAPE_TO = list(_ESCAPES), list(_ESCAPES.values())
+
+
+def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series) -> pl.DataFrame:
+    """The blocks of one entity together, in the order of rows, with ``ord`` and every column of the entity."""
+    frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal")
+    if len(rejected):
+        frame = frame.filter(~pl.col("_row").is_in(rejected.implode()))
+    if len(parts) > 1:
+        frame = frame.sort("_row", "_block", maintain_order=True)
+    frame = frame.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over("_row").alias("ord"))
+    return frame.select(
+        "_row",
+        "ord",
+        *(
+            pl.col(name) if name in frame.columns else pl.lit(None, dtype=TYPES[column.type][0]).alias(name)
+            for name, column in entity.columns.items()
+        ),
+    )
+
+
+def _told(faults: Iterable[Fault]) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame([fault.rows.alias("_row"), fault.values.alias("value")]).with_columns(
+            code=pl.lit(fault.code), field=pl.lit(fault.field), message=pl.lit(fault.message)
+        )
+        for fault in faults
+    ]
+    empty = pl.DataFrame(schema={"_row": pl.UInt32, "value": pl.String, "code": pl.String, "field": pl.String, "message": pl.String})
+    return pl.concat([empty, *frames]).unique(maintain_order=True)
+
+
+def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
+    told = _told(fault for fault in faults if fault.rejects)
+    return told.join(records.select("_row", "record_key", "raw", "_place"), on="_row", how="left", maintain_order="left").select(
+        list(REJECTS)
+    )
+
+
+def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
+    told = _told(fault for fault in faults if not fault.rejects)
+    if told.is_empty():
+        return
+    grouped = (
+        told.join(records.select("_row", "record_key"), on="_row", how="left")
+        .group_by("code", "field", "message", "value", maintain_order=True)
+        .agg(pl.len().alias("count"), pl.col("record_key").drop_nulls().first())
+        .sort("count", descending=True, maintain_order=True)
+    )
+    for (code, name, message), group in grouped.group_by("code", "field", "message", maintain_order=True):
+        for row in group.head(_VALUES_TOLD).iter_rows(named=True):
+            yield Issue(code, name, row["value"], row["count"], row["record_key"], message)
+        rest = group.slice(_VALUES_TOLD)
+        if rest.height:
+            yield Issue(code, name, None, rest["count"].sum(), rest["record_key"][0], message)
+
+
+def _unknown_columns(unknown: list[tuple[str, pl.Series]], records: pl.DataFrame) -> Iterator[Issue]:
+    for name, text in unknown:
+        where = text.is_not_null().arg_true()
+        sample = records["record_key"][where[0]] if len(where) else None
+        value = text[where[0]] if len(where) else None
+        yield Issue("unknown_column", name, value, len(where), sample, MESSAGES["unknown_column"])
+
+
+# -- compiling
+
+
+def read(path: Path) -> Mapping:
+    """Compile one file. :raises ConfigurationError: with every fault, each with file and line."""
+    document = declared.read(path)
+    declaration = declared.build(document, Declaration)
+    feed = f"{path.parent.name}.{path.stem}"
+    if declaration.feed != feed:
+        raise document.error(("feed",), f"must be {feed}, as the file's name has it")
+    contract = raw.contract(feed)
+    targets: dict[str, Entity] = {}
+    used: set[str] = set()  # files that the digest covers, besides
+    faults: list[tuple[tuple[str | int, ...], str]] = []
+
+    def value_faults(place: tuple[str | int, ...], value: Value, explode: str | None) -> None:
+        for name in sorted(value.columns):
+            if not _has(contract, name, explode):
+                faults.append((place, f"the contract of {feed} has no column {name}"))
+        for inner in (value, *(value.first_of or ()), *(value.concat or ())):
+            if inner.position and explode is None:
+                faults.append((place, "position: only a block with explode has one"))
+            if inner.codes is not None:
+                used.add(f"schemas/codes/{inner.codes}.yaml")
+                if inner.codes not in codes.names():
+                    faults.append((place, f"no code list {inner.codes} in schemas/codes"))
+            if inner.unit is not None:
+                used.add("mappings/units.yaml")
+            if inner.as_ == "industry":
+                used.add("schemas/industry.yaml")
+
+    for number, part in enumerate(declaration.key):
+        value_faults(("key", number), part, None)
+    for name in ("time", "rank"):
+        if part := getattr(declaration, name):
+            value_faults((name,), part, None)
+    tests = [(("tombstone",), declaration.tombstone, None)]
+    for number, block in enumerate(declaration.entities):
+        place = ("entities", number)
+        tests.append(((*place, "when"), block.when, block.explode))
+        if block.explode is not None and not (block.explode in contract.columns and contract.columns[block.explode].nested):
+            faults.append(((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}"))
+            continue
+        if block.entity not in entities.names():
+            faults.append(((*place, "entity"), f"the common model has no entity {block.entity}"))
+            continue
+        entity = targets.setdefault(block.entity, entities.load(block.entity))
+        used.add(f"schemas/entities/{block.entity}.yaml")
+        for name, value in block.columns.items():
+            at = (*place, "columns", name)
+            value_faults(at, value, block.explode)
+            column = entity.columns.get(name)
+            faults += [(at, message) for message in _target_faults(entity, name, column, value)]
+    for place, test, explode in tests:
+        for name in sorted(test.columns if test else ()):
+            if not _has(contract, name, explode):
+                faults.append((place, f"the contract of {feed} has no column {name}"))
+    faults += _coverage_faults(declaration, contract)
+    if faults:
+        raise document.errors(faults)
+    digest = hashlib.sha256(document.content)
+    for name in sorted(used):
+        digest.update((ROOT / name).read_bytes())
+    return Mapping(feed, declaration.version, digest.hexdigest(), declaration, contract, targets)
+
+
+def _has(contract: raw.RawContract, name: str, explode: str | None) -> bool:
+    if name in contract.columns:
+        return True
+    if explode is None or not name.startswith(f"{explode}."):
+        return False
+    return name.removeprefix(f"{explode}.") in (*(contract.columns[explode].fields or ()), "value")
+
+
+def _target_faults(entity: Entity, name: str, column: Column | None, value: Value) -> Iterator[str]:
+    if column is None:
+        yield f"{entity.entity} has no column {name}"
+        return
+    given = [v for v in (value.const, value.default) if v is not None]
+    reading = _reading(value, column)
+    if RESULTS[reading] != TYPES[column.type][0] and value.const is None:
+        yield f"as: {reading} does not give a {column.type}"
+    if value.unit is not None:
+        try:
+            numbers.factor(value.unit, column.unit)
+        except ConfigurationError as error:
+            yield error.message
+    if column.codes is None or column.codes not in codes.names():
+        return
+    canonical = codes.load(column.codes).codes
+    if value.codes is not None and value.codes in codes.names():
+        listed = codes.load(value.codes)
+        if value.codes != column.codes and column.codes not in listed.of:
+            yield f"code list {value.codes} does not lead to {column.codes}"
+    given += [v for v in (*(value.map or {}).values(), *(value.contains or {}).values()) if v is not None]
+    for one in given:
+        if str(one) not in canonical:
+            yield f"{one!r} is not in the code list {column.codes}"
+
+
+def _coverage_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    used = declaration.columns
+    aside = {name: ("ignore", n) for n, name in enumerate(declaration.ignore)}
+    aside |= {name: ("drop", n) for n, name in enumerate(declaration.drop)}
+    exploded = {block.explode for block in declaration.entities if block.explode}
+    names = set(contract.columns)
+    for name in exploded & names:
+        names |= {f"{name}.{inner}" for inner in contract.columns[name].fields or ()}
+    for name, place in aside.items():
+        if name not in names:
+            yield place, f"the contract of {declaration.feed} has no column {name}"
+        elif name in used:
+            yield place, f"{name} is used as well"
+    for name in sorted(names - used - aside.keys()):
+        yield ("ignore",), f"{name} is neither used nor ignored"
+
+
+@cache
+def load(feed: str) -> Mapping:
+    """The mapping of a feed, compiled once a process. :raises ConfigurationError: none, or it is wrong."""
+    source, _, name = feed.partition(".")
+    path = FOLDER / source / f"{name}.yaml"
+    if not path.exists():
+        raise ConfigurationError(
+            f"no mapping of {feed}: mappings/{source}/{name}.yaml is missing",
+            remedy="write it (docs/architecture.md, Mappings)",
+            zh=f"缺少 {feed} 的映射文件 mappings/{source}/{name}.yaml。",
+            feed=feed,
+        )
+    return read(path)
+
+
+def load_all() -> dict[str, Mapping]:
+    """Every mapping by feed, sorted."""
+    feeds = sorted(f"{path.parent.name}.{path.stem}" for path in FOLDER.glob("*/*.yaml"))
+    return {feed: load(feed) for feed in feeds}

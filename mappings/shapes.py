@@ -1,0 +1,39 @@
+"""Geometry text (WKT, hex WKB, GeoJSON; EPSG:4490, longitude first) → WKB, by shapely's array functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import shapely
+
+
+def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Series | None]:
+    """(WKB of two dimensions, mask of unreadable). ``multi``: a Polygon becomes a MultiPolygon of one."""
+    where = text.is_not_null().arg_true()
+    if not len(where):
+        return pl.Series([None], dtype=pl.Binary).new_from_index(0, len(text)), None
+    given = np.array(text.gather(where).to_list(), dtype=object)
+    first = np.array([one[:1] for one in given])
+    parsed = np.full(len(given), None, dtype=object)
+    for kind, read in (
+        (first == "{", lambda part: shapely.from_geojson(part, on_invalid="ignore")),
+        (np.isin(first, list("0123456789")), lambda part: shapely.from_wkb(part, on_invalid="ignore")),
+    ):
+        if kind.any():
+            parsed[kind] = read(given[kind])
+    rest = np.equal(parsed, None) & np.char.isalpha(first.astype(str))
+    if rest.any():
+        parsed[rest] = shapely.from_wkt(given[rest], on_invalid="ignore")
+    if multi:
+        single = shapely.get_type_id(parsed) == 3
+        if single.any():
+            parsed[single] = shapely.multipolygons(parsed[single], indices=np.arange(single.sum()))
+    wkb = shapely.to_wkb(shapely.force_2d(parsed), byte_order=1)
+    bad = shapely.is_missing(parsed)
+    out: list[bytes | None] = [None] * len(text)
+    for position, value in zip(where.to_list(), wkb, strict=True):
+        out[position] = value
+    mask = None
+    if bad.any():
+        mask = pl.Series([False]).new_from_index(0, len(text)).scatter(where.filter(pl.Series(bad)), True)
+    return pl.Series(out, dtype=pl.Binary), mask

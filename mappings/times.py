@@ -1,0 +1,97 @@
+"""Times in every form of source-systems.md "Common to all" → naive local time of Asia/Shanghai.
+
+The usual form is parsed at once; only what it leaves goes the slow way: slashes, ``.0``, a date alone, ``yyyy-MM``,
+no seconds, single digits, ``年月日``, digits without separators, Excel serials of the 1900 system, RFC 3339.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from mappings.cleaning import half_width
+
+STAMP = pl.Datetime("us")
+_ZONE = "Asia/Shanghai"
+_NONE = r"^[0\-/: .T]+Z?$|^(?i:null|none|nil)$"  # 0000-00-00, 0000/00/00 00:00:00.0, 0
+_PARTS = (
+    r"^(?P<y>\d{4})\s*[-/.年]\s*(?P<m>\d{1,2})(?:\s*[-/.月]\s*(?P<d>\d{1,2})\s*日?|月)?"
+    r"(?:(?:\s*[T ]\s*|\s+)(?P<h>\d{1,2})[:时](?P<i>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?:[.,](?P<f>\d{1,9}))?)?分?)?"
+    r"\s*(?P<z>[Zz]|[+-]\d{2}:?\d{2})?$"
+)
+_COMPACT = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})?(?:[T ]?(?P<h>\d{2})(?P<i>\d{2})(?P<s>\d{2})?)?$"
+_SERIAL = r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
+_NO_END = r"^(?:长期|长期有效|永久|永久有效|无固定期限|无期限|9999[-/.年]?12[-/.月]?31.*)$"
+_DAY_US = 86_400_000_000
+
+
+def timestamps(text: pl.Series, *, month_end: bool = False, no_end: bool = False) -> tuple[pl.Series, pl.Series | None]:
+    """Cleaned text → (naive datetime[µs], mask of values that cannot be read, None where all can).
+
+    ``month_end``: a month without a day is its last day (S2 QSX, HSX), else its first. ``no_end``: 长期 and 9999-12-31
+    are null. Zero dates are null.
+    """
+    times = text.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
+    left = text.is_not_null() & times.is_null()
+    if no_end:
+        left |= text.str.starts_with("9999").fill_null(False)
+    where = left.arg_true()
+    if not len(where):
+        return times, None
+    rest = half_width(text.gather(where))
+    none = rest.str.contains(_NONE)
+    if no_end:
+        none |= rest.str.contains(_NO_END)
+    slow = _slow(rest, month_end).set(none, None)
+    times = times.scatter(where, slow)
+    bad = slow.is_null() & ~none
+    if not bad.any():
+        return times, None
+    return times, pl.Series(values=[False]).new_from_index(0, len(text)).scatter(where, bad)
+
+
+def epoch_ms(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """Unix time in ms → (naive local datetime[µs], mask of unreadable)."""
+    ms = text.cast(pl.Float64, strict=False).round(0)
+    ms = ms.set(ms.abs() > 253_402_300_799_000, None).cast(pl.Int64)
+    local = ms.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(_ZONE).dt.replace_time_zone(None).cast(STAMP)
+    bad = text.is_not_null() & ms.is_null()
+    return local, bad if bad.any() else None
+
+
+def _slow(text: pl.Series, month_end: bool) -> pl.Series:
+    frame = text.alias("t").to_frame()
+    serial = pl.col("t").str.extract(f"({_SERIAL})", 1).cast(pl.Float64, strict=False)
+    frame = frame.with_columns(
+        p=pl.col("t").str.extract_groups(_PARTS), c=pl.col("t").str.extract_groups(_COMPACT), serial=serial
+    )
+
+    def part(name: str, *, or_else: str) -> pl.Expr:
+        found = pl.col("p").struct.field(name)
+        if name not in "fz":
+            found = pl.coalesce(found, pl.col("c").struct.field(name))
+        return found.fill_null(or_else).str.zfill(2)
+
+    year = pl.coalesce(pl.col("p").struct.field("y"), pl.col("c").struct.field("y"))
+    day = pl.coalesce(pl.col("p").struct.field("d"), pl.col("c").struct.field("d"))
+    written = pl.concat_str(
+        [
+            pl.concat_str([year, part("m", or_else="x"), part("d", or_else="1")], separator="-"),
+            pl.concat_str([part("h", or_else="0"), part("i", or_else="0"), part("s", or_else="0")], separator=":"),
+        ],
+        separator=" ",
+    )
+    fraction = pl.concat_str([pl.lit("0."), pl.col("p").struct.field("f")]).cast(pl.Float64).fill_null(0)
+    local = written.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us") + pl.duration(
+        microseconds=(fraction * 1_000_000).round(0).cast(pl.Int64)
+    )
+    if month_end:
+        local = pl.when(day.is_null()).then(local.dt.month_end()).otherwise(local)
+    zone = pl.col("p").struct.field("z").str.to_uppercase().str.replace("Z", "+0000").str.replace(":", "", literal=True)
+    minutes = zone.str.slice(1, 2).cast(pl.Int64) * 60 + zone.str.slice(3, 2).cast(pl.Int64)
+    utc = local - pl.duration(minutes=pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes))
+    zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)
+    serial_us = (pl.col("serial") * 86_400).round(0).cast(pl.Int64) * 1_000_000
+    of_serial = pl.datetime(1899, 12, 30, time_unit="us") + pl.duration(microseconds=serial_us)
+    return frame.select(
+        pl.when(pl.col("serial").is_not_null()).then(of_serial).when(zone.is_not_null()).then(zoned).otherwise(local).cast(STAMP)
+    ).to_series()
