@@ -219,6 +219,7 @@ quarantine = sa.Table(
             nullable=False, index=True),
     _column("receipt_id", sa.BigInteger, "回执", "receipt", args=(sa.ForeignKey("landing.receipt.id"),)),
     _column("place", sa.Text, "位置", "where in the payload"),
+    _column("source_time", sa.DateTime, "来源时间", "business time of the version, where it could be read"),
     _column("reasons", JSONB, "原因", "every reason: [{code, field, message}]", nullable=False),
     _column("mapping_version", sa.Integer, "映射版本", "version of the mapping"),
     _column("state", sa.Text, "状态", "open, redriven, dismissed, superseded", nullable=False, server_default="open"),
@@ -229,7 +230,7 @@ quarantine = sa.Table(
     _column("closed_by", sa.Text, "关闭人", "who closed it: a person, or the run that did"),
     _column("note", sa.Text, "说明", "why it was closed"),
     sa.CheckConstraint("state in ('open', 'redriven', 'dismissed', 'superseded')", name="state"),
-    sa.Index("quarantine_open_uq", "feed", "fingerprint", unique=True, postgresql_where=sa.text("state = 'open'")),
+    sa.UniqueConstraint("feed", "fingerprint"),
     sa.Index("quarantine_open_key_ix", "feed", "record_key", postgresql_where=sa.text("state = 'open'")),
     schema=LANDING,
     comment=_comment("隔离区：被拒收的行及全部原因", "rejected rows with every reason"),
@@ -400,6 +401,7 @@ def _source_table(entity: str) -> sa.Table:
         _column("feed", sa.Text, "数据流", "feed", nullable=False),
         *columns,
         sa.Index(None, *key),
+        *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
         *_box_indexes(entity),
         schema=SOURCE,
         comment=_comment(f"{declared['zh']}（数源）", f"{entity} as each source tells it, current versions that stand"),
@@ -436,7 +438,11 @@ def _golden_table(entity: str) -> sa.Table:
     declared = entities()[entity]
     columns = entity_columns(entity)
     names = {column.name for column in columns}
-    lookups = [name for name in ("project_code", "case_no", "number", "engineering_code", "item_code") if name in names]
+    lookups = [
+        name
+        for name in ("project_code", "case_no", "number", "engineering_code", "item_code", "applicant_uscc")
+        if name in names
+    ]
     return sa.Table(
         entity,
         metadata,
@@ -480,6 +486,29 @@ case_member = sa.Table(
     _instant("joined_at", "归入时间", "since when", nullable=False, server_default=NOW),
     schema=STORE,
     comment=_comment("办件成员：各系统办件号归入同一办件", "which numbers of which systems are one case"),
+)
+
+member = sa.Table(
+    "member",
+    metadata,
+    _column("entity", sa.Text, "实体", "entity", primary_key=True),
+    _column("record_id", sa.BigInteger, "记录", "source.record", primary_key=True),
+    _column("ord", sa.Integer, "序号", "which of the rows that the record maps to", primary_key=True),
+    _column("id", sa.Text, "编号", "id of the golden row that it speaks of", nullable=False),
+    sa.Index(None, "entity", "id"),
+    schema=STORE,
+    comment=_comment("成员：数源行归入哪一统一行", "which golden row each source row speaks of: lineage, and what a change touches"),
+)
+
+item_code = sa.Table(
+    "item_code",
+    metadata,
+    _column("code", sa.Text, "编码", "any code that means the item", primary_key=True),
+    _column("item_code", sa.Text, "事项编码", "item", primary_key=True),
+    _column("valid_from", sa.Date, "生效日", "first day", primary_key=True, server_default="-infinity"),
+    _column("valid_to", sa.Date, "失效日", "first day that it means it no more", nullable=False, server_default="infinity"),
+    schema=STORE,
+    comment=_comment("事项编码对照：编码、别名在其生效期内指哪一事项", "which item a code or alias means, and when"),
 )
 
 project_alias = sa.Table(

@@ -37,9 +37,9 @@ CREATE TABLE landing.run (
     CONSTRAINT run_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX run_feed_started_at_ix ON landing.run (feed, started_at);
-
 CREATE INDEX run_open_ix ON landing.run (feed) WHERE ended_at is null;
+
+CREATE INDEX run_feed_started_at_ix ON landing.run (feed, started_at);
 
 COMMENT ON TABLE landing.run IS '批次：对一个数据流一个窗口的一次尝试 | one try at one (feed, window)';
 
@@ -322,6 +322,44 @@ COMMENT ON COLUMN store.case_member.judgement_id IS '判定 | store.identity_jud
 
 COMMENT ON COLUMN store.case_member.joined_at IS '归入时间 | since when';
 
+CREATE TABLE store.member (
+    entity TEXT NOT NULL,
+    record_id BIGINT NOT NULL,
+    ord INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    CONSTRAINT member_pk PRIMARY KEY (entity, record_id, ord)
+);
+
+CREATE INDEX member_entity_id_ix ON store.member (entity, id);
+
+COMMENT ON TABLE store.member IS '成员：数源行归入哪一统一行 | which golden row each source row speaks of: lineage, and what a change touches';
+
+COMMENT ON COLUMN store.member.entity IS '实体 | entity';
+
+COMMENT ON COLUMN store.member.record_id IS '记录 | source.record';
+
+COMMENT ON COLUMN store.member.ord IS '序号 | which of the rows that the record maps to';
+
+COMMENT ON COLUMN store.member.id IS '编号 | id of the golden row that it speaks of';
+
+CREATE TABLE store.item_code (
+    code TEXT NOT NULL,
+    item_code TEXT NOT NULL,
+    valid_from DATE DEFAULT '-infinity' NOT NULL,
+    valid_to DATE DEFAULT 'infinity' NOT NULL,
+    CONSTRAINT item_code_pk PRIMARY KEY (code, item_code, valid_from)
+);
+
+COMMENT ON TABLE store.item_code IS '事项编码对照：编码、别名在其生效期内指哪一事项 | which item a code or alias means, and when';
+
+COMMENT ON COLUMN store.item_code.code IS '编码 | any code that means the item';
+
+COMMENT ON COLUMN store.item_code.item_code IS '事项编码 | item';
+
+COMMENT ON COLUMN store.item_code.valid_from IS '生效日 | first day';
+
+COMMENT ON COLUMN store.item_code.valid_to IS '失效日 | first day that it means it no more';
+
 CREATE TABLE store.project_alias (
     alias TEXT NOT NULL,
     project_id TEXT NOT NULL,
@@ -505,7 +543,11 @@ CREATE TABLE source."case" (
     CONSTRAINT case_pk PRIMARY KEY (record_id, ord)
 );
 
+CREATE INDEX case_municipal_no_ix ON source."case" (municipal_no);
+
 CREATE INDEX case_channel_case_no_ix ON source."case" (channel, case_no);
+
+CREATE INDEX case_department_no_ix ON source."case" (department_no);
 
 COMMENT ON TABLE source."case" IS '办件（数源） | case as each source tells it, current versions that stand';
 
@@ -687,9 +729,9 @@ CREATE TABLE source.change_polygon (
     CONSTRAINT change_polygon_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX change_polygon_geom_box_ix ON source.change_polygon USING gist (geom_box);
-
 CREATE INDEX change_polygon_polygon_code_ix ON source.change_polygon (polygon_code);
+
+CREATE INDEX change_polygon_geom_box_ix ON source.change_polygon USING gist (geom_box);
 
 COMMENT ON TABLE source.change_polygon IS '变化图斑（数源） | change_polygon as each source tells it, current versions that stand';
 
@@ -1173,9 +1215,9 @@ CREATE TABLE source.parcel (
     CONSTRAINT parcel_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX parcel_geom_box_ix ON source.parcel USING gist (geom_box);
-
 CREATE INDEX parcel_parcel_code_ix ON source.parcel (parcel_code);
+
+CREATE INDEX parcel_geom_box_ix ON source.parcel USING gist (geom_box);
 
 COMMENT ON TABLE source.parcel IS '宗地（数源） | parcel as each source tells it, current versions that stand';
 
@@ -1366,9 +1408,9 @@ CREATE TABLE source.scene (
     CONSTRAINT scene_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX scene_geom_box_ix ON source.scene USING gist (geom_box);
-
 CREATE INDEX scene_collection_scene_id_ix ON source.scene (collection, scene_id);
+
+CREATE INDEX scene_geom_box_ix ON source.scene USING gist (geom_box);
 
 COMMENT ON TABLE source.scene IS '影像（数源） | scene as each source tells it, current versions that stand';
 
@@ -1548,11 +1590,11 @@ CREATE TABLE store."case" (
 
 CREATE INDEX case_project_code_ix ON store."case" (project_code);
 
-CREATE INDEX case_item_code_ix ON store."case" (item_code);
-
 CREATE INDEX case_case_no_ix ON store."case" (case_no);
 
 CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
+
+CREATE INDEX case_item_code_ix ON store."case" (item_code);
 
 COMMENT ON TABLE store."case" IS '办件 | An approval case, or what one system knows of it. Source rows are one a system''s record (several records may speak of one case: M2 SB, SL, BJ and every VERSION of each); the identity step joins them, the fold makes one golden row. Golden rows.';
 
@@ -1812,9 +1854,9 @@ CREATE TABLE store.engineering (
     CONSTRAINT engineering_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
-
 CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
+
+CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
 
 COMMENT ON TABLE store.engineering IS '工程 | A construction work (工程) of a project; D3''s rows join by its code. A project has one or more. Golden rows.';
 
@@ -2088,17 +2130,17 @@ CREATE TABLE store.licence (
     CONSTRAINT licence_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX licence_engineering_code_ix ON store.licence (engineering_code);
-
 CREATE INDEX licence_case_id_ix ON store.licence (case_id);
-
-CREATE INDEX licence_item_code_ix ON store.licence (item_code);
 
 CREATE INDEX licence_case_no_ix ON store.licence (case_no);
 
 CREATE INDEX licence_project_code_ix ON store.licence (project_code);
 
 CREATE INDEX licence_number_ix ON store.licence (number);
+
+CREATE INDEX licence_engineering_code_ix ON store.licence (engineering_code);
+
+CREATE INDEX licence_item_code_ix ON store.licence (item_code);
 
 COMMENT ON TABLE store.licence IS '证照 | A licence or approval document, from a directory (P1, P3) or a department''s own table (D3). Golden rows.';
 
@@ -2186,9 +2228,9 @@ CREATE TABLE store.material (
     CONSTRAINT material_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX material_case_id_ix ON store.material (case_id);
-
 CREATE INDEX material_case_no_ix ON store.material (case_no);
+
+CREATE INDEX material_case_id_ix ON store.material (case_id);
 
 COMMENT ON TABLE store.material IS '材料 | A document handed in with a case, or its result''s attachment. Metadata only. Golden rows.';
 
@@ -2313,9 +2355,9 @@ CREATE TABLE store.parcel (
     CONSTRAINT parcel_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX parcel_project_code_ix ON store.parcel (project_code);
-
 CREATE INDEX parcel_geom_box_ix ON store.parcel USING gist (geom_box);
+
+CREATE INDEX parcel_project_code_ix ON store.parcel (project_code);
 
 COMMENT ON TABLE store.parcel IS '宗地 | A cadastral parcel (S1). Golden rows.';
 
@@ -2381,6 +2423,8 @@ CREATE TABLE store.project (
     gone_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT project_pk PRIMARY KEY (id)
 );
+
+CREATE INDEX project_applicant_uscc_ix ON store.project (applicant_uscc);
 
 CREATE INDEX project_project_code_ix ON store.project (project_code);
 
@@ -2524,9 +2568,9 @@ CREATE TABLE store.scene (
     CONSTRAINT scene_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
-
 CREATE INDEX scene_project_code_ix ON store.scene (project_code);
+
+CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
 
 COMMENT ON TABLE store.scene IS '影像 | Metadata of an image (S3, STAC 1.0). Golden rows.';
 
@@ -2630,9 +2674,9 @@ CREATE TABLE store.special_procedure (
     CONSTRAINT special_procedure_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
-
 CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
+
+CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
 
 COMMENT ON TABLE store.special_procedure IS '特别程序 | A special procedure of a case, one row a start; its start also stands in case_event. Golden rows.';
 
@@ -2697,9 +2741,9 @@ CREATE TABLE landing.receipt (
     CONSTRAINT receipt_run_id_fk FOREIGN KEY(run_id) REFERENCES landing.run (id)
 );
 
-CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
-
 CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
+
+CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
 
 CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
 
@@ -2938,6 +2982,7 @@ CREATE TABLE landing.quarantine (
     run_id BIGINT NOT NULL,
     receipt_id BIGINT,
     place TEXT,
+    source_time TIMESTAMP WITHOUT TIME ZONE,
     reasons JSONB NOT NULL,
     mapping_version INTEGER,
     state TEXT DEFAULT 'open' NOT NULL,
@@ -2949,13 +2994,12 @@ CREATE TABLE landing.quarantine (
     note TEXT,
     CONSTRAINT quarantine_pk PRIMARY KEY (id),
     CONSTRAINT quarantine_state_ck CHECK (state in ('open', 'redriven', 'dismissed', 'superseded')),
+    CONSTRAINT quarantine_feed_fingerprint_uq UNIQUE (feed, fingerprint),
     CONSTRAINT quarantine_run_id_fk FOREIGN KEY(run_id) REFERENCES landing.run (id),
     CONSTRAINT quarantine_receipt_id_fk FOREIGN KEY(receipt_id) REFERENCES landing.receipt (id)
 );
 
 CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
-
-CREATE UNIQUE INDEX quarantine_open_uq ON landing.quarantine (feed, fingerprint) WHERE state = 'open';
 
 CREATE INDEX quarantine_run_id_ix ON landing.quarantine (run_id);
 
@@ -2976,6 +3020,8 @@ COMMENT ON COLUMN landing.quarantine.run_id IS '批次 | the latest run that rej
 COMMENT ON COLUMN landing.quarantine.receipt_id IS '回执 | receipt';
 
 COMMENT ON COLUMN landing.quarantine.place IS '位置 | where in the payload';
+
+COMMENT ON COLUMN landing.quarantine.source_time IS '来源时间 | business time of the version, where it could be read';
 
 COMMENT ON COLUMN landing.quarantine.reasons IS '原因 | every reason: [{code, field, message}]';
 
