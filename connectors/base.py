@@ -78,6 +78,7 @@ class Proof:
     distinct: int | None = None  # distinct keys that came
     state: dict[str, Any] | None = None
     issues: list[Issue] = field(default_factory=list)
+    unchanged: bool = False  # the source says that nothing changed (304): no rows came, and none are gone
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import base64
 import json as jsonlib
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -170,6 +170,7 @@ class Http:
         self.breaker = Breaker(f"{source.source} {self.base}")
         self.read = source.timeout.total_seconds()
         self.server_offset: float | None = None  # seconds that the server's clock is ahead, of the latest answer
+        self.answers = 0  # how many came, of whatever status
         hide(endpoint.secrets)
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc; proxies are chosen in _proxies
@@ -229,6 +230,7 @@ class Http:
         classify: Classify | None = None,
         retry: bool = True,
         sign: Sign | None = None,
+        accept: Collection[int] = (),
     ) -> Answer:
         """One call with all its attempts.
 
@@ -236,6 +238,7 @@ class Http:
         out, the rest is percent-encoded (a space as %20). ``json``/``data``: the body. ``to``: write the body of a
         2xx there; with ``resume``, an attempt goes on where the one before broke off (``Range``, ``If-Range``).
         ``classify``, ``sign``: instead of the source's own. ``retry=False``: one attempt.
+        ``accept``: statuses of errors that are handed back instead of raised.
 
         :raises OneMapError: typed by whose fault, with the source's name; see the module's docstring.
         """
@@ -249,6 +252,7 @@ class Http:
             resume=resume,
             classify=classify or self.classify,
             sign=sign or self.sign,
+            accept=accept,
         )
         if json is not None:
             call.headers.setdefault("Content-Type", "application/json")
@@ -314,7 +318,8 @@ class Http:
             ) from error
         if call.classify:
             call.classify(answer)
-        raise_for_status(answer)
+        if answer.status not in call.accept:
+            raise_for_status(answer)
         return answer
 
     def _follow(self, call: _Call) -> requests.Response:
@@ -405,7 +410,7 @@ class Http:
                 file.write(chunk)
         return to
 
-    def _chunks(self, response: requests.Response, deadline: float, *, decode: bool = True):
+    def _chunks(self, response: requests.Response, deadline: float, *, decode: bool = True) -> Iterator[bytes]:
         decode = decode or response.status_code >= 400 or response.headers.get("Content-Encoding") is not None
         while chunk := response.raw.read1(_CHUNK, decode_content=decode):
             yield chunk
@@ -418,6 +423,7 @@ class Http:
                 )
 
     def _note_clock(self, response: requests.Response) -> None:
+        self.answers += 1
         served = _date(response)
         if served is not None:
             self.server_offset = served.timestamp() - time.time()
@@ -474,6 +480,7 @@ class _Call:
     resume: bool
     classify: Classify | None
     sign: Sign | None
+    accept: Collection[int]
     renewed: bool = False
     etag: str | None = None
 

@@ -1,0 +1,86 @@
+"""What connectors over HTTP share: the check, temporary files, closing."""
+
+from __future__ import annotations
+
+import tempfile
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.base import CheckLine, Connector
+from core.errors import ConfigurationError, Fault, OneMapError
+
+if TYPE_CHECKING:
+    from connectors.http import Http
+    from sources.declaration import Feed
+
+
+class HttpConnector(Connector):
+    """Subclasses set :attr:`http` and say what their first page is."""
+
+    http: Http
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @abstractmethod
+    def first_page(self, feed: Feed) -> str:
+        """Ask for the feed's first page, one attempt; what it shows, in words. :raises OneMapError: it fails."""
+
+    def check(self) -> list[CheckLine]:
+        """Reach, credentials and clock, then each feed's first page."""
+        feeds, failed = [], []
+        for feed in self.source.feeds.values():
+            try:
+                feeds.append(CheckLine(feed.id, True, self.first_page(feed)))
+            except OneMapError as error:
+                failed.append(error)
+                feeds.append(CheckLine(feed.id, False, f"{error.zh} [{error.message}]", error.remedy))
+        answered = self.http.answers > 0
+        blocked = next((error for error in failed if not answered), None)
+        refused = next((error for error in failed if error.fault is Fault.AUTHENTICATION), None)
+        lines = [
+            CheckLine("连通 reach", answered, self.http.origin if answered or not blocked else f"{blocked.zh} [{blocked.message}]",
+                      blocked.remedy if blocked else "")
+        ]  # fmt: skip
+        if answered:
+            lines.append(
+                CheckLine("鉴权 credentials", refused is None, refused.message if refused else "accepted", refused.remedy if refused else "")
+            )
+            lines.append(self._clock())
+        return lines + feeds
+
+    def _clock(self) -> CheckLine:
+        ahead = self.http.server_offset
+        if ahead is None:
+            return CheckLine("时钟 clock", True, "the source tells no Date")
+        return CheckLine(
+            "时钟 clock",
+            abs(ahead) < 60,
+            f"the source is {ahead:+.0f} s from ours",
+            "" if abs(ahead) < 60 else "synchronise this machine's clock (NTP), or tell the source's owner",
+        )
+
+    def folder(self) -> Path:
+        """A folder for files on their way; it goes with :meth:`close`."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="onemap-")
+        return Path(self._folder.name)
+
+    def close(self) -> None:
+        self.http.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def option(feed: Feed, name: str, default: Any = None) -> Any:
+    """``feed.options[name]``. :raises ConfigurationError: it is missing and has no default."""
+    value = feed.options.get(name, default)
+    if value is None:
+        raise ConfigurationError(
+            f"options.{name} of {feed.id} is missing",
+            remedy=f"add it under feeds.{feed.id.partition('.')[2]}.options in the source's declaration",
+            zh=f"数据项 {feed.id} 的声明缺少 options.{name}。",
+            feed=feed.id,
+            field=f"options.{name}",
+        )
+    return value

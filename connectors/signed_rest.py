@@ -1,0 +1,77 @@
+"""``signed_rest``: queries of the provincial gateway (P1), docs/source-systems.md "P1".
+
+Feed options::
+
+    service: project_filing     asks POST {base}/ebus/{service}/query
+    from: updatedFrom           names of the window's bounds in the body (these are the defaults)
+    to: updatedTo
+    page_size: 500
+    rounds: 8                   how often a moving listing is read again before it is told as unsettled
+
+Raw columns: the fields of ``list``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from connectors import jsonrows
+from connectors.base import Batch, Issue, Payload, Proof, Window
+from connectors.gateway import Gateway, unwrap
+from connectors.over_http import HttpConnector, option
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+
+class SignedRest(HttpConnector):
+    """P1."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self.gateway = Gateway(source, endpoint)
+        self.http = self.gateway.http
+
+    def first_page(self, feed: Feed) -> str:
+        page = self.gateway.page(_path(feed), {}, feed.key, 1, 1, retry=False)
+        return f"totalRow {page.total}"
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        body = {
+            option(feed, "from", "updatedFrom"): _time(window.start),
+            option(feed, "to", "updatedTo"): _time(window.end),
+        }
+        listing = self.gateway.listing(
+            _path(feed),
+            {name: value for name, value in body.items() if value},
+            feed.key,
+            page_size=int(option(feed, "page_size", 500)),
+            open_end=window.end is None,
+            rounds=int(option(feed, "rounds", 8)),
+        )
+        while True:
+            try:
+                page = next(listing)
+            except StopIteration as stop:
+                verdict = stop.value
+                break
+            yield page.answer.payload("application/json", page=page.number, total=page.total, pages=page.pages)
+        issues = [] if verdict.complete else [Issue("listing_unsettled", f"{feed.id} {window}: {verdict.why}; "
+                  f"totalRow {verdict.claimed}, {verdict.distinct} distinct keys")]  # fmt: skip
+        yield Proof(verdict.complete, verdict.why, verdict.claimed, verdict.distinct, state, issues)
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        objects, places, rejects = jsonrows.rows(unwrap(body)[0])
+        yield Batch(jsonrows.table(objects, places), rejects)
+
+
+def _path(feed: Feed) -> str:
+    return f"/ebus/{option(feed, 'service')}/query"
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.strftime("%Y-%m-%d %H:%M:%S") if value else None
