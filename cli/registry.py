@@ -1,0 +1,14 @@
+"""The groups of commands. A new one: a module with ``register(app)`` that imports its room inside the commands, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from cli import testing, up
+
+GROUPS: list[Callable[[typer.Typer], None]] = [
+    up.register,
+    testing.register,
+]

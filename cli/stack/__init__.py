@@ -1,0 +1,1 @@
+"""A run of the hub on one machine: its folder, its processes, its database, its Airflow."""

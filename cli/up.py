@@ -1,0 +1,177 @@
+"""``onemap up`` and ``onemap down``."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from filelock import FileLock, Timeout
+from rich.live import Live
+from rich.table import Table
+
+from cli import output
+from cli.stack import hub as stack
+from cli.stack.first_sync import FirstSync, SourceProgress
+from cli.stack.layout import Layout
+from core.errors import ConfigurationError, OneMapError
+
+STATE_ZH = {"queued": "排队", "running": "进行中", "success": "完成", "failed": "有失败"}
+
+
+class Stop(BaseException):
+    """A signal asked us to end."""
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def up(
+        once: bool = typer.Option(False, "--once", help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed"),
+        projects: int = typer.Option(590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"),
+        seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
+        no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接 · real sources only"),
+        no_first_sync: bool = typer.Option(False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"),
+    ) -> None:
+        """启动 · Start everything on this machine and take in every source."""
+        layout = Layout.here()
+        layout.make()
+        lock = FileLock(layout.home / "up.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ConfigurationError(
+                f"the hub already runs in {layout.home}",
+                remedy="./onemap down ends it; ONEMAP_HOME names another run folder",
+                zh=f"{layout.home} 中的枢纽已在运行。可用 ./onemap down 停止，或用 ONEMAP_HOME 指定其他运行目录。",
+            ) from None
+        with lock:
+            raise typer.Exit(_up(layout, once, projects, seed, not no_standins, not no_first_sync))
+
+    @app.command()
+    def down() -> None:
+        """停止 · End everything of this run folder, also what a killed launcher left; data stays."""
+        layout = Layout.here()
+        if not layout.home.exists():
+            output.out.print(f"没有运行目录 {layout.home} / no run folder")
+            return
+        layout.make()
+        asked = stack.stop_other(layout)
+        count = stack.close(layout)
+        output.out.print(f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}")
+
+
+def _up(layout: Layout, once: bool, projects: int, seed: int, standins: bool, sync: bool) -> int:
+    hub = stack.Hub(layout)
+    code = 0
+    with _signals():
+        try:
+            _start(hub, projects, seed, standins)
+            if sync:
+                code = _sync(hub)
+            if once:
+                return code
+            output.out.print("\n运行中，按 Ctrl-C 停止 · running, Ctrl-C stops")
+            while True:
+                hub.keep(output.out.print)
+                time.sleep(1)
+        except Stop:
+            return 0 if not once else 130
+        except OneMapError as problem:
+            return output.error(problem)
+        finally:
+            _deaf()
+            with _step("停止全部进程 stop"):
+                hub.close()
+
+
+def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> None:
+    """Every step to a healthy Airflow; independent ones side by side."""
+    from sources.loader import load_all
+
+    sources = list(load_all().values())
+    with _step("运行目录 run folder") as note:
+        left = hub.begin()
+        note(f"{hub.layout.home}" + (f"，清除遗留进程 {left} 个 / {left} left processes ended" if left else ""))
+    with _step("内嵌数据库 PostgreSQL"):
+        hub.open_database()
+    with ThreadPoolExecutor(3) as pool:
+        steps = [
+            pool.submit(_timed, "统一库结构 schema", hub.migrate),
+            pool.submit(_timed, "Airflow 元数据库 metadata", hub.migrate_airflow),
+        ]
+        if standins:
+            steps.append(pool.submit(_timed, "模拟世界 told world", lambda: hub.tell_world(projects, seed)))
+        for step in steps:
+            step.result()
+    connections: list[dict[str, Any]] = []
+    if standins:
+        with _step("模拟数源 stand-in sources") as note:
+            wanted = hub.wanted_standins({source.connection for source in sources})
+            if wanted:
+                connections = [c for c in hub.start_standins() if c["conn_id"] in wanted]
+            note(f"{len(connections)} 个连接 connections")
+    with _step("连接与资源池 connections, pools") as note:
+        pools = {
+            f"source_{s.source}": {"slots": s.parallel, "description": f"{s.name} · {s.owner.department}"} for s in sources
+        }
+        left = hub.connect(connections, pools)
+        note(f"上次中断的运行 {left} 个已结清 / {left} unfinished runs settled" if left else "")
+    password, fresh = hub.layout.admin_password()
+    with _step("Airflow") as note:
+        hub.start_airflow()
+        note(hub.address)
+    told = hub.write_addresses()
+    output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]   用户 user: admin", end="")
+    # shown once, on the first start; later starts name the file
+    output.out.print(f"   密码 password: {password}" if fresh else f"   密码见 password in {hub.layout.passwords}", markup=False)
+    output.out.print(f"  运行健康 health    [bold]{told['health']}[/]\n")
+
+
+def _sync(hub: stack.Hub) -> int:
+    """The first sync and its summary; exit code 1 when a feed failed or does not balance."""
+    raise NotImplementedError
+
+
+@contextmanager
+def _step(what: str) -> Iterator[Callable[[str], None]]:
+    """A step with its time; the yielded function adds a note."""
+    notes: list[str] = []
+    begun = time.monotonic()
+    if output.out.is_terminal:
+        with output.out.status(what):
+            yield notes.append
+    else:
+        yield notes.append
+    note = "  ".join(n for n in notes if n)
+    output.out.print(f"[green]✓[/] {what}  [dim]{time.monotonic() - begun:.1f} s[/]  {note}")
+
+
+def _timed(what: str, do: Callable[[], Any]) -> None:
+    begun = time.monotonic()
+    do()
+    output.out.print(f"[green]✓[/] {what}  [dim]{time.monotonic() - begun:.1f} s[/]")
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGINT, SIGTERM and SIGHUP end the hub in order."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stop
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _deaf() -> None:
+    """While ending: further signals change nothing, the end is under way."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: output.err.print("正在停止 stopping …"))

@@ -1,0 +1,142 @@
+"""What the tasks do: each calls one function of the pipeline and says its outcome in Airflow's words.
+
+Imported when a task runs its body, never while a DAG is parsed beyond this module itself: everything heavy is
+imported inside. Ids and counts go through XCom, never data.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+log = logging.getLogger(__name__)
+OUTCOME = "outcome"  # the XCom key under which a (feed, window) says how it ended, also when it failed
+
+
+def plan(source: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The (feed, window)s to be read now: what is promised and not yet complete, or the window that a person asked for."""
+    _guard()
+    from pipeline import sync
+
+    feeds = [str(feed) for feed in params.get("feeds") or []] or None
+    start, end = _local(params.get("from")), _local(params.get("to"))
+    units = sync.backfill(source, start, end, feeds) if start or end else sync.plan(source, feeds)
+    for unit in units:
+        log.info("planned %s", unit.label)
+    return [asdict(unit) for unit in units]
+
+
+def sync(unit: dict[str, Any]) -> dict[str, Any]:
+    """Read one (feed, window) into the store. :raises OneMapError: it did not end well, typed by whose fault."""
+    _guard()
+    from airflow.sdk import get_current_context
+
+    from pipeline import sync
+    from pipeline.outcome import Task
+
+    outcome = sync.run(Task(**unit))
+    told = outcome.as_dict()
+    get_current_context()["ti"].xcom_push(OUTCOME, told)
+    log.info("%s: %s %s", unit["label"], told["outcome"], told["counts"])
+    if outcome.outcome not in ("ok", "waiting"):
+        raise _error(told)
+    return {"run_id": told["run_id"]}
+
+
+def publish(units: list[dict[str, Any]]) -> None:
+    """Tell the merge that a source has news. :raises AirflowSkipException: nothing has changed."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    changed = sum(
+        told["counts"][kind] for told in _outcomes() for kind in ("new", "changed", "history", "tombstoned", "absent")
+    )
+    log.info("%d feeds read, %d records new or changed", len(units), changed)
+    if not changed:
+        raise AirflowSkipException("无变化 / nothing has changed")
+
+
+def settle(source: str, units: list[dict[str, Any]] | None) -> dict[str, int]:
+    """One failure a source, naming every feed that failed and whose fault it is.
+
+    :raises AirflowFailException: something failed, is held, or did not balance.
+    """
+    _guard()
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from core.errors import FAULT_ZH, Fault
+
+    if units is None:
+        raise AirflowFailException(f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan")
+    told = _outcomes()
+    bad = [t for t in told if t["outcome"] not in ("ok", "waiting") or not t["balanced"]]
+    missing = len(units) - len(told)
+    for t in bad:
+        log.error(
+            "%s %s: %s [%s] %s -> %s",
+            t["feed"],
+            t["window"],
+            t["outcome"],
+            FAULT_ZH.get(Fault(t["fault"])) if t["fault"] else "未平账",
+            t["zh"] or t["error"] or "",
+            t["remedy"] or "",
+        )
+    if bad or missing:
+        names = ", ".join(sorted({t["feed"] for t in bad}))
+        raise AirflowFailException(
+            f"{source}: {len(bad) + missing} of {len(units)} did not end well ({names or 'no outcome'}) / "
+            f"{len(units)} 项中 {len(bad) + missing} 项未成功"
+        )
+    return {"feeds": len(units), "rows_in": sum(t["counts"]["rows_in"] for t in told)}
+
+
+def broken(reason: str) -> None:
+    """:raises AirflowFailException: always; the declaration cannot be used."""
+    from airflow.sdk.exceptions import AirflowFailException
+
+    raise AirflowFailException(f"数源声明有误，请改正 / the declaration is broken: {reason}")
+
+
+def _outcomes() -> list[dict[str, Any]]:
+    """How each mapped task of this run ended, by its last try."""
+    from airflow.sdk import get_current_context
+    from airflow.sdk.execution_time.xcom import XCom
+
+    ti = get_current_context()["ti"]
+    found = XCom.get_all(key=OUTCOME, task_id="sync", dag_id=ti.dag_id, run_id=ti.run_id)
+    return [told for told in found or [] if told]
+
+
+def _error(told: dict[str, Any]) -> Exception:
+    from core import errors
+
+    kinds = {
+        "configuration": errors.ConfigurationError,
+        "authentication": errors.AuthenticationError,
+        "transient": errors.TransientError,
+        "provider": errors.ProviderError,
+    }
+    kind = kinds.get(told["fault"] or "", errors.ProviderError if told["outcome"] == "held" else errors.InternalError)
+    return kind(
+        told["error"] or f"the batch is {told['outcome']}",
+        remedy=told["remedy"] or "",
+        zh=told["zh"] or "",
+        feed=told["feed"],
+    )
+
+
+def _local(text: str | None) -> datetime | None:
+    """A time of the UI's form as the city's local time, naive."""
+    if not text:
+        return None
+    from core.clock import SHANGHAI
+
+    time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return time.astimezone(SHANGHAI).replace(tzinfo=None) if time.tzinfo else time
+
+
+def _guard() -> None:
+    from core.logging import guard
+
+    guard()

@@ -1,0 +1,72 @@
+"""What a DAG needs of ``sources/*.yaml``, read as cheaply as parsing asks: one file a source, no validation.
+
+A task run loads one declaration (Airflow names the DAG that it wants), the DAG processor all of them. The full model,
+with errors by file and line, is :mod:`sources.declaration`; the tasks use that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+try:
+    from yaml import CSafeLoader as Loader
+except ImportError:
+    from yaml import SafeLoader as Loader
+
+FOLDER = Path(__file__).resolve().parent.parent / "sources"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A source as its DAGs show it. ``broken``: why the file cannot be used; then only ``source`` is to be relied on."""
+
+    source: str
+    name: str = ""
+    system: str = ""
+    department: str = ""
+    contact: str = ""
+    connection: str = ""
+    protocol: str = ""
+    schedule: str | None = None
+    promise: str = ""
+    reconcile: str | None = None
+    parallel: int = 2
+    feeds: dict[str, str] = field(default_factory=dict)  # id -> Chinese name
+    broken: str = ""
+
+
+def read(source: str, folder: Path = FOLDER) -> Declared:
+    """One declaration; a broken one comes back with its reason, so that the others' DAGs stand."""
+    path = folder / f"{source}.yaml"
+    try:
+        return _declared(source, yaml.load(path.read_text(encoding="utf-8"), Loader=Loader))
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        return Declared(source=source, broken=f"{path.name}: {type(error).__name__}: {error}")
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Ids of all declared sources: the files' names."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _declared(source: str, data: dict[str, Any]) -> Declared:
+    owner = data["owner"]
+    return Declared(
+        source=source,
+        name=str(data["name"]),
+        system=str(data["system"]),
+        department=str(owner["department"]),
+        contact=str(owner.get("contact") or ""),
+        connection=str(data["connection"]),
+        protocol=str(data["protocol"]),
+        schedule=str(data["schedule"]),
+        promise=str(data["promise"]),
+        # YAML's own default is that of sources/declaration.py; null there means never
+        reconcile=data.get("reconcile", "30 3 * * 6"),
+        parallel=int(data.get("parallel", 2)),
+        feeds={f"{source}.{name}": str(feed["name"]) for name, feed in data["feeds"].items()},
+    )

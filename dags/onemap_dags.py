@@ -1,0 +1,290 @@
+"""The DAGs of the hub, made from ``sources/*.yaml``: one family, not one file a source.
+
+================  ==============================================================  =====================
+DAG               what                                                            starts
+================  ==============================================================  =====================
+sync__<source>    plan, read each (feed, window), tell the merge, settle          by the source's cron
+unify             identify and fold what has changed                              when a source has news
+reconcile__…      counts and keys against the source                              by cron
+redrive           quarantined rows through the mapping and the gates again        by hand, nightly
+housekeeping      staging of dead runs, old partitions, statistics                nightly
+================  ==============================================================  =====================
+
+Parsing reads YAML and makes objects: no network, no database, no secret. A running task makes its own DAG alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from airflow.sdk import DAG, Asset, AssetAny, Param, chain, conf, get_parsing_context, task  # noqa: E402
+
+from dags import bodies  # noqa: E402
+from dags.declared import FOLDER, Declared, names, read  # noqa: E402
+from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
+
+START = datetime(2024, 1, 1)
+REDRIVEN = Asset(name="onemap_redriven", uri="onemap://redriven", extra={"zh": "重处理"})
+STORE = Asset(name="onemap_store", uri="onemap://store", extra={"zh": "统一库"})
+
+
+def news(source: str) -> Asset:
+    """The asset that says: this source has news."""
+    return Asset(name=f"onemap_source_{source}", uri=f"onemap://source/{source}")
+
+
+def common(dag_id: str, display: str, tags: list[str], doc: str, **more) -> DAG:
+    """A DAG as all of ours are: one run at a time, nothing caught up, Chinese title."""
+    return DAG(
+        dag_id,
+        dag_display_name=display,
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        tags=["onemap", *tags],
+        doc_md=doc,
+        **more,
+    )
+
+
+def health_link(anchor: str = "") -> str:
+    """Address of the health page."""
+    base = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+    return f"{base.rstrip('/')}/onemap/health{anchor}"
+
+
+def alerts() -> list:
+    """Mail to the office on duty, one a failed run, when ``ONEMAP_ALERT_TO`` names it (Connection ``smtp_default``)."""
+    to = os.environ.get("ONEMAP_ALERT_TO")
+    if not to:
+        return []
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    return [
+        SmtpNotifier(
+            to=to,
+            subject="[一张图] {{ dag.dag_display_name }} 失败 / failed",
+            html_content=f"<p>{{{{ dag.dag_id }}}} {{{{ run_id }}}}</p><p><a href='{health_link()}'>运行健康 health</a></p>",
+        )
+    ]
+
+
+def source_doc(d: Declared) -> str:
+    """What a person on duty wants to know of a source, Chinese first."""
+    feeds = "\n".join(f"| `{feed}` | {name} |" for feed, name in d.feeds.items())
+    return f"""
+### {d.name}（`{d.source}`，{d.system}）
+
+数源部门：**{d.department}** {d.contact}　·　连接：`{d.connection}`　·　协议：`{d.protocol}`
+时效承诺：{d.promise}　·　计划：`{d.schedule}`　·　核对：`{d.reconcile or '—'}`　·　[运行健康]({health_link('#' + d.source)})
+
+| 数据项 feed | 名称 |
+|---|---|
+{feeds}
+
+回补：触发时填写起止时间（半开区间，本市时间），可选数据项。重复运行不会产生重复数据。
+
+*Owner {d.department}; Airflow Connection `{d.connection}`. To back-fill a closed window, trigger with from / to
+(half-open, local time); running anything again leaves the same store. Only transient faults are retried; the task
+`settle` names every feed that failed and whose duty it is.*
+"""
+
+
+def sync_dag(d: Declared) -> DAG:
+    """sync__<source>."""
+    doc = source_doc(d) if not d.broken else f"### 声明有误 broken declaration\n\n```\n{d.broken}\n```"
+    with common(
+        f"sync__{d.source}",
+        f"同步 · {d.name or d.source}",
+        ["sync", d.source, *([d.system] if d.system else []), *(["声明有误"] if d.broken else [])],
+        doc,
+        schedule=d.schedule,
+        default_args={"owner": d.department or "onemap", "retries": 0},
+        owner_links={d.department: health_link(f"#{d.source}")} if d.department else {},
+        on_failure_callback=alerts() or None,
+        max_active_tasks=max(2, d.parallel),
+        params={
+            "feeds": Param(
+                [],
+                type=["array", "null"],
+                title="数据项 feeds",
+                description="留空为全部 / empty: all of them",
+                items={"type": "string"},
+                examples=list(d.feeds),
+                values_display={feed: f"{feed} {name}" for feed, name in d.feeds.items()},
+            ),
+            "from": Param(
+                None,
+                type=["string", "null"],
+                format="date-time",
+                title="回补起 from",
+                description="回补窗口的开始（含），留空为常规增量 / start of a window to back-fill; empty: what is due",
+            ),
+            "to": Param(
+                None,
+                type=["string", "null"],
+                format="date-time",
+                title="回补止 to",
+                description="回补窗口的结束（不含） / end of the window, exclusive",
+            ),
+        },
+    ) as dag:
+        if d.broken:
+
+            @task(task_id="declaration")
+            def declaration():
+                bodies.broken(d.broken)
+
+            declaration()
+            return dag
+
+        @task(task_id="plan", task_display_name="计划 plan", retries=RETRIES, retry_delay=FIRST, retry_policy=ByFault())
+        def plan(params=None):
+            return bodies.plan(d.source, dict(params))
+
+        @task(
+            task_id="sync",
+            task_display_name="读取入库 sync",
+            pool=pool(d.source),
+            map_index_template="{{ task.op_kwargs['unit']['label'] }}",
+            retries=RETRIES,
+            retry_delay=FIRST,
+            retry_policy=ByFault(),
+        )
+        def sync(unit):
+            return bodies.sync(unit)
+
+        @task(task_id="publish", task_display_name="发布变化 publish", trigger_rule="all_done", outlets=[news(d.source)])
+        def publish(units):
+            bodies.publish(units or [])
+
+        @task(task_id="settle", task_display_name="结果 settle", trigger_rule="all_done")
+        def settle(units):
+            return bodies.settle(d.source, units)
+
+        units = plan()
+        chain(sync.expand(unit=units), publish(units), settle(units))
+    return dag
+
+
+def pool(source: str) -> str:
+    """The pool that keeps a source from being asked by too many at once; made by ``onemap up`` and by compose."""
+    return f"source_{source}"
+
+
+def reconcile_dag(d: Declared) -> DAG:
+    """reconcile__<source>."""
+    with common(
+        f"reconcile__{d.source}",
+        f"核对 · {d.name}",
+        ["reconcile", d.source, d.system],
+        f"### 与数源核对 · {d.name}\n\n逐项比对数源与统一库的条数和主键，补齐迟到的数据，报告差异。\n\n"
+        "*Compares counts and keys of every feed with the source, reads what came late, reports what differs.*",
+        schedule=d.reconcile,
+        default_args={"owner": d.department, "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
+        owner_links={d.department: health_link(f"#{d.source}")},
+        on_failure_callback=alerts() or None,
+    ) as dag:
+
+        @task(task_id="reconcile", task_display_name="核对 reconcile", pool=pool(d.source), outlets=[news(d.source)])
+        def reconcile():
+            return bodies.reconcile(d.source)
+
+        reconcile()
+    return dag
+
+
+def unify_dag(sources: list[str]) -> DAG:
+    """unify."""
+    with common(
+        "unify",
+        "归并 · 统一库",
+        ["unify"],
+        "### 归并\n\n认定同一项目、办件、证照、地块，并按一数一源生成统一记录；只处理有变化的部分。\n\n"
+        "*Identifies and folds what has changed since the last run; starts when any source has news.*",
+        schedule=AssetAny(REDRIVEN, *(news(source) for source in sources)),
+        default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
+        on_failure_callback=alerts() or None,
+    ) as dag:
+
+        @task(task_id="unify", task_display_name="归并 unify", outlets=[STORE])
+        def unify():
+            return bodies.unify()
+
+        unify()
+    return dag
+
+
+def redrive_dag() -> DAG:
+    """redrive."""
+    with common(
+        "redrive",
+        "重处理 · 隔离数据",
+        ["redrive"],
+        "### 重处理隔离数据\n\n修正映射、代码表或声明后，让隔离的记录从存档重走一遍；仍不合格的留在隔离区。\n\n"
+        "*Takes quarantined rows from the archive through the mapping and the checks again.*",
+        schedule="30 2 * * *",
+        default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
+        params={
+            "feed": Param(None, type=["string", "null"], title="数据项 feed", description="留空为全部 / empty: all"),
+        },
+    ) as dag:
+
+        @task(task_id="redrive", task_display_name="重处理 redrive", outlets=[REDRIVEN])
+        def redrive(params=None):
+            return bodies.redrive(params["feed"])
+
+        redrive()
+    return dag
+
+
+def housekeeping_dag() -> DAG:
+    """housekeeping."""
+    with common(
+        "housekeeping",
+        "日常维护",
+        ["housekeeping"],
+        "### 日常维护\n\n清理中断运行留下的暂存表，更新统计信息。\n\n*Reaps staging tables of dead runs, refreshes statistics.*",
+        schedule="50 2 * * *",
+        default_args={"owner": "onemap", "retries": 2, "retry_delay": timedelta(minutes=5)},
+    ) as dag:
+
+        @task(task_id="housekeeping", task_display_name="维护 housekeeping")
+        def housekeeping():
+            return bodies.housekeeping()
+
+        housekeeping()
+    return dag
+
+
+def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
+    """The DAGs by id; with ``wanted`` that one alone."""
+    sources = names(folder)
+    made: dict[str, DAG] = {}
+    kind, _, source = (wanted or "").partition("__")
+    for name in sources:
+        if wanted and name != source:
+            continue
+        d = read(name, folder)
+        if not wanted or kind == "sync":
+            made[f"sync__{name}"] = sync_dag(d)
+        if d.reconcile and not d.broken and (not wanted or kind == "reconcile"):
+            made[f"reconcile__{name}"] = reconcile_dag(d)
+    for dag_id, make in (
+        ("unify", lambda: unify_dag(sources)),
+        ("redrive", redrive_dag),
+        ("housekeeping", housekeeping_dag),
+    ):
+        if wanted in (None, dag_id):
+            made[dag_id] = make()
+    return made
+
+
+globals().update(build(get_parsing_context().dag_id))
