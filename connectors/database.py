@@ -93,6 +93,7 @@ class FeedOptions(_Strict):
     order: list[str] = Field(default_factory=list)
     acknowledge: Acknowledge | None = None
     rows: int = Field(50_000, ge=1)
+    first: Any = None  # read by connectors/planning.py
 
 
 class SourceOptions(_Strict):
@@ -283,9 +284,14 @@ class Database(Connector):
         bits = [n for n, kind in enumerate(kinds) if driver == "pymysql" and kind == _MYSQL_BIT]
         metadata = {"temporal": "\t".join(temporal), "dialect": connection.dialect.name}
         spool = arrow_text.Spool(self._room(), names, metadata, rows=options.rows, size=_PAYLOAD_BYTES)
-        for chunk in rows.partitions(min(_CHUNK, options.rows)):
-            spool.add([_unbit(row, bits) for row in chunk] if bits else chunk)
-        spool.end()
+        cursor = rows.cursor
+        try:
+            for chunk in rows.partitions(min(_CHUNK, options.rows)):
+                spool.add([_unbit(row, bits) for row in chunk] if bits else chunk)
+            spool.end()
+        except BaseException:
+            _abandon(cursor)
+            raise
         return spool
 
     # -- what the database has
@@ -476,6 +482,15 @@ def _bound(connection: sa.Connection, moment: datetime) -> sa.ColumnElement[Any]
     if connection.dialect.name == "sqlite":  # keeps times as text
         return sa.literal(moment.isoformat(" "), sa.String())
     return sa.literal(moment, sa.DateTime())
+
+
+def _abandon(cursor: Any) -> None:
+    """Leave a half-read cursor: PyMySQL's would read the rest of the result when it is closed or collected, however
+    long, and fail noisily where the socket is gone."""
+    result = getattr(cursor, "_result", None)
+    if result is not None and hasattr(result, "unbuffered_active"):
+        result.unbuffered_active = False
+        cursor.connection = None
 
 
 def _unbit(row: sa.Row[Any], bits: list[int]) -> list[Any]:

@@ -1,0 +1,435 @@
+"""The database connector against MariaDB and PostgreSQL that are not ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from connectors.base import Batch, Payload, Proof, Window
+from connectors.database import Database
+from connectors.endpoint import Endpoint
+from connectors.sql_engine import engine_of, shown, url_of
+from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
+from core.settings import ROOT
+from sources.declaration import Feed
+from tests.connectors.cut import relay
+from tests.connectors.declarations import source, window_feed
+from tests.connectors.mariadb import MariaDb, free_port, mariadb
+
+PASSWORD = "Kf7#geheim"
+SL = window_feed("m2.sl", ["SBLSH_SHORT", "VERSION"], "INSERTTIME", table="EX_GDBS_SL")
+SBCL = window_feed("m2.sbcl", ["SBLSH_SHORT", "SEQ", "VERSION"], "INSERTTIME", table="EX_GDBS_SBCL", exclude=["ATTACH_BODY"])
+RESULT = window_feed(
+    "p3.result", ["row_guid"], "cd_time",
+    table="up_pro_result", order=["cd_operation"],
+    acknowledge={"column": "is_sync", "by": ["row_guid", "cd_time", "cd_operation"]},
+)  # fmt: skip
+
+
+def contract_ddl(contract: str, table: str) -> str:
+    """CREATE TABLE of the contract, without its comments."""
+    text = (ROOT / "schemas" / "contracts" / f"{contract}.sql").read_text("utf-8")
+    found = re.search(rf"CREATE TABLE {table} \(.*?^\);", text, re.DOTALL | re.MULTILINE)
+    return re.sub(r"--.*", "", found[0])
+
+
+def mysql_ddl(contract: str, table: str) -> str:
+    return re.sub(r"\btimestamp\b", "datetime", contract_ddl(contract, table))
+
+
+@pytest.fixture(scope="module")
+def server(need: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+    with mariadb(need, tmp_path_factory.mktemp("mariadb")) as running:
+        running.root(
+            f"create user reader@'127.0.0.1' identified by '{PASSWORD}'",
+            f"create user marker@'127.0.0.1' identified by '{PASSWORD}'",
+        )
+        yield running
+
+
+@pytest.fixture
+def front(server: MariaDb) -> Iterator[Callable[..., list[tuple]]]:
+    """A fresh database ``front`` that ``reader`` may read, and ``marker`` may mark; run statements in it."""
+    server.root(
+        "create database front default charset utf8mb4",
+        "grant select on front.* to reader@'127.0.0.1'",
+        "grant select, update on front.* to marker@'127.0.0.1'",
+    )
+    yield lambda *statements: server.root(*statements, database="front")
+    server.root("drop database front")
+
+
+def endpoint(port: int, login: str = "reader", password: str = PASSWORD, scheme: str = "mysql") -> Endpoint:
+    return Endpoint("m_tables", "generic", "", None, login, password, "", {"url": f"{scheme}://127.0.0.1:{port}/front"})
+
+
+def connector(feed: Feed, to: Endpoint, **options: Any) -> Database:
+    made, _, name = feed.id.partition(".")
+    return Database(source(made, "database", {name: feed}, **options), to)
+
+
+def read(connector: Database, feed: Feed, window: Window) -> tuple[list[dict[str, str | None]], list[Payload], Proof]:
+    """Rows, payloads and proof of one fetch."""
+    *payloads, proof = connector.fetch(feed, window, None)
+    batches: list[Batch] = [batch for payload in payloads for batch in connector.decode(feed, payload)]
+    for batch in batches:
+        assert set(batch.rows.schema.types) <= {pa.large_string()}
+    return [row for batch in batches for row in batch.rows.to_pylist()], payloads, proof
+
+
+@pytest.mark.server
+def test_a_window_is_half_open_and_in_order(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) values"
+        " ('d', 1, '2026-11-02 00:00:00'), ('c', 1, '2026-11-01 23:59:59'), ('a', 1, '2026-10-31 23:59:59'),"
+        " ('b', 2, '2026-11-01 00:00:00'), ('b', 1, '2026-11-01 00:00:00')",
+    )
+    rows, payloads, proof = read(connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    assert [(row["SBLSH_SHORT"], row["VERSION"]) for row in rows] == [("b", "1"), ("b", "2"), ("c", "1")]
+    assert proof.complete and proof.claimed == 3 and not proof.issues
+    assert payloads[0].request["window"] == "2026-11-01 00:00:00 .. 2026-11-02 00:00:00"
+
+
+@pytest.mark.server
+def test_names_compare_without_case_absent_columns_read_as_null_and_others_pass(server: MariaDb, front: Callable) -> None:
+    front(
+        "create table ex_gdbs_sl (Version int, sblsh_short char(8), inserttime datetime(3), SLBMMC varchar(20), extra_one int)",
+        "insert into ex_gdbs_sl values (1, 'S1', '2026-11-01 08:00:00.25', '住建局  ', 7)",
+    )
+    rows, _, proof = read(connector(SL, endpoint(server.port)), SL, Window(full=True))
+    (row,) = rows
+    assert row["SBLSH_SHORT"] == "S1" and row["VERSION"] == "1" and row["extra_one"] == "7"
+    assert row["SLBMMC"] == "住建局  "  # padding is for the mapping to clean
+    assert row["INSERTTIME"] == "2026-11-01 08:00:00.250000"
+    assert "YWLSH" in row and row["YWLSH"] is None
+    assert {issue.field for issue in proof.issues if issue.code == "column_absent"} >= {"YWLSH", "SLSJ"}
+
+
+@pytest.mark.server
+def test_zero_dates_are_none_and_rows_without_increment_come_with_every_window(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, SLSJ, INSERTTIME) values"
+        " ('null', 1, '0000-00-00 00:00:00', null), ('zero', 1, '2026-10-01 09:30:00', '0000-00-00 00:00:00'),"
+        " ('in', 1, '0000-00-00', '2026-11-01 08:00:00'), ('out', 1, null, '2026-12-01 08:00:00')",
+    )
+    rows, _, proof = read(connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    seen = {row["SBLSH_SHORT"]: (row["SLSJ"], row["INSERTTIME"]) for row in rows}
+    assert seen == {"null": (None, None), "zero": ("2026-10-01 09:30:00", None), "in": (None, "2026-11-01 08:00:00")}
+    assert proof.complete and proof.claimed == 3
+    (issue,) = [issue for issue in proof.issues if issue.code == "increment_missing"]
+    assert issue.detail.startswith("2 rows")
+
+
+@pytest.mark.server
+def test_values_keep_the_text_of_the_server(server: MariaDb, front: Callable) -> None:
+    front(
+        "create table EX_GDBS_SL (SBLSH_SHORT varchar(50), VERSION tinyint(1), INSERTTIME timestamp null, a decimal(18,4),"
+        " b bit(9), c bigint unsigned, d date, e double, f varbinary(9), g text)",
+        "set time_zone = '+00:00'",
+        "insert into EX_GDBS_SL values ('x', 2, '2026-11-01 00:00:00', 12345.6, b'100000001', 18446744073709551615,"
+        " '2026-02-03', 0.1, x'ff00', '广东𠮷')",
+    )
+    rows, _, _ = read(connector(SL, endpoint(server.port)), SL, Window(full=True))
+    assert [rows[0][name] for name in ("VERSION", "INSERTTIME", "a", "b", "c", "d", "e", "f", "g")] == [
+        "2", "2026-11-01 08:00:00", "12345.6000", "257", "18446744073709551615", "2026-02-03", "0.1", "\\xff00", "广东𠮷",
+    ]  # fmt: skip
+
+
+@pytest.mark.server
+def test_an_excluded_column_is_never_selected(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("m2", "EX_GDBS_SBCL"),
+        "insert into EX_GDBS_SBCL (SBLSH_SHORT, SEQ, VERSION, ATTACH_BODY, INSERTTIME)"
+        " values ('S1', 1, 1, repeat('A', 60000), '2026-11-01 08:00:00')",
+    )
+    rows, payloads, _ = read(connector(SBCL, endpoint(server.port)), SBCL, Window(full=True))
+    assert "ATTACH_BODY" not in payloads[0].request["columns"]
+    assert rows[0]["ATTACH_BODY"] is None and rows[0]["SEQ"] == "1"
+    assert len(payloads[0].body) < 10_000
+
+
+@pytest.mark.server
+def test_large_windows_come_in_pieces_and_decode_the_same_again(server: MariaDb, front: Callable) -> None:
+    feed = window_feed("m2.sl", SL.key, "INSERTTIME", table="EX_GDBS_SL", rows=4000)
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME)"
+        " select concat('S', seq), 1, date_add('2026-01-01', interval seq second) from seq_1_to_10000",
+    )
+    database = connector(feed, endpoint(server.port))
+    rows, payloads, proof = read(database, feed, Window(full=True))
+    assert [payload.facts["rows"] for payload in payloads] == [4000, 4000, 2000]
+    assert proof.complete and len({row["SBLSH_SHORT"] for row in rows}) == 10_000
+    _, again, _ = read(database, feed, Window(full=True))
+    assert [_bytes(payload) for payload in payloads] == [_bytes(payload) for payload in again]
+
+
+def _bytes(payload: Payload) -> bytes:
+    return payload.body.read_bytes() if isinstance(payload.body, Path) else payload.body
+
+
+@pytest.mark.server
+def test_files_of_a_fetch_go_when_the_connector_closes(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME, BSLYY)"
+        " select uuid(), 1, '2026-01-01', concat(sha2(rand(), 512), sha2(rand(), 512)) from seq_1_to_20000",
+    )
+    database = connector(SL, endpoint(server.port))
+    _, payloads, _ = read(database, SL, Window(full=True))
+    assert isinstance(payloads[0].body, Path) and payloads[0].body.exists()
+    database.close()
+    assert not payloads[0].body.exists()
+
+
+@pytest.mark.server
+def test_a_connection_cut_in_the_middle_is_read_again_whole(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME)"
+        " select concat('S', seq), 1, date_add('2026-01-01', interval seq second) from seq_1_to_20000",
+    )
+    with relay(server.port) as between:
+        between.cuts, between.after = 1, 300_000
+        rows, _, proof = read(connector(SL, endpoint(between.port)), SL, Window(full=True))
+        assert between.connections >= 2
+    assert proof.complete and len(rows) == 20_000 == len({row["SBLSH_SHORT"] for row in rows})
+
+
+@pytest.mark.server
+def test_a_connection_that_is_always_cut_is_transient_and_yields_nothing(
+    server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.database._ATTEMPTS", 1)
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) select concat('S', seq), 1, now() from seq_1_to_20000",
+    )
+    with relay(server.port) as between:
+        between.cuts, between.after = 9, 300_000
+        fetch = connector(SL, endpoint(between.port)).fetch(SL, Window(full=True), None)
+        with pytest.raises(TransientError) as error:
+            next(fetch)
+    assert error.value.feed == "m2.sl" and error.value.remedy and PASSWORD not in str(error.value)
+
+
+@pytest.mark.server
+def test_acknowledging_marks_only_the_rows_that_were_taken(server: MariaDb, front: Callable) -> None:
+    front(
+        mysql_ddl("p3", "up_pro_result"),
+        "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values"
+        " ('g1', 'I', '2026-11-01 08:00:00', 0), ('g1', 'U', '2026-11-01 08:00:00', null), ('g2', 'I', '2026-11-01 09:00:00', 0)",
+    )
+    database = connector(RESULT, endpoint(server.port, "marker"))
+    rows, _, _ = read(database, RESULT, Window(end=datetime(2026, 11, 1, 8, 30)))
+    keys = pa.table({name: pa.array([row[name] for row in rows], pa.large_string()) for name in ("row_guid", "cd_time", "cd_operation")})
+    assert database.acknowledge(RESULT, keys) == []
+    assert front("select row_guid, cd_operation, is_sync from up_pro_result order by 1, 2") == [("g1", "I", 1), ("g1", "U", 1), ("g2", "I", 0)]
+
+
+@pytest.mark.server
+def test_a_grant_that_does_not_allow_the_mark_is_an_issue_and_no_failure(server: MariaDb, front: Callable) -> None:
+    front(mysql_ddl("p3", "up_pro_result"), "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values ('g', 'I', '2026-11-01', 0)")
+    keys = pa.table({"row_guid": ["g"], "cd_time": ["2026-11-01 00:00:00"], "cd_operation": ["I"]})
+    (issue,) = connector(RESULT, endpoint(server.port)).acknowledge(RESULT, keys)
+    assert issue.code == "acknowledge_refused" and "denied" in issue.detail
+    assert front("select is_sync from up_pro_result") == [(0,)]
+
+
+@pytest.mark.server
+def test_a_delete_row_with_the_sync_columns_alone_comes_through(server: MariaDb, front: Callable) -> None:
+    front(mysql_ddl("p3", "up_pro_result"), "insert into up_pro_result (row_guid, cd_operation, cd_time) values ('g', 'D', '2026-11-01 08:00:00')")
+    rows, _, proof = read(connector(RESULT, endpoint(server.port)), RESULT, Window(full=True))
+    assert proof.complete and (rows[0]["row_guid"], rows[0]["cd_operation"], rows[0]["project_no"]) == ("g", "D", None)
+
+
+@pytest.mark.server
+def test_a_missing_table_a_missing_key_and_a_wrong_password_say_whose_fault(server: MariaDb, front: Callable) -> None:
+    with pytest.raises(ConfigurationError, match="EX_GDBS_SL is not there") as missing:
+        read(connector(SL, endpoint(server.port)), SL, Window(full=True))
+    assert missing.value.feed == "m2.sl" and "EX_GDBS_SL" in missing.value.zh
+    front("create table EX_GDBS_SL (SBLSH_SHORT varchar(9), INSERTTIME datetime)")
+    with pytest.raises(ProviderError, match="VERSION"):
+        read(connector(SL, endpoint(server.port)), SL, Window(full=True))
+    with pytest.raises(AuthenticationError) as refused:
+        read(connector(SL, endpoint(server.port, password="nonsense")), SL, Window(full=True))
+    assert "nonsense" not in str(refused.value)
+    to = endpoint(server.port)
+    to.extra["url"] = f"mysql://127.0.0.1:{server.port}/nowhere"
+    with pytest.raises(OneMapError) as nowhere:
+        read(connector(SL, to), SL, Window(full=True))
+    assert nowhere.value.fault in ("authentication", "configuration")  # MySQL says which only to those who may know
+
+
+@pytest.mark.server
+def test_columns_granted_one_by_one_are_read_and_the_others_are_absent(server: MariaDb, front: Callable) -> None:
+    server.root("create user partial@'127.0.0.1' identified by 'x1y2z3'")
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL"),
+        "grant select (SBLSH_SHORT, VERSION, INSERTTIME) on front.EX_GDBS_SL to partial@'127.0.0.1'",
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME, BLRXM) values ('S', 1, '2026-11-01', '张三')",
+    )
+    rows, _, _ = read(connector(SL, endpoint(server.port, "partial", "x1y2z3")), SL, Window(full=True))
+    server.root("drop user partial@'127.0.0.1'")
+    assert rows[0]["SBLSH_SHORT"] == "S" and rows[0]["BLRXM"] is None
+
+
+@pytest.mark.server
+def test_check_names_tables_and_the_columns_they_lack(server: MariaDb, front: Callable) -> None:
+    front("create table ex_gdbs_sl (SBLSH_SHORT varchar(9), VERSION int, INSERTTIME datetime)")
+    both = Database(source("m2", "database", {"sl": SL, "sbcl": SBCL}), endpoint(server.port, scheme="mariadb"))
+    lines = {line.what: line for line in both.check()}
+    assert lines["connection"].ok and "reader" not in lines["connection"].detail
+    assert lines["m2.sl"].ok and "SLZTDM" in lines["m2.sl"].detail
+    assert not lines["m2.sbcl"].ok and lines["m2.sbcl"].remedy
+    (line,) = Database(source("m2", "database", {"sl": SL}), endpoint(free_port())).check()
+    assert not line.ok and line.remedy
+
+
+@pytest.mark.server
+def test_a_count_that_does_not_agree_is_not_complete(server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine without snapshots (MyISAM): rows that come between count and read must not pass for a proof."""
+    front(mysql_ddl("m2", "EX_GDBS_SL") .rstrip(";") + " engine=MyISAM", "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) values ('a', 1, '2026-11-01')")
+    real = Database._spool
+
+    def late(self, connection, rows, table, options):
+        spool = real(self, connection, rows, table, options)
+        spool.rows += 1
+        return spool
+
+    monkeypatch.setattr(Database, "_spool", late)
+    *_, proof = connector(SL, endpoint(server.port)).fetch(SL, Window(full=True), None)
+    assert not proof.complete and proof.claimed == 1
+
+
+def pg(database: str, user: str = "postgres") -> Endpoint:
+    return Endpoint("p_tables", "generic", "", None, user, "", "", {"url": database.replace("+psycopg", "").replace("postgres@", "")})
+
+
+@pytest.fixture
+def run(database: str) -> Iterator[Callable[..., list[tuple]]]:
+    """Run statements in a fresh PostgreSQL database."""
+    engine = sa.create_engine(database, isolation_level="AUTOCOMMIT")
+
+    def statements(*texts: str) -> list[tuple]:
+        with engine.connect() as connection:
+            for text in texts:
+                result = connection.exec_driver_sql(text)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    yield statements
+    engine.dispose()
+
+
+def test_postgresql_gives_the_same_text(database: str, run: Callable) -> None:
+    run(
+        "create schema share", "create table share.\"Ex_Gdbs_Sl\" (sblsh_short varchar, version int, inserttime timestamptz,"
+        " \"SLSJ\" timestamp, a numeric, b boolean, c jsonb, d date, e double precision)",
+        "insert into share.\"Ex_Gdbs_Sl\" values ('S1', 1, '2026-11-01 00:00:00+00', '2026-11-01 08:00:00.5', 1.50, true,"
+        " '{\"k\": \"值\"}', '2026-02-03', 0.1), ('S2', 1, '2026-11-02 00:00:00+00', 'infinity', 1e20, false, null, null, null)",
+    )
+    rows, _, proof = read(connector(SL, pg(database)), SL, Window(datetime(2026, 11, 1, 8), datetime(2026, 11, 2, 8)))
+    assert proof.complete and len(rows) == 1  # local time, whatever zone the column keeps
+    assert [rows[0][name] for name in ("VERSION", "INSERTTIME", "SLSJ", "a", "b", "c", "d", "e")] == [
+        "1", "2026-11-01 08:00:00", "2026-11-01 08:00:00.500000", "1.50", "1", '{"k": "值"}', "2026-02-03", "0.1",
+    ]  # fmt: skip
+    rows, _, _ = read(connector(SL, pg(database)), SL, Window(full=True))
+    assert rows[1]["a"] == "100000000000000000000"
+
+
+def test_postgresql_acknowledges_and_a_refused_grant_is_an_issue(database: str, run: Callable) -> None:
+    run(
+        contract_ddl("p3", "up_pro_result"),
+        "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values ('g', 'I', '2026-11-01 08:00:00.25', 0)",
+        "drop role if exists onlooker", "create role onlooker login", "grant select on up_pro_result to onlooker",
+    )
+    rows, _, _ = read(connector(RESULT, pg(database, "onlooker")), RESULT, Window(full=True))
+    keys = pa.table({name: [rows[0][name]] for name in ("row_guid", "cd_time", "cd_operation")})
+    (issue,) = connector(RESULT, pg(database, "onlooker")).acknowledge(RESULT, keys)
+    assert issue.code == "acknowledge_refused"
+    assert connector(RESULT, pg(database)).acknowledge(RESULT, keys) == []
+    assert run("select is_sync from up_pro_result") == [(1,)]
+    run("drop owned by onlooker", "drop role onlooker")
+
+
+def test_postgresql_faults_are_typed(database: str, run: Callable) -> None:
+    with pytest.raises(ConfigurationError, match="not there"):
+        read(connector(SL, pg(database)), SL, Window(full=True))
+    with pytest.raises(AuthenticationError):
+        read(connector(SL, pg(database, "nobody_known")), SL, Window(full=True))
+    elsewhere = pg(re.sub(r"/t[0-9a-f]{12}", "/not_there", database))
+    with pytest.raises(ConfigurationError):
+        read(connector(SL, elsewhere), SL, Window(full=True))
+    run("create schema one", "create schema two", *(contract_ddl("m2", "EX_GDBS_SL").replace("TABLE ", f"TABLE {s}.") for s in ("one", "two")))
+    with pytest.raises(ConfigurationError, match="several places"):
+        read(connector(SL, pg(database)), SL, Window(full=True))
+    _, _, proof = read(connector(SL, pg(database), schema="TWO"), SL, Window(full=True))
+    assert proof.complete and proof.claimed == 0
+
+
+def test_postgresql_reads_in_a_snapshot_that_cannot_write(database: str, run: Callable) -> None:
+    run("create table EX_GDBS_SL (SBLSH_SHORT varchar, VERSION int, INSERTTIME timestamp)")
+    run("create function sneak() returns timestamp language plpgsql volatile as $$ begin insert into EX_GDBS_SL values ('x'); return now(); end $$")
+    run("create view ex_gdbs_sl_view as select sblsh_short, version, sneak() as inserttime from (values ('a', 1)) v(sblsh_short, version)")
+    feed = window_feed("m2.sl", SL.key, "INSERTTIME", table="EX_GDBS_SL_VIEW")
+    with pytest.raises(OneMapError, match="read-only"):
+        read(connector(feed, pg(database)), feed, Window(full=True))
+    assert run("select count(*) from EX_GDBS_SL") == [(0,)]
+
+
+def test_any_database_that_sqlalchemy_knows(tmp_path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "front.db") as made:
+        made.execute("create table ex_gdbs_sl (SBLSH_SHORT text, VERSION integer, INSERTTIME text, SFJE real)")
+        made.executemany(
+            "insert into ex_gdbs_sl values (?, ?, ?, ?)",
+            [("a", 1, "2026-11-01 00:00:00", 1.5), ("b", 1, "2026-11-02 00:00:00", 2e16), ("c", 1, None, None)],
+        )
+    to = Endpoint("m_tables", "generic", "", extra={"url": f"sqlite:///{tmp_path / 'front.db'}"})
+    rows, _, proof = read(connector(SL, to), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    assert [row["SBLSH_SHORT"] for row in rows] == ["c", "a"] and proof.complete
+    rows, _, _ = read(connector(SL, to), SL, Window(full=True))
+    assert rows[2]["SFJE"] == "20000000000000000" and rows[2]["VERSION"] == "1"
+
+
+def test_the_url_gets_driver_and_credentials_and_is_shown_without() -> None:
+    to = Endpoint("m", "generic", "", None, "me", "p@ss/w:rd", "", {"url": "mysql://db.example:3307/front?ssl_ca=/etc/ca.pem"})
+    url = url_of(to)
+    assert (url.drivername, url.username, url.password, url.port, url.database) == ("mysql+pymysql", "me", "p@ss/w:rd", 3307, "front")
+    assert shown(url) == "mysql+pymysql://db.example:3307/front"
+    fields = url_of(Endpoint("m", "postgres", "db.example", 5433, "me", "secret-word", "front"))
+    assert (fields.drivername, fields.host, fields.port, fields.database) == ("postgresql+psycopg", "db.example", 5433, "front")
+    assert url_of(Endpoint("m", "generic", "", extra={"url": "mariadb://h/f"})).drivername == "mariadb+pymysql"
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        ({}, "extra.url is missing"),
+        ({"url": "no url at all"}, "not a SQLAlchemy URL"),
+        ({"url": "oracle+oracledb://h/x"}, "no driver"),
+        ({"url": "mysql+mysqldb://h/x"}, "no driver"),
+        ({"url": "nonsense://h/x"}, "no driver"),
+    ],
+)
+def test_a_connection_that_names_no_usable_database_is_a_configuration_error(extra: dict[str, str], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as error:
+        engine_of(Endpoint("m_tables", "generic", "h", extra=extra), connect_timeout=5)
+    assert error.value.remedy and error.value.zh != error.value.message
+
+
+def test_wrong_options_name_the_option() -> None:
+    feed = window_feed("m2.sl", SL.key, "INSERTTIME", tabel="EX_GDBS_SL")
+    database = connector(feed, Endpoint("m", "generic", "", extra={"url": "sqlite://"}))
+    with pytest.raises(ConfigurationError, match="options.ta"):
+        list(database.fetch(feed, Window(full=True), None))
