@@ -178,7 +178,7 @@ class Mapping:
                 written = frame[next(iter(declaration.time.columns))]
                 missing = time.is_null() & written.is_null()
                 if missing.any():
-                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, True)
+                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)
         rank = pl.Series([0]).new_from_index(0, frame.height)
         if declaration.rank is not None:
             rank = scope.value(declaration.rank, "int").fill_null(0)

@@ -73,10 +73,10 @@ class Scope:
             return pl.Series([str(value.const)]).new_from_index(0, self.frame.height).cast(_PLAIN.get(reading, pl.String))
         found = self._source(value)
         name = "/".join(sorted(value.columns)) or "position"
-        lenient = value.unreadable == "issue"
+        unread = value.unreadable
         if value.extract is not None:
             pulled = found.str.extract(value.extract, 1)
-            self._note(found.is_not_null() & pulled.is_null(), "unreadable_value", name, found, not lenient)
+            self._note(found.is_not_null() & pulled.is_null(), "unreadable_value", name, found, unread)
             found = pulled
         if value.contains is not None:
             found = words.contained(found, value.contains)
@@ -85,17 +85,17 @@ class Scope:
             means = listed.meaning if listed else {k: None if v is None else str(v) for k, v in (value.map or {}).items()}
             written = found
             found, unknown = words.translate(written, means, numeric=listed.numeric if listed else False)
-            self._note(unknown, "unknown_code", name, written, False)
+            self._note(unknown, "unknown_code", name, written, "issue")
         written = found
         if found.dtype == pl.String and reading != "text":
             read, code = READINGS[reading]
             found, bad = read(found, value, unit)
-            self._note(bad, code, name, written, not lenient and code != "unknown_code")
+            self._note(bad, code, name, written, "issue" if code == "unknown_code" else unread)
         if value.between is not None:
             low, high = (Decimal(str(bound)) for bound in value.between)
             outside = ~found.is_between(pl.Series([low]), pl.Series([high])) & found.is_not_null()
             if outside.any():
-                self._note(outside, "out_of_range", name, written, False)
+                self._note(outside, "out_of_range", name, written, "issue")
                 found = found.set(outside, None)
         if value.default is not None:
             found = found.fill_null(value.default)
@@ -118,9 +118,9 @@ class Scope:
         empty = joined.str.len_bytes() == 0
         return joined.set(empty, None) if empty.any() else joined
 
-    def _note(self, mask: pl.Series | None, code: str, name: str, values: pl.Series, rejects: bool) -> None:
-        if mask is not None and mask.any():
-            self.fault(mask, code, name, values, rejects)
+    def _note(self, mask: pl.Series | None, code: str, name: str, values: pl.Series, unread: str) -> None:
+        if unread != "nothing" and mask is not None and mask.any():
+            self.fault(mask, code, name, values, unread == "reject")
 
 
 def text_of(values: pl.Series) -> pl.Series:

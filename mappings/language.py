@@ -39,7 +39,9 @@ class Value(_Strict):
     unit: str | None = Field(None, description="Unit as written; brought to the entity column's")
     month: Literal["first", "last"] = Field("first", description="The day that a month without a day stands for")
     between: tuple[float, float] | None = Field(None, description="Numbers outside are an issue and null")
-    unreadable: Literal["reject", "issue"] = Field("reject", description="What becomes of a row whose value cannot be read")
+    unreadable: Literal["reject", "issue", "nothing"] = Field(
+        "reject", description="A value that cannot be read: the row is rejected; or it is null and an issue; or null"
+    )
     optional: bool = Field(False, description="In key and time: may be null")
     default: str | int | bool | None = Field(None, description="In place of null")
 
