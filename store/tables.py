@@ -6,14 +6,12 @@ column has a comment, Chinese first. The database itself is made by the migratio
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from ruamel.yaml import YAML
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, TSMULTIRANGE
 
-from core import settings
+from schemas import entities as declared
 
 LANDING, SOURCE, STORE, STAGING = "landing", "source", "store", "staging"
 SCHEMAS = {
@@ -46,7 +44,7 @@ class Box(sa.types.UserDefinedType):
 _TYPES: dict[str, Any] = {
     "text": sa.Text,
     "int": sa.BigInteger,
-    "decimal": sa.Numeric,
+    "decimal": lambda: sa.Numeric(20, 6),
     "timestamp": sa.DateTime,
     "date": sa.Date,
     "bool": sa.Boolean,
@@ -55,12 +53,9 @@ _TYPES: dict[str, Any] = {
 }
 
 
-@cache
-def entities() -> dict[str, dict[str, Any]]:
-    """Entity name → its declaration, in the order of their names."""
-    reader = YAML(typ="safe")
-    found = [reader.load(path) for path in sorted((settings.ROOT / "schemas" / "entities").glob("*.yaml"))]
-    return {entity["entity"]: entity for entity in found}
+def entities() -> list[str]:
+    """Names of the entities, sorted."""
+    return sorted(declared.names())
 
 
 def _comment(zh: str, en: str) -> str:
@@ -86,21 +81,21 @@ NOW = sa.func.now()
 def entity_columns(entity: str) -> list[sa.Column]:
     """New columns of an entity as declared; a geometry brings its box, ``<name>_box``."""
     columns = []
-    for name, column in entities()[entity]["columns"].items():
-        note = column.get("doc") or name.replace("_", " ")
-        if unit := column.get("unit"):
-            note += f" [{unit}]"
-        if column.get("personal"):
+    for name, column in declared.load(entity).columns.items():
+        note = column.doc or name.replace("_", " ")
+        if column.unit:
+            note += f" [{column.unit}]"
+        if column.personal:
             note += " (personal data 个人信息)"
-        columns.append(_column(name, _TYPES[column["type"]](), column["zh"], note))
-        if column["type"] == "geometry":
-            columns.append(_column(f"{name}_box", Box(), f"{column['zh']}外接矩形", "bounding box, degrees"))
+        columns.append(_column(name, _TYPES[column.type](), column.zh, note))
+        if column.type == "geometry":
+            columns.append(_column(f"{name}_box", Box(), f"{column.zh}外接矩形", "bounding box, degrees"))
     return columns
 
 
 def geometry_columns(entity: str) -> list[str]:
     """Names of an entity's geometry columns."""
-    return [name for name, column in entities()[entity]["columns"].items() if column["type"] == "geometry"]
+    return [name for name, column in declared.load(entity).columns.items() if column.type == "geometry"]
 
 
 # -- landing -----------------------------------------------------------------------------------------------------------
@@ -220,7 +215,7 @@ quarantine = sa.Table(
     _column("receipt_id", sa.BigInteger, "回执", "receipt", args=(sa.ForeignKey("landing.receipt.id"),)),
     _column("place", sa.Text, "位置", "where in the payload"),
     _column("source_time", sa.DateTime, "来源时间", "business time of the version, where it could be read"),
-    _column("reasons", JSONB, "原因", "every reason: [{code, field, message}]", nullable=False),
+    _column("reasons", JSONB, "原因", "every reason: [{code, field, message, value}]", nullable=False),
     _column("mapping_version", sa.Integer, "映射版本", "version of the mapping"),
     _column("state", sa.Text, "状态", "open, redriven, dismissed, superseded", nullable=False, server_default="open"),
     _column("seen", sa.Integer, "出现次数", "how many runs rejected it", nullable=False, server_default="1"),
@@ -311,7 +306,7 @@ record = sa.Table(
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("record_key", sa.Text, "记录键", "the source's key, its parts joined by |", nullable=False),
     _column("raw", JSONB, "原始行", "the current version as decoded, empty fields dropped", nullable=False),
-    _column("content_hash", sa.LargeBinary, "内容摘要", "SHA-256 of the fields that are not ignored on purpose",
+    _column("content_hash", sa.LargeBinary, "内容摘要", "SHA-256 of the row as mapped, in one canonical form",
             nullable=False),
     _column("source_time", sa.DateTime, "来源时间", "business time of the version; null: the feed has none"),
     _column("rank", sa.BigInteger, "次序", "order of versions of equal time"),
@@ -387,11 +382,11 @@ version_scope = sa.Table(
 
 
 def _source_table(entity: str) -> sa.Table:
-    declared = entities()[entity]
+    about = declared.load(entity)
     columns = entity_columns(entity)
     names = {column.name for column in columns}
-    key = [name for name in declared["key"] if name in names]
-    if len(key) < len(declared["key"]):  # its own id is made by identity; sources know the case by its number
+    key = [name for name in about.key if name in names]
+    if len(key) < len(about.key):  # its own id is made by identity; sources know the case by its number
         key = [name for name in ("channel", "case_no") if name in names]
     return sa.Table(
         entity,
@@ -404,7 +399,7 @@ def _source_table(entity: str) -> sa.Table:
         *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
         *_box_indexes(entity),
         schema=SOURCE,
-        comment=_comment(f"{declared['zh']}（数源）", f"{entity} as each source tells it, current versions that stand"),
+        comment=_comment(f"{about.zh}（数源）", f"{entity} as each source tells it, current versions that stand"),
     )
 
 
@@ -435,7 +430,7 @@ def _golden_extras(entity: str) -> list[sa.Column]:
 
 
 def _golden_table(entity: str) -> sa.Table:
-    declared = entities()[entity]
+    about = declared.load(entity)
     columns = entity_columns(entity)
     names = {column.name for column in columns}
     lookups = [
@@ -446,7 +441,7 @@ def _golden_table(entity: str) -> sa.Table:
     return sa.Table(
         entity,
         metadata,
-        _column("id", sa.Text, "编号", "+".join(declared["key"]) + ", joined by | where there are several", primary_key=True),
+        _column("id", sa.Text, "编号", "+".join(about.key) + ", joined by | where there are several", primary_key=True),
         *columns,
         *_golden_extras(entity),
         _column("provenance", JSONB, "字段来源", "column -> feed and record key", nullable=False, server_default="{}"),
@@ -457,7 +452,7 @@ def _golden_table(entity: str) -> sa.Table:
         *(sa.Index(None, name) for name in lookups),
         *_box_indexes(entity),
         schema=STORE,
-        comment=_comment(declared["zh"], f"{declared['doc'].strip()} Golden rows."),
+        comment=_comment(about.zh, f"{about.doc.strip()} Golden rows."),
     )
 
 

@@ -37,9 +37,9 @@ CREATE TABLE landing.run (
     CONSTRAINT run_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX run_open_ix ON landing.run (feed) WHERE ended_at is null;
-
 CREATE INDEX run_feed_started_at_ix ON landing.run (feed, started_at);
+
+CREATE INDEX run_open_ix ON landing.run (feed) WHERE ended_at is null;
 
 COMMENT ON TABLE landing.run IS '批次：对一个数据流一个窗口的一次尝试 | one try at one (feed, window)';
 
@@ -142,7 +142,7 @@ COMMENT ON COLUMN source.record.record_key IS '记录键 | the source''s key, it
 
 COMMENT ON COLUMN source.record.raw IS '原始行 | the current version as decoded, empty fields dropped';
 
-COMMENT ON COLUMN source.record.content_hash IS '内容摘要 | SHA-256 of the fields that are not ignored on purpose';
+COMMENT ON COLUMN source.record.content_hash IS '内容摘要 | SHA-256 of the row as mapped, in one canonical form';
 
 COMMENT ON COLUMN source.record.source_time IS '来源时间 | business time of the version; null: the feed has none';
 
@@ -321,44 +321,6 @@ COMMENT ON COLUMN store.case_member.evidence IS '证据 | the rows that joined i
 COMMENT ON COLUMN store.case_member.judgement_id IS '判定 | store.identity_judgement, where a judgement decided';
 
 COMMENT ON COLUMN store.case_member.joined_at IS '归入时间 | since when';
-
-CREATE TABLE store.member (
-    entity TEXT NOT NULL,
-    record_id BIGINT NOT NULL,
-    ord INTEGER NOT NULL,
-    id TEXT NOT NULL,
-    CONSTRAINT member_pk PRIMARY KEY (entity, record_id, ord)
-);
-
-CREATE INDEX member_entity_id_ix ON store.member (entity, id);
-
-COMMENT ON TABLE store.member IS '成员：数源行归入哪一统一行 | which golden row each source row speaks of: lineage, and what a change touches';
-
-COMMENT ON COLUMN store.member.entity IS '实体 | entity';
-
-COMMENT ON COLUMN store.member.record_id IS '记录 | source.record';
-
-COMMENT ON COLUMN store.member.ord IS '序号 | which of the rows that the record maps to';
-
-COMMENT ON COLUMN store.member.id IS '编号 | id of the golden row that it speaks of';
-
-CREATE TABLE store.item_code (
-    code TEXT NOT NULL,
-    item_code TEXT NOT NULL,
-    valid_from DATE DEFAULT '-infinity' NOT NULL,
-    valid_to DATE DEFAULT 'infinity' NOT NULL,
-    CONSTRAINT item_code_pk PRIMARY KEY (code, item_code, valid_from)
-);
-
-COMMENT ON TABLE store.item_code IS '事项编码对照：编码、别名在其生效期内指哪一事项 | which item a code or alias means, and when';
-
-COMMENT ON COLUMN store.item_code.code IS '编码 | any code that means the item';
-
-COMMENT ON COLUMN store.item_code.item_code IS '事项编码 | item';
-
-COMMENT ON COLUMN store.item_code.valid_from IS '生效日 | first day';
-
-COMMENT ON COLUMN store.item_code.valid_to IS '失效日 | first day that it means it no more';
 
 CREATE TABLE store.project_alias (
     alias TEXT NOT NULL,
@@ -543,11 +505,7 @@ CREATE TABLE source."case" (
     CONSTRAINT case_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX case_municipal_no_ix ON source."case" (municipal_no);
-
 CREATE INDEX case_channel_case_no_ix ON source."case" (channel, case_no);
-
-CREATE INDEX case_department_no_ix ON source."case" (department_no);
 
 COMMENT ON TABLE source."case" IS '办件（数源） | case as each source tells it, current versions that stand';
 
@@ -559,7 +517,7 @@ COMMENT ON COLUMN source."case".feed IS '数据流 | feed';
 
 COMMENT ON COLUMN source."case".channel IS '来源系统 | M2, D1, D3, D4, D5, P1, P2, P3: whose number case_no is';
 
-COMMENT ON COLUMN source."case".part IS '分表 | which part of the case the record is: SB, SL, BJ, CASE, ACCEPT, RESULT, FILING, APPROVAL';
+COMMENT ON COLUMN source."case".part IS '分表 | which part of the case the record is: SB, SL, BJ, CASE, LOG, ACCEPT, RESULT, FILING, APPROVAL';
 
 COMMENT ON COLUMN source."case".version IS '版本 | VERSION where the source counts corrections, else null';
 
@@ -721,7 +679,7 @@ CREATE TABLE source.change_polygon (
     feature TEXT,
     seen_before DATE,
     seen_after DATE,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     on_farmland BOOLEAN,
     on_redline BOOLEAN,
     geom BYTEA,
@@ -810,7 +768,7 @@ CREATE TABLE source.enterprise (
     reg_status TEXT,
     reg_date DATE,
     industry_code TEXT,
-    reg_capital NUMERIC,
+    reg_capital NUMERIC(20, 6),
     address TEXT,
     CONSTRAINT enterprise_pk PRIMARY KEY (record_id, ord)
 );
@@ -960,16 +918,16 @@ CREATE TABLE source.land_approval (
     project_name TEXT,
     organ TEXT,
     approved_at TIMESTAMP WITHOUT TIME ZONE,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     land_user TEXT,
     geom BYTEA,
     geom_box box,
     CONSTRAINT land_approval_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX land_approval_geom_box_ix ON source.land_approval USING gist (geom_box);
-
 CREATE INDEX land_approval_approval_no_project_code_ix ON source.land_approval (approval_no, project_code);
+
+CREATE INDEX land_approval_geom_box_ix ON source.land_approval USING gist (geom_box);
 
 COMMENT ON TABLE source.land_approval IS '用地批复（数源） | land_approval as each source tells it, current versions that stand';
 
@@ -1208,16 +1166,16 @@ CREATE TABLE source.parcel (
     parcel_code TEXT,
     right_holder TEXT,
     project_code TEXT,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     updated_at TIMESTAMP WITHOUT TIME ZONE,
     geom BYTEA,
     geom_box box,
     CONSTRAINT parcel_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX parcel_parcel_code_ix ON source.parcel (parcel_code);
-
 CREATE INDEX parcel_geom_box_ix ON source.parcel USING gist (geom_box);
+
+CREATE INDEX parcel_parcel_code_ix ON source.parcel (parcel_code);
 
 COMMENT ON TABLE source.parcel IS '宗地（数源） | parcel as each source tells it, current versions that stand';
 
@@ -1255,7 +1213,7 @@ CREATE TABLE source.project (
     place TEXT,
     scope TEXT,
     filing_organ TEXT,
-    total_invest NUMERIC,
+    total_invest NUMERIC(20, 6),
     industry_code TEXT,
     planned_start DATE,
     planned_end DATE,
@@ -1271,10 +1229,10 @@ CREATE TABLE source.project (
     fast_track BOOLEAN,
     conditions JSONB,
     planned_items JSONB,
-    longitude NUMERIC,
-    latitude NUMERIC,
-    land_area NUMERIC,
-    floor_area NUMERIC,
+    longitude NUMERIC(20, 6),
+    latitude NUMERIC(20, 6),
+    land_area NUMERIC(20, 6),
+    floor_area NUMERIC(20, 6),
     CONSTRAINT project_pk PRIMARY KEY (record_id, ord)
 );
 
@@ -1355,16 +1313,16 @@ CREATE TABLE source.redline (
     redline_code TEXT,
     project_code TEXT,
     project_name TEXT,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     updated_at TIMESTAMP WITHOUT TIME ZONE,
     geom BYTEA,
     geom_box box,
     CONSTRAINT redline_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX redline_redline_code_ix ON source.redline (redline_code);
-
 CREATE INDEX redline_geom_box_ix ON source.redline USING gist (geom_box);
+
+CREATE INDEX redline_redline_code_ix ON source.redline (redline_code);
 
 COMMENT ON TABLE source.redline IS '用地红线（数源） | redline as each source tells it, current versions that stand';
 
@@ -1397,8 +1355,8 @@ CREATE TABLE source.scene (
     taken_at TIMESTAMP WITHOUT TIME ZONE,
     taken_from TIMESTAMP WITHOUT TIME ZONE,
     taken_until TIMESTAMP WITHOUT TIME ZONE,
-    cloud_cover NUMERIC,
-    gsd NUMERIC,
+    cloud_cover NUMERIC(20, 6),
+    gsd NUMERIC(20, 6),
     platform TEXT,
     project_code TEXT,
     assets JSONB,
@@ -1454,7 +1412,7 @@ CREATE TABLE source.site_reading (
     device TEXT,
     kind TEXT,
     read_at TIMESTAMP WITHOUT TIME ZONE,
-    value NUMERIC,
+    value NUMERIC(20, 6),
     via TEXT,
     CONSTRAINT site_reading_pk PRIMARY KEY (record_id, ord)
 );
@@ -1588,13 +1546,13 @@ CREATE TABLE store."case" (
     CONSTRAINT case_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_project_code_ix ON store."case" (project_code);
-
 CREATE INDEX case_case_no_ix ON store."case" (case_no);
 
-CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
-
 CREATE INDEX case_item_code_ix ON store."case" (item_code);
+
+CREATE INDEX case_project_code_ix ON store."case" (project_code);
+
+CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
 
 COMMENT ON TABLE store."case" IS '办件 | An approval case, or what one system knows of it. Source rows are one a system''s record (several records may speak of one case: M2 SB, SL, BJ and every VERSION of each); the identity step joins them, the fold makes one golden row. Golden rows.';
 
@@ -1602,7 +1560,7 @@ COMMENT ON COLUMN store."case".id IS '编号 | case_id, joined by | where there 
 
 COMMENT ON COLUMN store."case".channel IS '来源系统 | M2, D1, D3, D4, D5, P1, P2, P3: whose number case_no is';
 
-COMMENT ON COLUMN store."case".part IS '分表 | which part of the case the record is: SB, SL, BJ, CASE, ACCEPT, RESULT, FILING, APPROVAL';
+COMMENT ON COLUMN store."case".part IS '分表 | which part of the case the record is: SB, SL, BJ, CASE, LOG, ACCEPT, RESULT, FILING, APPROVAL';
 
 COMMENT ON COLUMN store."case".version IS '版本 | VERSION where the source counts corrections, else null';
 
@@ -1722,9 +1680,9 @@ CREATE TABLE store.case_event (
     CONSTRAINT case_event_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_event_case_id_ix ON store.case_event (case_id);
-
 CREATE INDEX case_event_case_no_ix ON store.case_event (case_no);
+
+CREATE INDEX case_event_case_id_ix ON store.case_event (case_id);
 
 COMMENT ON TABLE store.case_event IS '办件事件 | What happened to a case and when. Every source row is kept, corrections and repetitions too; supervision reads the timeline out of them (rules.md). A stamp at 00:00:00 is a date only. Golden rows.';
 
@@ -1789,7 +1747,7 @@ CREATE TABLE store.change_polygon (
     feature TEXT,
     seen_before DATE,
     seen_after DATE,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     on_farmland BOOLEAN,
     on_redline BOOLEAN,
     geom BYTEA,
@@ -1890,7 +1848,7 @@ CREATE TABLE store.enterprise (
     reg_status TEXT,
     reg_date DATE,
     industry_code TEXT,
-    reg_capital NUMERIC,
+    reg_capital NUMERIC(20, 6),
     address TEXT,
     provenance JSONB DEFAULT '{}' NOT NULL,
     content_hash BYTEA NOT NULL,
@@ -2050,7 +2008,7 @@ CREATE TABLE store.land_approval (
     project_name TEXT,
     organ TEXT,
     approved_at TIMESTAMP WITHOUT TIME ZONE,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     land_user TEXT,
     geom BYTEA,
     geom_box box,
@@ -2130,17 +2088,17 @@ CREATE TABLE store.licence (
     CONSTRAINT licence_pk PRIMARY KEY (id)
 );
 
+CREATE INDEX licence_item_code_ix ON store.licence (item_code);
+
 CREATE INDEX licence_case_id_ix ON store.licence (case_id);
 
-CREATE INDEX licence_case_no_ix ON store.licence (case_no);
-
 CREATE INDEX licence_project_code_ix ON store.licence (project_code);
+
+CREATE INDEX licence_case_no_ix ON store.licence (case_no);
 
 CREATE INDEX licence_number_ix ON store.licence (number);
 
 CREATE INDEX licence_engineering_code_ix ON store.licence (engineering_code);
-
-CREATE INDEX licence_item_code_ix ON store.licence (item_code);
 
 COMMENT ON TABLE store.licence IS '证照 | A licence or approval document, from a directory (P1, P3) or a department''s own table (D3). Golden rows.';
 
@@ -2228,9 +2186,9 @@ CREATE TABLE store.material (
     CONSTRAINT material_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX material_case_no_ix ON store.material (case_no);
-
 CREATE INDEX material_case_id_ix ON store.material (case_id);
+
+CREATE INDEX material_case_no_ix ON store.material (case_no);
 
 COMMENT ON TABLE store.material IS '材料 | A document handed in with a case, or its result''s attachment. Metadata only. Golden rows.';
 
@@ -2344,7 +2302,7 @@ CREATE TABLE store.parcel (
     parcel_code TEXT,
     right_holder TEXT,
     project_code TEXT,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     updated_at TIMESTAMP WITHOUT TIME ZONE,
     geom BYTEA,
     geom_box box,
@@ -2355,9 +2313,9 @@ CREATE TABLE store.parcel (
     CONSTRAINT parcel_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX parcel_geom_box_ix ON store.parcel USING gist (geom_box);
-
 CREATE INDEX parcel_project_code_ix ON store.parcel (project_code);
+
+CREATE INDEX parcel_geom_box_ix ON store.parcel USING gist (geom_box);
 
 COMMENT ON TABLE store.parcel IS '宗地 | A cadastral parcel (S1). Golden rows.';
 
@@ -2397,7 +2355,7 @@ CREATE TABLE store.project (
     place TEXT,
     scope TEXT,
     filing_organ TEXT,
-    total_invest NUMERIC,
+    total_invest NUMERIC(20, 6),
     industry_code TEXT,
     planned_start DATE,
     planned_end DATE,
@@ -2413,18 +2371,16 @@ CREATE TABLE store.project (
     fast_track BOOLEAN,
     conditions JSONB,
     planned_items JSONB,
-    longitude NUMERIC,
-    latitude NUMERIC,
-    land_area NUMERIC,
-    floor_area NUMERIC,
+    longitude NUMERIC(20, 6),
+    latitude NUMERIC(20, 6),
+    land_area NUMERIC(20, 6),
+    floor_area NUMERIC(20, 6),
     provenance JSONB DEFAULT '{}' NOT NULL,
     content_hash BYTEA NOT NULL,
     changed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     gone_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT project_pk PRIMARY KEY (id)
 );
-
-CREATE INDEX project_applicant_uscc_ix ON store.project (applicant_uscc);
 
 CREATE INDEX project_project_code_ix ON store.project (project_code);
 
@@ -2505,7 +2461,7 @@ CREATE TABLE store.redline (
     redline_code TEXT,
     project_code TEXT,
     project_name TEXT,
-    area NUMERIC,
+    area NUMERIC(20, 6),
     updated_at TIMESTAMP WITHOUT TIME ZONE,
     geom BYTEA,
     geom_box box,
@@ -2553,8 +2509,8 @@ CREATE TABLE store.scene (
     taken_at TIMESTAMP WITHOUT TIME ZONE,
     taken_from TIMESTAMP WITHOUT TIME ZONE,
     taken_until TIMESTAMP WITHOUT TIME ZONE,
-    cloud_cover NUMERIC,
-    gsd NUMERIC,
+    cloud_cover NUMERIC(20, 6),
+    gsd NUMERIC(20, 6),
     platform TEXT,
     project_code TEXT,
     assets JSONB,
@@ -2568,9 +2524,9 @@ CREATE TABLE store.scene (
     CONSTRAINT scene_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX scene_project_code_ix ON store.scene (project_code);
-
 CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
+
+CREATE INDEX scene_project_code_ix ON store.scene (project_code);
 
 COMMENT ON TABLE store.scene IS '影像 | Metadata of an image (S3, STAC 1.0). Golden rows.';
 
@@ -2616,7 +2572,7 @@ CREATE TABLE store.site_reading (
     device TEXT,
     kind TEXT,
     read_at TIMESTAMP WITHOUT TIME ZONE,
-    value NUMERIC,
+    value NUMERIC(20, 6),
     via TEXT,
     provenance JSONB DEFAULT '{}' NOT NULL,
     content_hash BYTEA NOT NULL,
@@ -2674,9 +2630,9 @@ CREATE TABLE store.special_procedure (
     CONSTRAINT special_procedure_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
-
 CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
+
+CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
 
 COMMENT ON TABLE store.special_procedure IS '特别程序 | A special procedure of a case, one row a start; its start also stands in case_event. Golden rows.';
 
@@ -2743,9 +2699,9 @@ CREATE TABLE landing.receipt (
 
 CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
 
-CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
-
 CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
+
+CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
 
 COMMENT ON TABLE landing.receipt IS '回执：一份归档的报文 | one archived payload';
 
@@ -2999,9 +2955,9 @@ CREATE TABLE landing.quarantine (
     CONSTRAINT quarantine_receipt_id_fk FOREIGN KEY(receipt_id) REFERENCES landing.receipt (id)
 );
 
-CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
-
 CREATE INDEX quarantine_run_id_ix ON landing.quarantine (run_id);
+
+CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
 
 COMMENT ON TABLE landing.quarantine IS '隔离区：被拒收的行及全部原因 | rejected rows with every reason';
 
@@ -3023,7 +2979,7 @@ COMMENT ON COLUMN landing.quarantine.place IS '位置 | where in the payload';
 
 COMMENT ON COLUMN landing.quarantine.source_time IS '来源时间 | business time of the version, where it could be read';
 
-COMMENT ON COLUMN landing.quarantine.reasons IS '原因 | every reason: [{code, field, message}]';
+COMMENT ON COLUMN landing.quarantine.reasons IS '原因 | every reason: [{code, field, message, value}]';
 
 COMMENT ON COLUMN landing.quarantine.mapping_version IS '映射版本 | version of the mapping';
 

@@ -1,0 +1,195 @@
+"""The archive of received bytes: untouched, named by their SHA-256, compressed, written whole or not at all.
+
+A folder by default, any fsspec file system in production (``ONEMAP_ARCHIVE_URL``). A payload lies at
+``<first two digits>/<sha256>.zst``. Equal bytes are kept once. Writing goes through a temporary name: in a folder
+it is synced to the disk and renamed; object stores show an object only when its upload has ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+import zstandard
+from fsspec.implementations.local import LocalFileSystem
+
+from core import settings
+from core.errors import InternalError
+
+CHUNK = 1 << 20
+_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is archived: SHA-256 (hex) and size of the bytes as they came."""
+
+    sha256: str
+    size: int
+
+
+def _place(sha256: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    return filesystem, f"{root.rstrip('/')}/{sha256[:2]}/{sha256}.zst"
+
+
+def _pieces(body: bytes | Path) -> Iterator[bytes | memoryview]:
+    if isinstance(body, Path):
+        with body.open("rb") as file:
+            while piece := file.read(CHUNK):
+                yield piece
+    else:
+        view = memoryview(body)
+        for start in range(0, len(view), CHUNK):
+            yield view[start : start + CHUNK]
+
+
+def digest(body: bytes | Path) -> Kept:
+    """SHA-256 and size of bytes or of a file, in flat memory."""
+    counted, size = hashlib.sha256(), 0
+    for piece in _pieces(body):
+        counted.update(piece)
+        size += len(piece)
+    return Kept(counted.hexdigest(), size)
+
+
+def put(body: bytes | Path) -> Kept:
+    """Keep bytes, or a file's; returns when they are safe. What is there already is not written again.
+
+    :raises InternalError: the file changed while it was read.
+    """
+    kept = digest(body)
+    filesystem, path = _place(kept.sha256)
+    if filesystem.exists(path):
+        return kept
+    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+    if not isinstance(filesystem, LocalFileSystem):
+        with filesystem.open(path, "wb") as file:
+            _compress(body, file, kept)
+        return kept
+    target = Path(path)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        with part.open("wb") as file:
+            _compress(body, file, kept)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name must outlive a power cut as well
+    finally:
+        os.close(folder)
+    return kept
+
+
+def _compress(body: bytes | Path, file: BinaryIO, kept: Kept) -> None:
+    counted = hashlib.sha256()
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    with compressor.stream_writer(file, closefd=False, size=kept.size) as writer:
+        for piece in _pieces(body):
+            counted.update(piece)
+            writer.write(piece)
+    if counted.hexdigest() != kept.sha256:
+        raise InternalError(
+            "a file changed while it was archived",
+            remedy="connectors must hand over files that nothing writes to any more",
+            zh="归档时文件仍在变化。",
+        )
+
+
+def exists(sha256: str) -> bool:
+    """Whether the archive holds these bytes."""
+    filesystem, path = _place(sha256)
+    return filesystem.exists(path)
+
+
+def read(sha256: str) -> Iterator[bytes]:
+    """The bytes in pieces of at most 1 MiB; the last one comes only if all of them match their name.
+
+    :raises InternalError: they are missing, or damaged.
+    """
+    filesystem, path = _place(sha256)
+    counted = hashlib.sha256()
+    last = b""
+    try:
+        with (
+            filesystem.open(path, "rb") as file,
+            zstandard.ZstdDecompressor().stream_reader(file) as reader,
+        ):
+            while piece := reader.read(CHUNK):
+                counted.update(piece)
+                if last:
+                    yield last
+                last = piece
+    except FileNotFoundError:
+        raise InternalError(
+            f"the archive has no {sha256}",
+            remedy="restore the archive from its backup; check ONEMAP_ARCHIVE_URL",
+            zh=f"归档中缺少报文 {sha256}，请检查 ONEMAP_ARCHIVE_URL 或从备份恢复。",
+        ) from None
+    except zstandard.ZstdError as error:
+        raise _damaged(sha256) from error
+    if counted.hexdigest() != sha256:
+        raise _damaged(sha256)
+    if last:
+        yield last
+
+
+def _damaged(sha256: str) -> InternalError:
+    return InternalError(
+        f"the archived bytes of {sha256} are damaged",
+        remedy="restore the payload from a backup of the archive",
+        zh=f"归档报文 {sha256} 已损坏，请从备份恢复。",
+    )
+
+
+def get(sha256: str) -> bytes:
+    """The whole of a payload, verified. For large ones: :func:`opened`.
+
+    :raises InternalError: missing, or damaged.
+    """
+    return b"".join(read(sha256))
+
+
+@contextmanager
+def opened(sha256: str, size: int, in_memory: int = 8 << 20) -> Iterator[bytes | Path]:
+    """A payload as a connector decodes it: bytes up to ``in_memory``, else a file that lives in the context."""
+    if size <= in_memory:
+        yield get(sha256)
+        return
+    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
+        path = Path(folder) / sha256
+        with path.open("wb") as file:
+            for piece in read(sha256):
+                file.write(piece)
+        yield path
+
+
+def drop(sha256: str) -> None:
+    """Take bytes out of the archive, at the end of their keeping."""
+    filesystem, path = _place(sha256)
+    if filesystem.exists(path):
+        filesystem.rm_file(path)
+
+
+def listing() -> Iterator[str]:
+    """The SHA-256 of everything that the archive holds."""
+    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    if not filesystem.exists(root):
+        return
+    for folder in filesystem.ls(root, detail=False):
+        for path in filesystem.ls(folder, detail=False):
+            name = path.rpartition("/")[2]
+            if name.endswith(".zst") and not name.startswith("."):
+                yield name.removesuffix(".zst")

@@ -1,0 +1,150 @@
+"""A batch on its way: unlogged tables of one run, filled by COPY a payload at a time.
+
+For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``staging``::
+
+    s12_record       row_id, receipt_id, place, scope, record_key, source_time, rank, tombstone, raw, again
+    s12_case         row_id, ord, <columns of the entity>                    (no row for a rejected or tombstone row)
+    s12_case_event   row_id, ord, <columns of the entity>
+    s12_failed       row_id, code, field, message, value                     every reason why a row goes to quarantine
+    s12_reject       receipt_id, place, record_key, code, field, message, raw     what has no row: it did not decode
+    s12_issue        code, severity, duty, record, field, detail, count      what is told and stops nothing
+
+``raw`` is the row as canonical JSON text (mappings.compiler); its SHA-256 is what versions are compared by. ``again``:
+a version known already, mapped once more because it stands again; it did not come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from store import tables
+from store.engine import copy_frame
+
+# columns of frames handed to Staging.copy; see the module's text for what they mean
+RECORD = {
+    "row_id": sa.BigInteger,
+    "receipt_id": sa.BigInteger,
+    "place": sa.Text,
+    "scope": sa.Text,
+    "record_key": sa.Text,
+    "source_time": sa.DateTime,
+    "rank": sa.BigInteger,
+    "tombstone": sa.Boolean,
+    "raw": sa.Text,
+    "again": sa.Boolean,
+}
+FAILED = {"row_id": sa.BigInteger, **{name: sa.Text for name in ("code", "field", "message", "value")}}
+REJECT = {
+    "receipt_id": sa.BigInteger,
+    "place": sa.Text,
+    "record_key": sa.Text,
+    "code": sa.Text,
+    "field": sa.Text,
+    "message": sa.Text,
+    "raw": sa.Text,
+}
+ISSUE = {
+    **{name: sa.Text for name in ("code", "severity", "duty", "record", "field", "detail")},
+    "count": sa.BigInteger,
+}
+
+
+@dataclass
+class Staged:
+    """The staging tables of one run, and what was counted while they were filled.
+
+    ``rows`` rows decoded; ``rejects`` that did not decode; together what came in. Table names are without schema.
+    """
+
+    run_id: int
+    feed: str
+    entities: tuple[str, ...]
+    timed: bool
+    rows: int = 0
+    rejects: int = 0
+    receipts: list[int] = field(default_factory=list)
+    scopes: set[str] = field(default_factory=set)
+    spared: bool = False  # deletions were found and are left to a person
+    schema: str = tables.STAGING
+
+    def __post_init__(self) -> None:
+        self._meta = sa.MetaData()
+        self.record = self._table("record", RECORD)
+        self.failed = self._table("failed", FAILED)
+        self.reject = self._table("reject", REJECT)
+        self.issue = self._table("issue", ISSUE)
+        self.entity = {
+            name: sa.Table(
+                f"s{self.run_id}_{name}",
+                self._meta,
+                sa.Column("row_id", sa.BigInteger),
+                sa.Column("ord", sa.Integer),
+                *(sa.Column(column.name, column.type) for column in tables.entity_columns(name)),
+                schema=self.schema,
+                prefixes=["UNLOGGED"],
+            )
+            for name in self.entities
+        }
+
+    def _table(self, name: str, columns: dict[str, Any]) -> sa.Table:
+        return sa.Table(
+            f"s{self.run_id}_{name}",
+            self._meta,
+            *(sa.Column(column, kind) for column, kind in columns.items()),
+            schema=self.schema,
+            prefixes=["UNLOGGED"],
+        )
+
+    def name(self, part: str) -> str:
+        """Qualified name of a staging table (``record``, ``failed``, an entity, …), safe to write into SQL."""
+        if part not in {"record", "failed", "reject", "issue", "version", "withdrawn", "missing", *self.entities}:
+            raise ValueError(f"no staging table {part!r}")
+        return f"{self.schema}.s{int(self.run_id)}_{part}"
+
+    @property
+    def rows_in(self) -> int:
+        """Rows that came in: decoded and rejects of decoding."""
+        return self.rows + self.rejects
+
+    def create(self, connection: Connection) -> None:
+        """Make the tables, empty."""
+        self._meta.create_all(connection, checkfirst=False)
+
+    def copy(self, connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+        """COPY a frame whose columns are some of the table's."""
+        copy_frame(connection, table, frame)
+
+    def analyze(self, connection: Connection) -> None:
+        """Tell the planner how large the batch is."""
+        for table in (self.record, self.failed, *self.entity.values()):
+            connection.exec_driver_sql(f"analyze {table.fullname}")
+
+    def drop(self, connection: Connection) -> None:
+        """Drop every staging table of the run."""
+        drop(connection, [self.run_id])
+
+
+def drop(connection: Connection, runs: Sequence[int]) -> None:
+    """Drop the staging tables of runs that ended."""
+    wanted = {int(run) for run in runs}
+    for run, table in leftovers(connection):
+        if run in wanted:
+            connection.exec_driver_sql(f"drop table if exists {table}")
+
+
+def leftovers(connection: Connection) -> list[tuple[int, str]]:
+    """(run, qualified table) of every staging table that stands."""
+    rows = connection.execute(
+        sa.text(
+            "select substring(tablename from '^s([0-9]+)_')::bigint, format('%I.%I', schemaname, tablename) "
+            "from pg_tables where schemaname = :schema and tablename ~ '^s[0-9]+_'"
+        ),
+        {"schema": tables.STAGING},
+    )
+    return [(run, table) for run, table in rows]
