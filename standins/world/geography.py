@@ -1,0 +1,193 @@
+"""Where it stands: red lines and parcels inside Dongguan's towns, change polygons, footprints of scenes.
+
+Shapes are drawn in EPSG:4547 (metres, CGCS2000 3-degree GK CM 114E) and given as CGCS2000 longitude and latitude. Every
+project has a cell of a city-wide grid to itself, so no two red lines touch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+import shapely
+from pyproj import Transformer
+from shapely import affinity
+from shapely.geometry import MultiPolygon, Polygon, box, mapping
+from shapely.geometry.base import BaseGeometry
+from shapely.ops import unary_union
+from shapely.prepared import prep
+
+from standins.world.catalogue import FOLDER
+from standins.world.chance import dice
+from standins.world.model import Project, World
+
+CELL = 360  # m; red lines stay 20 m inside, so 40 m apart
+LAKE = "441900401"  # 松山湖 has no polygon of its own: it lies in three towns
+LAKE_TOWNS = ("大朗镇", "寮步镇", "大岭山镇")
+LAKE_BOX = (113.86, 22.88, 113.93, 22.96)
+CITY = (113.53, 22.66, 114.26, 23.14)
+
+
+@dataclass
+class Site:
+    """A project's land: the red line and its area in m²."""
+
+    redline: Polygon
+    parcel_code: str
+    redline_code: str
+    only_p2: bool = False  # the red line is known from its approval document alone
+
+    @property
+    def area(self) -> float:
+        return round(self.redline.area, 2)
+
+
+@dataclass
+class Change:
+    """A change polygon 变化图斑 as the analysts drew it; ``hsx`` as written, or empty."""
+
+    code: str
+    kind: str
+    shape: BaseGeometry
+    qsx: str
+    hsx: str
+    seen: date  # the day from which it is delivered
+    town_code: str = ""
+
+
+@cache
+def _to_metres() -> Transformer:
+    return Transformer.from_crs(4490, 4547, always_xy=True)
+
+
+@cache
+def _to_degrees() -> Transformer:
+    return Transformer.from_crs(4547, 4490, always_xy=True)
+
+
+def metres(geometry: BaseGeometry) -> BaseGeometry:
+    """Longitude and latitude to EPSG:4547, easting first."""
+    return shapely.transform(geometry, _to_metres().transform, interleaved=False)
+
+
+def degrees(geometry: BaseGeometry) -> BaseGeometry:
+    """EPSG:4547 to longitude and latitude, 9 decimals (0.1 mm)."""
+    return shapely.set_precision(
+        shapely.transform(geometry, _to_degrees().transform, interleaved=False), 1e-9, mode="pointwise"
+    )
+
+
+def geojson(geometry: BaseGeometry) -> dict:
+    """A GeoJSON geometry of one in metres, outer rings counter-clockwise."""
+    plain = degrees(geometry)
+    plain = shapely.orient_polygons(plain) if hasattr(shapely, "orient_polygons") else plain
+    return _rounded(mapping(plain))
+
+
+def _rounded(value):
+    if isinstance(value, dict):
+        return {k: _rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(v) for v in value]
+    return round(value, 9) if isinstance(value, float) else value
+
+
+@cache
+def towns() -> dict[str, BaseGeometry]:
+    """Town name → its polygon in metres."""
+    features = json.loads((FOLDER / "dongguan-towns.geojson").read_text(encoding="utf-8"))["features"]
+    return {f["properties"]["name"]: metres(_town(f["geometry"]["coordinates"])) for f in features}
+
+
+def _town(rings: list) -> BaseGeometry:
+    """A town from its rings; the file has some of fewer than four points, which are no holes."""
+    return Polygon(rings[0], [ring for ring in rings[1:] if len(ring) > 3]).buffer(0)
+
+
+@cache
+def _cells(town_code: str, town: str) -> tuple[tuple[int, int], ...]:
+    """Grid cells that lie wholly inside a town."""
+    if town_code == LAKE:
+        area = unary_union([towns()[name] for name in LAKE_TOWNS]).intersection(metres(box(*LAKE_BOX)))
+    else:
+        area = towns()[town]
+    inside = prep(area)
+    left, low, right, top = (int(v // CELL) for v in area.bounds)
+    return tuple(
+        (x, y)
+        for x in range(left, right + 1)
+        for y in range(low, top + 1)
+        if inside.contains(box(x * CELL, y * CELL, (x + 1) * CELL, (y + 1) * CELL))
+    )
+
+
+def _outline(world: World, project: Project, cell: tuple[int, int]) -> Polygon:
+    """A plot of building land in its cell: a rectangle, an L, or one with a hole, slightly turned."""
+    chance = dice(world.seed, "plot", project.number)
+    x, y = (v * CELL + CELL / 2 for v in cell)
+    width, height = chance.uniform(110, 240), chance.uniform(100, 220)
+    plot = box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    form = chance.random()
+    if form < 0.25:
+        plot = plot.difference(box(x + width * 0.1, y + height * 0.15, x + width, y + height))
+    elif form < 0.35:
+        plot = plot.difference(box(x - 12, y - 10, x + 14, y + 11))
+    turned = affinity.rotate(plot, chance.uniform(-9, 9), origin=(x, y))
+    return shapely.set_precision(turned, 0.001, mode="pointwise")
+
+
+def settle(world: World, projects: list[Project]) -> None:
+    """Give every project that has land of its own (新增用地, 划拨用地, 涉及土建) its site."""
+    used: set[tuple[int, int]] = set()
+    order: dict[str, list[tuple[int, int]]] = {}
+    for project in projects:
+        if not {"新增用地", "划拨用地", "涉及土建"} & set(project.conditions):
+            continue
+        if project.town_code not in order:
+            cells = list(_cells(project.town_code, _town_name(project)))
+            dice(world.seed, "cells", project.town_code).shuffle(cells)
+            order[project.town_code] = cells
+        cell = next(c for c in order[project.town_code] if c not in used)
+        used.add(cell)
+        chance = dice(world.seed, "site", project.number)
+        redline = _outline(world, project, cell)
+        district = int(project.town_code[-3:]) % 200
+        project.site = Site(
+            redline, f"441900{district:03d}{cell[0] % 1000:03d}GB{project.number:05d}", f"HX441900{project.number:06d}",
+            only_p2="新增用地" in project.conditions and chance.random() < 0.04,
+        )  # fmt: skip
+
+
+def _town_name(project: Project) -> str:
+    return project.town
+
+
+def part(redline: Polygon, share: float) -> Polygon:
+    """A piece wholly inside the red line, near ``share`` of its area, from its western side."""
+    inner = redline.buffer(-0.5)
+    left, low, right, top = inner.bounds
+    narrow, wide = left, right
+    for _ in range(40):
+        middle = (narrow + wide) / 2
+        if inner.intersection(box(left, low, middle, top)).area < share * redline.area:
+            narrow = middle
+        else:
+            wide = middle
+    piece = inner.intersection(box(left, low, wide, top))
+    if isinstance(piece, MultiPolygon):
+        piece = max(piece.geoms, key=lambda g: g.area)
+    return shapely.set_precision(piece, 0.001, mode="pointwise")
+
+
+def idle_spot(world: World, number: int) -> tuple[str, Polygon]:
+    """A small polygon on land of no project (the gaps between cells), and its town code."""
+    codes = sorted(code for code in world.catalogue.towns if code != LAKE)
+    chance = dice(world.seed, "idle", number)
+    code = chance.choice(codes)
+    town = world.catalogue.towns[code][0].removeprefix("东莞市").removesuffix("人民政府").removesuffix("办事处")
+    x, y = chance.choice(_cells(code, town))
+    width, height = chance.uniform(30, 200), chance.uniform(6, 14)
+    left, low = x * CELL + 60, y * CELL + 2
+    return code, box(left, low, left + width, low + height)
