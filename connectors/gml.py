@@ -1,0 +1,246 @@
+"""GML geometries of any version (2, 3.1, 3.2) → shapely, by local names alone.
+
+Read are points, lines, and surfaces in all their wrappings: Polygon, Surface and PolyhedralSurface with patches,
+MultiSurface, MultiPolygon, CompositeSurface, OrientableSurface; rings as LinearRing, or as Ring of Curves, LineStrings
+and CompositeCurves; coordinates as ``posList``, ``pos``, ``coordinates`` and ``coord``; members by ``xlink:href``
+within the document. Arcs and splines are refused by name: a straight line in their place would be another boundary.
+
+Numbers come out in the order in which they stand; what the order means, :mod:`connectors.geometry` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import shapely
+from lxml import etree
+
+from connectors.geometry import GeometryError
+from connectors.xml import children, local
+
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_SURFACES = {"Polygon", "PolygonPatch", "Rectangle", "Triangle"}
+_WRAPPED_SURFACES = {
+    "MultiSurface", "MultiPolygon", "Surface", "PolyhedralSurface", "TriangulatedSurface", "CompositeSurface",
+    "OrientableSurface", "surfaceMember", "surfaceMembers", "polygonMember", "patches", "polygonPatches",
+    "trianglePatches", "baseSurface",
+}  # fmt: skip
+_LINES = {"LineString", "LineStringSegment", "GeodesicString", "Geodesic", "LinearRing"}
+_WRAPPED_LINES = {"Curve", "segments", "CompositeCurve", "OrientableCurve", "curveMember", "baseCurve", "Ring"}
+_MULTI_LINES = {"MultiCurve", "MultiLineString", "curveMembers", "lineStringMember"}
+GEOMETRIES = (
+    _SURFACES | {"MultiSurface", "MultiPolygon", "Surface", "PolyhedralSurface", "TriangulatedSurface"}
+    | {"CompositeSurface", "OrientableSurface", "LineString", "Curve", "CompositeCurve", "OrientableCurve"}
+    | {"MultiCurve", "MultiLineString", "Point", "MultiPoint", "MultiGeometry"}
+)  # fmt: skip
+
+
+def find(feature: etree._Element) -> tuple[etree._Element, etree._Element] | None:
+    """The feature's geometry property and the geometry in it; None where it has none."""
+    for prop in children(feature):
+        if local(prop) == "boundedBy":
+            continue
+        for value in children(prop):
+            if local(value) in GEOMETRIES and (_space(value).startswith("http://www.opengis.net/gml") or not _space(value)):
+                return prop, value
+    return None
+
+
+def srs_name(geometry: etree._Element) -> str | None:
+    """The geometry's own ``srsName``: on itself, else the first inside it."""
+    for element in geometry.iter():
+        name = element.get("srsName")
+        if name:
+            return name.strip()
+    return None
+
+
+def envelope_srs(element: etree._Element) -> str | None:
+    """The ``srsName`` of the ``boundedBy`` of a feature or a collection."""
+    for bounded in children(element, "boundedBy"):
+        if name := srs_name(bounded):
+            return name
+    return None
+
+
+def read(geometry: etree._Element) -> shapely.Geometry:
+    """A geometry in the order of its own numbers, in two dimensions. Surfaces become one MultiPolygon.
+
+    :raises GeometryError: empty, cut, or of a kind that is not read.
+    """
+    try:
+        return _read(geometry)
+    except (ValueError, RecursionError, shapely.errors.ShapelyError) as error:
+        raise _unreadable(local(geometry), str(error)) from error
+
+
+def _read(geometry: etree._Element) -> shapely.Geometry:
+    name = local(geometry)
+    if name in _SURFACES or name in _WRAPPED_SURFACES:
+        polygons = list(_polygons(geometry))
+        if not polygons:
+            raise _unreadable(name, "it holds no surface")
+        return shapely.MultiPolygon(polygons)
+    if name in _LINES or name in _WRAPPED_LINES:
+        return shapely.LineString(_line(geometry))
+    if name in _MULTI_LINES:
+        return shapely.MultiLineString([_line(one) for one in _members(geometry, _LINES | _WRAPPED_LINES - {"curveMember"})])
+    if name == "Point":
+        return shapely.Point(_numbers(geometry)[0])
+    if name == "MultiPoint":
+        return shapely.MultiPoint(np.vstack([_numbers(one) for one in _members(geometry, {"Point"})]))
+    if name == "MultiGeometry":
+        parts = [_read(part) for member in children(geometry) for part in children(member)]
+        if parts and all(part.geom_type == "MultiPolygon" for part in parts):
+            return shapely.MultiPolygon([polygon for part in parts for polygon in part.geoms])
+        return shapely.GeometryCollection(parts)
+    raise _unreadable(name, "this kind is not read")
+
+
+def _polygons(element: etree._Element) -> Iterator[shapely.Polygon]:
+    """Every polygon of a surface in its wrappings."""
+    element = _resolved(element)
+    name = local(element)
+    if name in _SURFACES:
+        yield _polygon(element)
+    elif name in _WRAPPED_SURFACES:
+        for child in children(element):
+            if local(child) in _SURFACES | _WRAPPED_SURFACES:
+                yield from _polygons(child)
+            elif local(child) in GEOMETRIES:
+                raise _unreadable(local(child), "not a surface")
+
+
+def _polygon(element: etree._Element) -> shapely.Polygon:
+    outer, holes = None, []
+    for side in children(element):
+        name = local(side)
+        if name in ("exterior", "outerBoundaryIs"):
+            outer = _boundary(side)
+        elif name in ("interior", "innerBoundaryIs"):
+            holes.append(_boundary(side))
+    if outer is None:
+        raise _unreadable(local(element), "it has no outer ring")
+    return shapely.Polygon(outer, holes)
+
+
+def _boundary(side: etree._Element) -> np.ndarray:
+    rings = children(_resolved(side))
+    if len(rings) != 1:
+        raise _unreadable(local(side), "it does not hold one ring")
+    points = _line(rings[0])
+    if len(points) and not np.array_equal(points[0], points[-1]):
+        points = np.vstack([points, points[:1]])
+    if len(points) < 4:
+        raise _unreadable(local(side), f"a ring of {len(points)} points")
+    return points
+
+
+def _line(element: etree._Element) -> np.ndarray:
+    """The points of a line, a curve or a ring, its pieces joined end to start."""
+    element = _resolved(element)
+    name = local(element)
+    if name in _LINES:
+        return _numbers(element)
+    if name not in _WRAPPED_LINES:
+        raise _unreadable(name, "this kind of curve is not read: a straight line in its place would be another boundary")
+    points: np.ndarray | None = None
+    for child in children(element):
+        if local(child) in ("name", "description", "metaDataProperty"):
+            continue
+        piece = _line(child)
+        if points is None:
+            points = piece
+        else:
+            points = np.vstack([points, piece[1:] if np.array_equal(points[-1], piece[0]) else piece])
+    if points is None:
+        if element.get(_HREF):
+            raise _unreadable(name, f"{element.get(_HREF)} is not in the document")
+        raise _unreadable(name, "it is empty")
+    return points[::-1] if element.get("orientation") == "-" else points
+
+
+def _numbers(element: etree._Element) -> np.ndarray:
+    """The coordinates that stand directly in an element, n × 2; further dimensions are left out."""
+    rows: list[np.ndarray] = []
+    for child in children(element):
+        name = local(child)
+        if name in ("posList", "pos"):
+            values = np.array((child.text or "").split(), dtype=float)
+            size = _dimension(child, len(values) if name == "pos" else None)
+            rows.append(values.reshape(-1, size)[:, :2])
+        elif name == "coordinates":
+            rows.append(_coordinates(child))
+        elif name == "coord":
+            rows.append(np.array([[float(axis.text or "") for axis in children(child)[:2]]]))
+        elif name in ("pointProperty", "pointRep"):
+            rows.extend(_numbers(_resolved(point)) for point in children(child))
+    if not rows:
+        raise _unreadable(local(element), "it has no coordinates")
+    points = np.vstack(rows)
+    if not np.isfinite(points).all():
+        raise _unreadable(local(element), "a coordinate is no number")
+    return points
+
+
+def _dimension(element: etree._Element, alone: int | None) -> int:
+    """``srsDimension`` of the element or what it stands in; a ``pos`` tells by its length."""
+    if alone:
+        return alone
+    current: etree._Element | None = element
+    while current is not None:
+        given = current.get("srsDimension") or current.get("dimension")
+        if given and given.strip().isdigit():
+            return int(given)
+        current = current.getparent()
+    return 2
+
+
+def _coordinates(element: etree._Element) -> np.ndarray:
+    """GML 2's ``x,y x,y`` with its separators."""
+    decimal, cs, ts = element.get("decimal", "."), element.get("cs", ","), element.get("ts", " ")
+    text = element.text or ""
+    tuples = text.split() if ts.isspace() else [part for part in text.split(ts) if part.strip()]
+    rows = []
+    for one in tuples:
+        numbers = one.split(cs) if not cs.isspace() else one.split()
+        rows.append([float(number.strip().replace(decimal, ".")) for number in numbers[:2]])
+    return np.array(rows, dtype=float).reshape(-1, 2)
+
+
+def _members(element: etree._Element, names: set[str]) -> list[etree._Element]:
+    """What a collection holds: elements of these names in its members, by value or by reference."""
+    found = []
+    for child in children(element):
+        if local(child) in names:
+            found.append(child)
+        else:
+            inside = _resolved(child)
+            found.extend([inside] if local(inside) in names else _members(inside, names))
+    return found
+
+
+def _resolved(element: etree._Element) -> etree._Element:
+    """The element that ``xlink:href="#id"`` means, itself when it has none. Nothing outside the document is read."""
+    href = element.get(_HREF)
+    if not href or len(element):
+        return element
+    for other in element.getroottree().iter():
+        for name, value in other.attrib.items():
+            if name.rpartition("}")[2] == "id" and value == href.removeprefix("#") and other is not element:
+                return other
+    raise _unreadable(local(element), f"{href} is not in the document")
+
+
+def _space(element: etree._Element) -> str:
+    return etree.QName(element).namespace or ""
+
+
+def _unreadable(name: str, why: str) -> GeometryError:
+    return GeometryError(
+        f"geometry {name}: {why}",
+        remedy="tell the source's owner; the record is kept in quarantine",
+        zh=f"图形 {name} 无法读取（{why}），请联系数源部门。",
+        code="geometry_unreadable",
+    )

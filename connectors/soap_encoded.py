@@ -1,0 +1,155 @@
+"""Answers in SOAP 1.1 encoding (rpc/encoded, Axis 1.x): an array of structs, with references; pages by offset (D2).
+
+A value may stand in place, or elsewhere under an ``id`` that an ``href`` names (``multiRef``), through several hops;
+an array may do so as a whole; items and fields may be nil; ``xsi:type`` may be missing, and is not needed: what an
+array holds, the operation says. Options of a feed are those of :class:`Options`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field
+
+from connectors import rows, xml
+from connectors.base import Batch, Payload, Reject
+from connectors.listing import Page
+from connectors.soap_message import envelope_body
+from connectors.xml import children, local
+from core.errors import ProviderError
+
+_MAX_HOPS = 20
+_MAX_DEPTH = 40
+
+
+class Parameters(BaseModel):
+    """Names of the listing's parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    begin: str
+    end: str
+    start: str
+    count: str
+
+
+class Options(BaseModel):
+    """Of a feed: ``answer: array``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answer: str = "array"
+    operation: str = Field(description="The listing")
+    parameters: Parameters
+    size: int = Field(100, ge=1, description="Items a page")
+    first_day: str = Field("1990-01-01", description="begin of a full listing, where the source wants one")
+    last_day: str = Field("2100-01-01", description="end of a full listing, exclusive")
+    columns: list[str] = Field(default_factory=list, description="The contract's columns, for their case")
+
+    @property
+    def operations(self) -> set[str]:
+        return {self.operation}
+
+
+class Document:
+    """The Body of one encoded answer.
+
+    :raises ProviderError: an ``href`` that leads nowhere, in a circle, or out of the document.
+    """
+
+    def __init__(self, payload: Payload) -> None:
+        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        self._root = xml.parse(body, payload.media_type)
+        self._body = envelope_body(self._root)
+        self._ids = {one.get("id"): one for one in self._root.iter() if isinstance(one.tag, str) and one.get("id")}
+
+    def items(self) -> list[etree._Element | None]:
+        """What the operation's result holds, references followed; None for nil. A nil or absent result holds nothing."""
+        answers = [element for element in children(self._body) if local(element) != "multiRef"]
+        results = children(answers[0]) if answers else []
+        array = self._value(results[0]) if results else None
+        if array is None:
+            return []
+        return [self._value(item) for item in children(array)]
+
+    def record(self, item: etree._Element) -> dict[str, str | None]:
+        """A struct → its fields as text; structs within are JSON text."""
+        row: dict[str, str | None] = {}
+        for child in children(item):
+            value = self._value(child)
+            if value is not None and len(value):
+                row[local(child)] = json.dumps(self._deep(value, 0), ensure_ascii=False, separators=(",", ":"))
+            else:
+                row[local(child)] = None if value is None else xml.content(value)
+        return row
+
+    def digest(self) -> bytes:
+        """Of the Body's content."""
+        return hashlib.sha256(etree.tostring(self._body, method="c14n")).digest()
+
+    def _value(self, element: etree._Element) -> etree._Element | None:
+        """The element that holds the value, after all hops; None when nil."""
+        for _ in range(_MAX_HOPS):
+            if xml.is_nil(element):
+                return None
+            href = element.get("href")
+            if not href:
+                return element
+            target = self._ids.get(href.removeprefix("#")) if href.startswith("#") else None
+            if target is None:
+                raise _broken(href, "leads nowhere in this answer; nothing outside is asked")
+            element = target
+        raise _broken(element.get("href") or "", f"is not at an end after {_MAX_HOPS} hops")
+
+    def _deep(self, element: etree._Element, depth: int) -> Any:
+        if depth > _MAX_DEPTH:
+            raise _broken(local(element), "refers to itself")
+        parts = children(element)
+        if not parts:
+            return xml.content(element)
+        names = [local(part) for part in parts]
+        values = [self._value(part) for part in parts]
+        deep = [None if value is None else self._deep(value, depth + 1) for value in values]
+        return deep if len(set(names)) < len(names) else dict(zip(names, deep, strict=True))
+
+
+def page(payload: Payload, key: list[str]) -> Page:
+    """An answer as a page of a listing."""
+    document = Document(payload)
+    items = document.items()
+    keys = []
+    for item in items:
+        if item is not None:
+            values = {name.lower(): (value or "").strip() for name, value in document.record(item).items()}
+            parts = [values.get(name.lower(), "") for name in key]
+            keys.append("|".join(parts) if any(parts) else "")
+    return Page(payload, keys, len(items), document.digest())
+
+
+def decode(payload: Payload, options: Options) -> Batch:
+    """One answer → its records; nil items are no records."""
+    document = Document(payload)
+    records, places, rejects = [], [], []
+    for number, item in enumerate(document.items(), 1):
+        if item is None:
+            continue
+        if not len(item):
+            raw = etree.tostring(item, encoding="unicode")
+            rejects.append(Reject(f"item {number}", "not_an_object", "an item without fields", raw=raw))
+            continue
+        records.append(document.record(item))
+        places.append(f"item {number}")
+    return Batch(rows.table(records, places, options.columns), rejects)
+
+
+def _broken(href: str, why: str) -> ProviderError:
+    return ProviderError(
+        f"the reference {href!r} {why}",
+        remedy="tell the source's owner: its SOAP answer is broken",
+        zh=f"响应中的引用 {href} 无法解析（{why}），请联系数源部门。",
+        field="href",
+        code="broken_reference",
+    )

@@ -1,0 +1,118 @@
+"""Answers of a SOAP 1.1 service: the envelope, and faults typed by whose duty they are.
+
+Faults come with HTTP 500, or with 200 from some gateways; the part of ``faultcode`` after the colon counts
+(docs/source-systems.md, D1 and D2):
+
+=====================================  ==========================================================================
+``Client.Auth``, WS-Security's own     AuthenticationError
+``Client.…``                           ConfigurationError: our request is wrong
+``Server.Timeout``                     :class:`SlowPage`: ask for less at once
+``Server.userException`` + ``参数…``    ConfigurationError: our request is wrong
+``Server.…``                           TransientError: tried again
+=====================================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from connectors import xml
+from connectors.http import Answer, raise_for_status
+from connectors.xml import children, local
+from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
+from core.redaction import redact
+
+_SECURITY = {  # WS-Security 1.1, section 12
+    "FailedAuthentication", "InvalidSecurity", "InvalidSecurityToken", "FailedCheck", "SecurityTokenUnavailable",
+    "MessageExpired", "UnsupportedSecurityToken",
+}  # fmt: skip
+
+
+class SlowPage(ProviderError):
+    """The source could not make so large a page in time: not to be tried again as it stands, but in smaller pages."""
+
+
+def body(answer: Answer) -> etree._Element:
+    """The Body of an answer; for ``Http``'s ``classify``, inside its retries.
+
+    :raises TransientError: no envelope at all (a proxy's page), or one that was cut.
+    :raises DamagedXml: an envelope with bytes that do not decode, or that is not well-formed.
+    :raises UnsafeXml: a document type or entities. :raises OneMapError: a fault.
+    """
+    content_type = answer.headers.get("Content-Type")
+    if not _looks_like_envelope(answer.content):
+        raise_for_status(answer)
+        raise TransientError(
+            f"HTTP {answer.status} with {answer.media_type}, which is no SOAP envelope",
+            remedy="a proxy or a login page stands before the service: if it lasts, tell the source's owner",
+            zh="响应不是 SOAP 报文（可能是网关或登录页面），将自动重试；如持续，请联系数源部门。",
+            code="no_envelope",
+        )
+    try:
+        found = envelope_body(xml.parse(answer.content, content_type))
+    except xml.CutXml as error:
+        raise TransientError(error.message, remedy=error.remedy, zh=error.zh, code=error.code) from error
+    except xml.DamagedXml:
+        if answer.status >= 400:  # a fault in an untrue charset: read what can be read
+            found = envelope_body(xml.parse(xml.text(answer.content, content_type, mark=True)))
+        else:
+            raise
+    for element in children(found, "Fault"):
+        raise fault(element)
+    raise_for_status(answer)
+    return found
+
+
+def envelope_body(root: etree._Element) -> etree._Element:
+    """:raises ProviderError: the document is no envelope with a Body."""
+    bodies = children(root, "Body") if local(root) == "Envelope" else []
+    if not bodies:
+        raise ProviderError(
+            f"the answer is a <{local(root)}> without a SOAP Body",
+            remedy="tell the source's owner",
+            zh=f"响应 <{local(root)}> 中没有 SOAP Body，请联系数源部门。",
+            code="no_envelope",
+        )
+    return bodies[0]
+
+
+def fault(element: etree._Element) -> OneMapError:
+    """A ``soap:Fault`` as an error of ours."""
+    parts = {local(child): "".join(child.itertext()).strip() for child in children(element)}
+    code = parts.get("faultcode", "").rpartition(":")[2]
+    said = redact(" ".join(parts.get("faultstring", "").split()))[:200]
+    text = f"fault {code or 'without a code'}: {said}"
+    if code.startswith("Client.Auth") or code in _SECURITY:
+        return AuthenticationError(
+            text,
+            remedy="check login and password of the Connection, and this machine's clock",
+            zh=f"数源拒绝鉴权（{code}：{said}），请核对连接的用户名、密码，并检查本机时钟。",
+            code=code,
+        )
+    if code == "Server.Timeout":
+        return SlowPage(
+            text,
+            remedy="asked for again in smaller pages; if it lasts, lower size in the source's declaration",
+            zh=f"数源查询超时（{said}），将以更小的页重新读取。",
+            code=code,
+        )
+    wrong = code == "Server.userException" and said.lstrip().startswith("参数")
+    if wrong or code.startswith("Client") or code in ("VersionMismatch", "MustUnderstand"):
+        return ConfigurationError(
+            text,
+            remedy="our request is wrong: compare operation, parameters and size in the declaration with the contract",
+            zh=f"数源认为请求有误（{code}：{said}），请对照接口约定检查数源声明中的操作、参数与每页条数。",
+            code=code,
+        )
+    return TransientError(
+        text,
+        remedy="tried again by itself; if it lasts, tell the source's owner",
+        zh=f"数源报错（{code}：{said}），将自动重试；如持续，请联系数源部门。",
+        code=code or "soap_fault",
+    )
+
+
+def _looks_like_envelope(content: bytes) -> bool:
+    """Whether the bytes begin as XML with an Envelope in it, in whatever encoding of ours."""
+    head = content[:4096].replace(b"\0", b"")
+    return b"Envelope" in head and b"<html" not in head.lower()

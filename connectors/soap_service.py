@@ -1,0 +1,176 @@
+"""A SOAP 1.1 service as its WSDL describes it: which port, which namespaces, how a call is written. Read by zeep.
+
+The WSDL and what it imports come from the Connection's own host, or from copies that we bring (SOAP encoding, XML
+namespace); nothing else is asked. An import that names another host is taken from the Connection's, since servers
+name themselves as their own network knows them. ``soap:address`` is such a name too, see :attr:`Service.targets`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import zeep
+import zeep.exceptions
+from lxml import etree
+from zeep.transports import Transport
+from zeep.wsdl import Document
+from zeep.wsdl.bindings.soap import Soap11Binding
+
+from connectors import xml
+from connectors.http import Answer, Http
+from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
+from core.settings import ROOT
+
+ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
+_COPIES = {
+    ENCODING.rstrip("/"): ROOT / "schemas" / "contracts" / "soap-encoding.xsd",
+    "http://www.w3.org/2001/xml.xsd": ROOT / "schemas" / "contracts" / "xml-namespace.xsd",
+}
+
+
+class Service:
+    """The port of a WSDL that speaks SOAP 1.1.
+
+    :raises ConfigurationError: there is no WSDL where we were told, or it lacks the operations.
+    """
+
+    def __init__(self, http: Http, wsdl: str, operations: set[str]) -> None:
+        self.wsdl = wsdl
+        self._loader = _Loader(http, wsdl)
+        try:
+            document = Document(self._loader.start, self._loader, settings=zeep.Settings(strict=True))
+        except OneMapError:
+            raise
+        except (zeep.exceptions.Error, etree.LxmlError, KeyError, ValueError) as error:
+            raise _no_wsdl(wsdl, f"what stands there is no WSDL that we can read ({type(error).__name__}: {error})") from error
+        self._binding, address = _port(document, operations, wsdl)
+        self.targets = _targets(http, wsdl, address, self._loader.answered)
+
+    def style(self, operation: str) -> str:
+        """``document`` or ``rpc``."""
+        return self._binding.get(operation).style
+
+    def message(self, operation: str, parameters: dict[str, Any]) -> tuple[etree._Element, dict[str, str]]:
+        """The envelope of a call and its HTTP headers.
+
+        :raises ConfigurationError: the declared parameters are not those of the WSDL.
+        """
+        described = self._binding.get(operation)
+        try:
+            serialized = described.create(**parameters)
+        except (TypeError, ValueError, zeep.exceptions.Error) as error:
+            raise ConfigurationError(
+                f"{operation} cannot be called with {', '.join(parameters)}: {error}",
+                remedy=f"the WSDL at {self.wsdl} wants {described.input.signature()}: correct parameters in the declaration",
+                zh=f"操作 {operation} 的参数与 WSDL 不符（{error}），请更正数源声明中的 parameters。",
+                field="parameters",
+            ) from error
+        envelope = serialized.content
+        if described.style == "rpc":
+            _encode(envelope, described)
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **serialized.headers}
+        return envelope, headers
+
+
+class _Loader(Transport):
+    """What zeep loads: of the Connection's host, checked, or one of our copies."""
+
+    def __init__(self, http: Http, wsdl: str) -> None:
+        super().__init__()
+        self._http = http
+        self.start = http.url(wsdl)
+        self.answered = self.start  # where the WSDL was at last, after redirects
+
+    def load(self, url: str) -> bytes:
+        bare = url.replace("https://", "http://", 1).rstrip("/")
+        if bare in _COPIES:
+            return _COPIES[bare].read_bytes()
+        first = url == self.start
+        try:
+            answer = self._http.get(self._http.rebase(url, self.answered))
+        except (TransientError, AuthenticationError):
+            raise
+        except OneMapError as error:
+            if not first or error.code == "other_host":
+                raise
+            raise _no_wsdl(self._http.endpoint.extra.get("wsdl") or url, error.message) from error
+        if first:
+            self.answered = answer.url
+        return self._checked(answer, url)
+
+    def _checked(self, answer: Answer, url: str) -> bytes:
+        """:raises OneMapError: it is no XML, or XML that is refused."""
+        try:
+            root = xml.parse(answer.content, answer.headers.get("Content-Type"), what=url)
+        except xml.DamagedXml as error:
+            raise _no_wsdl(url, error.message) from error
+        return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _port(document: Document, operations: set[str], wsdl: str) -> tuple[Soap11Binding, str]:
+    found: set[str] = set()
+    for service in document.services.values():
+        for port in service.ports.values():
+            binding = port.binding
+            if type(binding) is Soap11Binding:
+                offered = set(binding._operations)
+                if operations <= offered:
+                    return binding, port.binding_options.get("address") or ""
+                found |= offered
+    raise ConfigurationError(
+        f"the WSDL at {wsdl} has no SOAP 1.1 port with {', '.join(sorted(operations))}; it has {', '.join(sorted(found)) or 'none'}",
+        remedy="check extra.wsdl of the Connection, and the operations in the source's declaration",
+        zh=f"WSDL（{wsdl}）中没有提供操作 {'、'.join(sorted(operations))} 的 SOAP 1.1 端口，请检查连接的 wsdl 及数源声明中的操作名。",
+        field="wsdl",
+        code="wsdl_operations",
+    )
+
+
+def _targets(http: Http, wsdl: str, address: str, answered: str) -> list[str]:
+    """Where to POST, likeliest first, all under the Connection's base.
+
+    A WSDL asked for as ``…/Service?wsdl`` stands at the service itself. A WSDL in a file does not: there only the
+    path of ``soap:address`` tells. Then where a redirect led us.
+    """
+    at_wsdl = http.url(wsdl).partition("?")[0]
+    from_address = [http.rebase(address)] if urlsplit(address).scheme in ("http", "https") else []
+    redirected = answered.partition("?")[0]
+    ordered = [at_wsdl, *from_address, redirected] if "?" in wsdl else [*from_address, at_wsdl, redirected]
+    return list(dict.fromkeys(ordered))
+
+
+def _encode(envelope: etree._Element, described: Any) -> None:
+    """rpc/encoded as Axis 1.x and others of its age expect it: the encoding's name, and a type on each parameter."""
+    body = envelope.find(f"{{{ENVELOPE}}}Body")
+    if getattr(described.input, "body", None) is None or body is None or not len(body):
+        return
+    wrapper = body[0]
+    wrapper.set(f"{{{ENVELOPE}}}encodingStyle", ENCODING)
+    types = {name: element.type.qname for name, element in described.input.body.type.elements}
+    for parameter in list(wrapper):
+        qname = types.get(etree.QName(parameter).localname)
+        if qname is not None and qname.namespace:
+            _typed(parameter, qname)
+
+
+def _typed(parameter: etree._Element, qname: etree.QName) -> None:
+    """Set ``xsi:type``; the element is made anew, since lxml declares prefixes at making alone."""
+    parent = parameter.getparent()
+    made = etree.Element(parameter.tag, nsmap={"t": qname.namespace, "xsi": xml.XSI})
+    made.text = parameter.text
+    made.set(f"{{{xml.XSI}}}type", f"t:{qname.localname}")
+    for name, value in parameter.attrib.items():
+        made.set(name, value)
+    parent.replace(parameter, made)
+
+
+def _no_wsdl(where: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"no WSDL at {where}: {why}",
+        remedy="the WSDL has moved or the host is wrong: ask the source's owner, then set host and extra.wsdl of the Connection",
+        zh=f"{where} 处没有可用的 WSDL（{why}）：服务可能已迁移，请向数源部门确认后修改连接的主机与 wsdl。",
+        field="wsdl",
+        code="wsdl_moved",
+    )
