@@ -1,0 +1,384 @@
+"""P3, M2 and D3: front-end databases (库表模式), made from contracts/*.sql and kept in step with the world.
+
+Each is a database of its own in the PostgreSQL given. Rows are streamed from the world's files by COPY and never held
+in memory; what is not due yet waits in the private schema ``standin``, where the reader has no right, beside the
+digests of the files that were loaded. A restart, and a world that only grew, therefore load nothing twice, and the
+``is_sync`` that a reader set stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import URL, make_url
+
+from core.settings import ROOT
+from standins.context import Context
+from standins.forms import stamp, when
+from standins.told import lines
+
+CONTRACTS = ROOT / "schemas" / "contracts"
+CHUNK = 5000
+_NULL = "\\N"
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What differs between the three."""
+
+    system: str
+    conn_id: str
+    increment: dict[str, str]  # table ("" = the others) -> increment column
+    replace: str | None  # a later line with the same value of this column replaces the earlier
+    acknowledge: str | None  # the one column that the reader may update
+    padded: re.Pattern[str] | None  # columns that come blank-padded
+
+
+LAYOUTS = {
+    "p3": Layout("p3", "p_tables", {"": "cd_time"}, None, "is_sync", None),
+    "m2": Layout(
+        "m2", "m_tables", {"": "inserttime", "ex_gdbs_bj": "insertime"}, None, None,
+        re.compile(r"(sblsh_short|sxbm|sxbm_short|project_code|ywlsh|.*zzjgdmd?|slztdm|bjjgdm)$"),
+    ),
+    "d3": Layout("d3", "d_housing", {"": "gxsj"}, "lsh", None, None),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table of the contract: columns in order, (name, type, length)."""
+
+    name: str
+    columns: tuple[tuple[str, str, int | None], ...]
+
+
+class Tables:
+    """One front-end database."""
+
+    def __init__(self, ctx: Context, layout: Layout, database_url: str, prefix: str = "standin") -> None:
+        self.ctx = ctx
+        self.layout = layout
+        self.name = f"{prefix}_{layout.system}"
+        self.login = f"{self.name}_reader"
+        self._admin: URL = make_url(database_url)
+        self._next: datetime | None = None
+        self._shapes: dict[str, Shape] = {}
+        self._cut = False
+
+    @property
+    def password(self) -> str:
+        return self.ctx.secret(self.layout.conn_id)
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL without credentials, for the Connection's extra."""
+        admin = self._admin
+        address = URL.create(admin.drivername, None, None, admin.host, admin.port, self.name, admin.query)
+        return address.render_as_string(hide_password=False)
+
+    # -- set up and down ------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make or take over the database and its reader, and bring it to the world's present."""
+        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
+            there = admin.execute("select 1 from pg_database where datname = %s", [self.name]).fetchone()
+            if there and not self._usable():
+                admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
+                there = None
+            if not there:
+                admin.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(self.name)))
+            role = sql.Identifier(self.login)
+            if not admin.execute("select 1 from pg_roles where rolname = %s", [self.login]).fetchone():
+                admin.execute(sql.SQL("create role {} login").format(role))
+            admin.execute(sql.SQL("alter role {} login password {}").format(role, sql.Literal(self.password)))
+            admin.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(self.name)))
+            admin.execute(sql.SQL("grant connect on database {} to {}").format(sql.Identifier(self.name), role))
+            admin.execute(sql.SQL("alter database {} connection limit -1").format(sql.Identifier(self.name)))
+        with self._connect() as own:
+            if not there:
+                self._create(own)
+            self._shapes = _shapes(own)
+            own.execute("delete from standin.told where not tbl = any(%s)", [list(self._shapes)])
+        self.refresh()
+
+    def drop(self) -> None:
+        """Take the database and its reader away (tests)."""
+        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
+            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.name)))
+            admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(self.login)))
+
+    def _usable(self) -> bool:
+        """Is what an earlier run left of this contract, and did it not run ahead of our clock?"""
+        try:
+            with self._connect() as own:
+                row = own.execute("select contract, moved_to from standin.state").fetchone()
+        except psycopg.Error:
+            return False
+        return bool(row) and row[0] == self._contract_digest() and (row[1] is None or row[1] <= self.ctx.now())
+
+    def _contract_digest(self) -> str:
+        marks = f"{self._contract()}|{self.ctx.quirks}|{self.ctx.world.folder.resolve()}|{self.ctx.world.read().get('made')}"
+        return hashlib.sha256(marks.encode()).hexdigest()
+
+    def _contract(self) -> str:
+        return (CONTRACTS / f"{self.layout.system}.sql").read_text("utf-8")
+
+    def _create(self, own: psycopg.Connection) -> None:
+        own.execute(self._contract())
+        own.execute("create schema standin")
+        own.execute("create table standin.state (contract text not null, moved_to timestamp)")
+        own.execute("create table standin.told (tbl text primary key, size bigint not null, digest text not null)")
+        own.execute(
+            "create table standin.pending (at timestamp not null, ord bigserial, tbl text not null, "
+            "op text not null, line text not null)"
+        )
+        own.execute("create index on standin.pending (at)")
+        own.execute("insert into standin.state values (%s, null)", [self._contract_digest()])
+        role = sql.Identifier(self.login)
+        own.execute(sql.SQL("grant usage on schema public to {}").format(role))
+        for shape in _shapes(own).values():
+            table = sql.Identifier(shape.name)
+            own.execute(sql.SQL("grant select on {} to {}").format(table, role))
+            increment = self._increment(shape.name)
+            own.execute(sql.SQL("create index on {} ({})").format(table, sql.Identifier(increment)))
+            if self.layout.acknowledge:
+                column = sql.Identifier(self.layout.acknowledge)
+                own.execute(sql.SQL("grant update ({}) on {} to {}").format(column, table, role))
+
+    def _connect(self, database: str | None = None, **options: Any) -> psycopg.Connection:
+        url = self._admin.set(drivername="postgresql", database=database or self.name)
+        return psycopg.connect(url.render_as_string(hide_password=False), **options)
+
+    def _increment(self, table: str) -> str:
+        return self.layout.increment.get(table, self.layout.increment[""])
+
+    # -- in step with the world -----------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Load what the world's files hold more or otherwise than before; then :meth:`move`."""
+        now = self.ctx.now()
+        folder = self.ctx.world.folder / self.layout.system
+        files = {path.stem.lower(): path for path in folder.glob("*.jsonl")} if folder.is_dir() else {}
+        with self._connect() as own:
+            told = {row[0]: row[1:] for row in own.execute("select tbl, size, digest from standin.told")}
+            moved_to = own.execute("select moved_to from standin.state").fetchone()[0]
+            back = moved_to is not None and moved_to > now  # the clock was set back: tell everything anew
+            for name, shape in self._shapes.items():
+                path = files.get(name)
+                size, digest = told.get(name, (0, hashlib.blake2b().hexdigest()))
+                if path is None:
+                    if size:
+                        self._empty(own, shape)
+                        own.execute("delete from standin.told where tbl = %s", [name])
+                    continue
+                grown, new_size, new_digest = _grown(path, size, digest)
+                if grown and new_size == size and not back:
+                    continue
+                if not grown or back:
+                    self._empty(own, shape)
+                    size = 0
+                self._load(own, shape, path, size, now)
+                own.execute(
+                    "insert into standin.told values (%s, %s, %s) on conflict (tbl) do update "
+                    "set size = excluded.size, digest = excluded.digest",
+                    [name, new_size, new_digest],
+                )
+            own.execute("update standin.state set moved_to = %s", [now])
+        self._next = None
+        self.move(now)
+
+    def behind(self, now: datetime) -> bool:
+        """Is something due that is not shown yet?"""
+        return self._next is not None and now >= self._next
+
+    def move(self, now: datetime) -> None:
+        """Show what became due, take away what is shown no more."""
+        with self._connect() as own:
+            due = own.execute(
+                "delete from standin.pending where at <= %s returning at, ord, tbl, op, line", [now]
+            ).fetchall()
+            for _, _, table, op, line in sorted(due):
+                shape = self._shapes[table]
+                row = json.loads(line)
+                if op == "insert":
+                    self._store(own, shape, [row])
+                else:
+                    self._remove(own, shape, row)
+            if due:
+                own.execute("update standin.state set moved_to = %s", [now])
+            self._next = own.execute("select min(at) from standin.pending").fetchone()[0] or datetime.max
+
+    def outage(self, down: bool) -> None:
+        """The fault "down": nobody connects, and whoever is connected is cut off."""
+        if down == self._cut:
+            return
+        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("alter database {} connection limit {}").format(
+                    sql.Identifier(self.name), sql.SQL("0" if down else "-1")
+                )
+            )
+            if down:
+                admin.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and usename = %s",
+                    [self.name, self.login],
+                )
+        self._cut = down
+
+    # -- rows -----------------------------------------------------------------------------------------------------
+
+    def _load(self, own: psycopg.Connection, shape: Shape, path: Path, start: int, now: datetime) -> None:
+        increment = self._increment(shape.name)
+        names: dict[str, str] = {}
+        batch: list[dict[str, Any]] = []
+        newest: dict[Any, tuple[datetime, dict[str, Any]]] = {}  # only where later lines replace earlier ones
+        pending: list[tuple[datetime, str, str, str]] = []
+
+        for told in lines(path, start):
+            row = {}
+            for name, value in told.items():
+                lower = names.get(name)
+                if lower is None:
+                    lower = names[name] = name.lower()
+                row[lower] = value
+            since = when(row.get("_at")) or when(row.get(increment)) or datetime.min
+            until = when(row.get("_until"))
+            if until and until <= now:
+                continue
+            if until:
+                pending.append((until, shape.name, "delete", json.dumps(row, ensure_ascii=False)))
+            if since > now:
+                pending.append((since, shape.name, "insert", json.dumps(row, ensure_ascii=False)))
+                continue
+            if self.layout.replace:
+                key = row.get(self.layout.replace)
+                if key not in newest or newest[key][0] <= since:
+                    newest[key] = (since, row)
+                continue
+            batch.append(row)
+            if len(batch) >= CHUNK:
+                self._store(own, shape, batch)
+                batch = []
+        self._store(own, shape, batch)
+        self._store(own, shape, [row for _, row in newest.values()])
+        if pending:
+            with own.cursor() as cursor:
+                cursor.executemany("insert into standin.pending (at, tbl, op, line) values (%s, %s, %s, %s)", pending)
+
+    def _store(self, own: psycopg.Connection, shape: Shape, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        if self.layout.replace:
+            own.execute(
+                sql.SQL("delete from {} where {} = any(%s)").format(
+                    sql.Identifier(shape.name), sql.Identifier(self.layout.replace)
+                ),
+                [[row.get(self.layout.replace) for row in rows]],
+            )
+        statement = sql.SQL("copy {} ({}) from stdin").format(
+            sql.Identifier(shape.name), sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in shape.columns)
+        )
+        with own.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write("".join(self._lines(shape, rows)).encode())
+
+    def _lines(self, shape: Shape, rows: list[dict[str, Any]]) -> Iterator[str]:
+        writers = [self._writer(*column) for column in shape.columns]
+        for row in rows:
+            fate = zlib.crc32(str(next(iter(row.values()), "")).encode()) if self.ctx.quirks else -1
+            yield "\t".join([write(row, fate) for write in writers]) + "\n"
+
+    def _writer(self, name: str, kind: str, length: int | None) -> Any:
+        """row, fate -> the value in COPY's text form. A fate of -1: no quirks."""
+        if kind.startswith("timestamp"):
+
+            def write(row: dict[str, Any], fate: int) -> str:
+                value = row.get(name)
+                if not value:
+                    return _NULL
+                moment = when(value)
+                return stamp(moment) if moment else _NULL
+
+        elif kind in ("integer", "numeric"):
+
+            def write(row: dict[str, Any], fate: int) -> str:
+                value = row.get(name)
+                return _NULL if value is None or value == "" else str(value).replace(",", "").strip()
+
+        else:
+            pad = bool(self.layout.padded and self.layout.padded.match(name))
+            salt = zlib.crc32(name.encode())
+            nulls_too = name not in ("row_guid", "lsh", "sblsh_short", "cd_operation")
+
+            def write(row: dict[str, Any], fate: int) -> str:
+                value = row.get(name)
+                if value is None:
+                    return "" if nulls_too and fate >= 0 and (fate ^ salt) % 4 == 0 else _NULL
+                text = value if isinstance(value, str) else str(value)
+                if pad and fate >= 0 and text:
+                    width = len(text) + (fate ^ salt) % 7
+                    text = text.ljust(min(width, length or width))
+                return text.translate(_ESCAPES)
+
+        return write
+
+    def _remove(self, own: psycopg.Connection, shape: Shape, row: dict[str, Any]) -> None:
+        """One row that equals the line in all that the line says (blanks at the end aside)."""
+        said = [(name, row[name]) for name, kind, _ in shape.columns if row.get(name) not in (None, "")]
+        where = sql.SQL(" and ").join(
+            sql.SQL("rtrim({}::text) = rtrim(%s::text)").format(sql.Identifier(name))
+            if kind in ("character varying", "text")
+            else sql.SQL("{} = %s::{}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in ((n, k) for n, k, _ in shape.columns if row.get(n) not in (None, ""))
+        )
+        kinds = {name: kind for name, kind, _ in shape.columns}
+        values = [stamp(when(v)) if kinds[n].startswith("timestamp") and when(v) else str(v) for n, v in said]
+        own.execute(
+            sql.SQL("delete from {t} where ctid in (select ctid from {t} where {w} limit 1)").format(
+                t=sql.Identifier(shape.name), w=where
+            ),
+            values,
+        )
+
+    def _empty(self, own: psycopg.Connection, shape: Shape) -> None:
+        own.execute(sql.SQL("delete from {}").format(sql.Identifier(shape.name)))
+        own.execute("delete from standin.pending where tbl = %s", [shape.name])
+
+
+def _shapes(own: psycopg.Connection) -> dict[str, Shape]:
+    found = own.execute(
+        "select table_name, column_name, data_type, character_maximum_length from information_schema.columns "
+        "where table_schema = 'public' order by table_name, ordinal_position"
+    ).fetchall()
+    columns: dict[str, list[tuple[str, str, int | None]]] = {}
+    for table, name, kind, length in found:
+        columns.setdefault(table, []).append((name, kind, length))
+    return {table: Shape(table, tuple(listed)) for table, listed in columns.items()}
+
+
+def _grown(path: Path, size: int, digest: str) -> tuple[bool, int, str]:
+    """Does the file begin with the ``size`` bytes of ``digest``? And its size and digest now."""
+    seen = hashlib.blake2b()
+    grown = False
+    left = size
+    total = 0
+    with path.open("rb") as file:
+        while left and (block := file.read(min(left, 1 << 20))):
+            seen.update(block)
+            left -= len(block)
+            total += len(block)
+        grown = not left and seen.hexdigest() == digest
+        while block := file.read(1 << 20):
+            seen.update(block)
+            total += len(block)
+    return grown, total, seen.hexdigest()
