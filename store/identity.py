@@ -1,0 +1,316 @@
+"""The identity step: which numbers of which systems are one case, what a code means, and judgements of people.
+
+Keys first (docs/architecture.md, "Golden case"); a judgement of a person (``store.identity_judgement``) overrules them,
+is kept, and can be undone. Everything is set-based and works on temporary tables that :mod:`store.unify` sets up:
+``taken(record_id)`` the changed records, ``moved(channel, case_no)`` the nodes whose case became another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.errors import ConfigurationError
+from store.engine import transaction
+
+#: Whose number a case goes by: the municipal platform's, a department's, the national tables', else its own channel's.
+CHANNELS = ("M2", "D1", "D3", "D4", "D5", "P3", "P1", "P2")
+#: Channels whose cases are no one else's: filings and approval documents.
+ALONE = ("P1", "P2")
+#: The national tables quote a department's own number where no municipal case stands.
+NATIONAL = "P3"
+#: From so many changed nodes on, the whole graph is judged anew: cheaper than looking for neighbours.
+WHOLE = 50_000
+
+
+def rebuild_item_codes(connection: Connection) -> bool:
+    """Codes and aliases of the catalogue's versions → ``store.item_code``; True where a meaning changed."""
+    connection.exec_driver_sql(
+        """create temp table wanted_code on commit drop as
+           select code, item_code, valid_from, max(valid_to) as valid_to
+           from (select i.item_code, unnest(array[i.item_code, i.catalog_code, i.task_code, i.certificate_type_code]
+                        || coalesce(array(select jsonb_array_elements_text(i.aliases)), '{}')) as code,
+                        coalesce(i.valid_from, '-infinity') as valid_from, coalesce(i.valid_to, 'infinity') as valid_to
+                 from store.item i where i.gone_at is null) named
+           where code is not null
+           group by code, item_code, valid_from"""
+    )
+    gone = connection.exec_driver_sql(
+        """delete from store.item_code c
+           where not exists (select from wanted_code w
+                             where (w.code, w.item_code, w.valid_from, w.valid_to)
+                                 = (c.code, c.item_code, c.valid_from, c.valid_to))"""
+    ).rowcount
+    come = connection.exec_driver_sql(
+        "insert into store.item_code select * from wanted_code on conflict do nothing"
+    ).rowcount
+    return bool(gone or come)
+
+
+def cluster(connection: Connection) -> None:
+    """Join nodes (channel, case_no) to cases around everything in ``taken``; fills ``moved``."""
+    connection.exec_driver_sql(
+        """create temp table node (channel text, case_no text, round int, label text,
+                                   primary key (channel, case_no)) on commit drop"""
+    )
+    connection.exec_driver_sql(
+        """insert into node (channel, case_no, round)
+           select channel, case_no, 0 from (
+               select channel, case_no from source."case" join taken using (record_id)
+               union select channel, case_no from source.case_event join taken using (record_id)
+               union select channel, case_no from source.special_procedure join taken using (record_id)
+               union select channel, case_no from source.material join taken using (record_id)
+               union select cm.channel, cm.case_no
+                     from taken join store.member m on m.entity = 'case' and m.record_id = taken.record_id
+                     join store.case_member cm on cm.case_id = m.id
+           ) changed
+           where channel is not null and case_no is not null"""
+    )
+    _close_over_neighbours(connection)
+    _join_nodes(connection)
+
+
+def _close_over_neighbours(connection: Connection) -> None:
+    """Everything that the changed nodes may touch, through numbers and through cases as they stand."""
+    count = connection.exec_driver_sql("select count(*) from node").scalar_one()
+    if count > WHOLE:
+        connection.exec_driver_sql(
+            """insert into node (channel, case_no, round)
+               select distinct channel, case_no, 0 from source."case" where case_no is not null
+               on conflict do nothing"""
+        )
+        return
+    turn = 0
+    while connection.execute(
+        sa.text(
+            """insert into node (channel, case_no, round)
+               select distinct p.channel, p.case_no, :turn + 1
+               from node n
+               left join source."case" a on a.channel = n.channel and a.case_no = n.case_no
+               cross join lateral (
+                   select b.channel, b.case_no from source."case" b where b.municipal_no in (a.municipal_no, n.case_no)
+                   union all
+                   select b.channel, b.case_no from source."case" b where b.department_no = n.case_no
+                   union all
+                   select k, b.case_no from unnest(cast(:channels as text[])) k
+                   join source."case" b on b.channel = k and b.case_no in (a.municipal_no, a.department_no, n.case_no)
+                   union all
+                   select o.channel, o.case_no from store.case_member m join store.case_member o using (case_id)
+                   where m.channel = n.channel and m.case_no = n.case_no
+               ) p
+               where n.round = :turn and n.channel <> all(cast(:alone as text[])) and p.channel <> all(cast(:alone as text[]))
+               on conflict do nothing"""
+        ),
+        {"turn": turn, "channels": list(CHANNELS), "alone": list(ALONE)},
+    ).rowcount:
+        turn += 1
+
+
+def _join_nodes(connection: Connection) -> None:
+    """Edges by the rules, less what a person refused; components; the best number of each; ``moved``."""
+    parameters = {"channels": list(CHANNELS), "alone": list(ALONE), "national": NATIONAL}
+    connection.exec_driver_sql(
+        """create temp table attribute on commit drop as
+           select n.channel, n.case_no, max(s.municipal_no) as municipal_no, max(s.department_no) as department_no,
+                  max(coalesce(i.item_code, s.item_code)) as item
+           from node n
+           left join source."case" s on s.channel = n.channel and s.case_no = n.case_no
+           left join lateral (select min(item_code) as item_code from store.item_code c where c.code = s.item_code) i on true
+           group by n.channel, n.case_no"""
+    )
+    connection.execute(
+        sa.text(
+            """create temp table edge on commit drop as
+               with node_ as (select * from attribute where channel <> all(cast(:alone as text[]))),
+               -- who states a municipal number, and who may mean one by its own
+               by_municipal as (
+                   select a.channel as channel_a, a.case_no as case_no_a, b.channel as channel_b, b.case_no as case_no_b,
+                          'municipal_no' as why
+                   from node_ a join node_ b on b.municipal_no = a.municipal_no
+                   where (a.channel, a.case_no) < (b.channel, b.case_no)
+                   union all
+                   select a.channel, a.case_no, b.channel, b.case_no, 'case_no'
+                   from node_ a join node_ b on b.case_no = a.municipal_no and b.municipal_no is null
+                   where a.channel <> b.channel),
+               -- a department's own number in a municipal acceptance of the same item
+               by_department as (
+                   select min(a.channel) as channel_a, min(a.case_no) as case_no_a, b.channel as channel_b,
+                          b.case_no as case_no_b, 'department_no' as why
+                   from node_ a join node_ b on b.case_no = a.department_no and b.item = a.item
+                   where a.municipal_no = a.case_no and b.municipal_no is null and a.channel <> b.channel
+                     and b.channel <> :national
+                   group by b.channel, b.case_no
+                   having count(*) = 1),
+               by_national as (
+                   select a.channel, a.case_no, b.channel as channel_b, b.case_no as case_no_b, 'case_no' as why
+                   from node_ a join node_ b on b.case_no = a.case_no and b.municipal_no is null
+                   where a.channel = :national and b.channel <> :national and (a.item is null or b.item is null or a.item = b.item)),
+               judged as (
+                   select split_part(left_id, ':', 1) as channel_a, substr(left_id, strpos(left_id, ':') + 1) as case_no_a,
+                          split_part(right_id, ':', 1) as channel_b, substr(right_id, strpos(right_id, ':') + 1) as case_no_b,
+                          verdict, id
+                   from store.identity_judgement where entity = 'case' and undone_at is null),
+               found as (
+                   select * from by_municipal union all select * from by_department union all select * from by_national)
+               select f.*, null::bigint as judgement_id from found f
+               where not exists (select from judged j where j.verdict = 'different'
+                                 and ((j.channel_a, j.case_no_a, j.channel_b, j.case_no_b)
+                                      = (f.channel_a, f.case_no_a, f.channel_b, f.case_no_b)
+                                   or (j.channel_b, j.case_no_b, j.channel_a, j.case_no_a)
+                                      = (f.channel_a, f.case_no_a, f.channel_b, f.case_no_b)))
+               union all
+               select channel_a, case_no_a, channel_b, case_no_b, 'judgement', id from judged where verdict = 'same'"""
+        ),
+        parameters,
+    )
+    connection.exec_driver_sql("update node set label = channel || ':' || case_no")
+    connection.exec_driver_sql("analyze node, edge")
+    while connection.exec_driver_sql(
+        """update node n set label = l.label
+           from (select channel, case_no, min(label) as label from (
+                     select e.channel_a as channel, e.case_no_a as case_no, o.label
+                     from edge e join node o on o.channel = e.channel_b and o.case_no = e.case_no_b
+                     union all
+                     select e.channel_b, e.case_no_b, o.label
+                     from edge e join node o on o.channel = e.channel_a and o.case_no = e.case_no_a) x
+                 group by channel, case_no) l
+           where n.channel = l.channel and n.case_no = l.case_no and l.label < n.label"""
+    ).rowcount:
+        pass
+    connection.execute(
+        sa.text(
+            """create temp table joined on commit drop as
+               select n.channel, n.case_no, best.channel || ':' || best.case_no as case_id,
+                      case when (n.channel, n.case_no) = (best.channel, best.case_no) then 'self' else e.why end as why,
+                      e.judgement_id
+               from node n
+               join (select distinct on (label) label, channel, case_no from node
+                     order by label, array_position(cast(:channels as text[]), channel), case_no) best using (label)
+               left join (
+                   select distinct on (channel, case_no) * from (
+                       select channel_a as channel, case_no_a as case_no, why, judgement_id from edge
+                       union all select channel_b, case_no_b, why, judgement_id from edge) both_ends
+                   order by channel, case_no, judgement_id nulls last, why) e
+                   on e.channel = n.channel and e.case_no = n.case_no"""
+        ),
+        parameters,
+    )
+    connection.exec_driver_sql(
+        """create temp table moved on commit drop as
+           select j.channel, j.case_no, m.case_id as was, j.case_id
+           from joined j left join store.case_member m using (channel, case_no)
+           where m.case_id is distinct from j.case_id"""
+    )
+    connection.exec_driver_sql(
+        """insert into store.case_member (channel, case_no, case_id, why, judgement_id)
+           select channel, case_no, case_id, coalesce(why, 'self'), judgement_id from joined
+           on conflict (channel, case_no) do update
+           set case_id = excluded.case_id, why = excluded.why, judgement_id = excluded.judgement_id, joined_at = now()
+           where (case_member.case_id, case_member.why) is distinct from (excluded.case_id, excluded.why)"""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A number that belongs to a case, and why."""
+
+    channel: str
+    case_no: str
+    case_id: str
+    why: str
+    judgement_id: int | None
+
+
+def members(case_id: str) -> list[Member]:
+    """Every number that the identity step joined to the case that ``case_id`` (or one of its numbers) names."""
+    with transaction() as connection:
+        rows = connection.execute(
+            sa.text(
+                """select channel, case_no, case_id, why, judgement_id from store.case_member
+                   where case_id in (select case_id from store.case_member where case_id = :id or case_no = :id
+                                     or channel || ':' || case_no = :id)
+                   order by case_id, why <> 'self', channel, case_no"""
+            ),
+            {"id": case_id},
+        )
+        return [Member(*row) for row in rows]
+
+
+def judge(left: str, right: str, verdict: str, *, by: str, note: str) -> int:
+    """A person's word on two numbers ``<channel>:<case_no>``: same or different. Returns the judgement's id.
+
+    The records of both are taken up again by the next unify.
+
+    :raises ConfigurationError: unknown number, or a verdict of another kind.
+    """
+    if verdict not in ("same", "different"):
+        raise ConfigurationError(f"verdict {verdict!r}", remedy="same or different", zh="判定只能是 same 或 different。")
+    left, right = sorted((left, right))
+    with transaction() as connection:
+        for number in (left, right):
+            known = connection.execute(
+                sa.text("select 1 from store.case_member where channel || ':' || case_no = :n"), {"n": number}
+            ).scalar()
+            if not known:
+                raise ConfigurationError(
+                    f"no such number {number}",
+                    remedy="give it as <channel>:<case_no>, see onemap identity show",
+                    zh=f"没有编号 {number}，请用 <来源系统>:<办件编号> 的形式。",
+                )
+        connection.execute(
+            sa.text(
+                """update store.identity_judgement set undone_at = now(), undone_by = :by
+                   where entity = 'case' and left_id = :left and right_id = :right and undone_at is null"""
+            ),
+            {"left": left, "right": right, "by": by},
+        )
+        number = connection.execute(
+            sa.text(
+                """insert into store.identity_judgement (entity, left_id, right_id, verdict, judged_by, note)
+                   values ('case', :left, :right, :verdict, :by, :note) returning id"""
+            ),
+            {"left": left, "right": right, "verdict": verdict, "by": by, "note": note},
+        ).scalar_one()
+        _take_up_again(connection, [left, right])
+        return number
+
+
+def undo(judgement_id: int, *, by: str) -> None:
+    """Take a judgement back; it stays on record. :raises ConfigurationError: none of that id is in force."""
+    with transaction() as connection:
+        row = connection.execute(
+            sa.text(
+                """update store.identity_judgement set undone_at = now(), undone_by = :by
+                   where id = :id and undone_at is null returning left_id, right_id"""
+            ),
+            {"id": judgement_id, "by": by},
+        ).first()
+        if row is None:
+            raise ConfigurationError(
+                f"no judgement {judgement_id} in force",
+                remedy="see onemap identity list",
+                zh=f"没有生效中的判定 {judgement_id}。",
+            )
+        _take_up_again(connection, list(row))
+
+
+def judgements() -> list[dict[str, Any]]:
+    """Every judgement, undone ones included, the latest first."""
+    with transaction() as connection:
+        rows = connection.execute(sa.text("select * from store.identity_judgement order by id desc"))
+        return [dict(row._mapping) for row in rows]
+
+
+def _take_up_again(connection: Connection, numbers: list[str]) -> None:
+    connection.execute(
+        sa.text(
+            """insert into store.dirty (record_id, feed, run_id)
+               select distinct r.id, r.feed, r.run_id from source.record r
+               join source."case" s on s.record_id = r.id
+               where s.channel || ':' || s.case_no = any(:numbers)"""
+        ),
+        {"numbers": numbers},
+    )

@@ -1,0 +1,245 @@
+"""Identify and fold: from the sources' rows to the unified store, costing what changed.
+
+One transaction from taking the dirty records to publishing the golden rows: killed at any instant, the next run begins
+where this one began. Order: the catalogue first, since its codes say what everything else speaks of; then projects; then
+cases; then what hangs on cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from store import fold, identity, tables
+from store.engine import lock_key, transaction
+
+FIRST = ("item", "project", "enterprise", "engineering")
+INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事项)
+
+
+@dataclass(slots=True)
+class Unified:
+    """What a run of unify did: records taken, and golden rows by entity and operation."""
+
+    taken: int = 0
+    changes: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def written(self) -> int:
+        return sum(sum(counts.values()) for counts in self.changes.values())
+
+
+def unify() -> Unified:
+    """Take every dirty record and bring the golden rows up to date. Two at once wait for each other."""
+    with transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
+        result = Unified(taken=_take(connection))
+        if result.taken:
+            _work(connection, result)
+            connection.exec_driver_sql("delete from store.dirty d using taken_seq t where d.seq = t.seq")
+        return result
+
+
+def _take(connection: Connection) -> int:
+    connection.exec_driver_sql("create temp table taken_seq on commit drop as select seq, record_id from store.dirty")
+    connection.exec_driver_sql(
+        "create temp table taken on commit drop as select distinct record_id from taken_seq; create unique index on taken (record_id)"
+    )
+    connection.exec_driver_sql("create temp table touched (entity text, id text, primary key (entity, id)) on commit drop")
+    connection.exec_driver_sql("create temp table changed (entity text, id text, op text) on commit drop")
+    connection.exec_driver_sql("analyze taken")
+    return connection.exec_driver_sql("select count(*) from taken").scalar_one()
+
+
+def _work(connection: Connection, result: Unified) -> None:
+    def publish(entity: str) -> None:
+        if counts := fold.publish(connection, entity):
+            result.changes[entity] = counts
+
+    codes_changed = False
+    for entity in FIRST:
+        fold.enroll(connection, entity)
+        fold.fold(connection, entity)
+        publish(entity)
+        if entity == "item" and "item" in result.changes:
+            codes_changed = identity.rebuild_item_codes(connection)
+    identity.cluster(connection)
+    fold.enroll(connection, "case")
+    _touch_cases(connection, codes_changed)
+    fold.fold(connection, "case")
+    _resolve_cases(connection)
+    publish("case")
+    for entity in fold.KEPT:
+        fold.enroll(connection, entity)
+        fold.fold(connection, entity)
+        connection.exec_driver_sql(
+            """update folded f set case_id = m.case_id from store.case_member m
+               where m.channel = f.channel and m.case_no = f.case_no"""
+        )
+        publish(entity)
+    _licences(connection, codes_changed)
+    publish("licence")
+    for entity in tables.golden:
+        if entity not in (*FIRST, *fold.OF_CASES, "licence"):
+            fold.enroll(connection, entity)
+            fold.fold(connection, entity)
+            publish(entity)
+
+
+def _touch_cases(connection: Connection, codes_changed: bool) -> None:
+    """Cases to resolve again because a code, a project or a work that they name has changed."""
+    connection.execute(
+        sa.text(
+            """with project as (select id from changed where entity = 'project'),
+                    applicant as (select distinct p.applicant_uscc from store.project p join project using (id)
+                                  where p.applicant_uscc is not null),
+                    work as (select id from changed where entity = 'engineering')
+               insert into touched (entity, id)
+               select 'case', c.id from store."case" c
+               where c.gone_at is null
+                 and (:all or c.project_code in (select id from project) or c.project_code_written in (select id from project)
+                      or c.engineering_code in (select id from work)
+                      or c.applicant_id in (select applicant_uscc from applicant))
+               on conflict do nothing"""
+        ),
+        {"all": codes_changed},
+    )
+
+
+def _resolve_cases(connection: Connection) -> None:
+    """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md."""
+    channels = list(identity.CHANNELS)
+    connection.execute(
+        sa.text(
+            """update folded f set
+                   channel = split_part(f.id, ':', 1), case_no = substr(f.id, strpos(f.id, ':') + 1),
+                   channels = (select array_agg(channel order by array_position(cast(:channels as text[]), channel))
+                               from (select distinct channel from store.case_member m where m.case_id = f.id) x),
+                   item_code_written = f.item_code, project_code_written = f.project_code,
+                   item_code = (select i.item_code from store.item_code i
+                                where i.code = f.item_code
+                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, now())::date >= i.valid_from
+                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, now())::date < i.valid_to
+                                order by i.code <> i.item_code, i.item_code limit 1)"""
+        ),
+        {"channels": channels},
+    )
+    connection.execute(
+        sa.text(
+            """create temp table candidate on commit drop as
+               with row_ as (
+                   select f.id, s.project_code, s.engineering_code, s.channel = f.channel as own, s.version, r.source_time,
+                          r.feed, r.record_key
+                   from folded f
+                   join store.member m on m.entity = 'case' and m.id = f.id
+                   join source."case" s on s.record_id = m.record_id and s.ord = m.ord
+                   join source.record r on r.id = s.record_id),
+               named as (
+                   select p.id, p.applicant_uscc, store.normal_name(p.project_name) as name
+                   from store.project p where p.gone_at is null and p.applicant_uscc is not null),
+               found as (
+                   select id, project_code as code, 'written' as link, 1 as place, version, source_time, feed, record_key
+                   from row_ where own and project_code is not null
+                   union all
+                   select row_.id, e.project_code, 'engineering', 2, null, row_.source_time, row_.feed, row_.record_key
+                   from row_ join store.engineering e on e.id = row_.engineering_code and e.gone_at is null
+                   where e.project_code is not null
+                   union all
+                   select id, project_code, 'crosswalk', 3, version, source_time, feed, record_key
+                   from row_ where not own and project_code is not null
+                   union all
+                   select f.id, min(n.id), 'identity', 4, null, null, null, null
+                   from folded f join named n on n.applicant_uscc = f.applicant_id and n.name = store.normal_name(f.project_name)
+                   where f.applicant_type is distinct from :internal
+                   group by f.id having count(*) = 1)
+               select found.*, coalesce(a.project_id, found.code) as project_id
+               from found left join store.project_alias a on a.alias = found.code"""
+        ),
+        {"internal": INTERNAL},
+    )
+    connection.execute(
+        sa.text(
+            """update folded f set project_code = c.project_id, project_link = c.link
+               from (select distinct on (x.id) x.id, x.project_id, x.link
+                     from (select c.*, p.id is not null and (
+                                      p.applicant_uscc is null or g.applicant_id is null or g.applicant_type = :internal
+                                      or g.applicant_id in (p.applicant_uscc, substr(p.applicant_uscc, 9, 9))) as fits,
+                                  p.id is not null as known,
+                                  store.project_code_valid(c.project_id) or store.project_code_old(c.project_id) as shaped
+                           from candidate c join folded g using (id)
+                           left join store.project p on p.id = c.project_id and p.gone_at is null) x
+                     where x.fits or x.known or x.shaped
+                     order by x.id, x.fits desc, x.place, x.version desc nulls last, x.source_time desc nulls last,
+                              x.feed, x.record_key) c
+               where c.id = f.id"""
+        ),
+        {"internal": INTERNAL},
+    )
+    connection.exec_driver_sql(
+        """update folded f set project_code = null
+           where not exists (select from candidate c where c.id = f.id and c.project_id = f.project_code)
+              or project_link is null;
+           drop table candidate"""
+    )
+
+
+def _licences(connection: Connection, codes_changed: bool) -> None:
+    """Licences: one a certificate; a document of another source is the certificate of the same number and item.
+
+    Its item is that of its type code, or of its case; its project the one written, of its work, or of its case.
+    """
+    connection.execute(
+        sa.text(
+            """create temp table licence_of on commit drop as
+               select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
+                      store.normal_number(s.number) as normal,
+                      coalesce((select i.item_code from store.item_code i where i.code = s.type_code
+                                and coalesce(s.issued_at, now())::date >= i.valid_from
+                                and coalesce(s.issued_at, now())::date < i.valid_to
+                                order by i.code <> i.item_code, i.item_code limit 1),
+                               s.item_code, c.item_code) as item
+               from source.licence s join source.record r on r.id = s.record_id
+               left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
+               left join store."case" c on c.id = m.case_id
+               where exists (select from taken) and (:all
+                     or s.record_id in (select record_id from taken)
+                     or m.case_id in (select id from changed where entity = 'case')
+                     or s.engineering_code in (select id from changed where entity = 'engineering')
+                     or store.normal_number(s.number) in (
+                         select store.normal_number(x.number) from source.licence x join taken using (record_id)
+                         union select store.normal_number(g.number) from store.licence g
+                         join store.member m on m.entity = 'licence' and m.id = g.id join taken using (record_id)))"""
+        ),
+        {"all": codes_changed},
+    )
+    connection.execute(
+        sa.text(
+            """create temp table licence_id on commit drop as
+               select a.record_id, a.ord, coalesce(
+                          case when a.feed = :directory then a.certificate_id end,
+                          (select min(b.certificate_id) from licence_of b
+                           where b.feed = :directory and b.normal = a.normal and (b.item = a.item or a.item is null)
+                           having count(*) = 1),
+                          a.certificate_id, a.channel || ':' || coalesce(a.item, '') || ':' || a.normal,
+                          a.feed || '|' || a.record_key) as id
+               from licence_of a"""
+        ),
+        {"directory": fold.authority()["licence"]["feeds"][0]},
+    )
+    fold.enroll(connection, "licence")
+    fold.fold(connection, "licence")
+    connection.exec_driver_sql(
+        """update folded f set
+               item_code_written = f.type_code, project_code_written = f.project_code,
+               case_id = x.case_id, item_code = x.item,
+               project_code = coalesce(
+                   (select p.id from store.project p
+                    where p.id = coalesce((select project_id from store.project_alias a where a.alias = f.project_code), f.project_code)),
+                   (select e.project_code from store.engineering e where e.id = f.engineering_code),
+                   (select c.project_code from store."case" c where c.id = x.case_id), f.project_code)
+           from (select l.id, max(o.case_id) as case_id, (array_agg(o.item order by o.feed, o.record_key) filter (where o.item is not null))[1] as item
+                 from licence_id l join licence_of o using (record_id, ord) group by l.id) x
+           where x.id = f.id"""
+    )

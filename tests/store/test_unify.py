@@ -1,0 +1,215 @@
+"""Identify and fold, on source rows as the merge leaves them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import datetime
+
+import pytest
+import sqlalchemy as sa
+
+from store import identity, migrate, tables
+from store.engine import dispose, transaction
+from store.unify import unify
+
+CODE = "2304-441900-04-01-135254"
+OTHER = "2312-441900-04-01-123450"
+USCC = "91441900MA0000015D"
+
+
+@pytest.fixture
+def store(database: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ONEMAP_DATABASE_URL", database)
+    migrate.upgrade()
+    yield
+    dispose()
+
+
+def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> None:
+    """A record's current version with its entity rows, marked dirty; an entity given as None: it stands no more."""
+    with transaction() as c:
+        c.execute(sa.text("set local session_replication_role = replica"))
+        found = c.execute(
+            sa.select(tables.record.c.id).where(tables.record.c.feed == feed, tables.record.c.record_key == key)
+        ).scalar()
+        if found is None:
+            found = c.execute(
+                sa.insert(tables.record)
+                .values(feed=feed, record_key=key, raw={}, content_hash=b"x", receipt_id=1, run_id=1, mapping_version=1,
+                        code_version="t", rank=0)
+                .returning(tables.record.c.id)
+            ).scalar_one()
+        c.execute(
+            sa.update(tables.record).where(tables.record.c.id == found)
+            .values(source_time=datetime.fromisoformat(when) if when else None)
+        )
+        for entity, row in rows.items():
+            table = tables.source_entity[entity]
+            c.execute(sa.delete(table).where(table.c.record_id == found))
+            if row is not None:
+                c.execute(sa.insert(table).values(record_id=found, ord=0, feed=feed, **row))
+        c.execute(sa.insert(tables.dirty).values(record_id=found, feed=feed, run_id=1))
+
+
+def golden(entity: str, columns: str = "*") -> dict[str, dict]:
+    with transaction() as c:
+        rows = c.execute(sa.text(f'select id, {columns} from store."{entity}" where gone_at is null'))
+        return {row.id: dict(row._mapping) for row in rows}
+
+
+def content() -> dict:
+    """All golden content, without our own times and numbers."""
+    found = {}
+    with transaction() as c:
+        for entity in tables.golden:
+            rows = c.execute(sa.text(f'select id, encode(content_hash, \'hex\') as h, provenance from store."{entity}" where gone_at is null order by id'))
+            found[entity] = [(row.id, row.h, json.dumps(row.provenance, sort_keys=True)) for row in rows]
+    return found
+
+
+def catalogue() -> None:
+    put("m1.items", "DG-604|1", item={"item_code": "DG-604", "version": 1, "aliases": ["SG604"], "valid_from": datetime(2020, 1, 1)})
+
+
+def project(feed: str = "m1.projects", code: str = CODE, **more) -> None:
+    put(feed, code, "2026-01-01", project={"project_code": code, "project_name": "某某智造（一期）项目", "applicant_uscc": USCC, **more})
+
+
+WORLD = [
+    catalogue,
+    project,
+    lambda: put("p1.project_filing", "77", "2026-02-01", project={"project_code": CODE, "applicant_name": "甲公司", "total_invest": 12}),
+    lambda: put("m2.sb", "S1|1", "2026-03-02", case={"channel": "M2", "part": "SB", "version": 1, "case_no": "S1", "municipal_no": "S1", "project_code": CODE,
+                "item_code": "SG604", "submitted_at": datetime(2026, 3, 1), "applicant_id": USCC}),
+    lambda: put("m2.sl", "S1|1", "2026-03-03", case={"channel": "M2", "part": "SL", "version": 1, "case_no": "S1", "municipal_no": "S1", "department_no": "Y9",
+                "accepted_at": datetime(2026, 3, 2)}),
+    lambda: put("d3.item_v3", "L1", "2026-03-04", case={"channel": "D3", "case_no": "S1", "item_code": "SG604", "variant": "甲"}),
+    lambda: put("p3.accept", "g1", "2026-03-05", case={"channel": "P3", "case_no": "S1", "item_code": "DG-604", "promise_date": datetime(2026, 4, 1)}),
+    lambda: put("d3.log_v3", "L2", "2026-03-06", case_event={"channel": "D3", "case_no": "S1", "event": "ACCEPTED", "at": datetime(2026, 3, 2)}),
+    lambda: put("d3.permit", "L3", "2026-05-01", licence={"channel": "D3", "kind": "permit", "number": "粤施〔2026〕7号", "item_code": "DG-604"}),
+    lambda: put("p1.licence", "C1", "2026-05-02", licence={"channel": "P1", "kind": "licence", "certificate_id": "C1", "type_code": "SG604", "number": "粤施(2026) 7号",
+                "project_code": CODE, "state": "有效"}),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("store")
+class TestUnify:
+    def test_one_case_of_three_systems_each_field_from_who_is_believed(self) -> None:
+        for tell in WORLD:
+            tell()
+        result = unify()
+        assert result.taken == len(WORLD)
+        [case] = golden("case").values()
+        assert case["id"] == "M2:S1"
+        assert case["channels"] == ["M2", "D3", "P3"]
+        assert (case["item_code"], case["item_code_written"]) == ("DG-604", "SG604")
+        assert (case["project_code"], case["project_link"]) == (CODE, "written")
+        assert case["variant"] == "甲"
+        assert case["accepted_at"] == datetime(2026, 3, 2)
+        assert case["provenance"]["variant"] == "d3.item_v3|L1"
+        assert case["provenance"]["accepted_at"] == "m2.sl|S1|1"
+        [event] = golden("case_event").values()
+        assert event["case_id"] == "M2:S1"
+        row = golden("project")[CODE]
+        assert (row["applicant_name"], row["project_name"], row["total_invest"]) == ("甲公司", "某某智造（一期）项目", 12)
+
+    def test_a_document_of_another_source_is_the_certificate_of_the_same_number(self) -> None:
+        for tell in WORLD:
+            tell()
+        unify()
+        [licence] = golden("licence").values()
+        assert (licence["id"], licence["item_code"], licence["project_code"]) == ("C1", "DG-604", CODE)
+
+    def test_a_second_run_writes_nothing(self) -> None:
+        for tell in WORLD:
+            tell()
+        unify()
+        assert unify().taken == 0
+        for tell in WORLD:
+            tell()  # the same again, dirty again
+        assert unify().written == 0
+
+    def test_a_gone_row_takes_its_golden_row_along_and_says_so(self) -> None:
+        for tell in WORLD:
+            tell()
+        unify()
+        put("m2.sb", "S1|1", "2026-03-02", case=None)
+        put("m2.sl", "S1|1", "2026-03-03", case=None)
+        put("d3.item_v3", "L1", "2026-03-04", case=None)
+        put("p3.accept", "g1", "2026-03-05", case=None)
+        assert unify().changes["case"] == {"DEL": 1}
+        assert golden("case") == {}
+
+    def test_an_alias_that_comes_later_resolves_what_is_stored(self) -> None:
+        for tell in WORLD[1:]:
+            tell()
+        unify()
+        assert golden("case")["M2:S1"]["item_code"] is None
+        catalogue()
+        unify()
+        assert golden("case")["M2:S1"]["item_code"] == "DG-604"
+
+    def test_a_department_number_joins_only_for_the_same_item(self) -> None:
+        for tell in WORLD:
+            tell()
+        put("d1.cases", "Y9", case={"channel": "D1", "case_no": "Y9", "department_no": "Y9", "item_code": "DG-604"})
+        put("d4.cases", "Y9", case={"channel": "D4", "case_no": "Y9", "department_no": "Y9", "item_code": "DG-503"})
+        unify()
+        assert set(golden("case")) == {"M2:S1", "D4:Y9"}
+
+    def test_a_person_can_refuse_a_join_and_take_it_back(self) -> None:
+        for tell in WORLD:
+            tell()
+        put("d1.cases", "Y9", case={"channel": "D1", "case_no": "Y9", "department_no": "Y9", "item_code": "DG-604"})
+        unify()
+        judgement = identity.judge("M2:S1", "D1:Y9", "different", by="王", note="两件事")
+        unify()
+        assert set(golden("case")) == {"M2:S1", "D1:Y9"}
+        identity.undo(judgement, by="王")
+        unify()
+        assert set(golden("case")) == {"M2:S1"}
+        assert [m.why for m in identity.members("M2:S1") if m.channel == "D1"] == ["department_no"]
+
+    def test_a_case_without_a_code_finds_the_one_project_of_owner_and_name(self) -> None:
+        catalogue()
+        project()
+        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "applicant_id": USCC,
+            "project_name": "某某智造(一期) 项目", "project_code": "2304-441900-04-01-135255"})  # fmt: skip
+        unify()
+        case = golden("case")["M2:S2"]
+        assert (case["project_code"], case["project_link"], case["project_code_written"]) == (CODE, "identity", "2304-441900-04-01-135255")
+
+    def test_a_project_that_comes_later_takes_its_cases(self) -> None:
+        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "applicant_id": USCC,
+            "project_name": "某某智造(一期) 项目"})  # fmt: skip
+        unify()
+        assert golden("case")["M2:S2"]["project_code"] is None
+        project()
+        unify()
+        assert golden("case")["M2:S2"]["project_code"] == CODE
+
+    def test_a_work_gives_the_project_where_no_code_is_written(self) -> None:
+        project()
+        put("d3.item", "L9", case={"channel": "D3", "case_no": "B1", "engineering_code": f"{CODE}-2001"})
+        put("d3.project", "L8", engineering={"engineering_code": f"{CODE}-2001", "project_code": CODE})
+        unify()
+        case = golden("case")["D3:B1"]
+        assert (case["project_code"], case["project_link"]) == (CODE, "engineering")
+
+
+@pytest.mark.usefixtures("store")
+def test_the_order_of_arrival_does_not_matter() -> None:
+    ends = []
+    for order in itertools.islice(itertools.permutations(range(len(WORLD))), 0, None, 400_000):
+        with transaction() as c:
+            for table in (*tables.golden.values(), *tables.source_entity.values(), tables.record, tables.member, tables.case_member, tables.item_code, tables.dirty):
+                c.execute(sa.text(f'truncate {table.schema}."{table.name}" cascade'))
+        for n, index in enumerate(order):
+            WORLD[index]()
+            if n % 3 == 0:
+                unify()
+        unify()
+        ends.append(content())
+    assert len(ends) > 5
+    assert all(end == ends[0] for end in ends)
