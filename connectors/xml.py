@@ -123,8 +123,10 @@ def parse(source: str | bytes, content_type: str | None = None, *, what: str = "
     return root
 
 
-def stream(source: bytes | Path | IO[bytes], name: str, *, encoding: str | None = None) -> Iterator[Record]:
-    """Each element of local name ``name``, wherever it stands and whatever its namespace, in flat memory.
+def stream(
+    source: bytes | Path | IO[bytes], name: str | Collection[str], *, encoding: str | None = None
+) -> Iterator[Record]:
+    """Each element of local name ``name`` (or of those), wherever it stands and whatever its namespace, in flat memory.
 
     Bytes that do not decode and characters that XML forbids become ``�\\xNN`` and mark their record as damaged; the
     records around it are sound. The element is emptied once the next is asked for.
@@ -137,6 +139,7 @@ def stream(source: bytes | Path | IO[bytes], name: str, *, encoding: str | None 
         return
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     what = Path(getattr(file, "name", "") or "the document").name
+    names = {name} if isinstance(name, str) else set(name)
     parser = _parser(etree.XMLPullParser, events=("start", "end"), encoding="utf-8")
     number, first, dirty, end = 0, True, False, ""
     try:
@@ -148,7 +151,7 @@ def stream(source: bytes | Path | IO[bytes], name: str, *, encoding: str | None 
                     first = False
                     if element.getroottree().docinfo.internalDTD is not None:
                         raise _unsafe(what)
-                if event == "end" and local(element) == name:
+                if event == "end" and local(element) in names:
                     number += 1
                     yield Record(number, element, dirty and _is_damaged(element))
                     _drop(element)
