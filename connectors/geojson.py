@@ -1,0 +1,89 @@
+"""A page of GeoJSON features → columns; shared by OGC API – Features and STAC.
+
+Columns: ``id``, ``collection`` where features have one, ``geometry`` and ``bbox`` as JSON text byte for byte, and
+every property under its own name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from connectors import jsonrows
+from connectors.base import Reject
+from core.errors import ProviderError, TransientError
+
+_OWN = ("id", "collection", "geometry", "bbox", "assets")
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class Features:
+    """A page, opened. ``rows`` as for :func:`connectors.jsonrows.table`; ``links``, ``matched`` as the page says."""
+
+    def __init__(self, body: bytes) -> None:
+        """:raises ValueError: no feature collection."""
+        page = _object.decode(jsonrows.clean(body))
+        listed = page.get("features")
+        if listed is None or not bytes(listed).startswith(b"["):
+            raise ValueError("no list of features")
+        features, places, self.rejects = jsonrows.rows(listed, "feature")
+        self.rows, self.places = [], []
+        for feature, place in zip(features, places, strict=True):
+            try:
+                row = _object.decode(feature["properties"]) if bytes(feature.get("properties", b"null")) != b"null" else {}
+            except msgspec.DecodeError:
+                raw = bytes(feature["properties"]).decode("utf-8", "replace")
+                self.rejects.append(Reject(place, "not_an_object", "a feature's properties are no JSON object", raw))
+                continue
+            row.update({name: feature[name] for name in _OWN if name in feature})
+            self.rows.append(row)
+            self.places.append(place)
+        links = page.get("links")
+        self.links: list[dict[str, Any]] = []
+        if links is not None:
+            found = msgspec.json.decode(links)
+            self.links = [link for link in found or [] if isinstance(link, dict)]
+        self.matched = _matched(page)
+
+    @property
+    def next(self) -> dict[str, Any] | None:
+        """The link to what follows; None at the end."""
+        return next((link for link in self.links if link.get("rel") == "next" and link.get("href")), None)
+
+
+def read(body: bytes, feed: str) -> Features:
+    """:raises TransientError: the answer was cut, or is something else."""
+    try:
+        return Features(body)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise TransientError(
+            f"{feed}: the answer is no feature collection: {error}",
+            remedy="tried again by itself; if it lasts, tell the source's owner",
+            zh=f"数据项 {feed} 的响应不是要素集合，将自动重试；如持续，请联系数源部门。",
+            feed=feed,
+            code="not_a_page",
+        ) from error
+
+
+def endless(feed: str) -> ProviderError:
+    """A next link that leads back."""
+    return ProviderError(
+        f"{feed}: the next link leads to a page that was read already: the listing has no end",
+        remedy="tell the source's owner",
+        zh=f"数据项 {feed} 的下一页链接指回已读过的页，请联系数源部门。",
+        feed=feed,
+        code="cursor_loop",
+    )
+
+
+def _matched(page: dict[str, msgspec.Raw]) -> int | None:
+    """``numberMatched``, or STAC's ``context.matched``; None where it is no number."""
+    told = page.get("numberMatched")
+    if told is None and "context" in page:
+        try:
+            told = _object.decode(page["context"]).get("matched")
+        except msgspec.DecodeError:
+            return None
+    text = jsonrows.one(told) if told is not None else None
+    return int(text) if text and text.isdigit() else None

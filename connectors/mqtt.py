@@ -1,0 +1,350 @@
+"""``mqtt``: messages that a broker keeps for us in a persistent session (S4), docs/source-systems.md "S4".
+
+Connection: host, port (1883, with TLS 8883), login, password, ``extra.tls`` (true, or the file of the CA),
+``extra.client_id`` (the session's; ``onemap-<source>``). Feed options::
+
+    topic: dg/site/{project_code}/{device}      names in braces become columns
+    quiet: 2                    seconds without a message after which the session counts as drained
+    longest: 60                 seconds of one reading at most
+    most: 100000                messages of one reading at most
+
+MQTT 3.1.1, QoS 1, session kept. A message is acknowledged once it is on our disk (:mod:`connectors.spool`): brokers
+hand out some twenty unacknowledged ones at a time, so waiting for the commit would stop the stream. State:
+``{"spooled": number of the last file, "session": true}``.
+"""
+
+from __future__ import annotations
+
+import base64
+import queue
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import filelock
+import msgspec
+import paho.mqtt.client as paho
+import pyarrow as pa
+from paho.mqtt.enums import CallbackAPIVersion
+
+from connectors import jsonrows
+from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
+from connectors.http import Policy
+from connectors.over_http import option
+from connectors.spool import Spool
+from core import clock
+from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
+from core.redaction import hide
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+_REFUSED = {1: "protocol version", 2: "client id", 4: "login or password", 5: "not authorised"}  # MQTT 3.1.1 §3.2.2.3
+
+
+class Mqtt(Connector):
+    """S4, the stream."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self.policy = Policy(attempts=3, total=60)
+        hide(endpoint.secrets)
+
+    def check(self) -> list[CheckLine]:
+        """Connect with a session of its own (the stream's stays as it is) and subscribe to each feed's topic."""
+        lines = []
+        where = f"{self.endpoint.host}:{_port(self.endpoint)}"
+        for feed in self.source.feeds.values():
+            try:
+                session = self._connect(feed, check=True)
+                session.close()
+                lines.append(CheckLine(feed.id, True, f"subscribed to {_filter(feed)} at {where}"))
+            except OneMapError as error:
+                lines.append(CheckLine(feed.id, False, f"{error.zh} [{error.message}]", error.remedy))
+        return lines
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        state = state or {}
+        lock = filelock.FileLock(_lock_file(feed))
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise TransientError(
+                f"another reading of {feed.id} is under way",
+                remedy="wait for it to end",
+                zh=f"数据项 {feed.id} 正由另一任务读取，请稍后再试。",
+                source=self.source.source,
+                feed=feed.id,
+                code="busy",
+            ) from None
+        try:
+            spool = Spool(feed.id, int(state.get("spooled") or 0))
+            for file in spool.files():
+                yield _payload(feed, file, clock.now())
+            left, started = spool.last, clock.now()
+            session = self.policy.retrying(self.policy.attempts)(self._connect, feed)
+            issues = []
+            if state.get("session") and not session.resumed:
+                issues.append(Issue("session_lost", f"{feed.id}: the broker has lost our session; what came between is read by day"))
+            try:
+                taken, drained = _drain(feed, session, spool)
+            finally:
+                session.close()
+                spool.close()
+            for file in spool.files():
+                if int(file.stem) > left:
+                    yield _payload(feed, file, started)
+            if session.broken.is_set():
+                issues.append(Issue("disconnected", f"{feed.id}: the broker broke off after {taken} messages; the rest comes next time"))
+            why = f"{taken} messages; " + ("quiet" if drained else "more are waiting")
+            yield Proof(drained, why, None, taken, {"spooled": spool.last, "session": True}, issues)
+        finally:
+            lock.release()
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        lines = body.splitlines()
+        messages, places, rejects = jsonrows.rows(b"[" + b",".join(lines) + b"]", "message")
+        pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(option(feed, "topic"))))
+        kept: list[tuple[str, str, dict[str, str]]] = []
+        for message, place in zip(messages, places, strict=True):
+            topic, text = jsonrows.one(message.get("topic")) or "", jsonrows.one(message.get("payload"))
+            named = pattern.fullmatch(topic)
+            if text is None:
+                raw = base64.b64decode(jsonrows.one(message.get("base64")) or "").decode("utf-8", "backslashreplace")
+                rejects.append(Reject(place, "undecodable", "the payload is no UTF-8", raw, topic))
+            elif named is None:
+                rejects.append(Reject(place, "bad_topic", f"the topic is not of the form {option(feed, 'topic')}", text, topic))
+            else:
+                kept.append((place, text, named.groupdict()))
+        rows, good = _bodies(kept, rejects)
+        columns = jsonrows.table(rows, [place for place, _, _ in good])
+        for name in pattern.groupindex:
+            values = pa.array([named[name] for _, _, named in good], pa.large_string())
+            columns = columns.drop_columns([name]) if name in columns.column_names else columns
+            columns = columns.add_column(0, name, values)
+        yield Batch(columns, rejects)
+
+    def _connect(self, feed: Feed, *, check: bool = False) -> _Session:
+        """Connected and subscribed. :raises OneMapError: the broker cannot be reached, or refuses."""
+        endpoint = self.endpoint
+        name = str(endpoint.extra.get("client_id") or f"onemap-{self.source.source}")
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"{name}-check" if check else name,
+            clean_session=check,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.max_queued_messages_set(0)
+        if endpoint.login:
+            client.username_pw_set(endpoint.login, endpoint.password or None)
+        context = _tls(endpoint)
+        if context is not None:
+            client.tls_set_context(context)
+        session = _Session(client)
+        timeout = self.source.timeout.total_seconds()
+        client.connect_timeout = min(10.0, timeout)
+        where = f"{endpoint.host}:{_port(endpoint)}"
+        try:
+            client.connect(endpoint.host, _port(endpoint), keepalive=30)
+        except ssl.SSLCertVerificationError as error:
+            raise AuthenticationError(
+                f"the certificate of {where} does not verify: {error.verify_message}",
+                remedy="set extra.tls of the Connection to the CA's file",
+                zh=f"{where} 的证书未通过校验：{error.verify_message}。请在连接的 tls 中填写 CA 证书文件。",
+                source=self.source.source,
+                code="certificate",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise TransientError(
+                f"no connection to the broker {where}: {error}",
+                remedy="tried again by itself; if it lasts, check network, host and port with the source's owner",
+                zh=f"无法连接消息服务 {where}，将自动重试；如持续，请核对网络、地址与端口。",
+                source=self.source.source,
+                code="network",
+            ) from error
+        client.loop_start()
+        try:
+            session.connected(where, timeout)
+            session.subscribe(_filter(feed), timeout)
+        except OneMapError as error:
+            session.close()
+            raise error.at(source=self.source.source, feed=feed.id) from None
+        return session
+
+
+@dataclass(slots=True)
+class _Session:
+    """A client with its thread; what arrives stands in ``arrived``."""
+
+    client: paho.Client
+    arrived: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+    answered: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+    broken: Event = field(default_factory=Event)
+    resumed: bool = False
+
+    def __post_init__(self) -> None:
+        self.client.on_connect = lambda client, data, flags, reason, _: self.answered.put((reason.value, flags.session_present))
+        self.client.on_subscribe = lambda client, data, mid, reasons, _: self.answered.put((reasons[0].value, None))
+        self.client.on_message = lambda client, data, message: self.arrived.put(message)
+        self.client.on_disconnect = lambda client, data, flags, reason, _: self.broken.set()
+
+    def connected(self, where: str, timeout: float) -> None:
+        code, self.resumed = self._answer(where, timeout)
+        if code:
+            what = _REFUSED.get(code if code < 128 else {132: 1, 133: 2, 134: 4, 135: 5}.get(code, 0), f"code {code}")
+            if code in (3, 136):
+                raise TransientError(f"the broker {where} is not available", zh=f"消息服务 {where} 暂不可用，将自动重试。", code="busy")
+            raise AuthenticationError(
+                f"the broker {where} refuses us: {what}",
+                remedy="check login, password and client_id of the Connection with the source's owner",
+                zh=f"消息服务 {where} 拒绝连接（{what}），请核对连接的账号、密码与 client_id。",
+                code="refused",
+            )
+
+    def subscribe(self, topic: str, timeout: float) -> None:
+        self.client.subscribe(topic, qos=1)
+        code, _ = self._answer(topic, timeout)
+        if code >= 128:
+            raise AuthenticationError(
+                f"the broker refuses the subscription to {topic}",
+                remedy="have the source's owner grant the topic",
+                zh=f"消息服务拒绝订阅 {topic}，请数源部门授权该主题。",
+                code="refused",
+            )
+
+    def _answer(self, what: str, timeout: float) -> tuple[int, bool | None]:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                return self.answered.get(timeout=0.25)
+            except queue.Empty:
+                if self.broken.is_set() and self.answered.empty():
+                    break
+        raise TransientError(
+            f"the broker did not answer in time ({what})",
+            remedy="tried again by itself",
+            zh="消息服务未及时应答，将自动重试。",
+            code="timeout",
+        )
+
+    def close(self) -> None:
+        self.client.on_disconnect = None
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
+    """Take messages until it is quiet; (how many, was it quiet)."""
+    quiet, longest = float(option(feed, "quiet", 2)), float(option(feed, "longest", 60))
+    most = int(option(feed, "most", 100_000))
+    taken, last, end = 0, time.monotonic(), time.monotonic() + longest
+    while taken < most and (now := time.monotonic()) < end:
+        messages = _burst(session, min(last + quiet, end) - now)
+        if not messages:
+            if session.broken.is_set():
+                return taken, False
+            if time.monotonic() >= last + quiet:
+                return taken, True
+            continue
+        spool.write((message.topic, message.payload) for message in messages)
+        for message in messages:
+            session.client.ack(message.mid, message.qos)
+        taken, last = taken + len(messages), time.monotonic()
+    return taken, False
+
+
+def _burst(session: _Session, wait: float) -> list[paho.MQTTMessage]:
+    """What has arrived by now, at most a thousand; waits for the first, the least bit for those on its heels."""
+    messages: list[paho.MQTTMessage] = []
+    try:
+        messages.append(session.arrived.get(timeout=max(0.0, min(wait, 0.25))))
+        while len(messages) < 1000:
+            messages.append(session.arrived.get(timeout=0.005))
+    except queue.Empty:
+        pass
+    return messages
+
+
+def _bodies(
+    kept: list[tuple[str, str, dict[str, str]]], rejects: list[Reject]
+) -> tuple[list[jsonrows.Row], list[tuple[str, str, dict[str, str]]]]:
+    """The messages' JSON objects and what they belong to; what is none goes to ``rejects``."""
+    try:
+        rows, _, bad = jsonrows.rows(("[" + ",".join(text for _, text, _ in kept) + "]").encode())
+        if len(rows) == len(kept) and not bad:
+            return rows, kept
+    except msgspec.DecodeError:
+        pass
+    rows, good = [], []
+    for item in kept:
+        try:
+            found, _, _ = jsonrows.rows(f"[{item[1]}]".encode())
+        except msgspec.DecodeError:
+            found = []
+        if len(found) == 1:
+            rows.append(found[0])
+            good.append(item)
+        else:
+            rejects.append(Reject(item[0], "not_an_object", "the payload is no JSON object", item[1]))
+    return rows, good
+
+
+def _payload(feed: Feed, file: Path, started: datetime) -> Payload:
+    count = file.read_bytes().count(b"\n")
+    return Payload(
+        body=file,
+        media_type="application/x-ndjson",
+        request={"topic": _filter(feed)},
+        started_at=started,
+        finished_at=clock.now(),
+        facts={"file": file.name, "messages": count},
+    )
+
+
+def _filter(feed: Feed) -> str:
+    return re.sub(r"\{\w+\}", "+", option(feed, "topic"))
+
+
+def _lock_file(feed: Feed) -> Path:
+    from core import settings
+
+    folder = settings.home() / "spool"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{feed.id}.lock"
+
+
+def _port(endpoint: Endpoint) -> int:
+    return endpoint.port or (8883 if _wants_tls(endpoint) else 1883)
+
+
+def _wants_tls(endpoint: Endpoint) -> bool:
+    given = endpoint.extra.get("tls")
+    return bool(given) and str(given).lower() not in ("false", "0", "no")
+
+
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+    if not _wants_tls(endpoint):
+        return None
+    given = endpoint.extra["tls"]
+    if given is True or str(given).lower() in ("true", "1", "yes"):
+        given = endpoint.extra.get("verify", True)
+    if given is True:
+        return ssl.create_default_context()
+    if not Path(str(given)).is_file():
+        raise ConfigurationError(
+            f"extra.tls of the Connection {endpoint.conn_id} is neither true nor an existing CA file",
+            remedy="give the file (PEM) of the CA that signed the broker's certificate",
+            zh=f"连接 {endpoint.conn_id} 的 tls 应为 true 或存在的 CA 证书文件（PEM）。",
+            field="tls",
+            code="bad_verify",
+        )
+    return ssl.create_default_context(cafile=str(given))

@@ -1,0 +1,226 @@
+"""``signed_files``: zips from the provincial gateway (P2), docs/source-systems.md "P2 file mode".
+
+Feed options::
+
+    feed: land_approval         asks POST {base}/ebus/files/list for it
+    page_size: 500
+    rounds: 8                   as for ``signed_rest``
+    table: 批文.csv              the zip's table (GB18030, header in its first line)
+    shapes: 红线                 the zip's folder of boundary points, and the raw column that they become (GeoJSON text, EPSG:4490)
+    shapes_by: 批文号            the table's column that names a shape's file (/ in it is _; full-width brackets are half-width)
+    limits: {entry: …, total: …, entries: …}    of a zip, see connectors/archives.py
+
+A file is taken when its name is new or its md5 another one; the new one stands for the old one wholly (``scopes``).
+One that does not match its size and md5, or is no zip to be trusted, is told as an issue and asked for again next
+time. State: ``{"taken": {name: md5}}``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+import pyarrow as pa
+import shapely
+
+from connectors import jsonrows, redline_txt
+from connectors.archives import Archive, Limits, open_zip
+from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
+from connectors.gateway import Gateway, unwrap
+from connectors.over_http import HttpConnector, option
+from core.errors import ProviderError, TransientError
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+_LIST = "/ebus/files/list"
+_BROKEN = re.compile("[\ud800-\udfff]")
+_DOWNLOADS = 3
+
+
+class SignedFiles(HttpConnector):
+    """P2."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self.gateway = Gateway(source, endpoint)
+        self.http = self.gateway.http
+
+    def first_page(self, feed: Feed) -> str:
+        page = self.gateway.page(_LIST, {"feed": option(feed, "feed")}, ("name",), 1, 1, retry=False)
+        return f"{page.total} files"
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        taken: dict[str, str] = dict((state or {}).get("taken") or {})
+        listed, verdict = self._listing(feed)
+        issues: list[Issue] = []
+        if not verdict.complete:
+            issues.append(Issue("listing_unsettled", f"{feed.id}: {verdict.why}; totalRow {verdict.claimed}, {verdict.distinct} files"))
+        failed = 0
+        for file in listed.values():
+            name, md5 = file.get("name") or "", (file.get("md5") or "").lower()
+            if taken.get(name) == md5:
+                continue
+            try:
+                payload = self._download(feed, file)
+            except ProviderError as error:
+                failed += 1
+                issues.append(Issue(error.code, f"{feed.id}: {name}: {error.message}", record=name))
+                continue
+            yield payload
+            taken[name] = md5
+        complete = verdict.complete and not failed
+        why = f"{verdict.why}; {failed} files to be asked for again" if failed else verdict.why
+        yield Proof(complete, why, verdict.claimed, len(listed), {"taken": taken}, issues)
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        source = payload.body if isinstance(payload.body, Path) else io.BytesIO(payload.body)
+        name = str(payload.facts.get("file", ""))
+        with open_zip(source, _limits(feed)) as archive:
+            yield _batch(feed, archive, name)
+
+    def _listing(self, feed: Feed) -> tuple[dict[str, dict[str, str | None]], Any]:
+        """{name: the list's row}, oldest first, and the verdict. All of it each time: files may come late."""
+        listing = self.gateway.listing(
+            _LIST,
+            {"feed": option(feed, "feed")},
+            ("name",),
+            page_size=int(option(feed, "page_size", 500)),
+            open_end=True,
+            rounds=int(option(feed, "rounds", 8)),
+        )
+        files: dict[str, dict[str, str | None]] = {}
+        while True:
+            try:
+                page = next(listing)
+            except StopIteration as stop:
+                return dict(sorted(files.items(), key=lambda item: (item[1].get("createTime") or "", item[0]))), stop.value
+            for row in jsonrows.rows(unwrap(page.answer.content)[0])[0]:
+                told = {field: jsonrows.one(value) for field, value in row.items()}
+                if told.get("name"):
+                    files[str(told["name"])] = told
+
+    def _download(self, feed: Feed, file: dict[str, str | None]) -> Payload:
+        """A file, whole, as listed and safe to open. :raises ProviderError: it is not."""
+        name, md5, size = str(file["name"]), (file.get("md5") or "").lower(), (file.get("size") or "").strip()
+        to = self.folder() / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}-{md5[:8]}.zip"
+        target = self.http.rebase(urljoin(f"{self.http.base}/", file.get("url") or ""))
+        for _ in range(_DOWNLOADS):
+            to.unlink(missing_ok=True)
+            answer = self.http.get(target, to=to, resume=True, classify=self._classify_file)
+            told = hashlib.md5(usedforsecurity=False)
+            with to.open("rb") as opened:
+                while chunk := opened.read(1 << 20):
+                    told.update(chunk)
+            got = to.stat().st_size
+            if told.hexdigest() == md5 and (not size.isdigit() or int(size) == got):
+                break
+        else:
+            raise ProviderError(
+                f"{got} bytes with md5 {told.hexdigest()}, listed {size} bytes with md5 {md5}",
+                remedy="asked for again at the next run; if it lasts, tell the source's owner",
+                zh=f"文件 {name} 与清单的大小或 md5 不符，下次运行将重新获取；如持续，请联系数源部门。",
+                code="file_damaged",
+            )
+        with open_zip(to, _limits(feed)) as archive:
+            archive.verify()
+        answer.body = to
+        return answer.payload(
+            "application/zip", file=name, md5=md5, size=got, created=file.get("createTime"), scopes=[name]
+        )
+
+    def _classify_file(self, answer: Any) -> None:
+        """A fault of the gateway may stand where a file should be, with HTTP 200."""
+        self.gateway.classify(answer)
+        if answer.status == 200 and "json" in answer.media_type and isinstance(answer.body, Path) and answer.body.stat().st_size < 1 << 20:
+            try:
+                self.gateway.classify_list(answer)
+            except TransientError:
+                answer.body.unlink(missing_ok=True)
+                raise
+
+
+def _limits(feed: Feed) -> Limits:
+    return Limits(**feed.options.get("limits", {}))
+
+
+def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
+    """A zip's rows, each with its shape. One batch: a file holds some hundred rows."""
+    table, folder, by = option(feed, "table"), option(feed, "shapes"), option(feed, "shapes_by")
+    found = next((entry for entry in archive.names if entry.rpartition("/")[2] == table), None)
+    issues: list[Issue] = []
+    if found is None:
+        reject = Reject(name, "table_missing", f"the zip holds no {table}", ", ".join(archive.names)[:2000])
+        return Batch(pa.table({"_place": pa.array([], pa.large_string())}), [reject], scope=name)
+    columns, rows, rejects = _csv(archive.read(found), table, by)
+    shapes = {_plain(entry.rpartition("/")[2]): entry for entry in archive.names if _is_shape(entry, folder)}
+    unused = dict(shapes)
+    made: dict[str, str | None] = {}
+    numbers = [row.get(by) or "" for _, row in rows]
+    for number in dict.fromkeys(numbers):
+        entry = shapes.get(_plain(f"{number}.txt"))
+        unused.pop(_plain(f"{number}.txt"), None)
+        if entry is None:
+            issues.append(Issue("shape_missing", f"{name}: {number} has no {folder}/{number}.txt", number, folder))
+            made[number] = None
+            continue
+        line = redline_txt.parse(archive.read(entry))
+        issues.extend(Issue(trouble.code, f"{name}: {entry}: {trouble.words}", number, folder) for trouble in line.troubles)
+        made[number] = shapely.to_geojson(line.polygons) if line.polygons is not None else None
+    rejected = {_plain(f"{reject.record}.txt") for reject in rejects if reject.record}
+    issues.extend(
+        Issue("row_missing", f"{name}: {entry} has no row in {table}", Path(entry).stem, by)
+        for plain, entry in unused.items()
+        if plain not in rejected
+    )
+    arrays = {column: pa.array([row.get(column) for _, row in rows], pa.large_string()) for column in columns}
+    arrays[folder] = pa.array([made[number] for number in numbers], pa.large_string())
+    arrays["_place"] = pa.array([place for place, _ in rows], pa.large_string())
+    return Batch(pa.table(arrays), rejects, issues, scope=name)
+
+
+def _csv(body: bytes, table: str, by: str) -> tuple[list[str], list[tuple[str, dict[str, str | None]]], list[Reject]]:
+    """(columns, (place, row) …, what cannot be read). RFC 4180, a header in any order, either bracket width."""
+    utf8 = body.startswith(b"\xef\xbb\xbf")
+    text = body[3:].decode("utf-8", "surrogateescape") if utf8 else body.decode("gb18030", "surrogateescape")
+    lines = csv.reader(io.StringIO(text, newline=""), strict=False)
+    columns = [_brackets(cell.strip()) for cell in next(lines, [])]
+    rows: list[tuple[str, dict[str, str | None]]] = []
+    rejects: list[Reject] = []
+    for number, cells in enumerate(lines, 1):
+        if not any(cell.strip() for cell in cells):
+            continue
+        place = f"{table} row {number}"
+        row = dict(zip(columns, (cell if cell != "" else None for cell in cells), strict=False))
+        raw = ",".join(cells)
+        if _BROKEN.search(raw):
+            shown = raw.encode("gb18030", "surrogateescape").decode("gb18030", "backslashreplace")
+            number = row.get(by)
+            record = number if number and not _BROKEN.search(number) else None
+            rejects.append(Reject(place, "undecodable", "bytes that are no GB18030", shown, record))
+        elif len(cells) != len(columns):
+            rejects.append(Reject(place, "wrong_width", f"{len(cells)} cells under {len(columns)} columns", raw))
+        else:
+            rows.append((place, row))
+    return columns, rows, rejects
+
+
+def _is_shape(entry: str, folder: str) -> bool:
+    parts = entry.split("/")
+    return len(parts) > 1 and parts[-2] == folder and entry.lower().endswith(".txt")
+
+
+def _plain(name: str) -> str:
+    """As file names compare: brackets half-width, / as _, without case."""
+    return _brackets(name).replace("/", "_").strip().lower()
+
+
+def _brackets(text: str) -> str:
+    return text.replace("（", "(").replace("）", ")")
