@@ -10,8 +10,7 @@ import polars as pl
 
 _WIDE = {chr(code): chr(code - 0xFEE0) for first, last in ("09", "AZ", "az") for code in range(ord(first) + 0xFEE0, ord(last) + 0xFEE1)}
 _WIDE_FROM, _WIDE_TO = list(_WIDE), list(_WIDE.values())
-_DIRT = "[\uff10-\uff19\uff21-\uff3a\uff41-\uff5a]"
-_GONE = "[\ufeff\u0000]"
+_GONE = ["\ufeff", "\u0000"]
 #: all of full-width ASCII, for codes and numbers: －（）．，／： and the ideographic blank too
 _ASCII = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {"\u3000": " "}
 _ASCII_FROM, _ASCII_TO = list(_ASCII), list(_ASCII.values())
@@ -23,10 +22,11 @@ def clean(text: pl.Series) -> pl.Series:
         text = text.cast(pl.String)
     if text.null_count() == len(text):
         return text
-    if text.str.contains(_GONE).any():
-        text = text.str.replace_all(_GONE, "")
-    if text.str.contains(_DIRT).any():
+    ascii_alone = (text.str.len_bytes() == text.str.len_chars()).all()
+    if not ascii_alone and text.str.contains_any(_WIDE_FROM).any():
         text = text.str.replace_many(_WIDE_FROM, _WIDE_TO)
+    if text.str.contains_any(_GONE).any():
+        text = text.str.replace_many(_GONE, ["", ""])
     text = text.str.strip_chars()
     empty = text.str.len_bytes() == 0
     return text.set(empty, None) if empty.any() else text

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -106,10 +107,11 @@ class Mapping:
         blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
         for number, block in enumerate(self.declaration.entities):
             if block.explode not in scopes:
-                scopes[block.explode], more = self._exploded(live, block.explode)
+                scopes[block.explode], more = self._exploded(live, block.explode, frame.height)
                 unknown += more
             blocks[block.entity].append(self._block(scopes[block.explode], block, number))
         faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
+        exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
         issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
         rejected = rejects["_row"].unique()
@@ -117,7 +119,10 @@ class Mapping:
             records = records.filter(~pl.col("_row").is_in(rejected.implode()))
         return Mapped(
             records,
-            {name: _numbered(parts, self.targets[name], rejected) for name, parts in blocks.items()},
+            {
+                name: _numbered(parts, self.targets[name], rejected, len(parts) > 1 or name in exploded)
+                for name, parts in blocks.items()
+            },
             rejects,
             issues,
         )
@@ -197,7 +202,7 @@ class Mapping:
             ]
         )
 
-    def _exploded(self, frame: pl.DataFrame, name: str) -> tuple[Scope, list[tuple[str, pl.Series]]]:
+    def _exploded(self, frame: pl.DataFrame, name: str, height: int) -> tuple[Scope, list[tuple[str, pl.Series]]]:
         """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
         known = [*(self.contract.columns[name].fields or ()), "value"]
         parents: list[int] = []
@@ -207,8 +212,8 @@ class Mapping:
             if text is None:
                 continue
             try:
-                found = json.loads(text)
-            except ValueError:
+                found = msgspec.json.decode(text)
+            except msgspec.DecodeError:
                 continue  # told already: the row is rejected
             for position, element in enumerate(found if isinstance(found, list) else [found], 1):
                 parents.append(index)
@@ -232,10 +237,9 @@ class Mapping:
         unknown = []
         for field, text in texts.items():
             if field not in known:
-                first = text.is_not_null().arg_true()
-                values = pl.Series([None], dtype=pl.String).new_from_index(0, frame["_row"].max() + 1)
-                rows = exploded["_row"].gather(first)
-                unknown.append((f"{name}.{field}", values.scatter(rows, text.gather(first))))
+                there = text.is_not_null().arg_true()
+                values = pl.Series([None], dtype=pl.String).new_from_index(0, height)
+                unknown.append((f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there))))
         return Scope(exploded), unknown
 
     def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
@@ -256,42 +260,48 @@ def _reading(value: Value, column: Column) -> Reading:
 
 def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> pl.Series:
     """One JSON object a row, empty columns left out, keys sorted."""
-    pieces = []
+    pieces: list[pl.Expr] = []
+    columns: list[pl.Series] = []
     names = {name.removeprefix("?"): name for name in frame.columns if not name.startswith("_")}
     for name, column in sorted(names.items()):
         text = frame[column]
         if name in drop or text.null_count() == frame.height:
             continue
+        before, after = f",{words.canonical_json(name)}:", ""
         if name in nested:  # what is not JSON is kept as the text that it is
             whole = nested[name]
             text = whole.zip_with(whole.is_not_null(), _quoted(text)) if whole.null_count() > text.null_count() else whole
         else:
-            text = _quoted(text)
-        pieces.append((pl.lit(words.canonical_json(name) + ":") + pl.lit(text)).alias(str(len(pieces))))
+            before, after = before + '"', '"'
+            if text.str.contains_any(_ESCAPE_FROM).any():
+                text = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO)
+        columns.append(text.alias(str(len(columns))))
+        parts = [pl.lit(before), pl.col(columns[-1].name), pl.lit(after)]
+        pieces += parts if not text.null_count() else [parts[0] + parts[1] + parts[2]]
     if not pieces:
         return pl.Series(["{}"]).new_from_index(0, frame.height)
-    body = pl.concat_str(pieces, separator=",", ignore_nulls=True)
-    return frame.select(pl.concat_str(pl.lit("{"), body, pl.lit("}"))).to_series()
+    body = pl.concat_str([pl.lit("{"), *pieces, pl.lit("}")], ignore_nulls=True)
+    return pl.DataFrame(columns).select(body.str.replace("{,", "{", literal=True)).to_series()
 
 
 def _quoted(text: pl.Series) -> pl.Series:
-    if text.str.contains('["\\\\\u0001-\u001f]').any():
-        text = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO)
-    return pl.DataFrame([text.alias("t")]).select(pl.lit('"') + pl.col("t") + pl.lit('"')).to_series()
+    escaped = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO).alias("t").to_frame()
+    return escaped.select(pl.lit('"') + pl.col("t") + pl.lit('"')).to_series()
 
 
 _ESCAPES = {chr(n): json.dumps(chr(n))[1:-1] for n in (*range(1, 32), 34, 92)}
 _ESCAPE_FROM, _ESCAPE_TO = list(_ESCAPES), list(_ESCAPES.values())
 
 
-def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series) -> pl.DataFrame:
+def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series, several: bool) -> pl.DataFrame:
     """The blocks of one entity together, in the order of rows, with ``ord`` and every column of the entity."""
     frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal")
     if len(rejected):
         frame = frame.filter(~pl.col("_row").is_in(rejected.implode()))
     if len(parts) > 1:
         frame = frame.sort("_row", "_block", maintain_order=True)
-    frame = frame.with_columns(pl.int_range(pl.len(), dtype=pl.UInt32).over("_row").alias("ord"))
+    order = pl.int_range(pl.len(), dtype=pl.UInt32).over("_row") if several else pl.lit(0, dtype=pl.UInt32)
+    frame = frame.with_columns(order.alias("ord"))
     return frame.select(
         "_row",
         "ord",
@@ -426,7 +436,7 @@ def _target_faults(entity: Entity, name: str, column: Column | None, value: Valu
         return
     given = [v for v in (value.const, value.default) if v is not None]
     reading = _reading(value, column)
-    if RESULTS[reading] != TYPES[column.type][0] and value.const is None:
+    if RESULTS[reading] != TYPES[column.type][0]:
         yield f"as: {reading} does not give a {column.type}"
     if value.unit is not None:
         try:

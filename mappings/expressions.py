@@ -62,17 +62,15 @@ class Scope:
             return _fold(test.any, self.test, lambda a, b: a | b)
         if test.not_ is not None:
             return ~self.test(test.not_)
-        found = self.value(test.value, test.value.as_ or "text")
+        found = self.value(test.value, test.as_)
         if test.present is not None:
             return found.is_not_null() if test.present else found.is_null()
         wanted = [str(test.equals)] if test.equals is not None else test.one_of or []
         return text_of(found).is_in(wanted).fill_null(False)
 
     def _value(self, value: Value, reading: Reading, unit: str | None) -> pl.Series:
-        if value.const is not None:
-            return pl.Series([str(value.const)]).new_from_index(0, self.frame.height).cast(_PLAIN.get(reading, pl.String))
         found = self._source(value)
-        name = "/".join(sorted(value.columns)) or "position"
+        name = "/".join(sorted(value.columns))
         unread = value.unreadable
         if value.extract is not None:
             pulled = found.str.extract(value.extract, 1)
@@ -104,6 +102,8 @@ class Scope:
     def _source(self, value: Value) -> pl.Series:
         if value.from_ is not None:
             return self.frame[value.from_]
+        if value.const is not None:
+            return pl.Series([str(value.const)]).new_from_index(0, self.frame.height)
         if value.position:
             return self.frame["_position"].cast(pl.String)
         parts = [self.value(part, part.as_ or "text") for part in value.first_of or value.concat or ()]
@@ -203,7 +203,6 @@ TYPES: dict[str, tuple[pl.DataType | type[pl.DataType], Reading]] = {
     "json": (pl.String, "json"),
     "geometry": (pl.Binary, "geometry"),
 }
-_PLAIN = {"int": pl.Int64, "decimal": numbers.DECIMAL}
 #: reading → type in the frame
 RESULTS: dict[str, pl.DataType | type[pl.DataType]] = {
     **{kind: pl.String for kind in ("text", "code", "document_no", "industry", "json", "list", "asset_links")},

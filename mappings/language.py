@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
 
 #: What a value is read as. Without ``as`` it is the type of the entity's column.
 Reading = Literal[
@@ -19,6 +19,10 @@ Reading = Literal[
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _or_name(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{"type": "string", "description": "A raw column"}, schema]}
 
 
 class Value(_Strict):
@@ -66,6 +70,10 @@ class Value(_Strict):
             raise ValueError("needs a group, (…)")
         return pattern
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return _or_name(handler(core))
+
     @property
     def columns(self) -> set[str]:
         """Raw columns that it reads."""
@@ -76,9 +84,10 @@ class Value(_Strict):
 
 
 class Test(_Strict):
-    """A yes or no about a row. A bare name: the column is not null."""
+    """A yes or no about a row; null is no. A bare name: the column is not null."""
 
-    value: Value | None = None
+    from_: str | None = Field(None, alias="from", description="A raw column")
+    as_: Reading = Field("text", alias="as")
     equals: str | int | None = None
     one_of: list[str] | None = None
     present: bool | None = None
@@ -88,29 +97,30 @@ class Test(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _short(cls, data: Any) -> Any:
-        if isinstance(data, str):
-            return {"value": data, "present": True}
-        if isinstance(data, dict) and "value" not in data and not {"all", "any", "not"} & data.keys():
-            own = {"equals", "one_of", "present"}
-            value = {key: entry for key, entry in data.items() if key not in own}
-            return {"value": value, **{key: entry for key, entry in data.items() if key in own}}
-        return data
+    def _bare_name(cls, data: Any) -> Any:
+        return {"from": data, "present": True} if isinstance(data, str) else data
 
     @model_validator(mode="after")
     def _one_test(self) -> Test:
-        tests = (self.equals, self.one_of, self.present)
-        groups = (self.all, self.any, self.not_)
-        if sum(test is not None for test in tests) != (self.value is not None) or sum(
-            group is not None for group in (*groups, self.value)
-        ) != 1:
-            raise ValueError("needs a column with one of equals, one_of, present; or one of all, any, not")
+        tests = sum(test is not None for test in (self.equals, self.one_of, self.present))
+        groups = sum(group is not None for group in (self.all, self.any, self.not_))
+        if (self.from_ is None, tests, groups) not in ((False, 1, 0), (True, 0, 1)):
+            raise ValueError("needs from with one of equals, one_of, present; or one of all, any, not")
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return _or_name(handler(core))
+
+    @property
+    def value(self) -> Value:
+        """What is tested."""
+        return Value(from_=self.from_, as_=self.as_)
 
     @property
     def columns(self) -> set[str]:
         """Raw columns that it reads."""
-        found = set(self.value.columns) if self.value else set()
+        found = {self.from_} if self.from_ else set()
         for inner in (*(self.all or ()), *(self.any or ()), *((self.not_,) if self.not_ else ())):
             found |= inner.columns
         return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 import polars as pl
 
 from core import declared
@@ -82,7 +82,7 @@ def industries(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
 
 def canonical_json(value: Any) -> str:
     """The one way that the hub writes JSON: keys sorted, no blanks, UTF-8."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) -> tuple[pl.Series, pl.Series | None]:
@@ -92,8 +92,8 @@ def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) ->
     broken: list[str] = []
     for one in unique.to_list():
         try:
-            value = keep(json.loads(one))
-        except (ValueError, TypeError, AttributeError):
+            value = keep(msgspec.json.decode(one))
+        except (msgspec.DecodeError, TypeError, AttributeError):
             broken.append(one)
             continue
         written[one] = None if value is None or value == "" else canonical_json(value)
