@@ -58,7 +58,7 @@ def read(ask: Callable[[int], Page], what: str) -> Iterator[Payload | Proof]:
                 yield page.payload
         proof = _proof(this, before)
         if proof.complete:
-            if this.distinct < len(this.keys):
+            if this.totals and this.distinct < len(this.keys):
                 issues["duplicate_key"] = Issue(
                     "duplicate_key", f"{what}: {len(this.keys)} rows have only {this.distinct} distinct keys"
                 )
@@ -82,7 +82,7 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
         if overlap and last not in page.keys:
             this.moved = True
             return
-        fresh = _fresh(page.keys, seen)
+        fresh = [key for key in page.keys if not key or key not in seen]
         if page.items:
             yield page
         if not page.items or (overlap and not fresh):
@@ -104,21 +104,10 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
         seen.update(page.keys)
         this.keys.extend(page.keys[page.keys.index(last) + 1 :] if overlap else page.keys)
         position = asked + _advance(page)
-        last = (fresh or page.keys or [""])[-1]
+        last = next(reversed(dict.fromkeys(page.keys)), "")  # a page may end with a row that it held already
         if page.total is not None and position >= page.total:
             return
         overlap = page.total is None and bool(last)
-
-
-def _fresh(keys: list[str], seen: set[str]) -> list[str]:
-    """Keys that were not met before, each once, in order; rows without a key are always new."""
-    fresh: list[str] = []
-    met: set[str] = set()
-    for key in keys:
-        if not key or (key not in seen and key not in met):
-            fresh.append(key)
-            met.add(key)
-    return fresh
 
 
 def _advance(page: Page) -> int:

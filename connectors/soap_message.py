@@ -14,6 +14,8 @@ Faults come with HTTP 500, or with 200 from some gateways; the part of ``faultco
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 from connectors import xml
@@ -26,6 +28,7 @@ _SECURITY = {  # WS-Security 1.1, section 12
     "FailedAuthentication", "InvalidSecurity", "InvalidSecurityToken", "FailedCheck", "SecurityTokenUnavailable",
     "MessageExpired", "UnsupportedSecurityToken",
 }  # fmt: skip
+_JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+[\w$]+:\s*")
 
 
 class SlowPage(ProviderError):
@@ -96,7 +99,8 @@ def fault(element: etree._Element) -> OneMapError:
             zh=f"数源查询超时（{said}），将以更小的页重新读取。",
             code=code,
         )
-    wrong = code == "Server.userException" and said.lstrip().startswith("参数")
+    # Axis puts the exception's class before its text
+    wrong = code == "Server.userException" and _JAVA_CLASS.sub("", said).startswith("参数")
     if wrong or code.startswith("Client") or code in ("VersionMismatch", "MustUnderstand"):
         return ConfigurationError(
             text,

@@ -1,0 +1,391 @@
+"""WFS 2.0 by key-value pairs: layers read whole, GML of any dialect, geometries in EPSG:4490 longitude first.
+
+Declared in ``sources/*.yaml``; the Connection's base is the service::
+
+    protocol: wfs
+    feeds:
+      parcel:
+        key: [ZDDM]
+        options:
+          layer: dg:parcel      # the server's own prefix is taken from its capabilities; the local name counts
+          size: 1000            # features a page; the server may cap it
+          sort: true            # sortBy the key; done without when the server does not honour it
+          area: MJ              # column with the stated area in m², compared with the geometry's (0.5 %)
+          columns: [ZDDM, QLR, MJ, PROJECT_CODE, GXSJ]     # the contract's columns, for their case
+
+A batch has the feature's properties by local name and ``_geometry``: the hexadecimal WKB of
+:data:`connectors.geometry.COLUMN`, in the place of the property that holds the geometry, whatever its name.
+
+The end of a layer is an empty page, or a ``numberMatched`` that is a number and reached; ``unknown`` is none, nor is a
+0 beside features. ``next`` is not needed and not followed. Completeness: :mod:`connectors.listing`. Exceptions come
+with 400 or 200 (docs/source-systems.md, S1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from lxml import etree
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors import geometry, gml, listing, rows, xml
+from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
+from connectors.geometry import GeometryError
+from connectors.http import Answer, Http, basic, raise_for_status
+from connectors.xml import children, local
+from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
+from core.redaction import redact
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+_SERVICE = {"service": "WFS", "version": "2.0.0"}
+_NOT_FEATURES = {"boundedBy", "truncatedResponse", "additionalObjects"}
+_OUR_FAULT = {
+    "InvalidParameterValue", "MissingParameterValue", "OperationNotSupported", "OptionNotSupported", "OperationParsingFailed",
+    "VersionNegotiationFailed", "InvalidValue",
+}  # fmt: skip
+
+
+class Options(BaseModel):
+    """Of a feed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    layer: str
+    size: int = Field(1000, ge=1)
+    sort: bool = True
+    area: str | None = None
+    columns: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What the capabilities say of a layer."""
+
+    name: str
+    default_crs: str | None
+
+
+class Wfs(Connector):
+    """See the module."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self._options = {feed.id or name: self._read_options(feed) for name, feed in source.feeds.items()}
+        self._unsorted: set[str] = set()  # layers whose server refuses sortBy
+        self.http = Http(source, endpoint, sign=basic(endpoint), classify=classify)
+
+    # -- the contract of a connector
+
+    def check(self) -> list[CheckLine]:
+        try:
+            names = sorted(layer.name for layer in self._layers.values())
+        except OneMapError as error:
+            return [CheckLine("GetCapabilities", False, error.message, error.remedy)]
+        lines = [CheckLine("GetCapabilities", True, f"{len(names)} layers: {', '.join(names)}")]
+        for feed in self.source.feeds.values():
+            try:
+                page = self._page(feed, self._options_of(feed).model_copy(update={"size": 1}), 0)
+                for batch in self.decode(feed, page.payload):
+                    if batch.rejects:
+                        raise ProviderError(batch.rejects[0].message, remedy="tell the source's owner")
+                lines.append(CheckLine(feed.id, True, f"{'unknown' if page.total is None else page.total} features"))
+            except OneMapError as error:
+                lines.append(CheckLine(feed.id, False, error.message, error.remedy))
+        return lines
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        options = self._options_of(feed)
+        try:
+            yield from listing.read(lambda start: self._page(feed, options, start), feed.id)
+        except OneMapError as error:
+            raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        try:
+            yield decode(payload, self._options_of(feed), feed.key)
+        except OneMapError as error:
+            raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
+
+    def close(self) -> None:
+        self.http.close()
+
+    # -- pages
+
+    def _page(self, feed: Feed, options: Options, start: int) -> listing.Page:
+        layer = self._layer(options)
+        answer = self._features(feed, options, layer, start)
+        root = xml.parse(answer.content, answer.headers.get("Content-Type"))
+        members = features(root)
+        keys = [_key(member, feed.key) for member in members]
+        total = _matched(root, start + len(members))
+        payload = answer.payload(
+            answer.headers.get("Content-Type"), start=start, count=len(members), total=total, default_crs=layer.default_crs
+        )
+        return listing.Page(payload, keys, len(members), _digest(members), total)
+
+    def _features(self, feed: Feed, options: Options, layer: Layer, start: int) -> Answer:
+        params = {
+            **_SERVICE, "request": "GetFeature", "typeNames": layer.name, "startIndex": start, "count": options.size,
+        }  # fmt: skip
+        if options.sort and layer.name not in self._unsorted:
+            try:
+                return self.http.get("", params={**params, "sortBy": ",".join(feed.key)})
+            except (ConfigurationError, TransientError) as error:
+                if error.code not in _OUR_FAULT | {"NoApplicableCode", "OperationProcessingFailed"}:
+                    raise
+                answer = self.http.get("", params=params)
+                self._unsorted.add(layer.name)
+                return answer
+        return self.http.get("", params=params)
+
+    def _layer(self, options: Options) -> Layer:
+        """The layer as the server names it. :raises ConfigurationError: it has none of that local name."""
+        found = self._layers.get(options.layer) or self._layers.get(_bare(options.layer))
+        if found is None:
+            raise ConfigurationError(
+                f"the service has no layer {options.layer}",
+                remedy=f"it has {', '.join(sorted({layer.name for layer in self._layers.values()}))}: correct options.layer",
+                zh=f"服务中没有图层 {options.layer}，请核对数源声明中的 layer 与连接地址。",
+                field="layer",
+                code="no_layer",
+            )
+        return found
+
+    @cached_property
+    def _layers(self) -> dict[str, Layer]:
+        """By full name and by local name."""
+        answer = self.http.get("", params={**_SERVICE, "request": "GetCapabilities"})
+        root = xml.parse(answer.content, answer.headers.get("Content-Type"), what="the capabilities")
+        layers: dict[str, Layer] = {}
+        for element in root.iter():
+            if local(element) == "FeatureType":
+                parts = {local(part): (part.text or "").strip() for part in children(element)}
+                layer = Layer(parts.get("Name", ""), parts.get("DefaultCRS") or parts.get("DefaultSRS") or parts.get("SRS"))
+                layers.setdefault(_bare(layer.name), layer)
+                layers[layer.name] = layer
+        if not layers:
+            raise ConfigurationError(
+                f"<{local(root)}> names no layers",
+                remedy="check that the Connection's host is the WFS itself, with its path",
+                zh="能力文档中没有图层，请检查连接地址是否为 WFS 服务本身。",
+                code="no_capabilities",
+            )
+        return layers
+
+    # -- options
+
+    def _options_of(self, feed: Feed) -> Options:
+        if feed.id not in self._options:
+            self._options[feed.id] = self._read_options(feed)
+        return self._options[feed.id]
+
+    def _read_options(self, feed: Feed) -> Options:
+        try:
+            return Options.model_validate(feed.options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ConfigurationError(
+                f"feed {feed.id}: options.{name}: {first['msg']}",
+                remedy="see connectors/wfs.py for the options",
+                zh=f"数据集 {feed.id} 的选项 {name} 有误：{first['msg']}。",
+                source=self.source.source,
+                feed=feed.id,
+                field=name,
+            ) from error
+
+
+def classify(answer: Answer) -> None:
+    """Exceptions inside an answer, whatever its status; an answer that broke off.
+
+    :raises OneMapError: by whose duty it is.
+    """
+    content_type = answer.headers.get("Content-Type")
+    try:
+        root = xml.parse(answer.content, content_type)
+    except xml.UnsafeXml:
+        raise
+    except ProviderError as error:
+        raise_for_status(answer)
+        raise TransientError(
+            error.message,
+            remedy="it is asked for again; if it lasts, check that the host is the WFS itself, and tell the source's owner",
+            zh=f"响应不是完整的 XML：{error.zh}",
+            code=error.code,
+        ) from error
+    if local(root) in ("ExceptionReport", "ServiceExceptionReport"):
+        raise _exception(root)
+    raise_for_status(answer)
+    for element in root.iter():
+        if local(element) == "truncatedResponse":
+            raise _exception(element)
+
+
+def features(root: etree._Element) -> list[etree._Element]:
+    """The features of a collection: in ``member``, ``featureMember``, ``featureMembers``, nested collections too."""
+    found: list[etree._Element] = []
+    for holder in children(root):
+        if local(holder) in ("member", "featureMember", "featureMembers"):
+            for one in children(holder):
+                if local(one) in ("FeatureCollection", "SimpleFeatureCollection"):
+                    found.extend(features(one))
+                elif local(one) not in _NOT_FEATURES:
+                    found.append(one)
+    return found
+
+
+def decode(payload: Payload, options: Options, key: list[str]) -> Batch:
+    """One page → its features. A geometry that cannot be read makes its feature a Reject.
+
+    Issues: ``axis_swapped`` (axes other than ``srsName`` says, put right), ``geometry_outside`` (not in Dongguan),
+    ``geometry_invalid``, ``area_differs``.
+    """
+    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+    root = xml.parse(body, payload.media_type)
+    envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
+    records, places, names, shapes, codes, rejects = [], [], [], [], [], []
+    for number, feature in enumerate(features(root), 1):
+        place, name = f"member {number}", _key(feature, key) or None
+        try:
+            shape, epsg = _shape(feature, envelope)
+        except GeometryError as error:
+            raw = etree.tostring(feature, encoding="unicode")
+            rejects.append(Reject(place, error.code, error.message, raw=raw, record=name))
+            continue
+        records.append(_properties(feature))
+        places.append(place)
+        names.append(name)
+        shapes.append(shape)
+        codes.append(epsg)
+    table = rows.table(records, places, [*key, *options.columns, *([options.area] if options.area else [])])
+    placed, issues = _placed(np.array(shapes, dtype=object), np.array(codes, dtype=int), names)
+    issues += _checked(placed, names, table, options.area)
+    column = pa.array(geometry.to_hex(placed), pa.large_string())
+    return Batch(table.append_column(geometry.COLUMN, column), rejects, issues)
+
+
+def _shape(feature: etree._Element, envelope: str | None) -> tuple[shapely.Geometry | None, int]:
+    """The geometry with easting or longitude first by what its reference says, and the EPSG code; None without one.
+
+    :raises GeometryError: it cannot be read, or no reference tells what its numbers mean.
+    """
+    found = gml.find(feature)
+    if found is None:
+        return None, geometry.STORE
+    name = gml.srs_name(found[1]) or gml.envelope_srs(feature) or envelope
+    if not name:
+        raise GeometryError(
+            "no srsName on the geometry, its envelope or the layer",
+            remedy="tell the source's owner",
+            zh="图形、外包框和图层均未注明坐标系，请联系数源部门。",
+            code="crs_missing",
+        )
+    reference = geometry.reference(name)
+    shape = gml.read(found[1])
+    return (geometry.swap(shape) if reference.north_first else shape), reference.epsg
+
+
+def _placed(shapes: np.ndarray, codes: np.ndarray, names: list[str | None]) -> tuple[np.ndarray, list[Issue]]:
+    """Geometries in EPSG:4490, checked against Dongguan's window, those of one reference at once."""
+    placed = np.full(len(shapes), None, dtype=object)
+    issues: list[Issue] = []
+    for code in np.unique(codes):
+        where = np.flatnonzero(codes == code)
+        group = geometry.place(shapes[where], int(code))
+        placed[where] = group.geometries
+        for number in where[group.swapped]:
+            issues.append(Issue("axis_swapped", f"the axes are not in the order of their srsName (EPSG:{code}); put right", names[number]))
+        for number in where[group.outside]:
+            issues.append(Issue("geometry_outside", "the geometry does not lie in Dongguan, with its axes either way", names[number]))
+    return placed, issues
+
+
+def _checked(placed: np.ndarray, names: list[str | None], table: pa.Table, area: str | None) -> list[Issue]:
+    issues = [
+        Issue("geometry_invalid", why, name)
+        for name, why in zip(names, geometry.invalid(placed), strict=True)
+        if why is not None
+    ]
+    if area is None or area not in table.column_names:
+        return issues
+    texts = table.column(area).to_pylist()
+    stated = np.array([_number(text) for text in texts], dtype=float)
+    computed = geometry.areas(placed)
+    for number in np.flatnonzero(geometry.area_differs(placed, stated)):
+        detail = f"{area} says {stated[number]:.2f} m², the geometry has {computed[number]:.2f} m²"
+        issues.append(Issue("area_differs", detail, names[number], area))
+    return issues
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float((text or "nan").replace(",", "").strip() or "nan")
+    except ValueError:
+        return float("nan")
+
+
+def _properties(feature: etree._Element) -> dict[str, str | None]:
+    """The feature's properties without its geometry and envelope."""
+    found = gml.find(feature)
+    left_out = {"boundedBy"} | ({local(found[0])} if found else set())
+    return {name: value for name, value in xml.record(feature).items() if name not in left_out}
+
+
+def _key(feature: etree._Element, names: list[str]) -> str:
+    values = {local(child).lower(): (xml.content(child) or "").strip() for child in children(feature)}
+    parts = [values.get(name.lower(), "") for name in names]
+    return "|".join(parts) if any(parts) else ""
+
+
+def _matched(root: etree._Element, known: int) -> int | None:
+    """``numberMatched`` where it says something: a number, and not a 0 though ``known`` features are known of."""
+    given = (root.get("numberMatched") or "").strip()
+    if not given.isdigit() or (int(given) == 0 and known):
+        return None
+    return int(given)
+
+
+def _digest(members: list[etree._Element]) -> bytes:
+    """Of the features, whatever stands on the collection (its time stamp)."""
+    return hashlib.sha256(b"".join(etree.tostring(member) for member in members)).digest()
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(":")[2]
+
+
+def _exception(root: etree._Element) -> OneMapError:
+    """An OWS exception report, of any version, as an error of ours."""
+    code = locator = ""
+    texts: list[str] = []
+    for element in root.iter():
+        code = code or element.get("exceptionCode") or element.get("code") or ""
+        locator = locator or element.get("locator") or ""
+        if local(element) in ("ExceptionText", "ServiceException") and (element.text or "").strip():
+            texts.append(" ".join(element.text.split()))
+    said = redact("; ".join(texts))[:200]
+    text = f"exception {code or 'without a code'}{f' ({locator})' if locator else ''}: {said}"
+    if code in _OUR_FAULT:
+        return ConfigurationError(
+            text,
+            remedy="our request is wrong: check layer and key in the declaration against the service's capabilities",
+            zh=f"WFS 认为请求有误（{code} {locator}：{said}），请核对数源声明中的图层与主键。",
+            field=locator or None,
+            code=code,
+        )
+    return TransientError(
+        text,
+        remedy="tried again by itself; if it lasts, tell the source's owner",
+        zh=f"WFS 报错（{code}：{said}），将自动重试；如持续，请联系数源部门。",
+        code=code or "ows_exception",
+    )

@@ -1,0 +1,114 @@
+"""XML from strangers: what is refused, what is decoded, how a record becomes columns, flat memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import tracemalloc
+
+import pytest
+
+from connectors import xml
+from core.errors import Fault
+from tests.connectors import hostile
+
+
+@pytest.mark.parametrize("doctype", hostile.ALL.values(), ids=hostile.ALL)
+@pytest.mark.parametrize("prolog", ["", '<?xml version="1.0" encoding="GBK"?>', "<!-- a --> <?pi x?>\n"])
+def test_document_types_are_refused_at_once(doctype, prolog):
+    document = f"{prolog}{doctype}<CASES><CASE>&j;</CASE></CASES>"
+    start = time.perf_counter()
+    for read in (
+        lambda: xml.parse(document),
+        lambda: xml.parse(document.encode("utf-16"), None),
+        lambda: list(xml.stream(document.encode("gbk"), "CASE", encoding="GBK")),
+        lambda: list(xml.stream(b"<!--" + b"x" * 600_000 + b"-->" + document.encode() if not prolog else document.encode(), "CASE")),
+    ):
+        with pytest.raises(xml.UnsafeXml) as caught:
+            read()
+        assert caught.value.fault is Fault.PROVIDER and caught.value.code == "xml_unsafe"
+    assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize("document", ["<r>" + "<a>" * 400 + "</a>" * 400 + "</r>", "<r>" + "x" * 10_500_000 + "</r>"])
+def test_trees_beyond_the_limits_are_refused(document):
+    with pytest.raises(xml.UnsafeXml):
+        xml.parse(document)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("<r>东莞</r>".encode(), "text/xml"),
+        ("<r>东莞</r>".encode("gbk"), "text/xml; charset=GB2312"),
+        ("<?xml version='1.0' encoding='UTF-8'?><r>东莞</r>".encode("gbk"), "text/xml;charset=gbk"),
+        ("<?xml version='1.0' encoding='gb2312'?><r>东莞</r>".encode("gb18030"), None),
+        ("\ufeff<?xml version='1.0' encoding='GBK'?><r>东莞</r>".encode(), "text/xml"),
+        ("<r>东莞</r>".encode("utf-16"), "text/xml"),
+    ],
+)
+def test_bytes_are_decoded_by_bom_transport_and_declaration(body, content_type):
+    assert xml.parse(body, content_type).text == "东莞"
+
+
+def test_untrue_declaration_of_a_string_is_ignored():
+    assert xml.parse('<?xml version="1.0" encoding="GBK"?><r>㐂𠮷</r>').text == "㐂𠮷"
+
+
+def test_damage_is_told_with_its_place_and_cut_documents_apart():
+    with pytest.raises(xml.DamagedXml) as caught:
+        xml.parse("<r>东莞".encode("gbk") + b"\xff</r>", "text/xml; charset=gbk")
+    assert caught.value.code == "undecodable" and "byte 7" in caught.value.message and r"\xff" in caught.value.message
+    for cut in ("<r><a>1</a><a", "<r><a>1</a>", ""):
+        with pytest.raises(xml.CutXml):
+            xml.parse(cut)
+    with pytest.raises(xml.DamagedXml) as caught:
+        xml.parse("<r><a>1</b></r>")
+    assert not isinstance(caught.value, xml.CutXml)
+
+
+def test_stream_marks_the_damaged_record_alone():
+    document = (
+        "<?xml version='1.0' encoding='GB18030'?><p:CASES xmlns:p='urn:x'>"
+        "<p:CASE><p:A>甲</p:A></p:CASE><p:CASE><p:A>乙X</p:A></p:CASE><p:CASE><p:A>丙\x0b</p:A></p:CASE>"
+        "<p:CASE><p:A>丁</p:A><p:FJ href='附Y'/></p:CASE><p:CASE><p:A>戊</p:A></p:CASE></p:CASES>"
+    ).encode("gb18030")
+    document = document.replace(b"X", b"\xff\x81").replace(b"Y", b"\xff")
+    records = [(r.number, r.damaged, xml.record(r.element)["A"]) for r in xml.stream(io.BytesIO(document), "CASE")]
+    assert [(n, damaged) for n, damaged, _ in records] == [(1, False), (2, True), (3, True), (4, True), (5, False)]
+    assert records[1][2] == "乙\ufffd\\xff\ufffd\\x81" and records[4][2] == "戊"
+
+
+def test_stream_splits_characters_and_stays_flat(tmp_path):
+    path = tmp_path / "cases.xml"
+    case = "<CASE><A>东莞市自然资源局㐀</A><B>" + "文" * 500 + "</B></CASE>"
+    with path.open("wb") as file:
+        file.write(b"<?xml version='1.0' encoding='GB18030'?><CASES>")
+        for _ in range(200):
+            file.write((case * 100).encode("gb18030"))
+        file.write(b"</CASES>")
+    tracemalloc.start()
+    count = 0
+    for record in xml.stream(path, "CASE"):
+        count += 1
+        assert not record.damaged and record.element[0].text == "东莞市自然资源局㐀"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000 and peak < 8 << 20
+    cut = tmp_path / "cut.xml"
+    cut.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(xml.CutXml):
+        list(xml.stream(cut, "CASE"))
+
+
+def test_record_becomes_columns():
+    element = xml.parse(
+        "<x:CASE xmlns:x='u' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'><x:A> a </x:A><x:N xsi:nil='true'/><x:E/>"
+        "<x:S><x:M>1</x:M><x:O/></x:S><x:T>1</x:T><x:T>2</x:T><x:FJ href='a'/><x:CL/></x:CASE>"
+    )
+    row = xml.record(element, nested=["CL"])
+    assert row["A"] == " a " and row["N"] is None and row["E"] == ""
+    assert {name: json.loads(row[name]) for name in ("S", "T", "FJ", "CL")} == {
+        "S": [{"M": "1", "O": ""}], "T": ["1", "2"], "FJ": [{"href": "a"}], "CL": [""],
+    }  # fmt: skip
