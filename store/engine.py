@@ -58,9 +58,9 @@ def transaction() -> Iterator[Connection]:
 
 
 def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
-    """COPY a Polars frame into the columns of ``table`` that it names; returns the number of rows.
+    """COPY a Polars frame into the columns of ``table`` that it names, in the caller's transaction.
 
-    Nulls are NULL, empty strings stay empty strings; ``Binary`` columns go as ``bytea``.
+    Returns the number of rows.     Nulls are NULL, empty strings stay empty strings; ``Binary`` columns go as ``bytea``.
     """
     if frame.is_empty():
         return 0
@@ -74,6 +74,8 @@ def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> 
     preparer = connection.dialect.identifier_preparer
     names = ", ".join(preparer.quote(name) for name in frame.columns)
     statement = f"copy {preparer.format_table(table)} ({names}) from stdin (format csv)"
+    if not connection.in_transaction():
+        connection.begin()  # COPY goes past SQLAlchemy, which would not know of anything to commit
     raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
     with raw.cursor() as cursor, cursor.copy(statement) as copy, buffer.getbuffer() as view:
         for start in range(0, len(view), _CHUNK):

@@ -95,7 +95,7 @@ class Span:
     full: bool = False
 
 
-def open_run(source: str, feed: str, window: Span, trigger: str, mapping_version: int | None) -> int:
+def open_run(source: str, feed: str, window: Span, trigger: str) -> int:
     """Leave a row for a run that begins; returns its id. Call it under :func:`feed_lock`.
 
     Rows that earlier runs of the feed left open belong to dead processes then, and are closed.
@@ -111,7 +111,6 @@ def open_run(source: str, feed: str, window: Span, trigger: str, mapping_version
                 window_end=window.end,
                 window_full=window.full,
                 trigger=trigger,
-                mapping_version=mapping_version,
                 code_version=code_version(),
                 process=f"{socket.gethostname()}:{os.getpid()}",
             )
@@ -140,10 +139,10 @@ def bury(connection: Connection, feed: str) -> list[int]:
     )
 
 
-def reached(run_id: int, phase: str) -> None:
-    """Note the phase that a run is in."""
+def reached(run_id: int, phase: str, **known: Any) -> None:
+    """Note the phase that a run is in, and what else of its row is known by then."""
     with transaction() as connection:
-        connection.execute(sa.update(tables.run).where(tables.run.c.id == run_id).values(phase=phase))
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run_id).values(phase=phase, **known))
 
 
 def close_run(connection: Connection, run_id: int, **values: Any) -> None:

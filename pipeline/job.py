@@ -1,0 +1,42 @@
+"""One try at one (feed, window), as it goes through the phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.base import Connector, Proof, Window
+from mappings.compiler import Mapping
+from pipeline.outcome import Counts, Outcome
+from sources.declaration import Feed, Source
+from store.landing import Span
+from store.staging import Staged
+
+
+@dataclass
+class Job:
+    """What the phases share. ``now`` is the city's time at which the run began, before anything was asked."""
+
+    source: Source
+    feed: Feed
+    window: Window
+    mapping: Mapping
+    connector: Connector
+    staged: Staged
+    now: datetime
+    trigger: str
+    proof: Proof | None = None
+    bytes: int = 0
+    payloads: int = 0
+    counts: Counts = field(default_factory=Counts)
+    result: Outcome | None = None
+
+    @property
+    def run_id(self) -> int:
+        """The run's row in landing.run."""
+        return self.staged.run_id
+
+    @property
+    def span(self) -> Span:
+        """The window, as the store has it."""
+        return Span(self.window.start, self.window.end, self.window.full)

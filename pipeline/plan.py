@@ -1,0 +1,68 @@
+"""Phase 1, plan: which windows of a feed are still to be read."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from connectors.base import Connector, Window
+from core.errors import ConfigurationError
+from pipeline.outcome import Task
+from sources.declaration import DaysCursor, Feed, WindowCursor
+from store import landing
+
+_DAY = timedelta(days=1)
+
+
+def planned(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
+    """What is promised minus what is complete, oldest first."""
+    done = [Window(span.start, span.end, span.full) for span in landing.done(feed.id)]
+    return [task(feed, window) for window in connector.plan(feed, done, landing.state(feed.id), now)]
+
+
+def asked(feed: Feed, start: datetime | None, end: datetime | None) -> list[Task]:
+    """The windows that a person asked for, whatever is complete; a listing without a cursor is read whole.
+
+    :raises ConfigurationError: the interval is empty.
+    """
+    if start is not None and end is not None and start >= end:
+        raise ConfigurationError(
+            f"an empty interval: {start} .. {end}",
+            remedy="the start must lie before the end",
+            zh=f"区间为空：{start} .. {end}，起点须早于终点。",
+            feed=feed.id,
+        )
+    cursor = feed.cursor
+    if cursor.kind == "full":
+        return [task(feed, Window(full=True))]
+    if cursor.kind == "stream":
+        return []  # a stream cannot be asked for the past
+    pieces = [Window(start, end)]
+    span = cursor.span if isinstance(cursor, WindowCursor) else _DAY if isinstance(cursor, DaysCursor) else None
+    if span is not None and start is not None and end is not None:
+        if isinstance(cursor, DaysCursor):
+            start = datetime(start.year, start.month, start.day)
+        pieces = []
+        while start < end:
+            pieces.append(Window(start, min(start + span, end) if isinstance(cursor, WindowCursor) else start + span))
+            start += span
+    return [task(feed, window) for window in pieces]
+
+
+def task(feed: Feed, window: Window) -> Task:
+    """A window as it goes through Airflow's XCom."""
+    return Task(
+        feed=feed.id,
+        start=window.start.isoformat(sep=" ") if window.start else None,
+        end=window.end.isoformat(sep=" ") if window.end else None,
+        full=window.full,
+        label=f"{feed.id} {window}",
+    )
+
+
+def window(of: Task) -> Window:
+    """And back."""
+    return Window(
+        datetime.fromisoformat(of.start) if of.start else None,
+        datetime.fromisoformat(of.end) if of.end else None,
+        of.full,
+    )

@@ -1,0 +1,58 @@
+"""Where the pipeline gets what a feed needs: its declaration, mapping and connector."""
+
+from __future__ import annotations
+
+from connectors import connector as make
+from connectors.base import Connector
+from connectors.endpoint import resolve
+from core.errors import ConfigurationError
+from mappings import compiler
+from mappings.compiler import Mapping
+from sources import loader
+from sources.declaration import Feed, Source
+
+
+def source(source_id: str) -> Source:
+    """:raises ConfigurationError: there is no such source, or its declaration is wrong."""
+    return loader.load(source_id)
+
+
+def sources() -> list[Source]:
+    """Every declared source, by name."""
+    return list(loader.load_all().values())
+
+
+def feed(feed_id: str) -> tuple[Source, Feed]:
+    """:raises ConfigurationError: there is no such feed."""
+    return loader.load(feed_id.partition(".")[0]), loader.feed(feed_id)
+
+
+def feeds(of: Source, wanted: list[str] | None = None) -> list[Feed]:
+    """The feeds of a source in the order of their declaration, or those wanted, named with or without their source.
+
+    :raises ConfigurationError: one that is wanted is not declared.
+    """
+    if not wanted:
+        return list(of.feeds.values())
+    found = []
+    for name in wanted:
+        short = name.removeprefix(f"{of.source}.")
+        if short not in of.feeds:
+            raise ConfigurationError(
+                f"source {of.source} has no feed {name!r}",
+                remedy=f"one of {', '.join(of.feeds)}",
+                zh=f"数源 {of.source} 没有数据流 {name}。",
+                source=of.source,
+            )
+        found.append(of.feeds[short])
+    return found
+
+
+def mapping(of: Feed) -> Mapping:
+    """The feed's mapping, compiled. :raises ConfigurationError: there is none, or it is wrong."""
+    return compiler.load(of.mapping.replace("/", "."))
+
+
+def connector(of: Source) -> Connector:
+    """A connector of the source, to be closed. :raises ConfigurationError: its Connection is missing or wrong."""
+    return make(of, resolve(of.connection))

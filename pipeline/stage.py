@@ -1,0 +1,99 @@
+"""Phase 5a, stage: COPY a mapped batch into the run's staging tables."""
+
+from __future__ import annotations
+
+import polars as pl
+import shapely
+from sqlalchemy.engine import Connection
+
+from connectors.base import Issue
+from mappings.compiler import Mapped
+from pipeline import told
+from pipeline.decode import Decoded
+from store import tables
+from store.staging import Staged
+
+
+def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, *, again: bool = False) -> None:
+    """Write records, entity rows, rejected rows with all their reasons, rejects of decoding.
+
+    ``again``: the rows are known versions that were mapped once more; they did not come in.
+    """
+    first = into.next_row
+    into.next_row += decoded.rows.num_rows
+    if not again:
+        into.rows += decoded.rows.num_rows
+        into.rejects += len(decoded.rejects)
+    place = {"receipt_id": decoded.receipts, "scope": decoded.scopes}
+
+    def numbered(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns((pl.col("_row").cast(pl.Int64) + first).alias("row_id"))
+
+    def records(frame: pl.DataFrame) -> pl.DataFrame:
+        return numbered(frame).with_columns(
+            *(values.gather(frame["_row"]).alias(name) for name, values in place.items()),
+            pl.lit(again).alias("again"),
+        )
+
+    good = records(mapped.records).select(
+        "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key", "source_time", "rank",
+        "tombstone", "raw", "again",
+    )  # fmt: skip
+    into.copy(connection, into.record, good)
+    if mapped.rejects.height:
+        rejected = mapped.rejects.unique("_row", maintain_order=True)
+        into.copy(
+            connection,
+            into.record,
+            records(rejected).select(
+                "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key",
+                pl.lit(False).alias("tombstone"), "raw", "again",
+            ),  # fmt: skip
+        )
+        into.copy(connection, into.failed, numbered(mapped.rejects).select("row_id", "code", "field", "message", "value"))
+    for entity, frame in mapped.entities.items():
+        if frame.height:
+            rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))
+            into.copy(connection, into.entity[entity], rows)
+    if decoded.rejects and not again:
+        into.copy(connection, into.reject, _rejects(decoded))
+
+
+def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
+    """Bounding boxes of an entity's geometries, as PostgreSQL writes a ``box``; null without a geometry."""
+    made = []
+    for name in tables.geometry_columns(entity):
+        bounds = shapely.bounds(shapely.from_wkb(frame[name].to_list()))
+        corners = pl.DataFrame(bounds.reshape(-1, 4), schema=["x1", "y1", "x2", "y2"])
+        made.append(
+            corners.select(
+                pl.when(pl.col("x1").is_nan())
+                .then(None)
+                .otherwise(pl.format("({},{}),({},{})", "x2", "y2", "x1", "y1"))
+                .alias(f"{name}_box")
+            ).to_series()
+        )
+    return made
+
+
+def _rejects(decoded: Decoded) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "receipt_id": [receipt for receipt, _ in decoded.rejects],
+            "place": [reject.place for _, reject in decoded.rejects],
+            "record_key": [reject.record for _, reject in decoded.rejects],
+            "code": [reject.code for _, reject in decoded.rejects],
+            "message": [reject.message for _, reject in decoded.rejects],
+            "raw": [
+                None if reject.raw is None else reject.raw.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+                for _, reject in decoded.rejects
+            ],
+        },
+        schema={"receipt_id": pl.Int64, **dict.fromkeys(("place", "record_key", "code", "message", "raw"), pl.String)},
+    )
+
+
+def issues(connection: Connection, into: Staged, found: list[tuple[Issue, int]]) -> None:
+    """Write what is to be told."""
+    if found:
+        into.copy(connection, into.issue, told.frame(found))
