@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
 import io
 import socket
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from paramiko.sftp import CMD_CLOSE, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READDIR
 
 from connectors.endpoint import Endpoint
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
@@ -44,10 +46,10 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One name of a folder. ``path`` is as the server spells it (bytes where that is no UTF-8); ``mtime`` in epoch s."""
+    """One name of a folder. ``path`` is as the server spells it; ``mtime`` in epoch seconds."""
 
     name: str
-    path: str | bytes
+    path: bytes
     size: int
     mtime: int
     folder: bool
@@ -56,6 +58,30 @@ class Entry:
     def mark(self) -> list[int]:
         """What tells that a file changed."""
         return [self.size, self.mtime]
+
+
+class _Client(paramiko.SFTPClient):
+    """Names as bytes: paramiko's own listing fails as a whole when one name of a folder is no UTF-8."""
+
+    def names(self, folder: str | bytes) -> list[tuple[bytes, paramiko.SFTPAttributes]]:
+        kind, answer = self._request(CMD_OPENDIR, folder if isinstance(folder, bytes) else folder.encode())
+        if kind != CMD_HANDLE:
+            raise paramiko.SFTPError("expected a handle")
+        handle = answer.get_binary()
+        found = []
+        while True:
+            try:
+                kind, answer = self._request(CMD_READDIR, handle)
+            except EOFError:
+                break
+            if kind != CMD_NAME:
+                raise paramiko.SFTPError("expected names")
+            for _ in range(answer.get_int()):
+                name = answer.get_string()
+                answer.get_string()  # the same as a line of ls
+                found.append((name, paramiko.SFTPAttributes._from_msg(answer)))
+        self._request(CMD_CLOSE, handle)
+        return [(name, attributes) for name, attributes in found if name not in (b".", b"..")]
 
 
 class Changed(TransientError):
@@ -74,26 +100,23 @@ class Sftp:
         self._timeout = timeout
         self._pins = pinned_keys(endpoint)
         self._transport: paramiko.Transport | None = None
-        self._client: paramiko.SFTPClient | None = None
+        self._client: _Client | None = None
 
     def list(self, folder: str | bytes) -> list[Entry]:
         """What stands in a folder, by name.
 
         :raises ConfigurationError: there is no such folder. :raises AuthenticationError: it may not be read.
         """
-        answers = self._again(lambda client: client.listdir_attr(folder), f"list {_shown(folder)}")
         entries = []
-        for answer in answers:
-            name = answer.filename
-            raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-            path = _join(folder, name)
-            entries.append(Entry(_decoded(raw), path, answer.st_size or 0, int(answer.st_mtime or 0), stat.S_ISDIR(answer.st_mode or 0)))
+        for name, about in self._again(lambda client: client.names(folder), f"list {_shown(folder)}"):
+            path = (folder if isinstance(folder, bytes) else folder.encode()).rstrip(b"/") + b"/" + name
+            entries.append(Entry(_decoded(name), path, about.st_size or 0, int(about.st_mtime or 0), stat.S_ISDIR(about.st_mode or 0)))
         return sorted(entries, key=lambda entry: entry.name)
 
     def small(self, entry: Entry, limit: int = 4096) -> bytes:
         """The first ``limit`` bytes of a small file. :raises Vanished: it is gone."""
 
-        def read(client: paramiko.SFTPClient) -> bytes:
+        def read(client: _Client) -> bytes:
             with client.open(entry.path, "rb") as file:
                 return file.read(limit)
 
@@ -124,7 +147,8 @@ class Sftp:
         """End the session."""
         for thing in (self._client, self._transport):
             if thing is not None:
-                thing.close()
+                with suppress(EOFError, OSError, paramiko.SSHException):  # it may be dead already
+                    thing.close()
         self._client = self._transport = None
 
     def _transfer(self, entry: Entry, target: Path) -> None:
@@ -154,7 +178,7 @@ class Sftp:
                 zh=f"文件 {entry.name} 在读取期间发生变化：可能仍在写入或重新发送，下次运行再取。",
             )
 
-    def _again(self, ask: Callable[[paramiko.SFTPClient], _Result], what: str) -> _Result:
+    def _again(self, ask: Callable[[_Client], _Result], what: str) -> _Result:
         def once() -> _Result:
             try:
                 with self._session(what) as client:
@@ -171,7 +195,7 @@ class Sftp:
         )(once)
 
     @contextmanager
-    def _session(self, what: str) -> Iterator[paramiko.SFTPClient]:
+    def _session(self, what: str) -> Iterator[_Client]:
         """The open session; what goes wrong inside leaves by whose fault it is."""
         with _typed(what):
             if self._client is None:
@@ -203,7 +227,7 @@ class Sftp:
                     raise self._unpinned(f"{key.get_name()} {key.fingerprint}")
                 self._log_in(transport)
                 transport.set_keepalive(_KEEPALIVE)
-                client = paramiko.SFTPClient.from_transport(transport)
+                client = _Client.from_transport(transport)
                 client.get_channel().settimeout(self._timeout)
             except BaseException:
                 transport.close()
@@ -316,6 +340,12 @@ def _typed(what: str) -> Iterator[None]:
             zh=f"SFTP 上找不到目标（{what}）：请核对连接的 root，或向数源方确认文件去向。",
         ) from error
     except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise ConfigurationError(
+                f"{what}: {error}",
+                remedy="free space in the hub's folder for temporary files (TMPDIR)",
+                zh=f"本机临时目录空间不足（{what}），请清理磁盘或调整 TMPDIR。",
+            ) from error
         raise TransientError(
             f"{what}: {type(error).__name__} {error}".strip(),
             remedy="the hub tries again by itself; if it lasts, ask the source whether its SFTP server is up and reachable",
@@ -325,13 +355,6 @@ def _typed(what: str) -> Iterator[None]:
 
 def _each_type() -> list[tuple[str, ...]]:
     return [*((kind,) for kind in _TYPES if kind not in _RSA), _RSA]
-
-
-def _join(folder: str | bytes, name: str | bytes) -> str | bytes:
-    if isinstance(folder, str) and isinstance(name, str):
-        return f"{folder.rstrip('/')}/{name}"
-    as_bytes: Sequence[bytes] = [part.encode() if isinstance(part, str) else part for part in (folder, name)]
-    return as_bytes[0].rstrip(b"/") + b"/" + as_bytes[1]
 
 
 def _decoded(raw: bytes) -> str:

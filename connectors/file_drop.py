@@ -1,0 +1,430 @@
+"""Protocol ``file_drop``: files that a source lays down on its SFTP server, in folders by day (D4, D5).
+
+A file is taken once, when it is complete, and again when it changes. Some stand for parts that are sent again: of the
+files of one scope only the highest that is sound counts, and it replaces what was taken before
+(docs/architecture.md, "Replacement"). What was taken is kept in the feed's state, so a run without news fetches
+nothing. A file that is not complete, or damaged, or unsafe is told as an issue at every run until it is sent again;
+nothing on the server is moved or deleted.
+
+Declared in ``sources/*.yaml``::
+
+    feeds:
+      cases:                                    # D4
+        cursor: {kind: files}
+        key: [YWLSH]
+        options:
+          files: 'HB_(?P<scope>\\d{14})_(?P<order>\\d{3})\\.zip'
+          own: 'HB_*'                           # names that are this feed's, so that a misspelt one is told
+          complete: ok                          # once <name>.ok stands beside it, empty or the file's md5
+          content: cases                        # see connectors/cases_xml.py
+          cases: {encoding: gb18030, nested: [SPHJ, CL, FJ], attachment: FJ}
+      weather:                                  # D5
+        cursor: {kind: files}
+        key: [申办流水号, 文号]
+        options:
+          files: '气象局_(?P<order>\\d{6})\\.xlsx'
+          own: '气象局_*'
+          complete: settled                     # size and time the same in two listings
+          settle: 3                             # seconds between two listings of one run; 0: from one run to the next
+          content: workbook                     # see connectors/spreadsheets.py: each of its sheets is a scope
+          workbook: {header_row: 3, fill_down: [项目代码, 项目名称, 建设单位, 统一社会信用代码], dates: [受理日期, 办结日期]}
+
+Also ``folders`` (``\\d{8}``), ``limits: {entry: bytes, total: bytes, entries: n}``. Where ``files`` names a ``scope``, the order
+within it is (``order``, folder); else a newer file is one of (folder, ``order``), each greater than the last.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from connectors import archives, cases_xml, spreadsheets
+from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
+from connectors.sftp import Changed, Entry, Sftp, Vanished
+from core import clock
+from core.errors import ConfigurationError, OneMapError, ProviderError
+from schemas import raw
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+    from sources.declaration import Feed, Source
+
+_ROOT = "/out"
+_OK = ".ok"
+_KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
+
+
+class _Limits(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    entry: int = archives.Limits.entry
+    total: int = archives.Limits.total
+    entries: int = archives.Limits.entries
+
+
+class FeedOptions(BaseModel):
+    """``options`` of a feed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: str
+    own: str = "*"
+    folders: str = r"\d{8}"
+    complete: Literal["ok", "settled"]
+    settle: float = Field(3, ge=0, le=300)
+    content: Literal["cases", "workbook"]
+    cases: cases_xml.CasesOptions = cases_xml.CasesOptions()
+    workbook: spreadsheets.WorkbookOptions = spreadsheets.WorkbookOptions()
+    limits: _Limits = _Limits()
+
+    @property
+    def archive_limits(self) -> archives.Limits:
+        return archives.Limits(self.limits.entry, self.limits.total, self.limits.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drop:
+    """A file of the listing. ``scope`` is None where only its content tells. ``order``: the greater is the newer."""
+
+    path: str  # folder/name, as people write it
+    entry: Entry
+    ok: Entry | None
+    scope: str | None
+    order: tuple[str, ...]
+
+    @property
+    def mark(self) -> list[int]:
+        """What tells that it was sent again."""
+        return [*self.entry.mark, *(self.ok.mark if self.ok else ())]
+
+
+@dataclass(slots=True)
+class _State:
+    """What was taken, as the feed's state keeps it."""
+
+    taken: dict[str, list[Any]] = field(default_factory=dict)  # path → mark, md5
+    scopes: dict[str, list[Any]] = field(default_factory=dict)  # scope → order, path
+    seen: dict[str, list[int]] = field(default_factory=dict)  # not yet settled: path → mark
+    refused: dict[str, list[Any]] = field(default_factory=dict)  # path → mark, code, detail
+
+    @classmethod
+    def of(cls, state: dict[str, Any] | None) -> _State:
+        kept = state or {}
+        return cls(*({**kept.get(name, {})} for name in ("taken", "scopes", "seen", "refused")))
+
+    def written(self, listed: set[str], oldest: str) -> dict[str, Any]:
+        """Without what is listed no more and older than the folder ``oldest``."""
+
+        def keep(path: str) -> bool:
+            return path in listed or path.partition("/")[0] >= oldest
+
+        return {
+            "taken": {path: value for path, value in self.taken.items() if keep(path)},
+            "scopes": {scope: value for scope, value in self.scopes.items() if keep(value[1])},
+            "seen": {path: mark for path, mark in self.seen.items() if path in listed},
+            "refused": {path: value for path, value in self.refused.items() if path in listed},
+        }
+
+
+class FileDrop(Connector):
+    """See the module."""
+
+    def __init__(self, source: Source, endpoint: Endpoint) -> None:
+        super().__init__(source, endpoint)
+        self._sftp = Sftp(endpoint, timeout=source.timeout.total_seconds())
+        self._root = str(endpoint.extra.get("root") or _ROOT)
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    # -- the contract of a connector
+
+    def check(self) -> list[CheckLine]:
+        """Reach, host key, login, the folder, and the newest file of each feed; downloads nothing."""
+        lines: list[CheckLine] = []
+        try:
+            listing = list(self._listing(r"\d{8}"))
+        except OneMapError as error:
+            return [CheckLine("connection", False, error.message, error.remedy)]
+        lines.append(CheckLine("connection", True, f"host key pinned, logged in, {self._root} holds {len(listing)} folders of days"))
+        for feed in self.source.feeds.values():
+            try:
+                options = _options(feed)
+                drops, _ = self._drops(options)
+            except OneMapError as error:
+                lines.append(CheckLine(feed.id, False, error.message, error.remedy))
+                continue
+            newest = max(drops, key=lambda drop: drop.path, default=None)
+            detail = f"{len(drops)} files, the newest {newest.path}" if newest else "no file yet"
+            lines.append(CheckLine(feed.id, True, detail))
+        return lines
+
+    def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
+        """Files that are new or changed, whole and verified, then the proof. ``window`` is of no matter to files."""
+        try:
+            yield from self._fetch(feed, _options(feed), _State.of(state))
+        except OneMapError as error:
+            error.at(source=self.source.source, feed=feed.id)
+            raise
+
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
+        """Rows of the scopes that the payload's facts name."""
+        options = _options(feed)
+        known = list(raw.contract(feed.id).columns)
+        scopes = payload.facts["scopes"]
+        if options.content == "cases":
+            yield from cases_xml.decode(payload.body, scopes[0], options.cases, feed.key, known, options.archive_limits)
+        else:
+            yield from spreadsheets.decode(payload.body, scopes, options.workbook, feed.key, known, options.archive_limits)
+
+    def close(self) -> None:
+        """End the session, remove the files."""
+        self._sftp.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    # -- the way of a file
+
+    def _fetch(self, feed: Feed, options: FeedOptions, kept: _State) -> Iterator[Payload | Proof]:
+        drops, issues = self._drops(options)
+        listed = {drop.path for drop in drops}
+        waiting = self._unsettled(options, drops, kept) if options.complete == "settled" else set()
+        if not drops:
+            issues.append(Issue("listing_empty", f"{self._root} holds no file of this feed"))
+        taken = claimed = skipped = 0
+        for group in _groups(drops):
+            for drop in group:  # the newest first, until one is sound
+                if _taken(drop, kept):
+                    break  # the newest sound one was taken before
+                owner = kept.scopes.get(drop.scope) if drop.scope else None
+                if owner and list(drop.order) < owner[0]:
+                    break  # older than what was taken
+                reason = self._not_ready(drop, options, waiting, kept)
+                if reason:
+                    issues.append(reason)
+                    skipped += 1
+                    continue
+                try:
+                    payload = self._take(feed, options, drop, kept, issues)
+                except (Changed, Vanished) as error:
+                    issues.append(Issue("file_changing", f"{drop.path}: {error.message}", record=drop.path))
+                    skipped += 1
+                    continue
+                except ProviderError as error:
+                    kept.refused[drop.path] = [drop.mark, error.code, error.message]
+                    issues.append(_refusal(drop, error.code, error.message))
+                    skipped += 1
+                    continue
+                kept.refused.pop(drop.path, None)
+                if payload is not None:
+                    taken += 1
+                    claimed += payload.facts["rows"]
+                    yield payload
+                break
+        oldest = f"{clock.today() - timedelta(days=_KEPT_DAYS):%Y%m%d}"
+        yield Proof(
+            complete=True,
+            why=f"{len(drops)} files listed: {taken} taken now, {skipped} told as issues, the others taken before or replaced",
+            claimed=claimed,
+            distinct=claimed,
+            state=kept.written(listed, oldest),
+            issues=issues,
+        )
+
+    def _take(self, feed: Feed, options: FeedOptions, drop: _Drop, kept: _State, issues: list[Issue]) -> Payload | None:
+        """Download, verify, and enter into what is kept. None: it brings nothing new.
+
+        :raises ProviderError: it is damaged or unsafe.
+        """
+        started = clock.now()
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="onemap-drop-")
+        target = Path(tempfile.mkdtemp(dir=self._folder.name)) / "file"
+        told = self._told_md5(drop, issues)
+        self._sftp.download(drop.entry, target)
+        md5 = _md5(target)
+        if told and told != md5:
+            target.unlink()
+            raise _damaged(f"its md5 is {md5}, its {_OK} says {told}", f"md5 为 {md5}，{_OK} 所载为 {told}")
+        known = kept.taken.get(drop.path)
+        if known and known[1] == md5:
+            target.unlink()
+            kept.taken[drop.path] = [drop.mark, md5]
+            return None  # touched, not changed
+        try:
+            counts, found = self._inspect(feed, options, drop, target)
+        except ProviderError:
+            target.unlink()
+            raise
+        mine = {scope: count for scope, count in counts.items() if not _newer(kept.scopes.get(scope), drop)}
+        if found:
+            issues.extend(replace(issue, detail=f"{drop.path}: {issue.detail}") for issue in found)
+        replaces = sorted({kept.scopes[scope][1] for scope in mine if scope in kept.scopes})
+        kept.taken[drop.path] = [drop.mark, md5]
+        for scope in mine:
+            kept.scopes[scope] = [list(drop.order), drop.path]
+        if not mine:
+            target.unlink()
+            return None
+        media = cases_xml.MEDIA_TYPE if options.content == "cases" else spreadsheets.MEDIA_TYPE
+        facts = {
+            "name": drop.path,
+            "size": drop.entry.size,
+            "mtime": drop.entry.mtime,
+            "md5": md5,
+            "rows": sum(mine.values()),
+            "scopes": sorted(mine),
+            "replaces": replaces,
+        }
+        request = {"sftp": f"{self.endpoint.host}:{self.endpoint.port or 22}", "path": f"{self._root}/{drop.path}"}
+        return Payload(target, media, request, started, clock.now(), facts)
+
+    def _inspect(self, feed: Feed, options: FeedOptions, drop: _Drop, file: Path) -> tuple[dict[str, int], list[Issue]]:
+        if options.content == "cases":
+            found = cases_xml.inspect(file, options.cases, options.archive_limits)
+            return {drop.scope or drop.path: found.rows}, found.issues
+        known = list(raw.contract(feed.id).columns)
+        book = spreadsheets.inspect(file, options.workbook, feed.key, known, options.archive_limits)
+        return book.scopes, book.issues
+
+    def _told_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
+        if drop.ok is None or not drop.ok.size:
+            return None
+        said = self._sftp.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()
+        if found := re.match(r"[0-9a-fA-F]{32}\b", said):
+            return found[0].lower()
+        if said:
+            issues.append(Issue("ok_unreadable", f"{drop.path}{_OK} is neither empty nor an md5; taken as empty", record=drop.path))
+        return None
+
+    def _not_ready(self, drop: _Drop, options: FeedOptions, waiting: set[str], kept: _State) -> Issue | None:
+        if options.complete == "ok" and drop.ok is None:
+            return Issue("file_not_ready", f"{drop.path} has no {_OK} yet", record=drop.path)
+        if drop.path in waiting:
+            return Issue("file_not_ready", f"{drop.path} may still be written: seen in one listing only as it is", record=drop.path)
+        refused = kept.refused.get(drop.path)
+        if refused and refused[0] == drop.mark:
+            return _refusal(drop, refused[1], refused[2])
+        return None
+
+    # -- listings
+
+    def _listing(self, folders: str) -> Iterator[Entry]:
+        try:
+            top = self._sftp.list(self._root)
+        except Vanished as error:
+            raise ConfigurationError(
+                f"{self._root} is not on the server",
+                remedy=f"correct extra.root of Connection {self.endpoint.conn_id}, or ask the source for the folder",
+                zh=f"SFTP 上没有目录 {self._root}，请核对连接 {self.endpoint.conn_id} 的 extra.root，或联系数源方。",
+            ) from error
+        return (entry for entry in top if entry.folder and re.fullmatch(folders, entry.name))
+
+    def _drops(self, options: FeedOptions) -> tuple[list[_Drop], list[Issue]]:
+        drops: list[_Drop] = []
+        issues: list[Issue] = []
+        for folder in self._listing(options.folders):
+            try:
+                entries = {entry.name: entry for entry in self._sftp.list(folder.path) if not entry.folder}
+            except Vanished:
+                continue  # taken away between two answers; what it held is listed no more
+            for name, entry in entries.items():
+                if not fnmatch.fnmatchcase(name, options.own):
+                    continue
+                base = name.removesuffix(_OK) if options.complete == "ok" else name
+                found = re.fullmatch(options.files, base)
+                if found is None:
+                    issues.append(Issue("file_name_unknown", f"{folder.name}/{name} is not named as agreed; not read", record=f"{folder.name}/{name}"))
+                elif base != name:
+                    if base not in entries:
+                        issues.append(Issue("file_missing", f"{folder.name}/{name} stands without its file", record=f"{folder.name}/{base}"))
+                else:
+                    drops.append(_drop(folder.name, entry, entries.get(name + _OK), found.groupdict()))
+        return drops, issues
+
+    def _unsettled(self, options: FeedOptions, drops: list[_Drop], kept: _State) -> set[str]:
+        """Paths that have not been seen twice as they are; what is seen now is kept for the next run."""
+
+        def fresh(candidates: Iterable[_Drop]) -> dict[str, list[int]]:
+            return {
+                drop.path: drop.mark
+                for drop in candidates
+                if not _taken(drop, kept) and kept.seen.get(drop.path) != drop.mark
+            }
+
+        first = fresh(drops)
+        kept.seen.update(first)
+        if not first or not options.settle:
+            return set(first)
+        time.sleep(options.settle)
+        again = {drop.path: drop.mark for drop in self._drops(options)[0]}
+        kept.seen.update({path: again[path] for path in first if path in again})
+        return {path for path, mark in first.items() if again.get(path) != mark}
+
+
+def _options(feed: Feed) -> FeedOptions:
+    try:
+        return FeedOptions.model_validate(feed.options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"options.{name} of {feed.id}: {first['msg']}",
+            remedy="correct it in sources/*.yaml; connectors/file_drop.py lists the options",
+            zh=f"{feed.id} 的声明 options.{name} 有误：{first['msg']}",
+            feed=feed.id,
+        ) from error
+
+
+def _drop(folder: str, entry: Entry, ok: Entry | None, parts: dict[str, str]) -> _Drop:
+    order = parts.get("order") or ""
+    if "scope" in parts:
+        stem = entry.name[: entry.name.index(parts["scope"]) + len(parts["scope"])]
+        return _Drop(f"{folder}/{entry.name}", entry, ok, stem, (order, folder))
+    return _Drop(f"{folder}/{entry.name}", entry, ok, None, (folder, order))
+
+
+def _groups(drops: list[_Drop]) -> list[list[_Drop]]:
+    """Files that stand for the same thing, the newest first; files whose content tells, each alone, the newest first."""
+    scopes: dict[str, list[_Drop]] = {}
+    for drop in drops:
+        scopes.setdefault(drop.scope or drop.path, []).append(drop)
+    groups = [sorted(group, key=lambda drop: drop.order, reverse=True) for group in scopes.values()]
+    return sorted(groups, key=lambda group: group[0].order if group[0].scope is None else (group[0].scope,), reverse=True)
+
+
+def _taken(drop: _Drop, kept: _State) -> bool:
+    """It was taken as it is; that its .ok was cleared away since is no news."""
+    known = kept.taken.get(drop.path)
+    return bool(known) and (known[0] == drop.mark or (drop.ok is None and known[0][:2] == drop.entry.mark))
+
+
+def _newer(owner: list[Any] | None, drop: _Drop) -> bool:
+    return owner is not None and owner[0] > list(drop.order)
+
+
+def _refusal(drop: _Drop, code: str, detail: str) -> Issue:
+    return Issue(code, f"{drop.path} is skipped until it is sent again: {detail}", record=drop.path)
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _damaged(what: str, zh: str) -> ProviderError:
+    return ProviderError(
+        what,
+        remedy="ask the source to send the file again; it is skipped until then",
+        zh=f"文件与约定不符：{zh}，请数源部门重新发送，此前跳过该文件。",
+        code="file_damaged",
+    )
