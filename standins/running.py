@@ -63,6 +63,7 @@ class StandIns:
         """Bring everything up; returns when all of it answers."""
         self._loop = asyncio.get_running_loop()
         self._faults_dirty = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._seen = self._mark()
         bound = ports.sockets(self.ctx.home, ("http", "sftp", "mqtt"))
         databases = asyncio.gather(*(asyncio.to_thread(table.open) for table in self.tables))
@@ -127,13 +128,18 @@ class StandIns:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._faults_dirty.wait(), TICK_SECONDS)
             try:
-                if self._faults_dirty.is_set():
-                    self._faults_dirty.clear()
-                    await self._apply_faults()
-                await self._step()
+                await self.settle()
             except Exception:  # a world half written, a database that restarts: said, and tried again at the next tick
                 log.exception("the stand-ins could not follow the world; trying again")
                 await asyncio.sleep(TICK_SECONDS)
+
+    async def settle(self) -> None:
+        """Catch up now with faults, world and clock."""
+        async with self._one_at_a_time:
+            if self._faults_dirty.is_set():
+                self._faults_dirty.clear()
+                await self._apply_faults()
+            await self._step()
 
     async def _step(self) -> None:
         mark = self._mark()

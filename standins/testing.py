@@ -49,11 +49,7 @@ class Running:
 
     def settle(self) -> None:
         """Wait until world, clock and faults as they are now are what clients see."""
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(START_SECONDS)
-
-    async def _settle(self) -> None:
-        await self._stand._apply_faults()
-        await self._stand._step()
+        asyncio.run_coroutine_threadsafe(self._stand.settle(), self._loop).result(START_SECONDS)
 
     def move_clock(self, *, at: datetime | None = None, **by: float) -> None:
         """Set the told clock (``at``), or move it on (``days=1``, ``hours=…``), and wait for the stand-ins to follow."""

@@ -33,9 +33,11 @@ def bomb(entry: str, size: int) -> bytes:
     """A zip whose entry unpacks to ``size`` bytes of zeros, made in flat memory."""
     buffer = io.BytesIO()
     block = bytes(1 << 20)
+    info = zipfile.ZipInfo(entry, _DATE)
+    info.compress_type = zipfile.ZIP_DEFLATED
     with (
         zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open(zipfile.ZipInfo(entry, _DATE), "w", force_zip64=size >= 1 << 31) as file,
+        archive.open(info, "w", force_zip64=size >= 1 << 31) as file,
     ):
         for _ in range(size >> 20):
             file.write(block)
