@@ -20,7 +20,7 @@ import shapely
 
 from connectors import geometry
 
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d*)?")
 _AREA = re.compile(r"([\d.]+)\s*(公顷|ha|hm2|平方米|m2|亩)?", re.I)
 _UNITS = {None: 10_000.0, "公顷": 10_000.0, "ha": 10_000.0, "hm2": 10_000.0, "平方米": 1.0, "m2": 1.0, "亩": 10_000 / 15}
 _ZONE = 38
