@@ -36,6 +36,7 @@ class _Reading:
     keys: list[str] = field(default_factory=list)  # of rows, each offset once
     totals: set[int] = field(default_factory=set)
     moved: bool = False
+    ended: bool = False  # read to where nothing more comes
 
     @property
     def distinct(self) -> int:
@@ -81,12 +82,17 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
             this.totals.add(page.total)
         if overlap and last not in page.keys:
             this.moved = True
-            return
+            if page.items:
+                yield page
+                return
+            overlap = False
+            continue
         fresh = [key for key in page.keys if not key or key not in seen]
         if page.items:
             yield page
         if not page.items or (overlap and not fresh):
             if not overlap:
+                this.ended = True
                 return
             overlap = False  # the last row came again and nothing after it: only an empty page is the end
             continue
@@ -121,6 +127,8 @@ def _advance(page: Page) -> int:
 
 def _proof(this: _Reading, before: _Reading | None) -> Proof:
     if this.moved:
+        if before is not None and before.ended and this.ended and before.keys == this.keys:
+            return Proof(True, "two readings to the end gave the same rows", distinct=this.distinct)
         return Proof(False, "rows moved while it was read", distinct=this.distinct)
     if not this.totals:
         return Proof(True, "read to an empty page, each page beginning with the last row of the one before", distinct=this.distinct)

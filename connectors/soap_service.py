@@ -119,8 +119,10 @@ def _port(document: Document, operations: set[str], wsdl: str) -> tuple[Soap11Bi
                 if operations <= offered:
                     return binding, port.binding_options.get("address") or ""
                 found |= offered
+    if not found:
+        raise _no_wsdl(wsdl, "what stands there describes no SOAP 1.1 port")
     raise ConfigurationError(
-        f"the WSDL at {wsdl} has no SOAP 1.1 port with {', '.join(sorted(operations))}; it has {', '.join(sorted(found)) or 'none'}",
+        f"the WSDL at {wsdl} has no SOAP 1.1 port with {', '.join(sorted(operations))}; it has {', '.join(sorted(found))}",
         remedy="check extra.wsdl of the Connection, and the operations in the source's declaration",
         zh=f"WSDL（{wsdl}）中没有提供操作 {'、'.join(sorted(operations))} 的 SOAP 1.1 端口，请检查连接的 wsdl 及数源声明中的操作名。",
         field="wsdl",
