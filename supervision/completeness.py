@@ -1,0 +1,99 @@
+"""A verdict needs complete data: which findings may be judged, and what the others wait for.
+
+Rules: docs/rules.md, "A verdict needs complete data"; which rule needs which feeds: ``rules/completeness.yaml``.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import polars as pl
+from ruamel.yaml import YAML
+from sqlalchemy.engine import Connection
+
+from supervision.rulebook import FOLDER
+
+_FAR = datetime(9999, 12, 31)
+HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
+
+# A source that adds rows for months (imagery) is never complete to the hour: there the last complete run's start counts.
+_INTERVALS = """
+    select f.feed, lower(part), upper(part)
+    from (select c.feed, case when r.started is not null and r.started - upper(c.intervals) >= interval '1 day'
+                              then c.intervals + tsmultirange(tsrange(upper(c.intervals), r.started)) else c.intervals end as whole
+          from landing.completed c
+          left join (select feed, max(started_at at time zone 'Asia/Shanghai') as started
+                     from landing.run where outcome = 'ok' and complete group by feed) r on r.feed = c.feed
+                and not exists (select from landing.run later where later.feed = c.feed and later.outcome = 'failed'
+                                and later.started_at at time zone 'Asia/Shanghai' > r.started)) f,
+         unnest(f.whole) part"""
+
+
+def needs(folder: Path = FOLDER) -> dict[str, list[str]]:
+    """Rule → patterns of the feeds that it needs in full."""
+    return YAML(typ="safe").load(folder / "completeness.yaml")
+
+
+def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_days: int) -> pl.DataFrame:
+    """What of the last ``reported_after_days`` days, and of all days to come, each feed has not delivered.
+
+    A hole older than that is reported elsewhere, not waited for.
+    """
+    start = datetime.combine(as_of, time()) - timedelta(days=reported_after_days)
+    done: dict[str, list[tuple[datetime, datetime]]] = {feed: [] for feed in feeds}
+    for feed, lower, upper in connection.exec_driver_sql(_INTERVALS):
+        if feed in done:
+            done[feed].append((lower or datetime.min, upper or _FAR))
+    rows = []
+    for feed, intervals in done.items():
+        at = start
+        for lower, upper in sorted(intervals):
+            if lower > at:
+                rows.append((feed, at, lower))
+            at = max(at, upper)
+        if at < _FAR:
+            rows.append((feed, at, _FAR))
+    return pl.DataFrame(rows, schema=HOLES, orient="row")
+
+
+def waiting(found: pl.DataFrame, holes: pl.DataFrame, rule_feeds: dict[str, list[str]], channels: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """``found`` with ``waits_for`` (feeds, empty: judged). ``channels``: (case_id, channel) for rules that need a case's own
+    source."""
+    asked = found.with_row_index("_row").filter(pl.col("since").is_not_null())
+    feeds = holes["feed"].unique().to_list()
+    pairs = [(rule, feed) for rule, patterns in rule_feeds.items() for pattern in patterns for feed in feeds if fnmatchcase(feed, pattern)]
+    by_rule = asked.join(pl.DataFrame(pairs, schema={"_needs": pl.String, "feed": pl.String}, orient="row"), left_on=_needs_key(), right_on="_needs")
+    of_case = [rule for rule, patterns in rule_feeds.items() if "case" in patterns]
+    own = (
+        asked.filter(pl.col("rule").is_in(of_case))
+        .join(channels, on="case_id")
+        .join(holes.select("feed").unique().with_columns(pl.col("feed").str.extract(r"^([a-z]\d)").str.to_uppercase().alias("channel")), on="channel")
+    )
+    last = pl.coalesce(
+        pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))
+    )
+    blocked = (
+        pl.concat([by_rule.select("_row", "feed", "since", "until"), own.select("_row", "feed", "since", "until")])
+        .join(holes, on="feed")
+        .filter((pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us"))))
+        .group_by("_row")
+        .agg(pl.col("feed").unique().sort().alias("waits_for"))
+    )
+    return (
+        found.with_row_index("_row")
+        .join(blocked, on="_row", how="left", maintain_order="left")
+        .drop("_row")
+        .with_columns(pl.col("waits_for").fill_null([]))
+    )
+
+
+def _needs_key() -> pl.Expr:
+    """The name under which completeness.yaml knows a finding: stalled on the ground needs imagery, not cases."""
+    return (
+        pl.when((pl.col("rule") == "stalled") & (pl.col("kind") == "实地停滞"))
+        .then(pl.lit("stalled_on_the_ground"))
+        .otherwise(pl.col("rule"))
+        .alias("_needs_key")
+    )

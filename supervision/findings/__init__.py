@@ -1,0 +1,93 @@
+"""The findings: one module a group of rules, each rule a function from what is known to what it found.
+
+A rule returns a frame of :data:`FOUND`: at most one row a key (rule, project, item, case). Texts are Chinese and say
+what the data say, never an accusation (疑似，待核).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from supervision.calendar import Calendar
+from supervision.expected import Standing
+from supervision.facts import Facts
+from supervision.read import Frames
+from supervision.rulebook import Rulebook
+
+FOUND = {
+    "rule": pl.String,
+    "project_code": pl.String,
+    "item_code": pl.String,
+    "case_no": pl.String,
+    "case_id": pl.String,
+    "level": pl.String,
+    "kind": pl.String,
+    "text": pl.String,
+    "evidence": pl.List(pl.String),  # golden rows: "case M2:…", "licence …", "change_polygon …"
+    "since": pl.Date,  # a verdict from absence: from which day data must be complete; null: it rests on what is there
+    "until": pl.Date,  # the last day of that; null: to the day asked about
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """All that a rule may ask. ``cases`` are the facts' cases with the attributes of the item in force on the day of
+    receipt and the project's cut-off."""
+
+    as_of: date
+    rules: Rulebook
+    calendar: Calendar
+    frames: Frames
+    facts: Facts
+    standing: Standing
+    cases: pl.DataFrame
+    cut_off: pl.DataFrame
+    licence_since: date | None
+    connection: Connection
+
+
+def found(frame: pl.DataFrame, rule: str, text: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
+    """A rule's rows in the form of :data:`FOUND`; what is not given is taken from the frame, else empty."""
+    given = {"rule": pl.lit(rule), "text": text, **columns}
+    parts = []
+    for name, kind in FOUND.items():
+        if name in given:
+            value = given[name]
+        elif name in frame.columns:
+            value = pl.col(name)
+        else:
+            value = pl.lit(None)
+        parts.append(value.cast(kind).alias(name))
+    keys = [pl.col(name).fill_null("") for name in ("project_code", "item_code", "case_no")]
+    return frame.select(parts).with_columns(keys).unique(
+        ["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True
+    )
+
+
+def stamp(name: str) -> pl.Expr:
+    """A stamp for a person: without a time where it has none."""
+    column = pl.col(name)
+    return (
+        pl.when(column.dt.time() == pl.time(0))
+        .then(column.dt.strftime("%Y-%m-%d"))
+        .otherwise(column.dt.strftime("%Y-%m-%d %H:%M"))
+        .fill_null("—")
+    )
+
+
+def working_days(calendar: Calendar, frame: pl.DataFrame, after: str | date, until: str | date) -> pl.Series:
+    """n(after, until] in working days for two columns (or a day) of a frame; null where one is null."""
+    def day(which: str | date) -> pl.Series:
+        if isinstance(which, str):
+            return frame[which].cast(pl.Date)
+        return pl.Series([which], dtype=pl.Date).new_from_index(0, frame.height)
+
+    a, b = day(after), day(until)
+    counted = pl.Series(calendar.count(a.to_numpy(), b.to_numpy()), dtype=pl.Int64)
+    return pl.DataFrame({"a": a, "b": b, "n": counted}).select(
+        pl.when(pl.col("a").is_not_null() & pl.col("b").is_not_null()).then(pl.col("n"))
+    ).to_series()

@@ -1,0 +1,63 @@
+"""停滞: on paper and on the ground. Rules: docs/rules.md, "Findings", stalled."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+
+import polars as pl
+
+from supervision.findings import Context, found, working_days
+
+KEY = ["project_code", "item_code"]
+
+
+def _last_event(c: Context) -> pl.DataFrame:
+    """(project_code, last_on): the latest case event, licence or land approval of each project."""
+    last = datetime.combine(c.as_of, time.max)
+    events = c.facts.events.join(c.cases.select("case_id", "project_code"), on="case_id").select("project_code", "at")
+    licences = c.frames.licences.select("project_code", pl.col("issued_at").alias("at"))
+    land = c.frames.land.select("project_code", pl.col("approved_at").alias("at"))
+    return (
+        pl.concat([events, licences, land])
+        .filter(pl.col("at") <= last)
+        .drop_nulls()
+        .group_by("project_code")
+        .agg(pl.col("at").max().dt.date().alias("last_on"))
+    )
+
+
+def on_paper(c: Context) -> pl.DataFrame:
+    """No event for ≥ 20 working days while there is a current item; says whose turn it is."""
+    rule = c.rules["stalled"]
+    quiet = _last_event(c)
+    quiet = quiet.with_columns(working_days(c.calendar, quiet, "last_on", c.as_of).alias("days")).filter(
+        pl.col("days") >= rule["quiet_working_days"]
+    )
+    projects = c.standing.projects.filter(~pl.col("finished") & pl.col("current_stage").is_not_null())
+    current = c.standing.current.join(projects.select("project_code", "current_stage"), on="project_code").join(
+        quiet, on="project_code"
+    )
+    limited = pl.col("promised_limit").is_not_null() | pl.col("statutory_limit").is_not_null()
+    current = current.filter(limited.any().over("project_code")).filter(pl.col("stage") <= pl.col("current_stage"))
+    current = current.sort(
+        "project_code", pl.col("stage") != pl.col("current_stage"), ~pl.col("has_open_case"), "stage", "place", "item_code"
+    ).unique("project_code", keep="first", maintain_order=True)
+
+    open_cases = c.cases.filter("open").group_by("project_code").agg(pl.col("paused").fill_null(False).all().alias("_all_paused"))
+    excused = open_cases.filter("_all_paused").select("project_code")
+    # paused within its limit: a 补正 or 特别程序 before acceptance counts as little as it does for the clock
+    permit = c.facts.states.filter((pl.col("item_code") == c.rules.items.permit) & pl.col("done_at").is_not_null()).select(
+        "project_code", pl.lit(True).alias("_permit")
+    )
+    filings = c.frames.projects.join(permit, on="project_code", how="left")
+    dead = filings.filter(
+        (pl.col("filing_state") == "撤回").fill_null(False)
+        | (pl.col("validity") == "无效").fill_null(False)
+        | ((pl.col("expires_at").dt.date() < c.as_of) & pl.col("_permit").is_null()).fill_null(False)
+    ).select("project_code")
+    rows = current.join(excused, on="project_code", how="anti").join(dead, on="project_code", how="anti")
+    return found(
+        rows, "stalled",
+        pl.format("项目自 {} 起 {} 个工作日无任何办理动态，当前事项为 {}（{}），{}。", "last_on", "days", "item_name", "item_code", "turn"),
+        kind=pl.lit("账面停滞"), case_no=pl.lit(""), evidence=pl.concat_list(pl.format("project {}", "project_code")), since=pl.col("last_on"),
+    )  # fmt: skip

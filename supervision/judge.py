@@ -1,0 +1,146 @@
+"""Judge projects, or the whole city, as of a day: facts → standing → findings, with who must answer for each.
+
+Reads the unified store and writes nothing; :mod:`supervision.ledger` keeps what comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from core import settings
+from supervision import completeness, expected, facts, read, rulebook
+from supervision.calendar import Calendar
+from supervision.expected import Standing
+from supervision.facts import Facts
+from supervision.findings import FOUND, Context, clocked, ground, linked, stalled
+from supervision.rulebook import Rulebook
+
+RULES = (
+    clocked.overdue,
+    clocked.returned,
+    stalled.on_paper,
+    linked.missing_link,
+    linked.result_without_case,
+    clocked.registered_afterwards,
+    clocked.time_inverted,
+    clocked.instant_decision,
+    clocked.review_before_acceptance,
+    linked.order_inverted,
+    clocked.parked,
+    linked.off_the_list,
+    linked.split_or_doubled,
+    clocked.withdrawn_and_filed_again,
+    linked.unlinked,
+    linked.broken_reference,
+    linked.past_the_window,
+)
+GROUND_RULES = (ground.built_before_permitted, ground.stalled_on_the_ground)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``findings``: :data:`FOUND` plus severity, department_code, department_name, waits_for (feeds; empty: judged)."""
+
+    as_of: date
+    facts: Facts
+    standing: Standing
+    findings: pl.DataFrame
+
+
+@cache
+def departments() -> pl.DataFrame:
+    """name, code, kind, town_code of schemas/catalogue/departments.csv."""
+    return pl.read_csv(settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String})
+
+
+def context(connection: Connection, as_of: date, rules: Rulebook, calendar: Calendar) -> Context:
+    """Everything known of the scope (:func:`supervision.read.set_scope`) as of a day."""
+    frames = read.frames(connection)
+    known = facts.gather(frames, as_of, calendar)
+    standing = expected.stand(frames.projects, known)
+    cut_off = expected.cut_off(frames.projects, rules.supervision_start)
+    cases = known.cases.rename({"item_name": "item_name_written"}).with_columns(
+        pl.col("receipt_at").dt.date().alias("_received_on")
+    )
+    cases = facts.in_force(
+        cases.rename({"department_code": "handler_code", "department_name": "handler_name"}),
+        known.items,
+        "_received_on",
+        ["item_name", "case_channel", "multiple"],
+    )
+    cases = cases.with_columns(pl.coalesce("item_name", "item_name_written").alias("item_name")).join(
+        cut_off, on="project_code", how="left", maintain_order="left"
+    )
+    since = connection.exec_driver_sql(
+        "select lower(intervals)::date from landing.completed where feed = 'p1.licence' and not lower_inf(intervals)"
+    ).scalar()
+    return Context(as_of, rules, calendar, frames, known, standing, cases, cut_off, since, connection)
+
+
+def judge(
+    connection: Connection, as_of: date, projects: Iterable[str] | None = None, rules: Rulebook | None = None,
+    calendar: Calendar | None = None,
+) -> Judged:
+    """All findings of the projects (None: the whole city), whether they may be judged yet or wait for data."""
+    rules = rules or rulebook.load()
+    read.set_scope(connection, projects)
+    told = context(connection, as_of, rules, calendar or rulebook.calendar())
+    measured = ground.measure(told)
+    found = pl.concat([rule(told) for rule in RULES] + [rule(told, measured) for rule in GROUND_RULES])
+    found = found.filter(pl.col("rule").is_in(list(rules.rules)))
+    return Judged(as_of, told.facts, told.standing, _waiting(told, _answerable(told, found)))
+
+
+def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
+    feeds = [row[0] for row in c.connection.exec_driver_sql("select distinct feed from landing.run union select feed from landing.completed")]
+    gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
+    channels = c.cases.select("case_id", "channel")
+    return completeness.waiting(found, gaps, completeness.needs(), channels, c.as_of)
+
+
+def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
+    """Severity by rule and level; the department in charge (rules.md, "The responsible department")."""
+    severities = [
+        (rule, level, severity)
+        for rule, declared in c.rules.rules.items()
+        for level, severity in (declared.severity.items() if isinstance(declared.severity, dict) else [("", declared.severity)])
+    ]
+    table = pl.DataFrame(severities, schema={"rule": pl.String, "level_": pl.String, "severity": pl.Int8}, orient="row")
+    found = found.with_columns(pl.col("level").fill_null("").alias("level_")).join(table, on=["rule", "level_"], how="left", maintain_order="left")
+
+    lead = c.facts.items.sort("valid_from").group_by("item_code").agg(
+        pl.col("department_code").last().alias("lead_code"), pl.col("department").last().alias("lead_name"),
+        pl.col("departments").last(),
+    )  # fmt: skip
+    listed = departments()
+    towns = listed.filter(pl.col("kind") == "镇街")
+    town_codes = towns["code"].to_list()
+    handled = c.cases.select("case_id", "handler_code", "handler_name", "town_code").with_columns(
+        pl.col("handler_code").is_in([*town_codes, *(code[8:17] for code in town_codes)]).fill_null(False).alias("by_town")
+    )
+    of_project = c.frames.projects.select("project_code", pl.col("town_code").alias("project_town"))
+    office = towns.select("town_code", pl.col("code").alias("office_code"), pl.col("name").alias("office_name"))
+    by_organ = pl.concat(
+        [listed.select(pl.col("code").alias("handler_code"), pl.col("code").alias("full_code"), pl.col("name").alias("full_name")),
+         listed.select(pl.col("code").str.slice(8, 9).alias("handler_code"), pl.col("code").alias("full_code"), pl.col("name").alias("full_name"))]
+    )  # fmt: skip
+    rows = (
+        found.join(lead, on="item_code", how="left", maintain_order="left")
+        .join(handled, on="case_id", how="left", maintain_order="left")
+        .join(of_project, on="project_code", how="left", maintain_order="left")
+        .join(office, left_on="project_town", right_on="town_code", how="left", maintain_order="left")
+        .join(by_organ, on="handler_code", how="left", maintain_order="left")
+    )
+    to_town = pl.col("by_town").fill_null(False) & pl.col("departments").str.contains("镇街").fill_null(False) & pl.col("office_code").is_not_null()
+    return rows.select(
+        *FOUND,
+        "severity",
+        pl.when(to_town).then(pl.col("office_code")).otherwise(pl.coalesce("lead_code", "full_code", "handler_code")).alias("department_code"),
+        pl.when(to_town).then(pl.col("office_name")).otherwise(pl.coalesce("lead_name", "full_name", "handler_name")).alias("department_name"),
+    )
