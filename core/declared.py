@@ -53,7 +53,9 @@ class Document:
         """One ConfigurationError of many faults, in the order of their lines."""
         told = [(self.where(place), _dotted(place), message) for place, message in faults]
         told.sort(key=lambda fault: int(fault[0].rpartition(":")[2]))
-        text = "; ".join(f"{where}: {name}: {message}" if name else f"{where}: {message}" for where, name, message in told)
+        text = "; ".join(
+            f"{where}: {name}: {message}" if name else f"{where}: {message}" for where, name, message in told
+        )
         return ConfigurationError(
             text,
             remedy="correct the declaration at the place named",
@@ -133,7 +135,9 @@ def _in_file(document: Document, loc: Sequence[str | int]) -> Place:
 def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
     if isinstance(node, CommentedMap):
         for key in node:
-            lines[(*place, key)] = node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)
+            lines[(*place, key)] = (
+                node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)
+            )
         return {key: _plain(value, (*place, key), lines) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):

@@ -1,6 +1,6 @@
 """Cleaning of all text (source-systems.md, "Common to all"): a batch at a time, only where there is something to clean.
 
-BOM and NUL out, blanks at both ends off (a blank in front of a code or a name means no more than one behind it),
+BOM and control characters out, blanks at both ends off (a blank in front of a code or a name means no more than one behind it),
 full-width letters and digits to half-width, empty to null.
 """
 
@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import polars as pl
 
-_WIDE = {chr(code): chr(code - 0xFEE0) for first, last in ("09", "AZ", "az") for code in range(ord(first) + 0xFEE0, ord(last) + 0xFEE1)}
+_WIDE = {
+    chr(code): chr(code - 0xFEE0)
+    for first, last in ("09", "AZ", "az")
+    for code in range(ord(first) + 0xFEE0, ord(last) + 0xFEE1)
+}
 _WIDE_FROM, _WIDE_TO = list(_WIDE), list(_WIDE.values())
-_GONE = ["\ufeff", "\u0000"]
+_GONE = ["\ufeff", *(chr(n) for n in range(32) if chr(n) not in "\t\n\r"), "\x7f"]
+_NOTHING = [""] * len(_GONE)
 #: all of full-width ASCII, for codes and numbers: －（）．，／： and the ideographic blank too
 _ASCII = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {"\u3000": " "}
 _ASCII_FROM, _ASCII_TO = list(_ASCII), list(_ASCII.values())
@@ -26,7 +31,7 @@ def clean(text: pl.Series) -> pl.Series:
     if not ascii_alone and text.str.contains_any(_WIDE_FROM).any():
         text = text.str.replace_many(_WIDE_FROM, _WIDE_TO)
     if text.str.contains_any(_GONE).any():
-        text = text.str.replace_many(_GONE, ["", ""])
+        text = text.str.replace_many(_GONE, _NOTHING)
     text = text.str.strip_chars()
     empty = text.str.len_bytes() == 0
     return text.set(empty, None) if empty.any() else text

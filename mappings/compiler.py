@@ -110,7 +110,9 @@ class Mapping:
                 scopes[block.explode], more = self._exploded(live, block.explode, frame.height)
                 unknown += more
             blocks[block.entity].append(self._block(scopes[block.explode], block, number))
-        faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
+        faults = [
+            fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults
+        ]
         exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
         issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
@@ -144,7 +146,9 @@ class Mapping:
                 unknown.append((column.name, text))
                 columns[f"?{column.name}"] = text
             else:  # the same column in two spellings: the first that is not empty
-                columns[name] = columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
+                columns[name] = (
+                    columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
+                )
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
         frame = pl.DataFrame(
             [
@@ -183,7 +187,9 @@ class Mapping:
                 written = frame[next(iter(declaration.time.columns))]
                 missing = time.is_null() & written.is_null()
                 if missing.any():
-                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)
+                    scope.fault(
+                        missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False
+                    )
         rank = pl.Series([0]).new_from_index(0, frame.height)
         if declaration.rank is not None:
             rank = scope.value(declaration.rank, "int").fill_null(0)
@@ -202,7 +208,9 @@ class Mapping:
             ]
         )
 
-    def _exploded(self, frame: pl.DataFrame, name: str, height: int) -> tuple[Scope, list[tuple[str, pl.Series]]]:
+    def _exploded(
+        self, frame: pl.DataFrame, name: str, height: int
+    ) -> tuple[Scope, list[tuple[str, pl.Series]]]:
         """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
         known = [*(self.contract.columns[name].fields or ()), "value"]
         parents: list[int] = []
@@ -239,7 +247,9 @@ class Mapping:
             if field not in known:
                 there = text.is_not_null().arg_true()
                 values = pl.Series([None], dtype=pl.String).new_from_index(0, height)
-                unknown.append((f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there))))
+                unknown.append(
+                    (f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there)))
+                )
         return Scope(exploded), unknown
 
     def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
@@ -270,7 +280,11 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
         before, after = f",{words.canonical_json(name)}:", ""
         if name in nested:  # what is not JSON is kept as the text that it is
             whole = nested[name]
-            text = whole.zip_with(whole.is_not_null(), _quoted(text)) if whole.null_count() > text.null_count() else whole
+            text = (
+                whole.zip_with(whole.is_not_null(), _quoted(text))
+                if whole.null_count() > text.null_count()
+                else whole
+            )
         else:
             before, after = before + '"', '"'
             if text.str.contains_any(_ESCAPE_FROM).any():
@@ -319,15 +333,23 @@ def _told(faults: Iterable[Fault]) -> pl.DataFrame:
         )
         for fault in faults
     ]
-    empty = pl.DataFrame(schema={"_row": pl.UInt32, "value": pl.String, "code": pl.String, "field": pl.String, "message": pl.String})
+    empty = pl.DataFrame(
+        schema={
+            "_row": pl.UInt32,
+            "value": pl.String,
+            "code": pl.String,
+            "field": pl.String,
+            "message": pl.String,
+        }
+    )
     return pl.concat([empty, *frames]).unique(maintain_order=True)
 
 
 def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
     told = _told(fault for fault in faults if fault.rejects)
-    return told.join(records.select("_row", "record_key", "raw", "_place"), on="_row", how="left", maintain_order="left").select(
-        list(REJECTS)
-    )
+    return told.join(
+        records.select("_row", "record_key", "raw", "_place"), on="_row", how="left", maintain_order="left"
+    ).select(list(REJECTS))
 
 
 def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
@@ -396,8 +418,12 @@ def read(path: Path) -> Mapping:
     for number, block in enumerate(declaration.entities):
         place = ("entities", number)
         tests.append(((*place, "when"), block.when, block.explode))
-        if block.explode is not None and not (block.explode in contract.columns and contract.columns[block.explode].nested):
-            faults.append(((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}"))
+        if block.explode is not None and not (
+            block.explode in contract.columns and contract.columns[block.explode].nested
+        ):
+            faults.append(
+                ((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}")
+            )
             continue
         if block.entity not in entities.names():
             faults.append(((*place, "entity"), f"the common model has no entity {block.entity}"))
@@ -456,7 +482,9 @@ def _target_faults(entity: Entity, name: str, column: Column | None, value: Valu
             yield f"{one!r} is not in the code list {column.codes}"
 
 
-def _coverage_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _coverage_faults(
+    declaration: Declaration, contract: raw.RawContract
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
     used = declaration.columns
     aside = {name: ("ignore", n) for n, name in enumerate(declaration.ignore)}
     aside |= {name: ("drop", n) for n, name in enumerate(declaration.drop)}

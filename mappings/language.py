@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
 
 #: What a value is read as. Without ``as`` it is the type of the entity's column.
@@ -29,22 +30,33 @@ class Value(_Strict):
     """How one value comes about: one source (from, const, first_of, concat, position), then in this order
     extract, contains | map | codes, as (with unit, month, between), default."""
 
-    from_: str | None = Field(None, alias="from", description="A raw column; in an exploded block also COLUMN.field")
+    from_: str | None = Field(
+        None, alias="from", description="A raw column; in an exploded block also COLUMN.field"
+    )
     const: str | int | bool | None = Field(None, description="Always this")
     first_of: list[Value] | None = Field(None, description="The first that is not null")
     concat: list[Value] | None = Field(None, description="All that are not null, joined by `separator`")
     separator: str = "|"
     position: bool = Field(False, description="In an exploded block: the element's place, from 1")
     extract: str | None = Field(None, description="A regular expression; its first group is the value")
-    contains: dict[str, str] | None = Field(None, description="Word → value: the first word that stands in the text")
-    map: dict[str, str | int | None] | None = Field(None, description="Code → value; another code is an issue")
-    codes: str | None = Field(None, description="A list of schemas/codes; a code that is not in it is an issue")
+    contains: dict[str, str] | None = Field(
+        None, description="Word → value: the first word that stands in the text"
+    )
+    map: dict[str, str | int | None] | None = Field(
+        None, description="Code → value; another code is an issue"
+    )
+    codes: str | None = Field(
+        None, description="A list of schemas/codes; a code that is not in it is an issue"
+    )
     as_: Reading | None = Field(None, alias="as")
     unit: str | None = Field(None, description="Unit as written; brought to the entity column's")
-    month: Literal["first", "last"] = Field("first", description="The day that a month without a day stands for")
+    month: Literal["first", "last"] = Field(
+        "first", description="The day that a month without a day stands for"
+    )
     between: tuple[float, float] | None = Field(None, description="Numbers outside are an issue and null")
     unreadable: Literal["reject", "issue", "nothing"] = Field(
-        "reject", description="A value that cannot be read: the row is rejected; or it is null and an issue; or null"
+        "reject",
+        description="A value that cannot be read: the row is rejected; or it is null and an issue; or null",
     )
     optional: bool = Field(False, description="In key and time: may be null")
     default: str | int | bool | None = Field(None, description="In place of null")
@@ -66,7 +78,14 @@ class Value(_Strict):
     @field_validator("extract")
     @classmethod
     def _is_expression(cls, pattern: str | None) -> str | None:
-        if pattern is not None and re.compile(pattern).groups < 1:
+        if pattern is None:
+            return None
+        try:
+            groups = re.compile(pattern).groups
+            pl.Series([""]).str.extract(pattern, 1)  # no look-around: the engine that runs it has none
+        except (re.error, pl.exceptions.PolarsError) as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if groups < 1:
             raise ValueError("needs a group, (…)")
         return pattern
 
@@ -146,7 +165,9 @@ class Declaration(_Strict):
     rank: Value | None = Field(None, description="Orders versions of equal time; the greater holds")
     tombstone: Test | None = Field(None, description="The row says that its record is gone")
     ignore: list[str] = Field(default_factory=list, description="Known and not used, on purpose; kept in raw")
-    drop: list[str] = Field(default_factory=list, description="Known and kept nowhere: what we write ourselves, file bodies")
+    drop: list[str] = Field(
+        default_factory=list, description="Known and kept nowhere: what we write ourselves, file bodies"
+    )
     entities: list[Block] = Field(min_length=1)
 
     @field_validator("key")

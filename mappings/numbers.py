@@ -18,7 +18,9 @@ _GROUPED = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?$"
 _PLAIN = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
 
 
-def decimals(text: pl.Series, *, unit: str | None = None, factor: Decimal | None = None) -> tuple[pl.Series, pl.Series | None]:
+def decimals(
+    text: pl.Series, *, unit: str | None = None, factor: Decimal | None = None
+) -> tuple[pl.Series, pl.Series | None]:
     """Cleaned text → (decimal(20,6), mask of values that cannot be read).
 
     ``unit`` may stand behind the number (``0.7655公顷``); ``factor`` brings it to the canonical unit.
@@ -31,7 +33,10 @@ def decimals(text: pl.Series, *, unit: str | None = None, factor: Decimal | None
         grouped = text.str.contains(_GROUPED).fill_null(False)
         if grouped.any():
             text = text.zip_with(~grouped, text.str.replace_all(",", "", literal=True))
-        text = text.zip_with(text.str.contains(_PLAIN).fill_null(False), pl.Series([None], dtype=pl.String).new_from_index(0, len(text)))
+        text = text.zip_with(
+            text.str.contains(_PLAIN).fill_null(False),
+            pl.Series([None], dtype=pl.String).new_from_index(0, len(text)),
+        )
         source = plain
     else:
         source = plain

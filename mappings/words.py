@@ -19,7 +19,9 @@ _YES = ["1", "true", "t", "yes", "y", "是", "1.0"]
 _NO = ["0", "false", "f", "no", "n", "否", "0.0"]
 
 
-def translate(text: pl.Series, means: dict[str, Any], *, numeric: bool = False) -> tuple[pl.Series, pl.Series | None]:
+def translate(
+    text: pl.Series, means: dict[str, Any], *, numeric: bool = False
+) -> tuple[pl.Series, pl.Series | None]:
     """Codes → what they mean, (text, mask of unknown codes). A code may be known and mean null."""
     known = list(means)
     values = text.replace_strict(known, list(means.values()), default=None, return_dtype=pl.String)
@@ -29,7 +31,9 @@ def translate(text: pl.Series, means: dict[str, Any], *, numeric: bool = False) 
     plain = half_width(text)
     if numeric:
         plain = plain.str.replace(r"^0*(\d+?)(?:\.0+)?$", "$1")
-    values = values.zip_with(~left, plain.replace_strict(known, list(means.values()), default=None, return_dtype=pl.String))
+    values = values.zip_with(
+        ~left, plain.replace_strict(known, list(means.values()), default=None, return_dtype=pl.String)
+    )
     unknown = left & ~plain.is_in(known)
     return values, unknown if unknown.any() else None
 
@@ -47,7 +51,9 @@ def contained(text: pl.Series, means: dict[str, Any]) -> pl.Series:
 def booleans(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """1/0, true/false, 是/否 → (bool, mask of unreadable)."""
     lower = text.str.to_lowercase()
-    values = lower.replace_strict([*_YES, *_NO], [True] * len(_YES) + [False] * len(_NO), default=None, return_dtype=pl.Boolean)
+    values = lower.replace_strict(
+        [*_YES, *_NO], [True] * len(_YES) + [False] * len(_NO), default=None, return_dtype=pl.Boolean
+    )
     bad = text.is_not_null() & values.is_null()
     return values, bad if bad.any() else None
 
@@ -85,18 +91,21 @@ def canonical_json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) -> tuple[pl.Series, pl.Series | None]:
+def parsed(
+    text: pl.Series, keep: Callable[[Any], Any] = lambda value: value
+) -> tuple[pl.Series, pl.Series | None]:
     """JSON text → (canonical JSON text of ``keep(value)``, mask of what is not JSON). Each distinct text is parsed once."""
     unique = text.drop_nulls().unique()
     written: dict[str, str | None] = {}
     broken: list[str] = []
     for one in unique.to_list():
         try:
-            value = keep(msgspec.json.decode(one))
+            value = msgspec.json.decode(one)
+            value = None if value is None or value == "" else keep(value)
         except (msgspec.DecodeError, TypeError, AttributeError):
             broken.append(one)
             continue
-        written[one] = None if value is None or value == "" else canonical_json(value)
+        written[one] = None if value is None else canonical_json(value)
     values = text.replace_strict(list(written), list(written.values()), default=None, return_dtype=pl.String)
     return values, text.is_in(broken).fill_null(False) if broken else None
 

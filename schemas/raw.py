@@ -146,13 +146,18 @@ def _of_json_schema(path: Path, row: str) -> Iterator[RawColumn]:
     found = schema.get("$defs", {}).get(row)
     if found is None:  # a page's element: the message and what the page adds to it
         page = schema["properties"]["data"]["items"]
-        found = {"properties": {**page["properties"], **schema["$defs"]["message"]["properties"]}, "required": page["required"]}
+        found = {
+            "properties": {**page["properties"], **schema["$defs"]["message"]["properties"]},
+            "required": page["required"],
+        }
     inner = found["properties"].get("properties")
     for name, column in {**found["properties"], **(inner or {}).get("properties", {})}.items():
         if name in ("type", "properties") or (name == "id" and row == "change"):
             continue
         kinds = column.get("type", [])
-        flat = name == "geometry" or not {"object", "array"} & set([kinds] if isinstance(kinds, str) else kinds)
+        flat = name == "geometry" or not {"object", "array"} & set(
+            [kinds] if isinstance(kinds, str) else kinds
+        )
         required = name in found.get("required", ()) or name in (inner or {}).get("required", ())
         yield RawColumn(name, column.get("description", ""), required, None if flat else ())
 

@@ -45,7 +45,9 @@ class CodeList(_Strict):
     name: str = Field(description="The file's name")
     zh: str
     doc: str = ""
-    of: list[str] = Field(default_factory=list, description="Canonical lists that `to` stands in; none: canonical itself")
+    of: list[str] = Field(
+        default_factory=list, description="Canonical lists that `to` stands in; none: canonical itself"
+    )
     numeric: bool = Field(False, description="Leading zeros and .0 do not count")
     codes: dict[str, Code]
 
