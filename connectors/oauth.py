@@ -81,8 +81,8 @@ class BearerToken:
 
     def _ask(self) -> Answer:
         client = BackendApplicationClient(self._endpoint.login)
-        secret = {"client_id": self._endpoint.login, "client_secret": self._endpoint.password}
-        body = client.prepare_request_body(include_client_id=False, **(secret if self._in_form else {}))
+        secret = {"client_secret": self._endpoint.password} if self._in_form else {}
+        body = client.prepare_request_body(include_client_id=self._in_form, **secret)
         return self._http.send(
             "POST",
             self._path,

@@ -1,0 +1,208 @@
+"""M1 and S4: cursors, tokens that expire while paging, dead cursors, ETags, days."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import contextmanager
+from datetime import datetime
+from urllib.parse import parse_qs
+
+import pytest
+
+from connectors import connector
+from connectors.base import Window
+from core.errors import AuthenticationError, ConfigurationError, Fault, ProviderError
+from sources.declaration import DaysCursor, WindowCursor
+from tests.connectors.contract import Case, Contract, read
+from tests.connectors.http_cases import FAST, endpoint, feed, source
+from tests.connectors.web import Asked, Reply, web
+
+ITEMS = feed("items", ["item_code", "version"], path="/api/v1/items", page_size=200, etag=True)
+PROJECTS = feed("projects", ["project_code"], WindowCursor(kind="window", column="updated_at"), path="/api/v1/projects", page_size=200, since="updated_since")
+READINGS = feed("reading", ["project_code", "device", "kind", "t"], DaysCursor(kind="days"), path="/readings", day="day")
+SECRET = "client-secret-not-real"
+FULL = Window(full=True)
+
+
+class Platform:
+    """M1 as docs/source-systems.md has it. Tokens live for ``calls`` calls; cursors are opaque."""
+
+    def __init__(self, count: int = 25, page: int = 10) -> None:
+        self.items = [{"item_code": f"I{n}", "version": 1, "promised_limit": n, "aliases": ["a", n], "updated_at": f"2026-01-{n + 1:02d} 00:00:00"} for n in range(count)]
+        self.page, self.calls, self.etag, self.form_only = page, 10_000, '"v1"', False
+        self.tokens, self.issued = {}, 0
+        self.dead: set[str] = set()
+        self.fail_from: int | None = None
+        self.served = 0
+
+    def __call__(self, asked: Asked) -> Reply:
+        if asked.path == "/m1/oauth/token":
+            return self.token(asked)
+        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.tokens.get(token, 0) <= 0:
+            return Reply({"error": "invalid_token", "message": "令牌已过期"}, 401)
+        self.tokens[token] -= 1
+        self.served += 1
+        if self.fail_from and self.served >= self.fail_from:
+            return Reply(b"<html>502</html>", 502)
+        if int(asked.query.get("limit", 200)) > 200:
+            return Reply({"error": "bad_limit"}, 400)
+        cursor = asked.query.get("cursor")
+        if cursor in self.dead:
+            self.dead.discard(cursor)
+            return Reply({"error": "cursor_expired"}, 410)
+        rows = self.items
+        if asked.path.endswith("projects"):
+            rows = [{"project_code": i["item_code"], "updated_at": i["updated_at"]} for i in rows if i["updated_at"] >= asked.query.get("updated_since", "")]
+        if cursor is None and asked.headers.get("if-none-match") == self.etag:
+            return Reply(b"", 304, {"ETag": self.etag})
+        start = int(cursor or 0)
+        following = start + self.page
+        body = {"data": rows[start:following], "next_cursor": str(following) if following < len(rows) else None}
+        return Reply(body, headers={} if cursor else {"ETag": self.etag})
+
+    def token(self, asked: Asked) -> Reply:
+        form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
+        pair = base64.b64decode(asked.headers.get("authorization", "Basic Og==").removeprefix("Basic ")).decode()
+        inside = f"{form.get('client_id', '')}:{form.get('client_secret', '')}"
+        if form.get("grant_type") != "client_credentials" or f"hub:{SECRET}" not in ([inside] if self.form_only else [inside, pair]):
+            return Reply({"error": "invalid_client"}, 401)
+        self.issued += 1
+        token = f"token-{self.issued}-0123456789"
+        self.tokens[token] = self.calls
+        return Reply({"access_token": token, "token_type": "Bearer", "expires_in": 600})
+
+
+@pytest.fixture
+def platform():
+    made = Platform()
+    with web(made) as server:
+        made.url, made.asked = f"{server.url}/m1", server.asked
+        yield made
+
+
+def make(platform, secret=SECRET, **options):
+    made = source("rest", ITEMS, PROJECTS, auth="oauth", http=FAST | {"attempts": 3}, **options)
+    return connector(made, endpoint(platform.url, "hub", secret))
+
+
+ALL = {(f"I{n}", "1") for n in range(25)}
+
+
+class TestContract(Contract):
+    @pytest.fixture
+    def case(self, platform):
+        @contextmanager
+        def failing():
+            platform.fail_from = platform.served + 2
+            yield
+            platform.fail_from = None
+
+        return Case(lambda: make(platform), ITEMS, ALL, FULL, failing, secrets=(SECRET,))
+
+
+class TestWindowContract(Contract):
+    @pytest.fixture
+    def case(self, platform):
+        keys = {(f"I{n}",) for n in range(9, 25)}
+        return Case(lambda: make(platform), PROJECTS, keys, Window(datetime(2026, 1, 10), datetime(2026, 2, 1)), secrets=(SECRET,))
+
+
+def test_nested_values_and_numbers_keep_their_text(platform):
+    row = read(make(platform), ITEMS, FULL).rows.to_pylist()[3]
+    assert row["version"] == "1" and row["promised_limit"] == "3" and row["aliases"] == '["a", 3]'
+
+
+def test_a_token_that_expires_while_paging_is_renewed(platform):
+    platform.calls = 1
+    reading = read(make(platform), ITEMS, FULL)
+    assert reading.proof.complete and reading.keys(ITEMS.key) == ALL
+    assert platform.issued == 3
+
+
+def test_the_token_is_asked_for_in_the_form_where_basic_is_not_read(platform):
+    platform.form_only = True
+    assert read(make(platform), ITEMS, FULL).proof.complete
+
+
+def test_a_wrong_secret_is_an_authentication_fault_and_not_repeated(platform):
+    error = read(make(platform, secret="wrong-secret-value"), ITEMS, FULL).error
+    assert isinstance(error, AuthenticationError) and "invalid_client" in error.message
+    assert "wrong-secret-value" not in f"{error}{error.zh}"
+    assert len(platform.asked) == 2
+
+
+def test_a_token_that_is_refused_for_good_ends(platform):
+    platform.calls = 0
+    error = read(make(platform), ITEMS, FULL).error
+    assert isinstance(error, AuthenticationError) and "invalid_token" in error.message
+
+
+def test_an_unchanged_listing_is_not_read_again(platform):
+    first = read(make(platform), ITEMS, FULL)
+    before = platform.served
+    second = read(make(platform), ITEMS, FULL, first.proof.state)
+    assert second.payloads == [] and second.proof.complete and second.proof.unchanged
+    assert second.proof.state == first.proof.state
+    assert platform.served == before + 1
+    platform.etag = '"v2"'
+    third = read(make(platform), ITEMS, FULL, first.proof.state)
+    assert len(third.payloads) == 3 and third.proof.state["etag"] == '"v2"' and not third.proof.unchanged
+
+
+def test_a_dead_cursor_begins_again(platform):
+    platform.dead = {"20"}
+    reading = read(make(platform), ITEMS, FULL)
+    assert reading.proof.complete and reading.keys(ITEMS.key) == ALL
+    assert [payload.facts["page"] for payload in reading.payloads] == [1, 2, 1, 2, 3]
+
+
+def test_a_cursor_that_always_dies_is_told(platform):
+    platform.dead = type("All", (set,), {"__contains__": lambda self, cursor: cursor is not None, "discard": lambda self, c: None})()
+    reading = read(make(platform), ITEMS, FULL)
+    assert not reading.proof.complete and reading.proof.issues[0].code == "cursor_expired"
+
+
+def test_a_listing_without_an_end_is_the_providers_fault():
+    with web(lambda asked: Reply({"data": [{"project_code": "1"}], "next_cursor": "same"})) as server:
+        made = connector(source("rest", PROJECTS), endpoint(server.url))
+        assert isinstance(read(made, PROJECTS, FULL).error, ProviderError)
+
+
+def test_the_start_is_sent_and_the_first_sync_has_no_bounds(platform):
+    read(make(platform), PROJECTS, Window(datetime(2026, 1, 10, 8, 30), datetime(2026, 2, 1)))
+    assert platform.asked[-1].query | platform.asked[-2].query == {"limit": "200", "updated_since": "2026-01-10 08:30:00", "cursor": "10"}
+    read(make(platform), PROJECTS, FULL)
+    assert all("updated_since" not in asked.query for asked in platform.asked[-3:])
+
+
+@pytest.mark.parametrize("body", [b'{"data": [{"project_code": "1"}', {"rows": []}, [], b"", {"data": None}])
+def test_an_answer_that_is_no_page_is_asked_again_and_then_told(body):
+    with web(lambda asked: Reply(body)) as server:
+        made = connector(source("rest", PROJECTS, http=FAST | {"attempts": 2}), endpoint(server.url))
+        assert read(made, PROJECTS, FULL).error.fault is Fault.TRANSIENT
+        assert len(server.asked) == 2
+
+
+def test_readings_come_day_by_day():
+    def answer(asked):
+        assert asked.headers["authorization"].startswith("Basic ")
+        day, cursor = asked.query["day"], int(asked.query.get("cursor", 0))
+        row = {"project_code": "p", "device": "d", "t": 1767196800000 + cursor, "kind": "power", "v": 1.50, "_": day}
+        return Reply({"data": [row], "next_cursor": str(cursor + 1) if cursor < 2 else None})
+
+    with web(answer) as server:
+        made = connector(source("rest", READINGS), endpoint(server.url, "u", "pass-not-real"))
+        reading = read(made, READINGS, Window(datetime(2026, 1, 1), datetime(2026, 1, 3)))
+        assert reading.proof.complete
+        assert [(p.facts["day"], p.facts["page"]) for p in reading.payloads] == [(d, n) for d in ("2026-01-01", "2026-01-02") for n in (1, 2, 3)]
+        assert reading.rows.column("t").to_pylist()[0] == "1767196800000"
+        assert isinstance(read(made, READINGS, FULL).error, ConfigurationError)
+        assert all(line.ok for line in made.check())
+
+
+def test_rows_that_are_no_objects_are_rejected():
+    with web(lambda asked: Reply({"data": [{"project_code": "1"}, 5, None], "next_cursor": None})) as server:
+        reading = read(connector(source("rest", PROJECTS), endpoint(server.url)), PROJECTS, FULL)
+    assert [(reject.place, reject.raw) for reject in reading.rejects] == [("row 2", "5"), ("row 3", "null")]
+    assert reading.rows.num_rows == 1
