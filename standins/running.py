@@ -37,8 +37,8 @@ class StandIns:
         self.files = p2.Files(ctx, gate)
         self.orders = m3.WorkOrders(ctx, tokens)
         self.drop = drop.Drop(ctx)
-        self.devices = s4.Readings(ctx)
-        self.broker = mqtt.Broker(ctx, self.devices.table)
+        self.readings = s4.Readings(ctx)
+        self.stream = mqtt.Devices(ctx, self.readings.table)
         self.tables = [tables.Tables(ctx, layout, database_url, database_prefix) for layout in tables.LAYOUTS.values()]
         systems = {
             "p1": [*p1.Interface(ctx, gate).routes(), *self.files.routes()],
@@ -47,7 +47,7 @@ class StandIns:
             "d2": d2.Projects(ctx).routes(),
             "s2": s2.Changes(ctx).routes(),
             "s3": s3.Scenes(ctx).routes(),
-            "s4": self.devices.routes(),
+            "s4": self.readings.routes(),
         }
         mounts = [Mount(BASES[system], routes=routes) for system, routes in systems.items()]
         self.app = Wire(Starlette(routes=[*mounts, *s1.Layers(ctx).routes(), *admin.routes(ctx)]), ctx.faults)
@@ -71,7 +71,7 @@ class StandIns:
         await asyncio.to_thread(self.drop.refresh)
         self.orders.open()
         await self.drop.start(bound["sftp"])
-        await self.broker.start(bound["mqtt"])
+        await self.stream.start(bound["mqtt"])
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self.app, http=Protocol, lifespan="off", log_level="critical", access_log=False, date_header=False,
@@ -95,7 +95,7 @@ class StandIns:
         self._server.should_exit = True
         self._server.force_exit = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.broker.stop()
+        await self.stream.stop()
         await self.drop.stop()
         self.orders.close()
 
@@ -118,7 +118,7 @@ class StandIns:
             http("s_features", port, BASES["s2"]),
             http("s_stac", port, BASES["s3"]),
             http("s_readings", port, BASES["s4"], password=secret("s_readings")),
-            self.broker.connection(),
+            self.stream.connection(),
         ]
 
     # -- in step with the world -----------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class StandIns:
         if self.drop.behind(now):
             await asyncio.to_thread(self.drop.refresh)
         self.orders.move(now)
-        await self.broker.move(now)
+        self.stream.move(now)
         self._say_served(now)
 
     def _mark(self) -> tuple[int, int]:
@@ -186,4 +186,4 @@ class StandIns:
             down = self.ctx.faults.armed(table.layout.system, "down") is not None
             await asyncio.to_thread(table.outage, down)
         await asyncio.to_thread(self.drop.apply_faults)
-        await self.broker.outage(self.ctx.faults.armed("s4_mqtt", "down") is not None)
+        self.stream.outage(self.ctx.faults.armed("s4_mqtt", "down") is not None)

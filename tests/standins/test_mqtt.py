@@ -12,6 +12,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from jsonschema import Draft202012Validator
 
+from standins.systems.broker import matches
 from standins.testing import Running, wait_for
 from tests.standins import sample
 from tests.standins.test_soap import CONTRACTS
@@ -20,10 +21,10 @@ SCHEMA = json.loads((Path(CONTRACTS) / "s4.schema.json").read_text("utf-8"))
 
 
 @contextmanager
-def client(stand: Running, name: str, *, password: str | None = None, subscribe: bool = True) -> Iterator[dict[str, Any]]:
+def client(stand: Running, name: str, *, password: str | None = None, subscribe: bool = True, acks: bool = True) -> Iterator[dict[str, Any]]:
     told = stand.connection("s_mqtt")
     state: dict[str, Any] = {"messages": [], "code": None, "present": None, "ready": threading.Event()}
-    paho = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, reconnect_on_failure=False)
+    paho = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, reconnect_on_failure=False, manual_ack=not acks)
     paho.username_pw_set(told["login"], password or told["password"])
 
     def connected(c: mqtt.Client, _: Any, flags: Any, code: Any, __: Any) -> None:
@@ -73,6 +74,19 @@ def test_a_session_keeps_what_came_while_its_client_was_away(stand: Running) -> 
             wait_for(lambda: len(state["messages"]) == 20)
     finally:
         stand.move_clock(at=sample.CLOCK)
+
+
+def test_what_is_not_acknowledged_comes_again_and_in_order(stand: Running) -> None:
+    with client(stand, "hesitant", acks=False) as state:
+        wait_for(lambda: len(state["messages"]) == 20)  # no more than the window
+    with client(stand, "hesitant", subscribe=False) as again:
+        wait_for(lambda: len(again["messages"]) == 28)
+        assert again["messages"][:20] == state["messages"]
+
+
+def test_filters(stand: Running) -> None:
+    assert matches("dg/site/#", "dg/site/a/b") and matches("dg/site/+/b", "dg/site/a/b") and matches("#", "x")
+    assert not matches("dg/site/+", "dg/site/a/b") and not matches("dg/site/a/b/c", "dg/site/a/b")
 
 
 def test_clients_cannot_publish_and_may_be_cut_off(stand: Running) -> None:
