@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import typer
 
-from cli import testing, up
+from cli import identity, testing, up, world
 
 GROUPS: list[Callable[[typer.Typer], None]] = [
     up.register,
+    world.register,
+    identity.register,
     testing.register,
 ]

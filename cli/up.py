@@ -11,16 +11,13 @@ from typing import Any
 
 import typer
 from filelock import FileLock, Timeout
-from rich.live import Live
-from rich.table import Table
 
-from cli import output
+from cli import output, progress, summary
 from cli.stack import hub as stack
-from cli.stack.first_sync import FirstSync, SourceProgress
+from cli.stack.first_sync import FirstSync
 from cli.stack.layout import Layout
 from core.errors import ConfigurationError, OneMapError
-
-STATE_ZH = {"queued": "排队", "running": "进行中", "success": "完成", "failed": "有失败"}
+from dags.provider.onemap_provider.info import FORM_OF
 
 
 class Stop(BaseException):
@@ -69,9 +66,9 @@ def _up(layout: Layout, once: bool, projects: int, seed: int, standins: bool, sy
     code = 0
     with _signals():
         try:
-            _start(hub, projects, seed, standins)
-            if sync:
-                code = _sync(hub)
+            names = _start(hub, projects, seed, standins)
+            if sync and names:
+                code = _sync(hub, names)
             if once:
                 return code
             output.out.print("\n运行中，按 Ctrl-C 停止 · running, Ctrl-C stops")
@@ -88,8 +85,8 @@ def _up(layout: Layout, once: bool, projects: int, seed: int, standins: bool, sy
                 hub.close()
 
 
-def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> None:
-    """Every step to a healthy Airflow; independent ones side by side."""
+def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> dict[str, str]:
+    """Every step to a healthy Airflow; independent ones side by side. Returns the sources that can be read, with names."""
     from sources.loader import load_all
 
     sources = list(load_all().values())
@@ -108,11 +105,16 @@ def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> None:
         for step in steps:
             step.result()
     connections: list[dict[str, Any]] = []
-    if standins:
+    missing = hub.missing_connections({source.connection for source in sources})
+    if standins and missing:
         with _step("模拟数源 stand-in sources") as note:
-            wanted = hub.wanted_standins({source.connection for source in sources})
-            if wanted:
-                connections = [c for c in hub.start_standins() if c["conn_id"] in wanted]
+            forms = {source.connection: FORM_OF.get(source.protocol) for source in sources}
+            connections = [
+                {**c, "conn_type": forms[c["conn_id"]] or c["conn_type"]}
+                for c in hub.start_standins()
+                if c["conn_id"] in missing
+            ]
+            missing -= {c["conn_id"] for c in connections}
             note(f"{len(connections)} 个连接 connections")
     with _step("连接与资源池 connections, pools") as note:
         pools = {
@@ -129,11 +131,27 @@ def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> None:
     # shown once, on the first start; later starts name the file
     output.out.print(f"   密码 password: {password}" if fresh else f"   密码见 password in {hub.layout.passwords}", markup=False)
     output.out.print(f"  运行健康 health    [bold]{told['health']}[/]\n")
+    left_out = [source for source in sources if source.connection in missing]
+    for source in left_out:
+        output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}")
+    return {source.source: source.name for source in sources if source not in left_out}
 
 
-def _sync(hub: stack.Hub) -> int:
-    """The first sync and its summary; exit code 1 when a feed failed or does not balance."""
-    raise NotImplementedError
+def _sync(hub: stack.Hub, names: dict[str, str]) -> int:
+    """The first sync, through Airflow, and its summary; exit code 1 when a feed failed or does not balance."""
+    sync = FirstSync(hub.api(), names, hub.keep)
+    with _step("DAG") as note:
+        sync.wait_for_dags()
+        note(f"{len(names)} 个数源 sources")
+    begun = time.monotonic()
+    sync.trigger()
+    with progress.shown() as show:
+        for state in sync.sources():
+            show(state)
+    output.out.print(f"[green]✓[/] 同步 sync  [dim]{time.monotonic() - begun:.1f} s[/]")
+    with _step("归并 unify"):
+        *_, merged = sync.unify()
+    return summary.show(sync, merged)
 
 
 @contextmanager

@@ -36,9 +36,11 @@ def sync(unit: dict[str, Any]) -> dict[str, Any]:
     from pipeline import sync
     from pipeline.outcome import Task
 
-    outcome = sync.run(Task(**unit))
+    context = get_current_context()
+    asked = context["params"].get("from") or context["params"].get("to")
+    outcome = sync.run(Task(**unit), trigger="backfill" if asked else "schedule")
     told = outcome.as_dict()
-    get_current_context()["ti"].xcom_push(OUTCOME, told)
+    context["ti"].xcom_push(OUTCOME, told)
     log.info("%s: %s %s", unit["label"], told["outcome"], told["counts"])
     if outcome.outcome not in ("ok", "waiting"):
         raise _error(told)
@@ -89,6 +91,16 @@ def settle(source: str, units: list[dict[str, Any]] | None) -> dict[str, int]:
             f"{len(units)} 项中 {len(bad) + missing} 项未成功"
         )
     return {"feeds": len(units), "rows_in": sum(t["counts"]["rows_in"] for t in told)}
+
+
+def unify() -> dict[str, Any]:
+    """Bring the unified store up to date; returns records taken and rows written by entity."""
+    _guard()
+    from pipeline import unify
+
+    done = unify.run()
+    log.info("%d records taken, %d rows written: %s", done.taken, done.written, done.changes)
+    return {"taken": done.taken, "written": done.written}
 
 
 def broken(reason: str) -> None:

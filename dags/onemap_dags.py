@@ -17,20 +17,29 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from airflow.sdk import DAG, Asset, AssetAny, Param, chain, conf, get_parsing_context, task  # noqa: E402
+from airflow.sdk import (  # noqa: E402
+    DAG,
+    Asset,
+    AssetAny,
+    CronTriggerTimetable,
+    Param,
+    chain,
+    conf,
+    get_parsing_context,
+    task,
+)
 
 from dags import bodies  # noqa: E402
 from dags.declared import FOLDER, Declared, names, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
 
-START = datetime(2024, 1, 1)
 REDRIVEN = Asset(name="onemap_redriven", uri="onemap://redriven", extra={"zh": "重处理"})
 STORE = Asset(name="onemap_store", uri="onemap://store", extra={"zh": "统一库"})
 
@@ -45,13 +54,17 @@ def common(dag_id: str, display: str, tags: list[str], doc: str, **more) -> DAG:
     return DAG(
         dag_id,
         dag_display_name=display,
-        start_date=START,
         catchup=False,
         max_active_runs=1,
         tags=["onemap", *tags],
         doc_md=doc,
         **more,
     )
+
+
+def cron(expression: str | None) -> CronTriggerTimetable | None:
+    """A schedule in the city's time. Without a start date the first run is the next one due, not one of the past."""
+    return CronTriggerTimetable(expression, timezone="Asia/Shanghai") if expression else None
 
 
 def health_link(anchor: str = "") -> str:
@@ -105,7 +118,7 @@ def sync_dag(d: Declared) -> DAG:
         f"同步 · {d.name or d.source}",
         ["sync", d.source, *([d.system] if d.system else []), *(["声明有误"] if d.broken else [])],
         doc,
-        schedule=d.schedule,
+        schedule=cron(d.schedule),
         default_args={"owner": d.department or "onemap", "retries": 0},
         owner_links={d.department: health_link(f"#{d.source}")} if d.department else {},
         on_failure_callback=alerts() or None,
@@ -187,7 +200,7 @@ def reconcile_dag(d: Declared) -> DAG:
         ["reconcile", d.source, d.system],
         f"### 与数源核对 · {d.name}\n\n逐项比对数源与统一库的条数和主键，补齐迟到的数据，报告差异。\n\n"
         "*Compares counts and keys of every feed with the source, reads what came late, reports what differs.*",
-        schedule=d.reconcile,
+        schedule=cron(d.reconcile),
         default_args={"owner": d.department, "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
         owner_links={d.department: health_link(f"#{d.source}")},
         on_failure_callback=alerts() or None,
@@ -230,7 +243,7 @@ def redrive_dag() -> DAG:
         ["redrive"],
         "### 重处理隔离数据\n\n修正映射、代码表或声明后，让隔离的记录从存档重走一遍；仍不合格的留在隔离区。\n\n"
         "*Takes quarantined rows from the archive through the mapping and the checks again.*",
-        schedule="30 2 * * *",
+        schedule=cron("30 2 * * *"),
         default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
         params={
             "feed": Param(None, type=["string", "null"], title="数据项 feed", description="留空为全部 / empty: all"),
@@ -252,7 +265,7 @@ def housekeeping_dag() -> DAG:
         "日常维护",
         ["housekeeping"],
         "### 日常维护\n\n清理中断运行留下的暂存表，更新统计信息。\n\n*Reaps staging tables of dead runs, refreshes statistics.*",
-        schedule="50 2 * * *",
+        schedule=cron("50 2 * * *"),
         default_args={"owner": "onemap", "retries": 2, "retry_delay": timedelta(minutes=5)},
     ) as dag:
 

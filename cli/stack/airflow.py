@@ -87,8 +87,8 @@ def environment(layout: Layout, *, metadata_url: str | None, port: int | None = 
     for option in ("CORE__FERNET_KEY", "API_AUTH__JWT_SECRET", "API__SECRET_KEY"):
         if f"AIRFLOW__{option}" in os.environ:  # given outright: a command beside it would only confuse
             env.pop(f"AIRFLOW__{option}_CMD", None)
-    if not os.environ.get("ONEMAP_CLOCK_FILE") and layout.clock.exists():
-        env["ONEMAP_CLOCK_FILE"] = str(layout.clock)
+    if layout.told.exists():
+        env.setdefault("ONEMAP_CLOCK_FILE", str(layout.clock))
     loopback = "127.0.0.1,localhost,::1"
     for name in ("no_proxy", "NO_PROXY"):
         env[name] = ",".join(filter(None, [env.get(name), loopback]))

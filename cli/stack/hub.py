@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -85,19 +86,22 @@ class Hub:
         finally:
             engine.dispose()
 
-    def wanted_standins(self, connections: set[str]) -> set[str]:
+    def missing_connections(self, connections: set[str]) -> set[str]:
         """Those declared Connections that nobody has given: neither in Airflow's database nor as AIRFLOW_CONN_*."""
         given = set(self.metadata({"present": True})["present"])
         given |= {c for c in connections if os.environ.get(f"AIRFLOW_CONN_{c.upper()}")}
         return connections - given
 
     def tell_world(self, projects: int, seed: int) -> bool:
-        """Make the world of the stand-ins if there is none yet. Returns whether it was made now."""
-        if (self.layout.world / "world.json").exists():
+        """Make the world of the stand-ins if there is none yet, whole or not at all. Returns whether it was made now."""
+        if self.layout.told.exists():
             return False
         from standins import world
 
-        world.make(self.layout.world, projects=projects, seed=seed)
+        beside = self.layout.world.with_name("world.unfinished")
+        shutil.rmtree(beside, ignore_errors=True)
+        world.make(beside, projects=projects, seed=seed)
+        beside.replace(self.layout.world)
         return True
 
     def start_standins(self) -> list[dict[str, Any]]:

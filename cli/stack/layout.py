@@ -63,6 +63,11 @@ class Layout:
         return self.home / "world"
 
     @property
+    def told(self) -> Path:
+        """The file that says that there is a told world, whole."""
+        return self.world / "world.json"
+
+    @property
     def standins(self) -> Path:
         return self.home / "standins"
 

@@ -1,0 +1,27 @@
+"""What a command needs of the run that may be going on beside it."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from cli.stack.hub import command_environment
+from cli.stack.layout import Layout
+
+Json = Annotated[bool, typer.Option("--json", help="输出 JSON · data for programs on standard output")]
+By = Annotated[str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)]
+Note = Annotated[str, typer.Option("--note", help="理由 · why", prompt="理由 why")]
+
+
+def attach() -> None:
+    """Find database, Connections and clock as the tasks of this run folder do."""
+    command_environment(Layout.here())
+
+
+def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
+    """A group of commands; each of them is attached to the run folder first."""
+    made = typer.Typer(name=name, help=text, no_args_is_help=True, rich_markup_mode="rich", callback=attach)
+    app.add_typer(made)
+    return made

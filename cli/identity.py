@@ -1,0 +1,63 @@
+"""``onemap identity``: which numbers are one case, and a person's word on it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from cli import output
+from cli.context import By, Json, Note, group
+
+
+def register(app: typer.Typer) -> None:
+    identity = group(app, "identity", "同一性认定 · which numbers are one case, and a person's word on it")
+
+    @identity.command("list")
+    def list_(as_json: Json = False) -> None:
+        """列出人工判定 · Every judgement, undone ones too."""
+        from store import identity
+
+        rows = identity.judgements()
+        if as_json:
+            return output.as_json(rows)
+        columns = ("id", "left_id", "verdict", "right_id", "judged_by", "note", "undone_at")
+        return output.table(columns, [[row.get(c) for c in columns] for row in rows])
+
+    @identity.command()
+    def show(number: str, as_json: Json = False) -> None:
+        """查看一个办件 · Every number joined to a case, and why."""
+        from store import identity
+
+        rows = [asdict(member) for member in identity.members(number)]
+        if as_json:
+            output.as_json(rows)
+        else:
+            columns = ("channel", "case_no", "case_id", "why", "judgement_id")
+            output.table(columns, [[row[c] for c in columns] for row in rows])
+        if not rows:
+            raise typer.Exit(1)
+
+    @identity.command()
+    def refuse(left: str, right: str, note: Note, by: By) -> None:
+        """判为不同 · Say that two numbers are different cases; holds from the next unify on."""
+        _judge(left, right, "different", by, note)
+
+    @identity.command()
+    def join(left: str, right: str, note: Note, by: By) -> None:
+        """判为同一 · Say that two numbers are one case; holds from the next unify on."""
+        _judge(left, right, "same", by, note)
+
+    @identity.command()
+    def undo(judgement: int, by: By) -> None:
+        """撤销判定 · Take a judgement back; it stays on record."""
+        from store import identity
+
+        identity.undo(judgement, by=by)
+        output.out.print(f"✓ 已撤销 undone: {judgement}")
+
+
+def _judge(left: str, right: str, verdict: str, by: str, note: str) -> None:
+    from store import identity
+
+    output.out.print(f"✓ 判定 judgement {identity.judge(left, right, verdict, by=by, note=note)}")
