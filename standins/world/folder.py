@@ -14,6 +14,7 @@ from core import clock
 from core.errors import ConfigurationError
 from standins.world import catalogue, geography, lifecycle, people, truth
 from standins.world.calendar import Calendar
+from standins.world.defects import plant_all
 from standins.world.lines import FILES, Lines, stamp
 from standins.world.model import World
 from standins.world.projections import d2, d3, departments, m1, m2, province, space
@@ -34,8 +35,8 @@ def imagine(projects: int, seed: int, today: date) -> World:
     world = World(seed, projects, start, today, calendar, catalogue.build(start, today))
     world.people = people.projects(world)
     geography.settle(world, world.people)
-    for project in world.people:
-        lifecycle.run(world, project)
+    plans = {project.number: lifecycle.run(world, project) for project in world.people}
+    world.plants = plant_all(world, plans)
     return world
 
 

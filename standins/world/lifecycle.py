@@ -72,6 +72,8 @@ class Plan:
         departments = self.world.catalogue[item].departments
         case.town = "镇街" in departments and share(self.world.seed, "town", project.number, item) < 0.5
         case.national = not self.world.catalogue[item].internal and share(self.world.seed, "p3", project.number, n) < 0.12
+        if self.world.catalogue[item].channel == "P3":  # the province's own
+            case.municipal, case.department, case.linked = False, False, False
         project.cases.append(case)
         return case
 
@@ -162,9 +164,10 @@ def licence(world: World, case: Case, day: date) -> Licence:
 
 def document(world: World, project: Project, item: str, day: date, n: int) -> Licence:
     """A document of an item: number and certificate id, unique by project, item and ``n``."""
-    head = {"DG-404": "地字第", "DG-502": "建字第", "DG-601": "审字第"}.get(item)
-    if head:
-        number = f"{head}441900{day:%Y}{project.number:05d}{n:02d}号"
+    if item in ("DG-404", "DG-601"):
+        number = f"{'地字第' if item == 'DG-404' else '审字第'}441900{day:%Y}{project.number:05d}{n:02d}号"
+    elif item == "DG-502":
+        number = f"建字第〔{day:%Y}〕{project.number:05d}{n:02d}号"
     elif item == "DG-604":
         number = f"441900{day:%Y%m%d}{project.number:04d}{n:02d}"
     else:

@@ -11,7 +11,8 @@ from standins.world.calendar import Calendar
 from standins.world.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from standins.world.geography import Site
+    from standins.world.defects import Plant
+    from standins.world.geography import Change, Site
 
 DEPARTMENT_ITEMS = {  # which department's own system knows the cases of an item
     "D1": ("DG-304", "DG-308", "DG-404", "DG-502", "DG-701", "DG-N-306", "DG-N-501"),
@@ -36,6 +37,7 @@ class World:
     calendar: Calendar
     catalogue: Catalogue
     people: list[Project] = field(default_factory=list)
+    plants: list[Plant] = field(default_factory=list)
 
     @property
     def now(self) -> int:
@@ -107,7 +109,8 @@ class Case:
     inserted: datetime | None = None  # when all rows came into M2, where not as they happened
     date_only: tuple[str, ...] = ()  # which stamps carry no time of day: accepted, concluded
     plain: bool = False  # no chance corrections, late rows or blanks: what is planted here must be read as it is
-    clean: bool = True
+    corrected_late: datetime | None = None  # a correction of its conclusion long after
+    system: str = ""  # the department's system, where the item has none
 
     @property
     def accepted(self) -> datetime | None:
@@ -205,7 +208,8 @@ class Project:
     m1_known: bool = True
     splclx_known: bool = True
     permit_quotes: dict[str, str] = field(default_factory=dict)  # quoted numbers that differ from the real ones
-    changes: list = field(default_factory=list)  # change polygons, see geography
+    changes: list[Change] = field(default_factory=list)  # change polygons beside those of ordinary building
+    still: bool = False  # nothing is seen to be built
 
     def of(self, item: str) -> list[Case]:
         """Its cases of an item, by receipt."""

@@ -166,7 +166,7 @@ def _permit(t: _Teller, case: Case, office: str, office_code: str) -> None:
 def tell(world: World, out: Lines) -> None:
     """The rows of every case that the department's own system holds."""
     for project in world.people:
-        cases = [c for c in project.cases if c.department and c.receipt < out.until and (SYSTEM.get(c.item) or getattr(c, "system", "")) == "D3"]
+        cases = [c for c in project.cases if c.department and c.receipt < out.until and (c.system or SYSTEM.get(c.item)) == "D3"]
         if not cases:
             continue
         teller = _Teller(world, project, out)

@@ -108,7 +108,7 @@ def tell(world: World, out: Lines) -> None:
         for case in project.cases:
             if not case.department or case.receipt >= out.until:
                 continue
-            system = SYSTEM.get(case.item, getattr(case, "system", ""))
+            system = case.system or SYSTEM.get(case.item)
             if system in ("D1", "D4"):
                 _case(world, case, system.lower(), out)
             elif system == "D5":

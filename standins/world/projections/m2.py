@@ -160,6 +160,8 @@ def _concluded(t: _Teller) -> None:
     t.tell("BJ", row, case.concluded)
     if not case.plain and chance.random() < 0.02:
         t.tell("BJ", {**row, "BJJGMS": RESULTS[case.result] + "（更正）", "VERSION": 2}, case.concluded + timedelta(minutes=chance.randint(30, 55)))
+    if case.corrected_late:
+        t.tell("BJ", {**row, "BJJGMS": RESULTS[case.result] + "（勘误）", "VERSION": 2}, case.corrected_late)
     if case.licence:
         t.tell("SPJG", {"SEQ": 1, "ATTACH_NAME": f"{t.item.document if t.item else '结果'}.ofd", "ATTACH_ID": f"JG{case.no}",
                         "ATTACH_TYPE": "ofd", "SAVE_TYPE": "1"}, case.concluded)  # fmt: skip

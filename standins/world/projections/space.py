@@ -173,7 +173,7 @@ def tell(world: World, out: Lines) -> None:
     for project in world.people:
         if project.site is not None:
             _ground(world, project, out)
-            for change in (site_changes(world, project) if not project.changes else project.changes):
+            for change in [*(() if project.still else site_changes(world, project)), *project.changes]:
                 _change(change, out)
     _idle(world, out)
     _scenes(world, out)
