@@ -248,7 +248,7 @@ def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
     most = int(option(feed, "most", 100_000))
     taken, last, end = 0, time.monotonic(), time.monotonic() + longest
     while taken < most and (now := time.monotonic()) < end:
-        messages = _burst(session, min(last + quiet, end) - now)
+        messages = _burst(session, min(1000, most - taken), min(last + quiet, end) - now)
         if not messages:
             if session.broken.is_set():
                 return taken, False
@@ -262,12 +262,12 @@ def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
     return taken, False
 
 
-def _burst(session: _Session, wait: float) -> list[paho.MQTTMessage]:
-    """What has arrived by now, at most a thousand; waits for the first, the least bit for those on its heels."""
+def _burst(session: _Session, most: int, wait: float) -> list[paho.MQTTMessage]:
+    """What has arrived by now, at most ``most``; waits for the first, the least bit for those on its heels."""
     messages: list[paho.MQTTMessage] = []
     try:
         messages.append(session.arrived.get(timeout=max(0.0, min(wait, 0.25))))
-        while len(messages) < 1000:
+        while len(messages) < most:
             messages.append(session.arrived.get(timeout=0.005))
     except queue.Empty:
         pass
