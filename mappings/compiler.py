@@ -137,7 +137,7 @@ class Mapping:
         unknown: list[tuple[str, pl.Series]] = []
         place: pl.Series | None = None
         for column in given.get_columns():
-            if column.name.startswith("_"):
+            if column.name.startswith("_") and column.name not in self.contract.columns:
                 place = column.cast(pl.String) if column.name == "_place" else place
                 continue
             text = clean(column)
@@ -272,7 +272,7 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
     """One JSON object a row, empty columns left out, keys sorted."""
     pieces: list[pl.Expr] = []
     columns: list[pl.Series] = []
-    names = {name.removeprefix("?"): name for name in frame.columns if not name.startswith("_")}
+    names = {name.removeprefix("?"): name for name in frame.columns if name not in ("_row", "_place")}
     for name, column in sorted(names.items()):
         text = frame[column]
         if name in drop or text.null_count() == frame.height:

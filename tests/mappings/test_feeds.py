@@ -645,7 +645,7 @@ def test_p2_land_approval() -> None:
         "批准日期": "2026-03-02",
         "更新时间": STAMP,
         "批准面积（公顷）": "7.655",
-        "geometry": square.wkt,
+        "红线": square.wkt,
         "项目名称": "厂房",
     }
     found = clean(mapped("p2.land_approval", **row, 项目代码="2304-441900-04-01-135254"))
@@ -827,10 +827,10 @@ def test_d5_sheets(feed: str) -> None:
 def test_s1_layers() -> None:
     square = shapely.box(113.7, 23.0, 113.71, 23.01)
     parcel = clean(
-        mapped("s1.parcel", ZDDM="441900001002GB00003", MJ="1000.5", QLR="某公司", geometry=square.wkb_hex)
+        mapped("s1.parcel", ZDDM="441900001002GB00003", MJ="1000.5", QLR="某公司", _geometry=square.wkb_hex)
     )
     assert told(parcel, "parcel")["area"] == Decimal("1000.5") and parcel.records["source_time"][0] is None
-    redline = told(clean(mapped("s1.redline", HXBH="H1", GXSJ=STAMP, geometry=square.wkt)), "redline")
+    redline = told(clean(mapped("s1.redline", HXBH="H1", GXSJ=STAMP, _geometry=square.wkt)), "redline")
     assert shapely.from_wkb(redline["geom"]).geom_type == "MultiPolygon" and redline["updated_at"] == AT
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from connectors import PROTOCOLS
+import connectors
+from connectors import PROTOCOLS, database, file_drop
+from connectors.endpoint import Endpoint
 from core.errors import ConfigurationError
 from mappings import compiler
 from schemas import raw
@@ -48,6 +51,28 @@ def test_a_declaration_is_short_and_holds_no_secret_or_address(source: str) -> N
     text = (loader.FOLDER / f"{source}.yaml").read_text("utf-8")
     assert len(text.splitlines()) <= 80
     assert "://" not in text and "password" not in text.lower()
+
+
+@pytest.mark.parametrize("source", loader.load_all().values(), ids=lambda source: source.source)
+def test_its_connector_accepts_it(source) -> None:
+    """Made without a network; options are checked by the connector, and stand in its documentation."""
+    endpoint = Endpoint(
+        conn_id=source.connection,
+        conn_type="generic" if source.protocol in ("database", "mqtt") else "http",
+        host="localhost",
+        login="reader",
+        password="not-a-secret",
+        extra={"url": "mysql+pymysql://localhost/x", "host_key": "ssh-ed25519 AAAA"},
+    )
+    made = connectors.connector(source, endpoint)
+    module = sys.modules[type(made).__module__]
+    checks = {"database": database.FeedOptions, "file_drop": file_drop.FeedOptions}.get(source.protocol)
+    for feed in source.feeds.values():
+        if checks:
+            checks.model_validate(feed.options)
+        for name in (*feed.options, *source.options):
+            assert f"{name}:" in module.__doc__, f"{source.protocol} has no option {name}"
+    made.close()
 
 
 def test_absence_is_believed_only_of_full_listings() -> None:
