@@ -61,10 +61,10 @@ def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_
 def waiting(found: pl.DataFrame, holes: pl.DataFrame, rule_feeds: dict[str, list[str]], channels: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """``found`` with ``waits_for`` (feeds, empty: judged). ``channels``: (case_id, channel) for rules that need a case's own
     source."""
-    asked = found.with_row_index("_row").filter(pl.col("since").is_not_null())
+    asked = found.with_row_index("_row").filter(pl.col("since").is_not_null()).with_columns(_needs_key())
     feeds = holes["feed"].unique().to_list()
     pairs = [(rule, feed) for rule, patterns in rule_feeds.items() for pattern in patterns for feed in feeds if fnmatchcase(feed, pattern)]
-    by_rule = asked.join(pl.DataFrame(pairs, schema={"_needs": pl.String, "feed": pl.String}, orient="row"), left_on=_needs_key(), right_on="_needs")
+    by_rule = asked.join(pl.DataFrame(pairs, schema={"_needs": pl.String, "feed": pl.String}, orient="row"), left_on="_needs_key", right_on="_needs")
     of_case = [rule for rule, patterns in rule_feeds.items() if "case" in patterns]
     own = (
         asked.filter(pl.col("rule").is_in(of_case))

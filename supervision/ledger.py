@@ -1,0 +1,366 @@
+"""The ledger of findings: what opens, stays, closes, opens again; and the clocks and stages of the day.
+
+One finding a key (rule, project, item, case), whose id is computed from the key. Set-based: what was judged goes into
+temporary tables and is compared with the ledger in one transaction, so that a run that dies leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import clock
+from core.errors import ConfigurationError
+from store.engine import lock_key, transaction
+from supervision.judge import Judged, judge
+from supervision.read import frame
+
+SYSTEM = "系统"
+_CLOCK = [
+    "case_id", "case_no", "project_code", "item_code", "received_at", "accepted_at", "acceptance_on", "deemed", "ended_at",
+    "end_event", "used_promised", "used_statutory", "due_promised", "due_statutory", "promised_limit", "promised_unit",
+    "statutory_limit", "statutory_unit", "paused", "suspended", "provisional", "light",
+]  # fmt: skip
+
+
+@dataclass(slots=True)
+class Supervised:
+    """What a run did."""
+
+    as_of: date
+    whole: bool
+    projects: int
+    cases: int
+    opened: int = 0
+    reopened: int = 0
+    closed: int = 0
+    not_judged: dict[str, int] = field(default_factory=dict)
+
+
+def finding_id(rule: str, project_code: str, item_code: str, case_no: str) -> str:
+    """A finding's number: the same key gives the same number, in every run and every store."""
+    return "F" + hashlib.sha256("|".join((rule, project_code, item_code, case_no)).encode()).hexdigest()[:15]
+
+
+def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
+    """Judge what changed since the last run — the whole city on a new day — and bring the ledger up to date.
+
+    :raises ConfigurationError: ``as_of`` lies before the day last judged: the ledger's past is not rewritten.
+    """
+    as_of = as_of or clock.today()
+    with transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("supervise", ""))))
+        last = connection.exec_driver_sql("select as_of, change_seq from supervision.run order by id desc limit 1").first()
+        if last and as_of < last.as_of:
+            raise ConfigurationError(
+                f"the ledger was judged as of {last.as_of}, it does not go back to {as_of}",
+                remedy="look at a past day with onemap findings --as-of",
+                zh=f"台账已判定至 {last.as_of}，不能回写 {as_of}；查看过往日期请用 onemap findings --as-of。",
+            )
+        # rows of transactions still running may come with a lower number: those are left for the next run
+        seq = connection.exec_driver_sql(
+            """select coalesce(max(seq), 0) from store.change
+               where xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint"""
+        ).scalar_one()
+        whole = whole or last is None or as_of != last.as_of
+        projects = None if whole else _changed_projects(connection, last.change_seq, seq)
+        whole = projects is None
+        result = Supervised(as_of, whole, 0, 0)
+        if whole or projects:
+            judged = judge(connection, as_of, projects)
+            _write(connection, judged, result)
+        connection.execute(
+            sa.text(
+                """insert into supervision.run (as_of, ended_at, change_seq, whole, projects, cases, opened, reopened, closed, not_judged)
+                   values (:as_of, clock_timestamp(), :seq, :whole, :projects, :cases, :opened, :reopened, :closed,
+                           (select coalesce(jsonb_object_agg(rule, n), '{}') from
+                            (select rule, count(*) as n from supervision.waiting group by rule) w))"""
+            ),
+            {"as_of": as_of, "seq": seq, "whole": whole, "projects": result.projects, "cases": result.cases,
+             "opened": result.opened, "reopened": result.reopened, "closed": result.closed},
+        )  # fmt: skip
+        rows = connection.exec_driver_sql("select rule, count(*) from supervision.waiting group by rule")
+        result.not_judged = {rule: count for rule, count in rows}
+        return result
+
+
+def _changed_projects(connection: Connection, since: int, until: int) -> list[str] | None:
+    """Projects that the changes touch; None: the catalogue changed, so everything is judged."""
+    parameters = {"since": since, "until": until}
+    changes = "select distinct entity, entity_id from store.change where seq > :since and seq <= :until"
+    if connection.execute(sa.text(f"select exists (select from ({changes}) c where entity = 'item')"), parameters).scalar():
+        return None
+    rows = connection.execute(
+        sa.text(
+            f"""with c as materialized ({changes}),
+                    cases as (select entity_id as id from c where entity = 'case'
+                              union select e.case_id from store.case_event e join c on c.entity = 'case_event' and c.entity_id = e.id),
+                    boxes as (select geom_box from store.change_polygon p join c on c.entity = 'change_polygon' and c.entity_id = p.id
+                              union all select geom_box from store.scene s join c on c.entity = 'scene' and c.entity_id = s.id
+                              union all select geom_box from store.redline r join c on c.entity = 'redline' and c.entity_id = r.id)
+               select distinct coalesce(code, '') from (
+                   select entity_id as code from c where entity = 'project'
+                   union all select k.project_code from cases join store."case" k using (id)
+                   union all select f.project_code from cases join supervision.finding f on f.case_id = cases.id
+                   union all select l.project_code from store.licence l join c on c.entity = 'licence' and c.entity_id = l.id
+                   union all select l.project_code from store.land_approval l join c on c.entity = 'land_approval' and c.entity_id = l.id
+                   union all select r.project_code from store.redline r join boxes on r.geom_box && boxes.geom_box
+                   -- a number that became known mends a broken reference elsewhere
+                   union all select f.project_code from supervision.finding f
+                             where f.rule = 'C14' and f.state in ('open', 'confirmed') and exists (select from c where entity = 'licence')
+                   -- what waited for data may be judged now
+                   union all select w.project_code from supervision.waiting w) t"""
+        ),
+        parameters,
+    )
+    return [row[0] for row in rows]
+
+
+def _write(connection: Connection, judged: Judged, result: Supervised) -> None:
+    result.projects = judged.standing.projects.height
+    result.cases = judged.facts.cases.height
+    _write_clocks(connection, judged)
+    _write_standing(connection, judged)
+    _write_findings(connection, judged, result)
+
+
+def _load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) -> None:
+    """A temporary table ``name(columns)`` filled from a frame by COPY."""
+    connection.exec_driver_sql(f"create temp table {name} ({columns}) on commit drop")
+    if rows.is_empty():
+        return
+    raw = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(f"copy {name} from stdin (format csv)") as copy:
+        copy.write(rows.write_csv(include_header=False).encode())
+    connection.exec_driver_sql(f"analyze {name}")
+
+
+def _write_clocks(connection: Connection, judged: Judged) -> None:
+    rows = judged.facts.cases.select(_CLOCK)
+    connection.exec_driver_sql("create temp table clock_new (like supervision.clock) on commit drop")
+    connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
+    if not rows.is_empty():
+        raw = connection.connection.driver_connection
+        with raw.cursor() as cursor, cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy:
+            copy.write(rows.write_csv(include_header=False).encode())
+    others = [name for name in _CLOCK if name != "case_id"]
+    connection.execute(
+        sa.text(
+            f"""insert into supervision.clock as k (as_of, {', '.join(_CLOCK)})
+                select :as_of, {', '.join(_CLOCK)} from clock_new
+                on conflict (case_id) do update set as_of = excluded.as_of, {', '.join(f'{c} = excluded.{c}' for c in others)}
+                where ({', '.join(f'k.{c}' for c in others)}) is distinct from ({', '.join(f'excluded.{c}' for c in others)})"""
+        ),
+        {"as_of": judged.as_of},
+    )
+    connection.exec_driver_sql(
+        """delete from supervision.clock k
+           where coalesce(k.project_code, '') in (select project_code from scope)
+             and not exists (select from clock_new n where n.case_id = k.case_id)"""
+    )
+
+
+def _write_standing(connection: Connection, judged: Judged) -> None:
+    stages = judged.standing.stages.select("project_code", "stage", "stage_name", "state", "completed_at")
+    _load(connection, "stage_new", stages, "project_code text, stage integer, stage_name text, state text, completed_at timestamp")
+    connection.execute(
+        sa.text(
+            """insert into supervision.stage_state as s (project_code, stage, stage_name, state, completed_at, as_of)
+               select project_code, stage, stage_name, state, completed_at, :as_of from stage_new
+               on conflict (project_code, stage) do update set stage_name = excluded.stage_name, state = excluded.state,
+                   completed_at = excluded.completed_at, as_of = excluded.as_of
+               where (s.state, s.completed_at) is distinct from (excluded.state, excluded.completed_at)"""
+        ),
+        {"as_of": judged.as_of},
+    )
+    items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
+        pl.struct(
+            "item_code", "item_name", "stage", "turn", "department", "department_code", pl.col("has_open_case").alias("open")
+        ).alias("items")
+    )
+    positions = judged.standing.projects.join(items, on="project_code", how="left").select(
+        "project_code", "current_stage", "finished",
+        pl.struct("items").struct.json_encode().alias("current_items"),
+    )  # fmt: skip
+    _load(connection, "position_new", positions, "project_code text, current_stage integer, finished boolean, current_items jsonb")
+    connection.execute(
+        sa.text(
+            """insert into supervision.position as p (project_code, current_stage, finished, current_items, as_of)
+               select project_code, current_stage, finished,
+                      case when jsonb_typeof(current_items -> 'items') = 'array' then current_items -> 'items' else '[]' end, :as_of
+               from position_new
+               on conflict (project_code) do update set current_stage = excluded.current_stage, finished = excluded.finished,
+                   current_items = excluded.current_items, as_of = excluded.as_of
+               where (p.current_stage, p.finished, p.current_items)
+                     is distinct from (excluded.current_stage, excluded.finished, excluded.current_items)"""
+        ),
+        {"as_of": judged.as_of},
+    )
+    for table in ("stage_state", "position"):
+        connection.exec_driver_sql(
+            f"""delete from supervision.{table} t where t.project_code in (select project_code from scope)
+                and not exists (select from store.project p where p.id = t.project_code and p.gone_at is null)"""
+        )
+
+
+def _write_findings(connection: Connection, judged: Judged, result: Supervised) -> None:
+    key = ["rule", "project_code", "item_code", "case_no"]
+    ids = [finding_id(*row) for row in judged.findings.select(key).iter_rows()]
+    rows = judged.findings.with_columns(
+        pl.Series("id", ids, dtype=pl.String),
+        pl.struct("evidence").struct.json_encode().alias("evidence"),
+        pl.struct("waits_for").struct.json_encode().alias("waits_for"),
+    ).select(
+        "id", *key, "case_id", "level", "kind", "severity", "department_code", "department_name", "text", "evidence", "waits_for"
+    )  # fmt: skip
+    _load(
+        connection, "judged", rows,
+        """id text, rule text, project_code text, item_code text, case_no text, case_id text, level text, kind text, severity smallint,
+           department_code text, department_name text, text text, evidence jsonb, waits_for jsonb""",
+    )  # fmt: skip
+    for column in ("project_code", "item_code", "case_no"):  # COPY reads an empty field as null
+        connection.exec_driver_sql(f"update judged set {column} = '' where {column} is null")
+    connection.exec_driver_sql(
+        """delete from supervision.waiting w where w.project_code in (select project_code from scope);
+           create temp table fires on commit drop as
+           select j.*, e.rows as evidence_rows, e.hash as evidence_hash
+           from judged j
+           cross join lateral (
+               select coalesce(jsonb_agg(jsonb_build_object('row', r.ref, 'sources', g.sources) order by r.ref), '[]') as rows,
+                      sha256(convert_to(coalesce(string_agg(r.ref || encode(coalesce(g.hash, ''), 'hex'), ',' order by r.ref), ''), 'UTF8')) as hash
+               from jsonb_array_elements_text(case when jsonb_typeof(j.evidence -> 'evidence') = 'array' then j.evidence -> 'evidence' else '[]' end) r(ref)
+               left join lateral (
+                   select sha256(c.content_hash || coalesce((select string_agg(v.content_hash, '' order by v.id) from store.case_event v
+                                                              where v.case_id = c.id and v.gone_at is null), '')) as hash,
+                          (select jsonb_agg(distinct x) from jsonb_each_text(c.provenance) p(k, x)) as sources
+                   from store."case" c where r.ref = 'case ' || c.id and c.gone_at is null
+                   union all
+                   select l.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(l.provenance) p(k, x))
+                   from store.licence l where r.ref = 'licence ' || l.id
+                   union all
+                   select y.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(y.provenance) p(k, x))
+                   from store.change_polygon y where r.ref = 'change_polygon ' || y.id
+                   union all
+                   select y.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(y.provenance) p(k, x))
+                   from store.project y where r.ref = 'project ' || y.id) g on true) e
+           where jsonb_array_length(j.waits_for -> 'waits_for') = 0"""
+    )
+    parameters = {"as_of": judged.as_of, "by": SYSTEM}
+    connection.execute(
+        sa.text(
+            """insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, text, as_of)
+               select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')), text, :as_of
+               from judged where jsonb_array_length(waits_for -> 'waits_for') > 0"""
+        ),
+        parameters,
+    )
+    result.opened = connection.execute(
+        sa.text(
+            """with come as (
+                   insert into supervision.finding (id, rule, project_code, item_code, case_no, case_id, level, kind, severity, department_code,
+                       department_name, text, evidence, evidence_hash, opened_on, judged_on)
+                   select id, rule, project_code, item_code, case_no, case_id, level, kind, severity, department_code, department_name, text,
+                       evidence_rows, evidence_hash, :as_of, :as_of from fires
+                   on conflict do nothing returning id, level, kind)
+               insert into supervision.finding_event (finding_id, as_of, event, by, why)
+               select id, :as_of, 'opened', :by, coalesce(level, kind) from come"""
+        ),
+        parameters,
+    ).rowcount
+    result.reopened = connection.execute(
+        sa.text(
+            """with again as (
+                   update supervision.finding f set state = 'open', opened_on = :as_of, opened_at = now(), closed_on = null, closed_at = null,
+                       decided_by = null, decided_at = null, decision_note = null
+                   from fires j
+                   where j.id = f.id and (f.state = 'closed' or (f.state = 'lifted' and f.evidence_hash <> j.evidence_hash))
+                   returning f.id)
+               insert into supervision.finding_event (finding_id, as_of, event, by) select id, :as_of, 'reopened', :by from again"""
+        ),
+        parameters,
+    ).rowcount
+    connection.execute(
+        sa.text(
+            """with risen as (
+                   select f.id, f.level as was, j.level from supervision.finding f join fires j using (id)
+                   where f.state in ('open', 'confirmed') and f.level is distinct from j.level and f.judged_on <= :as_of)
+               insert into supervision.finding_event (finding_id, as_of, event, by, why)
+               select id, :as_of, 'level', :by, coalesce(was, '') || ' → ' || coalesce(level, '') from risen"""
+        ),
+        parameters,
+    )
+    connection.execute(
+        sa.text(
+            """update supervision.finding f set level = j.level, kind = j.kind, severity = j.severity, case_id = j.case_id,
+                   department_code = j.department_code, department_name = j.department_name, text = j.text, evidence = j.evidence_rows,
+                   evidence_hash = j.evidence_hash, judged_on = :as_of
+               from fires j
+               where j.id = f.id and f.state in ('open', 'confirmed')
+                 and (f.level, f.kind, f.severity, f.department_code, f.text, f.evidence_hash)
+                     is distinct from (j.level, j.kind, j.severity, j.department_code, j.text, j.evidence_hash)"""
+        ),
+        parameters,
+    )
+    result.closed = connection.execute(
+        sa.text(
+            """with gone as (
+                   update supervision.finding f set state = 'closed', closed_on = :as_of, closed_at = now(), judged_on = :as_of
+                   where f.state in ('open', 'confirmed') and f.project_code in (select project_code from scope)
+                     and not exists (select from judged j where j.id = f.id)
+                   returning f.id)
+               insert into supervision.finding_event (finding_id, as_of, event, by, why)
+               select id, :as_of, 'closed', :by, '数据已不再支持' from gone"""
+        ),
+        parameters,
+    ).rowcount
+
+
+def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
+    """A person's word: ``confirmed``, or ``lifted`` (a false alarm, silent until its evidence changes).
+
+    :raises ConfigurationError: no open finding of that id, or another verdict.
+    """
+    if verdict not in ("confirmed", "lifted"):
+        raise ConfigurationError(f"verdict {verdict!r}", remedy="confirmed or lifted", zh="结论只能是 confirmed 或 lifted。")
+    with transaction() as connection:
+        done = connection.execute(
+            sa.text(
+                """with f as (
+                       update supervision.finding set state = :verdict, decided_by = :by, decided_at = now(), decision_note = :note
+                       where id = :id and state in ('open', 'confirmed') returning id, judged_on)
+                   insert into supervision.finding_event (finding_id, as_of, event, by, why)
+                   select id, judged_on, :verdict, :by, :note from f"""
+            ),
+            {"id": finding, "verdict": verdict, "by": by, "note": note},
+        ).rowcount
+        if not done:
+            raise ConfigurationError(f"no open finding {finding}", remedy="see onemap findings", zh=f"没有待核的发现 {finding}。")
+
+
+_LISTED = {
+    "id": pl.String, "rule": pl.String, "project_code": pl.String, "item_code": pl.String, "case_no": pl.String, "level": pl.String,
+    "kind": pl.String, "severity": pl.Int8, "state": pl.String, "opened": pl.Date, "closed": pl.Date, "department_code": pl.String,
+    "department_name": pl.String, "text": pl.String,
+}  # fmt: skip
+
+
+def listed() -> pl.DataFrame:
+    """Every finding of the ledger, whatever its state."""
+    with transaction() as connection:
+        return frame(
+            connection,
+            """select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on, department_code,
+                      department_name, text from supervision.finding order by project_code, rule, item_code, case_no""",
+            _LISTED,
+        )
+
+
+def on_day(as_of: date) -> Judged:
+    """Everything judged as of any day, written nowhere."""
+    with transaction() as connection:
+        return judge(connection, as_of)
