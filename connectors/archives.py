@@ -108,6 +108,8 @@ def _checked(opened: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipIn
             raise _unsafe(f"{name!r} is encrypted")
         if name.endswith("/"):
             continue
+        if name in found:
+            raise _unsafe(f"{name!r} stands in it twice")
         total += info.file_size
         if info.file_size > limits.entry:
             raise _unsafe(f"{name!r} unpacks to {info.file_size} bytes, more than {limits.entry}")

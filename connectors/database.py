@@ -53,6 +53,7 @@ from core.errors import (
     ProviderError,
     TransientError,
 )
+from core.redaction import hide
 from schemas import raw
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Database(Connector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
+        hide(endpoint.secrets)
         self._options = _options(SourceOptions, source.options, source.source)
         self._made: sa.Engine | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None

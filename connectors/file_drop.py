@@ -53,6 +53,7 @@ from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, 
 from connectors.sftp import Changed, Entry, Sftp, Vanished
 from core import clock
 from core.errors import ConfigurationError, OneMapError, ProviderError
+from core.redaction import hide
 from schemas import raw
 
 if TYPE_CHECKING:
@@ -61,15 +62,16 @@ if TYPE_CHECKING:
 
 _ROOT = "/out"
 _OK = ".ok"
+_DEFAULT = archives.Limits()
 _KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
 
 
 class _Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    entry: int = archives.Limits.entry
-    total: int = archives.Limits.total
-    entries: int = archives.Limits.entries
+    entry: int = _DEFAULT.entry
+    total: int = _DEFAULT.total
+    entries: int = _DEFAULT.entries
 
 
 class FeedOptions(BaseModel):
@@ -141,6 +143,7 @@ class FileDrop(Connector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
+        hide(line for secret in endpoint.secrets for line in secret.splitlines() if not line.startswith("-----"))
         self._sftp = Sftp(endpoint, timeout=source.timeout.total_seconds())
         self._root = str(endpoint.extra.get("root") or _ROOT)
         self._folder: tempfile.TemporaryDirectory[str] | None = None

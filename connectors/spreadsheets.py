@@ -116,8 +116,7 @@ def decode(
 def _open(body: bytes | Path, limits: archives.Limits) -> Iterator[tuple[openpyxl.Workbook, dict[str, list[str]]]]:
     """The workbook in streaming mode, and the merged ranges by the part that has them."""
     merged = _examined(body, limits)
-    file = io.BytesIO(body) if isinstance(body, bytes) else body
-    with warnings.catch_warnings():
+    with (io.BytesIO(body) if isinstance(body, bytes) else body.open("rb")) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and extensions, which are not read
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from connectors.sql_engine import engine_of, shown, url_of
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
 from sources.declaration import Feed
+from tests.connectors.contract import Case, Contract
 from tests.connectors.cut import relay
 from tests.connectors.declarations import source, window_feed
 from tests.connectors.mariadb import MariaDb, free_port, mariadb
@@ -309,6 +312,45 @@ def test_a_count_that_does_not_agree_is_not_complete(server: MariaDb, front: Cal
     monkeypatch.setattr(Database, "_spool", late)
     *_, proof = connector(SL, endpoint(server.port)).fetch(SL, Window(full=True), None)
     assert not proof.complete and proof.claimed == 1
+
+
+class TestMariaDbContract(Contract):
+    pytestmark = pytest.mark.server
+
+    @pytest.fixture
+    def case(self, server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
+        monkeypatch.setattr("connectors.database._ATTEMPTS", 1)
+        front(
+            mysql_ddl("m2", "EX_GDBS_SL"),
+            "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) select concat('S', seq), 1, now() from seq_1_to_3000",
+        )
+        feed = window_feed("m2.sl", SL.key, "INSERTTIME", table="EX_GDBS_SL", rows=1000)
+        with relay(server.port) as between:
+
+            @contextmanager
+            def failing() -> Iterator[None]:
+                between.cuts, between.after = 1000, 20_000
+                yield
+                between.cuts = 0
+
+            yield Case(
+                make=lambda: connector(feed, endpoint(between.port)),
+                feed=feed,
+                keys={(f"S{n}", "1") for n in range(1, 3001)},
+                failing=failing,
+                secrets=(PASSWORD,),
+            )
+
+
+class TestPostgresContract(Contract):
+    @pytest.fixture
+    def case(self, database: str, run: Callable) -> Case:
+        run(
+            contract_ddl("p3", "up_pro_result"),
+            "insert into up_pro_result (row_guid, cd_operation, cd_time) select 'g' || n, 'I', now() from generate_series(1, 500) n",
+        )
+        to = replace(pg(database), password=PASSWORD)
+        return Case(make=lambda: connector(RESULT, to), feed=RESULT, keys={(f"g{n}",) for n in range(1, 501)}, secrets=(PASSWORD,))
 
 
 def pg(database: str, user: str = "postgres") -> Endpoint:
