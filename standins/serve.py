@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -30,7 +31,10 @@ async def serve(ctx: Context, database_url: str, parent: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
     stand = StandIns(ctx, database_url)
+    gc.disable()  # what is read at the start stays; looking through it again and again takes a second
     await stand.start()
+    gc.freeze()
+    gc.enable()
     admin = {"url": stand.connections[0]["host"].rsplit("/", 1)[0] + "/admin/faults", "token": ctx.secret("admin")}
     print(json.dumps({"connections": stand.connections, "admin": admin}), flush=True)
     while not over.is_set() and os.getppid() == parent:

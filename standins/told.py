@@ -15,12 +15,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from core.errors import ConfigurationError
 from standins.forms import when
 
 FORMAT = 1
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 _ALWAYS = datetime.min
 _NEVER = datetime.max
+KeyOf = Iterable[str] | Callable[[dict[str, Any]], tuple[str, ...]]
+TimeOf = str | Callable[[dict[str, Any]], datetime | None]
 
 
 class Row(NamedTuple):
@@ -46,12 +51,9 @@ def lines(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
-            except ValueError as error:
+                yield _decode(line)
+            except msgspec.DecodeError as error:
                 raise _bad_line(path, number, str(error)) from error
-            if not isinstance(row, dict):
-                raise _bad_line(path, number, "not an object")
-            yield row
 
 
 def _bad_line(path: Path, number: int, why: str) -> ConfigurationError:
@@ -62,15 +64,19 @@ def _bad_line(path: Path, number: int, why: str) -> ConfigurationError:
     )
 
 
+def _by_columns(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[str, ...]]:
+    return lambda row: tuple("" if row.get(name) is None else str(row[name]).strip() for name in names)
+
+
 class Table:
     """One file of the world, as its source shows it.
 
-    ``key`` names the columns that make a row the same row; ``time`` gives its increment time.
+    ``key`` gives what makes a row the same row, by names of columns or computed; ``time`` its increment time.
     """
 
-    def __init__(self, path: Path, key: Iterable[str], time: str | Callable[[dict[str, Any]], datetime | None]) -> None:
+    def __init__(self, path: Path, key: KeyOf, time: TimeOf) -> None:
         self.path = path
-        self._key = tuple(key)
+        self._key = key if callable(key) else _by_columns(tuple(key))
         self._time = time if callable(time) else (lambda row: when(row.get(time)))
         self._lock = threading.RLock()
         self._seen: tuple[int, int] | None = None
@@ -142,7 +148,7 @@ class Table:
             since or time or _ALWAYS,
             order,
             when(row.get("_until")) or _NEVER,
-            Row(time or _ALWAYS, tuple(str(row.get(name) or "").strip() for name in self._key), row),
+            Row(time or _ALWAYS, self._key(row), row),
         )
 
     def _reset(self) -> None:
@@ -196,7 +202,7 @@ class World:
             )
         return {"revision": 1, **told}
 
-    def table(self, name: str, key: Iterable[str], time: str | Callable[[dict[str, Any]], datetime | None]) -> Table:
+    def table(self, name: str, key: KeyOf, time: TimeOf) -> Table:
         """The table of ``<source>/<table>``; read by :meth:`refresh`."""
         table = self.tables[name] = Table(self.folder / f"{name}.jsonl", key, time)
         return table

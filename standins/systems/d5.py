@@ -24,17 +24,20 @@ DATES = ("受理日期", "办结日期")
 HEADER_ROW = 2  # row 3
 
 
+def _key(row: dict[str, Any]) -> tuple[str, ...]:
+    return str(row.get("_file") or ""), str(row.get("_sheet") or ""), str(row.get("申办流水号") or row.get("文号") or "").strip()
+
+
+def _time(row: dict[str, Any]) -> datetime | None:
+    return when(row.get("办结日期")) or when(row.get("受理日期"))
+
+
 class Workbooks:
     """path under /out → the rows of a workbook, and its bytes."""
 
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
-        self.tables = {
-            office: ctx.world.table(
-                f"d5/{office}", ["_file", "_sheet", "申办流水号", "文号"], lambda row: when(row.get("办结日期")) or when(row.get("受理日期"))
-            )
-            for office in OFFICES
-        }
+        self.tables = {office: ctx.world.table(f"d5/{office}", _key, _time) for office in OFFICES}
 
     def plan(self, now: datetime) -> dict[str, tuple[datetime, list[dict[str, Any]]]]:
         """path → (time of delivery, rows) of the workbooks that stand in the drop at ``now``."""
@@ -42,12 +45,13 @@ class Workbooks:
         for table in self.tables.values():
             grouped: dict[str, list[tuple[datetime, dict[str, Any]]]] = {}
             for row in table.rows(now):
-                grouped.setdefault(str(row.data.get("_file") or ""), []).append((when(row.data.get("_at")) or row.time, row.data))
+                shown = when(row.data.get("_at")) or row.time
+                grouped.setdefault(str(row.data.get("_file") or ""), []).append((shown, row.data))
             for name, rows in grouped.items():
-                if not name.endswith(".xlsx"):
-                    continue
-                path = name if "/" in name else f"{min(at for at, _ in rows):%Y%m%d}/{name}"
-                planned[path.removeprefix("/out/").lstrip("/")] = (max(at for at, _ in rows), [row for _, row in rows])
+                if name.endswith(".xlsx"):
+                    sent = max(shown for shown, _ in rows)  # each change sends it again, in the folder of its day
+                    path = name if "/" in name else f"{sent:%Y%m%d}/{name}"
+                    planned[path.removeprefix("/out/").lstrip("/")] = (sent, [row for _, row in rows])
         return planned
 
     def build(self, name: str, rows: list[dict[str, Any]], fault: Fault | None = None) -> bytes:

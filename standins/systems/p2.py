@@ -27,6 +27,8 @@ from standins.systems.gateway import Gateway
 
 COLUMNS = ("批文号", "项目名称", "项目代码", "批准机关", "批准日期", "批准面积(公顷)", "用地单位", "更新时间")
 SPOILING = ("truncated", "zip_bomb", "zip_slip", "gbk_broken")
+PLAIN, OPEN, NO_J, UNIT, SHORT_COUNT, GBK = range(6)  # dialects of §5.2
+DIALECTS = {"no_closing_point": OPEN, "area_with_unit": UNIT, "gbk": GBK}  # words of _quirk
 _HEAD = """[属性描述]
 格式版本号=
 数据产生单位=东莞市自然资源局
@@ -178,8 +180,8 @@ def _survey() -> Transformer:
 def red_line(row: dict[str, Any], *, quirks: bool) -> bytes:
     """The survey TXT of a row's geometry, in one of the dialects of §5.2; ``_quirk`` may add an error."""
     number = str(row["批文号"])
-    dialect = dice(number) % 6 if quirks else 0
     quirk = str(row.get("_quirk") or "")
+    dialect = next((n for word, n in DIALECTS.items() if word in quirk), dice(number) % 6 if quirks else PLAIN)
     parts = [_HEAD.format(day=str(row.get("批准日期") or "")[:10])]
     point = 0
     for place, rings in enumerate(gml.polygons(row["_geometry"]), 1):
@@ -190,7 +192,7 @@ def red_line(row: dict[str, Any], *, quirks: bool) -> bytes:
         hectares = Polygon(projected[0], projected[1:]).area / 10_000
         lines, count = [], 0
         for circle, ring in enumerate(projected, 1):
-            shown = ring[:-1] if dialect == 1 else ring
+            shown = ring[:-1] if dialect == OPEN else ring
             first = point + 1
             for position, (x, y) in enumerate(shown):
                 closing = position == len(ring) - 1
@@ -199,14 +201,14 @@ def red_line(row: dict[str, Any], *, quirks: bool) -> bytes:
                     y = round(y - 38_000_000, 3)
                 if "xy_swapped" in quirk:
                     x, y = y, x
-                lines.append(f"{'' if dialect == 2 else 'J'}{label},{circle},{x:.3f},{y:.3f}")
+                lines.append(f"{'' if dialect == NO_J else 'J'}{label},{circle},{x:.3f},{y:.3f}")
             point += len(ring) - 1
-            count += len(ring) - (1 if dialect in (1, 4) else 0)
+            count += len(ring) - (1 if dialect in (OPEN, SHORT_COUNT) else 0)
         if "wrong_count" in quirk:
             count += 3
-        area = f"{hectares:.4f}" + ("公顷" if dialect == 3 else "")
+        area = f"{hectares:.4f}" + ("公顷" if dialect == UNIT else "")
         name = str(row.get("项目名称") or "").replace(",", "，")
         parts.append(f"{count},{area},DK{place:03d},{name},面,F49G024093,工业用地,,@\n")
         parts.extend(line + "\n" for line in lines)
     text = "".join(parts)
-    return text.replace("\n", "\r\n").encode("gb18030") if dialect == 5 else text.encode()
+    return text.replace("\n", "\r\n").encode("gb18030") if dialect == GBK else text.encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -78,7 +78,7 @@ class Changes:
             return json_answer({"code": "InvalidParameterValue", "description": "limit、offset、bbox"}, 400)
         rows = self.table.rows(self.ctx.now())
         if not self.ctx.faults.take("s2", "ignores_datetime"):
-            rows = [r for r in rows if (start is None or r.time >= start) and (end is None or r.time <= end)]
+            rows = [row for row in rows if _meets(row.data.get("HSX"), start, end)]
         if area:
             low, high = area[: len(area) // 2], area[len(area) // 2 :]
             frame = box(*low[:2], *high[:2])
@@ -124,6 +124,16 @@ def _geojson(data: Any) -> Response:
     response = json_answer(data)
     response.headers["content-type"] = "application/geo+json"
     return response
+
+
+def _meets(hsx: Any, start: datetime | None, end: datetime | None) -> bool:
+    """Does HSX, a day or a month, meet the closed interval? What has none cannot be judged by it, and is given."""
+    first = when(hsx)
+    if first is None:
+        return True
+    month = len(str(hsx)) == 6
+    after = (first + timedelta(days=32)).replace(day=1) if month else first + timedelta(days=1)
+    return (start is None or after > start) and (end is None or first <= end)
 
 
 def interval(text: str | None) -> tuple[datetime | None, datetime | None]:

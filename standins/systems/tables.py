@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from standins.told import lines
 CONTRACTS = ROOT / "schemas" / "contracts"
 CHUNK = 5000
 _NULL = "\\N"
+_ESCAPED = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -240,32 +241,27 @@ class Tables:
 
     def _load(self, own: psycopg.Connection, shape: Shape, path: Path, start: int, now: datetime) -> None:
         increment = self._increment(shape.name)
-        names: dict[str, str] = {}
+        present = stamp(now)
         batch: list[dict[str, Any]] = []
         newest: dict[Any, tuple[datetime, dict[str, Any]]] = {}  # only where later lines replace earlier ones
         pending: list[tuple[datetime, str, str, str]] = []
 
-        for told in lines(path, start):
-            row = {}
-            for name, value in told.items():
-                lower = names.get(name)
-                if lower is None:
-                    lower = names[name] = name.lower()
-                row[lower] = value
-            since = when(row.get("_at")) or when(row.get(increment)) or datetime.min
-            until = when(row.get("_until"))
-            if until and until <= now:
-                continue
-            if until:
+        for row in lines(path, start):
+            shown = row.get("_at") or _value(row, increment)
+            if "_until" in row and (until := when(row["_until"])):
+                if until <= now:
+                    continue
                 pending.append((until, shape.name, "delete", json.dumps(row, ensure_ascii=False)))
-            if since > now:
-                pending.append((since, shape.name, "insert", json.dumps(row, ensure_ascii=False)))
-                continue
-            if self.layout.replace:
-                key = row.get(self.layout.replace)
-                if key not in newest or newest[key][0] <= since:
-                    newest[key] = (since, row)
-                continue
+            if not _is_plain(shown) or shown > present or self.layout.replace:
+                since = when(shown) or datetime.min
+                if since > now:
+                    pending.append((since, shape.name, "insert", json.dumps(row, ensure_ascii=False)))
+                    continue
+                if self.layout.replace:
+                    key = _value(row, self.layout.replace)
+                    if key not in newest or newest[key][0] <= since:
+                        newest[key] = (since, row)
+                    continue
             batch.append(row)
             if len(batch) >= CHUNK:
                 self._store(own, shape, batch)
@@ -284,7 +280,7 @@ class Tables:
                 sql.SQL("delete from {} where {} = any(%s)").format(
                     sql.Identifier(shape.name), sql.Identifier(self.layout.replace)
                 ),
-                [[row.get(self.layout.replace) for row in rows]],
+                [[_value(row, self.layout.replace) for row in rows]],
             )
         statement = sql.SQL("copy {} ({}) from stdin").format(
             sql.Identifier(shape.name), sql.SQL(", ").join(sql.Identifier(name) for name, _, _ in shape.columns)
@@ -293,47 +289,23 @@ class Tables:
             copy.write("".join(self._lines(shape, rows)).encode())
 
     def _lines(self, shape: Shape, rows: list[dict[str, Any]]) -> Iterator[str]:
-        writers = [self._writer(*column) for column in shape.columns]
+        """Rows in COPY's text form. The columns of a row are found once for all rows with the same names."""
+        plans: dict[tuple[str, ...], list[tuple[str, Write]]] = {}
+        writers = [(name, _writer(self.layout, name, kind, length)) for name, kind, length in shape.columns]
+        first = shape.columns[0][0]
         for row in rows:
-            fate = zlib.crc32(str(next(iter(row.values()), "")).encode()) if self.ctx.quirks else -1
-            yield "\t".join([write(row, fate) for write in writers]) + "\n"
+            names = tuple(row)
+            plan = plans.get(names)
+            if plan is None:
+                told = {name.lower(): name for name in names}
+                plan = plans[names] = [(told.get(name, name), write) for name, write in writers]
+            fate = zlib.crc32(str(row.get(plan[0][0], first)).encode()) if self.ctx.quirks else -1
+            get = row.get
+            yield "\t".join([write(get(name), fate) for name, write in plan]) + "\n"
 
-    def _writer(self, name: str, kind: str, length: int | None) -> Any:
-        """row, fate -> the value in COPY's text form. A fate of -1: no quirks."""
-        if kind.startswith("timestamp"):
-
-            def write(row: dict[str, Any], fate: int) -> str:
-                value = row.get(name)
-                if not value:
-                    return _NULL
-                moment = when(value)
-                return stamp(moment) if moment else _NULL
-
-        elif kind in ("integer", "numeric"):
-
-            def write(row: dict[str, Any], fate: int) -> str:
-                value = row.get(name)
-                return _NULL if value is None or value == "" else str(value).replace(",", "").strip()
-
-        else:
-            pad = bool(self.layout.padded and self.layout.padded.match(name))
-            salt = zlib.crc32(name.encode())
-            nulls_too = name not in ("row_guid", "lsh", "sblsh_short", "cd_operation")
-
-            def write(row: dict[str, Any], fate: int) -> str:
-                value = row.get(name)
-                if value is None:
-                    return "" if nulls_too and fate >= 0 and (fate ^ salt) % 4 == 0 else _NULL
-                text = value if isinstance(value, str) else str(value)
-                if pad and fate >= 0 and text:
-                    width = len(text) + (fate ^ salt) % 7
-                    text = text.ljust(min(width, length or width))
-                return text.translate(_ESCAPES)
-
-        return write
-
-    def _remove(self, own: psycopg.Connection, shape: Shape, row: dict[str, Any]) -> None:
+    def _remove(self, own: psycopg.Connection, shape: Shape, told: dict[str, Any]) -> None:
         """One row that equals the line in all that the line says (blanks at the end aside)."""
+        row = {name.lower(): value for name, value in told.items()}
         said = [(name, row[name]) for name, kind, _ in shape.columns if row.get(name) not in (None, "")]
         where = sql.SQL(" and ").join(
             sql.SQL("rtrim({}::text) = rtrim(%s::text)").format(sql.Identifier(name))
@@ -353,6 +325,51 @@ class Tables:
     def _empty(self, own: psycopg.Connection, shape: Shape) -> None:
         own.execute(sql.SQL("delete from {}").format(sql.Identifier(shape.name)))
         own.execute("delete from standin.pending where tbl = %s", [shape.name])
+
+
+Write = Callable[[Any, int], str]
+
+
+def _value(row: dict[str, Any], column: str) -> Any:
+    """A column's value, whatever the case of its name."""
+    return row[column] if column in row else next((row[name] for name in row if name.lower() == column), None)
+
+
+def _is_plain(text: Any) -> bool:
+    """yyyy-MM-dd HH:mm:ss, which sorts as it is."""
+    return isinstance(text, str) and len(text) == 19 and text[4] == "-" and text[0] in "12"
+
+
+def _writer(layout: Layout, name: str, kind: str, length: int | None) -> Write:
+    """value, fate of the row -> the value in COPY's text form. A fate of -1: no quirks."""
+    if kind.startswith("timestamp"):
+
+        def write(value: Any, fate: int) -> str:
+            moment = when(value) if value else None
+            if moment is None:
+                return _NULL
+            return value if _is_plain(value) else stamp(moment)
+
+    elif kind in ("integer", "numeric"):
+
+        def write(value: Any, fate: int) -> str:
+            return _NULL if value is None or value == "" else str(value).replace(",", "").strip()
+
+    else:
+        pad = bool(layout.padded and layout.padded.match(name))
+        salt = zlib.crc32(name.encode())
+        nulls_too = name not in ("row_guid", "lsh", "sblsh_short", "cd_operation")
+
+        def write(value: Any, fate: int) -> str:
+            if value is None:
+                return "" if nulls_too and fate >= 0 and (fate ^ salt) % 4 == 0 else _NULL
+            text = value if isinstance(value, str) else str(value)
+            if pad and fate >= 0 and text and text[-1] != " ":  # else the world padded it
+                width = len(text) + (fate ^ salt) % 7
+                text = text.ljust(min(width, length or width))
+            return text.translate(_ESCAPES) if _ESCAPED.search(text) else text
+
+    return write
 
 
 def _shapes(own: psycopg.Connection) -> dict[str, Shape]:

@@ -142,7 +142,7 @@ def make(folder: Path) -> Path:
     ]  # fmt: skip
     told["d5/fire"] = [
         {"项目代码": CODES[0], "项目名称": "项目 0", "申办流水号": "", "文号": "东消验〔2026〕1号", "受理日期": ago(days=9)[:10], "办结日期": ago(days=6)[:10],
-         "结果": "合格", "_file": "消防_202611.xlsx", "_sheet": "2026-11"}
+         "结果": "合格", "_file": "消防_202611.xlsx", "_at": ago(days=5), "_sheet": "2026-11"}
     ]  # fmt: skip
     told["s1/parcel"] = [
         {"ZDDM": f"441900001002GB{n:05d}", "QLR": "东莞甲公司", "MJ": 11355.1, "PROJECT_CODE": CODES[n % 3] if n % 2 else None,
