@@ -11,6 +11,7 @@ from datetime import date
 from functools import cache
 
 import polars as pl
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import settings
@@ -77,10 +78,20 @@ def context(connection: Connection, as_of: date, rules: Rulebook, calendar: Cale
     cases = cases.with_columns(pl.coalesce("item_name", "item_name_written").alias("item_name")).join(
         cut_off, on="project_code", how="left", maintain_order="left"
     )
-    since = connection.exec_driver_sql(
-        "select lower(intervals)::date from landing.completed where feed = 'p1.licence' and not lower_inf(intervals)"
+    licence_since = _first_complete_day(connection, completeness.needs()["C14"][0])
+    return Context(as_of, rules, calendar, frames, known, standing, cases, cut_off, licence_since, connection)
+
+
+def _first_complete_day(connection: Connection, feed: str) -> date | None:
+    """The first day that a feed tells of: where its completed intervals begin, and not before its earliest row."""
+    return connection.execute(
+        sa.text(
+            """select greatest(
+                   (select lower(intervals)::date from landing.completed where feed = :feed and not lower_inf(intervals)),
+                   (select min(source_time)::date from source.record where feed = :feed))"""
+        ),
+        {"feed": feed},
     ).scalar()
-    return Context(as_of, rules, calendar, frames, known, standing, cases, cut_off, since, connection)
 
 
 def judge(

@@ -11,6 +11,7 @@ from supervision.timeline import before
 
 MUNICIPAL = "M2"
 LISTED = ["M2", "D1", "D3", "D4"]  # C9 asks of these channels
+CODED = ["M2", "D1", "D4", "D5"]  # channels whose cases carry a project code; P3 and D3 have none to be absent
 RESULTS = ["DONE_OK", "DONE_TOLERANT", "DONE_FAIL"]
 OWN_SYSTEM = "2"  # SJLY 部门自建
 KEY = ["project_code", "item_code"]
@@ -156,7 +157,9 @@ def split_or_doubled(c: Context) -> pl.DataFrame:
 def unlinked(c: Context) -> pl.DataFrame:
     """C12 挂错项目: no code, a wrong one, or another owner's, while owner and name find exactly one project."""
     filed = c.frames.projects.select(pl.col("project_code").alias("found_project"), pl.col("submitted_at").alias("_filed"))
-    rows = c.cases.filter(pl.col("found_project").is_not_null() & ~pl.col("written_ok").fill_null(False)).join(
+    rows = c.cases.filter(
+        pl.col("channel").is_in(CODED) & pl.col("found_project").is_not_null() & ~pl.col("written_ok").fill_null(False)
+    ).join(
         filed, on="found_project", how="left"
     )
     rows = rows.filter(before(pl.col("_filed"), pl.col("receipt_at")).fill_null(True))
