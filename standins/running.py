@@ -7,7 +7,9 @@ import contextlib
 import json
 import logging
 import os
+import socket
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -29,8 +31,18 @@ class StandIns:
     time (COPY, zips, reading files) runs in threads beside it.
     """
 
-    def __init__(self, ctx: Context, database_url: str, *, database_prefix: str = "standin") -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        database_url: str,
+        *,
+        database_prefix: str = "standin",
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """``certificate`` (its file and its key's): serve HTTP once more, by TLS, at :attr:`tls_port`."""
         self.ctx = ctx
+        self._certificate = certificate
+        self.tls_port: int | None = None
         ctx.home.mkdir(parents=True, exist_ok=True)
         gate = gateway.Gateway(ctx, connections.LOGINS["p_gateway"])
         tokens = m1.Tokens(ctx)
@@ -54,7 +66,9 @@ class StandIns:
         self.connections: list[dict[str, Any]] = []
         self._served: tuple[int, float] | None = None
         self._seen: tuple[int, int] | None = None
+        self._servers: list[uvicorn.Server] = []
         self._tasks: list[asyncio.Task[Any]] = []
+        self._follower: asyncio.Task[None] | None = None
         ctx.faults.watch(self._faults_changed)
 
     # -- up and down ----------------------------------------------------------------------------------------------
@@ -72,29 +86,36 @@ class StandIns:
         self.orders.open()
         await self.drop.start(bound["sftp"])
         await self.stream.start(bound["mqtt"])
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self.app, http=Protocol, lifespan="off", log_level="critical", access_log=False, date_header=False,
-                server_header=False, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=1,
-            )  # fmt: skip
-        )
-        self._server.capture_signals = contextlib.nullcontext  # signals are the process's affair, not the server's
-        self._tasks.append(asyncio.create_task(self._server.serve([bound["http"]])))
+        self._serve_http(bound["http"])
+        if self._certificate:
+            sock = socket.create_server((connections.HOST, 0))
+            self.tls_port = sock.getsockname()[1]
+            self._serve_http(sock, ssl_certfile=str(self._certificate[0]), ssl_keyfile=str(self._certificate[1]))
         await databases
-        while not self._server.started:
+        while not all(server.started for server in self._servers):
             await asyncio.sleep(0.01)
         self.connections = self._connections(bound["http"].getsockname()[1])
         self._say_served(self.ctx.now())
-        self._tasks.append(asyncio.create_task(self._keep_step()))
+        self._follower = asyncio.create_task(self._keep_step())
+
+    def _serve_http(self, sock: socket.socket, **tls: str) -> None:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self.app, http=Protocol, lifespan="off", log_level="critical", access_log=False, date_header=False,
+                server_header=False, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=1, **tls,
+            )  # fmt: skip
+        )
+        server.capture_signals = contextlib.nullcontext  # signals are the process's affair, not the server's
+        self._servers.append(server)
+        self._tasks.append(asyncio.create_task(server.serve([sock])))
 
     async def stop(self) -> None:
         """Take everything down; the databases stay for the next run."""
-        server, *others = self._tasks
-        for task in others:
-            task.cancel()
-        self._server.should_exit = True
-        self._server.force_exit = True
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._follower:
+            self._follower.cancel()
+        for server in self._servers:
+            server.should_exit = server.force_exit = True
+        await asyncio.gather(*self._tasks, *([self._follower] if self._follower else ()), return_exceptions=True)
         await self.stream.stop()
         await self.drop.stop()
         self.orders.close()

@@ -22,6 +22,7 @@ from typing import Any
 
 from core import clock
 from core.errors import InternalError
+from standins import connections, tls
 from standins.context import Context
 from standins.faults import Faults
 from standins.running import StandIns
@@ -36,6 +37,7 @@ class Running:
 
     ctx: Context
     connections: list[dict[str, Any]]
+    certificate: Path
     _stand: StandIns
     _loop: asyncio.AbstractEventLoop
 
@@ -46,6 +48,20 @@ class Running:
     def connection(self, conn_id: str) -> dict[str, Any]:
         """One Airflow Connection's fields. :raises StopIteration: there is none of that id."""
         return next(c for c in self.connections if c["conn_id"] == conn_id)
+
+    def by_tls(self, conn_id: str) -> dict[str, Any]:
+        """An HTTP Connection by TLS, with a certificate that verifies only against :attr:`certificate`."""
+        told = self.connection(conn_id)
+        path = told["host"].split("/", 3)[3]
+        return {**told, "host": f"https://{connections.HOST}:{self._stand.tls_port}/{path}"}
+
+    def heal(self) -> None:
+        """As at the start: no faults, no rows that faults planted, an empty log of requests."""
+        self.faults.clear()
+        self.faults.requests.clear()
+        for table in self.ctx.world.tables.values():
+            table.forget()
+        self.settle()
 
     def settle(self) -> None:
         """Wait until world, clock and faults as they are now are what clients see."""
@@ -77,13 +93,14 @@ def running(
     """
     with tempfile.TemporaryDirectory(prefix="standins-") as scratch, _clock_file(Path(scratch) / "clock", at):
         ctx = Context(World(Path(world)), (home or Path(scratch)) / "standins", quirks=quirks)
-        stand = StandIns(ctx, database_url, database_prefix=database_prefix)
+        certificate = tls.self_signed(Path(scratch))
+        stand = StandIns(ctx, database_url, database_prefix=database_prefix, certificate=certificate)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="standins", daemon=True)
         thread.start()
         try:
             asyncio.run_coroutine_threadsafe(stand.start(), loop).result(START_SECONDS)
-            yield Running(ctx, stand.connections, stand, loop)
+            yield Running(ctx, stand.connections, certificate[0], stand, loop)
         finally:
             asyncio.run_coroutine_threadsafe(stand.stop(), loop).result(START_SECONDS)
             loop.call_soon_threadsafe(loop.stop)

@@ -44,6 +44,7 @@ class Drop:
         self._key = asyncssh.generate_private_key("ssh-ed25519")
         self._other_key = asyncssh.generate_private_key("ssh-ed25519")
         self._acceptor: asyncssh.SSHAcceptor | None = None
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a run that was killed
 
     # -- server ---------------------------------------------------------------------------------------------------
 

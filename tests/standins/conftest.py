@@ -26,6 +26,4 @@ def _served(world: Path, postgres_server: str, tmp_path_factory: pytest.TempPath
 @pytest.fixture
 def stand(_served: Running) -> Iterator[Running]:
     yield _served
-    if _served.faults.list():
-        _served.faults.clear()
-        _served.settle()
+    _served.heal()

@@ -206,6 +206,19 @@ def test_faults_of_the_wire(stand: Running) -> None:
     assert page(post(stand, "enterprise/query"))["list"]
 
 
+def test_a_redirect_away_would_be_seen(stand: Running) -> None:
+    stand.faults.arm("p1", "redirect_away")
+    post(stand, "enterprise/query")  # a client that follows, with its signature
+    assert stand.faults.count("elsewhere") == 1
+
+
+def test_a_certificate_that_does_not_verify(stand: Running) -> None:
+    url = stand.by_tls("s_features")["host"] + "/collections"
+    with pytest.raises(requests.exceptions.SSLError):
+        requests.get(url, timeout=10)
+    assert requests.get(url, timeout=10, verify=str(stand.certificate)).status_code == 200
+
+
 def test_a_clock_that_is_off_shows_in_date_and_in_the_check(stand: Running) -> None:
     stand.faults.arm("p1", "clock_off", times=None, seconds=300)
     answer = post(stand, "enterprise/query")
