@@ -14,8 +14,10 @@ from rich.table import Table
 from core.errors import FAULT_ZH, Fault, OneMapError
 from core.redaction import redact
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+if not out.is_terminal:  # a log file: wide enough for any table
+    out = Console(highlight=False, soft_wrap=True, width=160)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # Exit codes: 1 something did not succeed; the others say whose turn it is (sysexits.h where it has one)
 EXIT = {

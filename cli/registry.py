@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import typer
 
-from cli import identity, testing, up, world
+from cli import identity, prepare, source, testing, up, world
 
 GROUPS: list[Callable[[typer.Typer], None]] = [
     up.register,
+    source.register,
     world.register,
     identity.register,
+    prepare.register,
     testing.register,
 ]

@@ -117,10 +117,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> dict[str
             missing -= {c["conn_id"] for c in connections}
             note(f"{len(connections)} 个连接 connections")
     with _step("连接与资源池 connections, pools") as note:
-        pools = {
-            f"source_{s.source}": {"slots": s.parallel, "description": f"{s.name} · {s.owner.department}"} for s in sources
-        }
-        left = hub.connect(connections, pools)
+        left = hub.connect(connections)
         note(f"上次中断的运行 {left} 个已结清 / {left} unfinished runs settled" if left else "")
     password, fresh = hub.layout.admin_password()
     with _step("Airflow") as note:

@@ -131,9 +131,9 @@ class Hub:
             hide([connection.get("password") or ""])
         return told["connections"]
 
-    def connect(self, connections: list[dict[str, Any]], pools: dict[str, dict[str, Any]]) -> int:
+    def connect(self, connections: list[dict[str, Any]]) -> int:
         """Connections, pools, and the runs that a killed hub left open. Returns how many those were."""
-        told = self.metadata({"connections": connections, "pools": pools, "leftovers": True})
+        told = self.metadata({"connections": connections, "pools": pools(), "leftovers": True})
         return told["leftovers"]
 
     def start_airflow(self) -> None:
@@ -252,7 +252,7 @@ class Hub:
 def close(layout: Layout) -> int:
     """End every process of the run folder, the database last. Returns how many there were."""
     database = postgres.running(layout.postgres)
-    count = processes.sweep(layout, patience=15, but=database)
+    count = processes.sweep(layout, patience=8, but=database)
     postgres.stop(layout)
     count += processes.sweep(layout, patience=5) + (database is not None)
     for path in (layout.addresses, layout.metadata_url, layout.home / "database.url"):
@@ -288,6 +288,16 @@ def command_environment(layout: Layout) -> None:
     else:
         os.environ.setdefault("AIRFLOW_HOME", str(layout.airflow))
         os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+
+
+def pools() -> dict[str, dict[str, Any]]:
+    """One Airflow pool a source: how many may ask it at once."""
+    from sources.loader import load_all
+
+    return {
+        f"source_{s.source}": {"slots": s.parallel, "description": f"{s.name} · {s.owner.department}"}
+        for s in load_all().values()
+    }
 
 
 def _first_line(process: subprocess.Popen, seconds: float) -> str | None:

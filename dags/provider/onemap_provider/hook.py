@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from airflow.sdk import BaseHook
-
-if TYPE_CHECKING:
-    from connectors.base import CheckLine, Connector
 
 
 class SourceHook(BaseHook):
@@ -26,22 +21,15 @@ class SourceHook(BaseHook):
         """Check every source that is declared on this Connection; the first fault is told."""
         from core.errors import OneMapError
         from core.redaction import redact
-        from pipeline import rooms
+        from pipeline import checking, rooms
 
         sources = [source for source in rooms.sources() if source.connection == self.conn_id]
         if not sources:
             return False, f"没有数源使用连接 {self.conn_id} / no source is declared on this Connection"
         try:
-            lines = [line for source in sources for line in _check(rooms.connector(source))]
+            lines = [line for source in sources for line in checking.check(source.source)]
         except OneMapError as error:
             return False, redact(f"{error.zh} / {error.message}")
         bad = [line for line in lines if not line.ok]
         shown = bad or lines
         return not bad, redact("; ".join(f"{line.what}: {line.detail} {line.remedy}".strip() for line in shown))
-
-
-def _check(connector: Connector) -> list[CheckLine]:
-    try:
-        return connector.check()
-    finally:
-        connector.close()

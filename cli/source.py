@@ -1,0 +1,98 @@
+"""``onemap source``: the source systems: list, check, preview, sync, back-fill."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from cli import output
+from cli.context import Json, group
+
+Source = Annotated[str, typer.Argument(help="数源 · source, e.g. m2")]
+Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可多次 · feed, repeatable; default: all")]
+
+
+def register(app: typer.Typer) -> None:
+    source = group(app, "source", "数源 · the source systems")
+
+    @source.command("list")
+    def list_(as_json: Json = False) -> None:
+        """列出 · Every declared source with its owner, Connection, schedule and promise."""
+        from sources.loader import load_all
+
+        sources = load_all().values()
+        if as_json:
+            return output.as_json([s.model_dump(mode="json") for s in sources])
+        return output.table(
+            ("数源", "名称", "数源部门", "连接", "协议", "计划", "时效承诺", "数据项"),
+            [(s.source, s.name, s.owner.department, s.connection, s.protocol, s.schedule, str(s.promise), len(s.feeds)) for s in sources],
+        )
+
+    @source.command()
+    def check(
+        sources: Annotated[list[str] | None, typer.Argument(help="数源，默认全部 · default: all")] = None, as_json: Json = False
+    ) -> None:
+        """检查 · Reach a source, prove the credentials, see each feed once; exit 1 when something does not hold."""
+        from pipeline import checking
+        from sources.loader import names
+
+        lines = [(name, line) for name in sources or names() for line in checking.check(name)]
+        if as_json:
+            output.as_json([{"source": n, "what": x.what, "ok": x.ok, "detail": x.detail, "remedy": x.remedy} for n, x in lines])
+        else:
+            output.table(
+                ("数源", "", "检查项", "结果", "处置"), [(n, "✓" if x.ok else "✗", x.what, x.detail, x.remedy) for n, x in lines]
+            )
+        if not all(line.ok for _, line in lines):
+            raise typer.Exit(1)
+
+    @source.command()
+    def sync(source: Source, feed: Feeds = None, as_json: Json = False) -> None:
+        """同步 · Read what is due, here and now, without Airflow; then merge. Exit 1 when a feed does not end well."""
+        from pipeline import sync
+
+        _told(sync.source(source, on_progress=None if as_json else _progress, feeds=feed), as_json)
+
+    @source.command()
+    def backfill(
+        source: Annotated[str, typer.Argument(help="数源或数据项 · source or feed, e.g. m2 or m2.sb")],
+        start: Annotated[datetime, typer.Option("--from", help="起（含），本市时间")],
+        end: Annotated[datetime, typer.Option("--to", help="止（不含）")],
+        as_json: Json = False,
+    ) -> None:
+        """回补 · Read a closed window again, whatever is complete."""
+        from pipeline import sync
+
+        outcomes = []
+        for task in sync.backfill(source, start, end):
+            outcomes.append(sync.run(task, trigger="backfill"))
+            if not as_json:
+                _progress(task, outcomes[-1])
+        _told(outcomes, as_json)
+
+
+def _progress(task: Any, outcome: Any) -> None:
+    if outcome is None:
+        return
+    counts = outcome.counts
+    mark = "[green]✓[/]" if outcome.outcome in ("ok", "waiting") else "[red]✗[/]"
+    output.out.print(
+        f"{mark} {task.label}  流入 {counts.rows_in:,}  新增 {counts.new:,}  变更 {counts.changed:,}  未变 {counts.unchanged:,}"
+        f"  隔离 {counts.quarantined:,}"
+    )
+    if outcome.error:
+        output.err.print(f"  [{outcome.fault}] {outcome.zh or outcome.error}  → {outcome.remedy or ''}", markup=False)
+
+
+def _told(outcomes: list[Any], as_json: bool) -> None:
+    from pipeline import unify
+
+    done = unify.run()
+    if as_json:
+        output.as_json({"outcomes": [o.as_dict() for o in outcomes], "unified": {"taken": done.taken, "written": done.written}})
+    else:
+        output.out.print(f"归并 unify: {done.taken:,} 条记录 records, {done.written:,} 行变化 rows written")
+    if any(o.outcome not in ("ok", "waiting") or not o.counts.balanced for o in outcomes):
+        raise typer.Exit(1)
