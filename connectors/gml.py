@@ -19,6 +19,7 @@ from lxml import etree
 from connectors.geometry import GeometryError
 from connectors.xml import children, local
 
+_BY_ID = etree.XPath("//*[@*[local-name()='id'] = $id]")
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _SURFACES = {"Polygon", "PolygonPatch", "Rectangle", "Triangle"}
 _WRAPPED_SURFACES = {
@@ -226,10 +227,9 @@ def _resolved(element: etree._Element) -> etree._Element:
     href = element.get(_HREF)
     if not href or len(element):
         return element
-    for other in element.getroottree().iter():
-        for name, value in other.attrib.items():
-            if name.rpartition("}")[2] == "id" and value == href.removeprefix("#") and other is not element:
-                return other
+    for other in _BY_ID(element, id=href.removeprefix("#")):
+        if other is not element:
+            return other
     raise _unreadable(local(element), f"{href} is not in the document")
 
 

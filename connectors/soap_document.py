@@ -80,6 +80,14 @@ class Sheet:
     digest: bytes
 
 
+class _Capped(Exception):  # noqa: N818 - a turn of the reading, not an error
+    """The source gives fewer rows a page than asked, without saying so."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
 @dataclass(slots=True)
 class _Pass:
     """One reading of the window from page 1."""
@@ -117,6 +125,10 @@ class Reader:
                 size //= 2
                 self._note("page_too_slow", f"{self._options.operation} times out; read on in pages of {size}")
                 continue
+            except _Capped as capped:
+                size = capped.size
+                self._note("page_capped", f"{self._options.operation} gives {size} rows a page at most; read on so")
+                continue
             passes += 1
             if len(this.totals) == 1 and this.totals == {len(this.keys)}:
                 yield self._proof(True, "distinct keys equal the total, which stood still", this)
@@ -141,6 +153,8 @@ class Reader:
                     this.totals.add(total)
                 this.keys.update(sheet.keys)
                 yield from self._hand_on(sheet)
+            if page == 1 and total is not None and 0 < count < min(size, total):
+                raise _Capped(count)
             if not count or (total is not None and page * size >= total):
                 return
             page += 1

@@ -337,8 +337,7 @@ def _number(text: str | None) -> float:
 def _properties(feature: etree._Element) -> dict[str, str | None]:
     """The feature's properties without its geometry and envelope."""
     found = gml.find(feature)
-    left_out = {"boundedBy"} | ({local(found[0])} if found else set())
-    return {name: value for name, value in xml.record(feature).items() if name not in left_out}
+    return xml.record(feature, omit={"boundedBy", local(found[0])} if found else {"boundedBy"})
 
 
 def _key(feature: etree._Element, names: list[str]) -> str:

@@ -112,14 +112,13 @@ def parse(source: str | bytes, content_type: str | None = None, *, what: str = "
     :raises UnsafeXml: what this module refuses. :raises DamagedXml: what is not XML, or does not decode.
     """
     decoded = source if isinstance(source, str) else text(source, content_type)
-    decoded = _DECLARATION.sub("", decoded.removeprefix("\ufeff"), count=1).strip()
+    decoded = _undeclared(decoded.removeprefix("\ufeff")).strip()
     _refuse_doctype(decoded, what)
     try:
         root = etree.fromstring(decoded.encode("utf-8", "surrogatepass"), _parser(etree.XMLParser))
     except etree.XMLSyntaxError as error:
         raise _malformed(error, what, cut=not decoded.endswith(">")) from error
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise _unsafe(what)
+    _refuse_dtd(root, what)
     return root
 
 
@@ -139,23 +138,20 @@ def stream(
         return
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     what = Path(getattr(file, "name", "") or "the document").name
-    names = {name} if isinstance(name, str) else set(name)
-    parser = _parser(etree.XMLPullParser, events=("start", "end"), encoding="utf-8")
-    number, first, dirty, end = 0, True, False, ""
+    wanted = [f"{{*}}{one}" for one in ({name} if isinstance(name, str) else name)]
+    parser = _parser(etree.XMLPullParser, events=("end",), tag=wanted, encoding="utf-8")
+    number, dirty, end = 0, False, ""
     try:
         for piece in _decoded(file, encoding, what):
             dirty, end = dirty or DAMAGE in piece, piece.rstrip() or end
             parser.feed(piece.encode())
-            for event, element in parser.read_events():
-                if first:
-                    first = False
-                    if element.getroottree().docinfo.internalDTD is not None:
-                        raise _unsafe(what)
-                if event == "end" and local(element) in names:
-                    number += 1
-                    yield Record(number, element, dirty and _is_damaged(element))
-                    _drop(element)
-        parser.close()
+            for _, element in parser.read_events():
+                if not number:
+                    _refuse_dtd(element, what)
+                number += 1
+                yield Record(number, element, dirty and _is_damaged(element))
+                _drop(element)
+        _refuse_dtd(parser.close(), what)
     except etree.XMLSyntaxError as error:
         raise _malformed(error, what, cut=not end.endswith(">")) from error
 
@@ -173,7 +169,7 @@ def children(element: etree._Element, name: str | None = None) -> list[etree._El
 
 def is_nil(element: etree._Element) -> bool:
     """``xsi:nil``, in any year's namespace of XML Schema instances; ``xsi:null`` of old toolkits too."""
-    for attribute, value in element.attrib.items():
+    for attribute, value in element.items():
         if attribute.endswith(("}nil", "}null")) and value.strip() in ("1", "true"):
             return True
     return False
@@ -181,18 +177,24 @@ def is_nil(element: etree._Element) -> bool:
 
 def content(element: etree._Element) -> str | None:
     """The text of an element without elements of its own; None when nil."""
-    return None if is_nil(element) else "".join(element.itertext())
+    if is_nil(element):
+        return None
+    return "".join(element.itertext()) if len(element) else element.text or ""
 
 
-def record(element: etree._Element, nested: Collection[str] = ()) -> dict[str, str | None]:
-    """A record's element → raw columns by local name.
+def record(
+    element: etree._Element, nested: Collection[str] = (), omit: Collection[str] = ()
+) -> dict[str, str | None]:
+    """A record's element → raw columns by local name, but for those to ``omit``.
 
     Simple elements are text. What has elements or attributes of its own, occurs twice, or is named in ``nested`` is a
     JSON list (``SPHJ`` → ``[{"SPHJMC": …}, …]``); no occurrence, no column.
     """
     groups: dict[str, list[etree._Element]] = {}
     for child in children(element):
-        groups.setdefault(local(child), []).append(child)
+        name = local(child)
+        if name not in omit:
+            groups.setdefault(name, []).append(child)
     row: dict[str, str | None] = {}
     for name, found in groups.items():
         if name not in nested and len(found) == 1 and not _is_deep(found[0]):
@@ -209,7 +211,7 @@ def _is_damaged(element: etree._Element) -> bool:
 
 
 def _is_deep(element: etree._Element) -> bool:
-    return len(element) > 0 or any(not name.startswith("{") for name in element.attrib)
+    return len(element) > 0 or any(not name.startswith("{") for name, _ in element.items())
 
 
 def _value(element: etree._Element) -> Any:
@@ -244,10 +246,16 @@ def _decoded(file: IO[bytes], encoding: str | None, what: str) -> Iterator[str]:
         head = file.read(_CHUNK)
         start += decoder.decode(head, not head)
     _refuse_doctype(start, what)
-    yield _marked(_DECLARATION.sub("", start, count=1).lstrip())
+    yield _marked(_undeclared(start).lstrip())
     while head:
         head = file.read(_CHUNK)
         yield _marked(decoder.decode(head, not head))
+
+
+def _undeclared(decoded: str) -> str:
+    """Without its XML declaration: what it says of the encoding is no longer true of a string."""
+    found = _DECLARATION.match(decoded)
+    return decoded[found.end() :] if found else decoded
 
 
 def _codec(head: bytes, encoding: str | None) -> str:
@@ -277,6 +285,11 @@ def _drop(element: etree._Element) -> None:
 
 def _refuse_doctype(decoded: str, what: str) -> None:
     if decoded.startswith("<!DOCTYPE", _PROLOG.match(decoded).end()):
+        raise _unsafe(what)
+
+
+def _refuse_dtd(element: etree._Element, what: str) -> None:
+    if element.getroottree().docinfo.internalDTD is not None:
         raise _unsafe(what)
 
 

@@ -41,7 +41,7 @@ class Office:
         self.cases, self.charset, self.spoil, self.calls = cases, "utf-8", {}, 0
         self.before = self.after = self.doctype = self.inner_doctype = None
         self.sizes: list[int] = []
-        self.broken = False
+        self.broken, self.cap = False, 200
 
     def __call__(self, asked: Asked) -> Reply:
         if asked.method == "GET":
@@ -56,6 +56,7 @@ class Office:
         body = asked.body.decode()
         page, size = (int(re.search(rf"{name}>(\d+)<", body)[1]) for name in ("pageNo", "pageSize"))
         self.sizes.append(size)
+        size = min(size, self.cap)
         rows = self.cases[(page - 1) * size : page * size]
         inner = f'<?xml version="1.0" encoding="GBK"?>{self.inner_doctype or ""}<APPROVEDATAINFO total="{len(self.cases)}" page="{page}">'
         for row in rows:
@@ -134,6 +135,12 @@ def test_total_that_never_stands_is_no_proof(office):
     office.before = lambda office: office.cases.append(case(f"X{office.calls}")) or None
     reading = run(office)
     assert not reading.proof.complete and keys(reading) >= ALL
+
+
+def test_page_that_is_capped_in_silence_is_read_on_at_its_size(office):
+    office.cap = 13
+    reading = run(office)
+    assert keys(reading) == ALL and reading.proof.complete and "page_capped" in [i.code for i in reading.issues]
 
 
 def test_html_502_and_cut_answers_are_tried_again(office):
