@@ -15,6 +15,7 @@ import io
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _CHUNK = 5000
 _LAST_ROW = 1 << 20  # of the file format
 _WIDTH = 64  # columns that are looked at
+# SyntaxError: what is no XML, to openpyxl's parsers
+_UNREADABLE = (KeyError, ValueError, IndexError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error)
 _HEADER_SEARCH = 10  # rows in which the header is looked for when it is not where it should be
 _EXACT = 15  # digits that a number of Excel's keeps
 
@@ -120,11 +123,11 @@ def _open(body: bytes | Path, limits: archives.Limits) -> Iterator[tuple[openpyx
         warnings.simplefilter("ignore")  # of styles and extensions, which are not read
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-        except (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, zipfile.BadZipFile) as error:
+        except (*_UNREADABLE, TypeError, AttributeError, OSError) as error:
             raise _damaged(f"it does not open as a workbook: {type(error).__name__}", "无法作为工作簿打开") from error
         try:
             yield book, merged
-        except (KeyError, ValueError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise _damaged(f"a sheet cannot be read: {type(error).__name__} {error}", "工作表无法读取") from error
         finally:
             book.close()

@@ -526,6 +526,16 @@ def part(book: bytes, name: str, old: bytes, new: bytes) -> bytes:
     return out.getvalue()
 
 
+def shared() -> bytes:
+    """A workbook whose texts stand in a part of their own, as most programs write it."""
+    out = io.BytesIO()
+    with xlsxwriter.Workbook(out) as book:
+        sheet = book.add_worksheet("2026-11")
+        sheet.write_row(2, 0, HEADER)
+        sheet.write_row(3, 0, line(1, "A"))
+    return out.getvalue()
+
+
 SOUND = workbook({"2026-11": [line(1, "A")]})
 SHEET = "xl/worksheets/sheet1.xml"
 
@@ -540,12 +550,14 @@ SHEET = "xl/worksheets/sheet1.xml"
         (part(SOUND, "xl/workbook.xml", b"<workbook", b'<!DOCTYPE w [<!ENTITY a "b">]><workbook'), "xml_unsafe"),
         (part(SOUND, SHEET, b'<row r="4"', b'<row r="2000000000"'), "file_damaged"),
         (part(SOUND, "xl/workbook.xml", b"</sheets>", b""), "xml_malformed"),
+        (part(shared(), "xl/sharedStrings.xml", b"<t>", b"<t>\xb9\xff"), "file_damaged"),
+        (part(shared(), SHEET, b't="s"><v>1<', b't="s"><v>999<'), "file_damaged"),
         (simple("E1"), "file_damaged"),
         (workbook({"十一月": [line(1, "A")]}), "file_damaged"),
         (workbook({"2026-11": [line(1, "A")]}, header=["甲"] * 12), "file_damaged"),
         (workbook({"2026-11": [line(1, "A")]}, header=[*HEADER[:-1], "结果"]), "file_damaged"),
     ],
-    ids=["cut", "old xls", "bomb", "external entity", "entity", "row bomb", "malformed", "no workbook", "no month", "no header", "twice"],
+    ids=["cut", "old xls", "bomb", "external entity", "entity", "row bomb", "malformed", "undecodable", "no string", "no workbook", "no month", "no header", "twice"],
 )
 def test_a_workbook_that_does_not_hold_is_skipped_with_an_issue(server: Sshd, body: bytes, code: str) -> None:
     lay(server, "20261201", "气象局_202611.xlsx", body, ok=None)
