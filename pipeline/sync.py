@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from core import clock
 from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError
 from core.redaction import redact
+from mappings.compiler import Mapped
 from pipeline import acknowledge, check, decode, fetch, merge, rooms, stage
 from pipeline import map as mapping_phase
 from pipeline import plan as planning
@@ -143,16 +145,26 @@ def _phases(job: Job) -> None:
     with transaction() as connection:
         job.staged.create(connection)
     landing.reached(job.run_id, "fetch", mapping_version=job.mapping.version)
-    for decoded in decode.decoded(job.connector, job.feed, fetch.received(job)):
-        mapped = mapping_phase.mapped(job.mapping, decoded.rows)
-        with transaction() as connection:
-            stage.staged(connection, job.staged, decoded, mapped)
-            stage.issues(connection, job.staged, [*((issue, 1) for issue in decoded.issues), *mapping_phase.issues(mapped)])
+    with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:  # one batch is written while the next is read
+        writing: Future[None] | None = None
+        for decoded in decode.decoded(job.connector, job.feed, fetch.received(job)):
+            mapped = mapping_phase.mapped(job.mapping, decoded.rows)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(_write, job, decoded, mapped)
+        if writing is not None:
+            writing.result()
     landing.reached(job.run_id, "check")
     check.checked(job)
     landing.reached(job.run_id, "merge")
     merge.merged(job)
     _tell_late(job, acknowledge.acknowledged(job))
+
+
+def _write(job: Job, decoded: decode.Decoded, mapped: Mapped) -> None:
+    with transaction() as connection:
+        stage.staged(connection, job.staged, decoded, mapped)
+        stage.issues(connection, job.staged, [*((issue, 1) for issue in decoded.issues), *mapping_phase.issues(mapped)])
 
 
 def _tell_late(job: Job, issues: list) -> None:

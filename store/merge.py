@@ -197,19 +197,26 @@ def _classify(run: _Runner, staged: Staged) -> None:
                        s.again, {_HASH} as content_hash
                 from {{record}} s where {_GOOD}
             ),
-            numbered as (
+            repeated as (
+                select record_key from good group by record_key having count(*) > 1
+            ),
+            numbered as (  -- only keys that came more than once have versions to be put in order
                 select good.*, row_number() over (
                     partition by record_key, source_time, rank, content_hash order by again, receipt_id desc, row_id desc
                 ) as said
-                from good
+                from good join repeated using (record_key)
             ),
             ordered as (
-                select n.*, row_number() over (partition by n.record_key, n.said > 1 order by {newest}) as place_in_order
+                select g.*, 1 as said, true as latest
+                from good g where not exists (select from repeated o where o.record_key = g.record_key)
+                union all
+                select n.row_id, n.receipt_id, n.place, n.scope, n.record_key, n.source_time, n.rank, n.tombstone, n.again,
+                       n.content_hash, n.said,
+                       n.said = 1 and 1 = row_number() over (partition by n.record_key, n.said > 1 order by {newest})
                 from numbered n
             ),
             compared as (
                 select o.*,
-                       o.said = 1 and o.place_in_order = 1 as latest,
                        r.id as known,
                        r.tombstone in ('absent', 'replaced', 'remapped') as was_gone,
                        coalesce(o.receipt_id <= r.gone_receipt, false) as stale,

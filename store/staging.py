@@ -142,9 +142,10 @@ class Staged:
         copy_frame(connection, table, frame)
 
     def analyze(self, connection: Connection) -> None:
-        """Tell the planner how large the batch is."""
-        for table in (self.record, self.failed, *self.entity.values()):
-            connection.exec_driver_sql(f"analyze {table.fullname}")
+        """Tell the planner how large the batch is, and how its keys are spread."""
+        connection.exec_driver_sql(f"analyze {self.record.fullname} (row_id, record_key)")
+        for table in (self.failed, *self.entity.values()):
+            connection.exec_driver_sql(f"analyze {table.fullname} (row_id)")
 
     def drop(self, connection: Connection) -> None:
         """Drop every staging table of the run."""

@@ -320,7 +320,6 @@ record = sa.Table(
     _column("tombstone", sa.Text, "注销依据", "said (by the source), absent (from a complete listing), replaced (its part was), remapped"),
     _column("gone_receipt", sa.BigInteger, "注销时回执", "last receipt before its absence was proven: what is older revives nothing"),
     sa.UniqueConstraint("feed", "record_key"),
-    sa.Index(None, "receipt_id"),
     schema=SOURCE,
     comment=_comment("记录：来源记录的现行版本", "the current version of a source's record"),
 )
@@ -343,7 +342,6 @@ record_history = sa.Table(
     _instant("superseded_at", "被取代时间", "when it ceased to be current; null: it never was"),
     _instant("withdrawn_at", "撤回时间", "when the part that said it was sent again without it; null: it counts"),
     sa.UniqueConstraint("record_id", "source_time", "rank", "content_hash", postgresql_nulls_not_distinct=True),
-    sa.Index(None, "receipt_id"),
     schema=SOURCE,
     comment=_comment("历史版本：迟到的旧版本亦在内", "every other version seen, older ones that arrive late too"),
 )
@@ -459,7 +457,8 @@ def _golden_table(entity: str) -> sa.Table:
 dirty = sa.Table(
     "dirty",
     metadata,
-    _column("seq", sa.BigInteger, "序号", "order", args=(sa.Identity(always=True),), primary_key=True),
+    # no index: it is written on every merge's way and read whole
+    _column("seq", sa.BigInteger, "序号", "order", args=(sa.Identity(always=True),), nullable=False),
     _column("record_id", sa.BigInteger, "记录", "a record whose current version changed", nullable=False),
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("run_id", sa.BigInteger, "批次", "run", nullable=False),

@@ -130,8 +130,6 @@ CREATE TABLE source.record (
     CONSTRAINT record_feed_record_key_uq UNIQUE (feed, record_key)
 );
 
-CREATE INDEX record_receipt_id_ix ON source.record (receipt_id);
-
 COMMENT ON TABLE source.record IS '记录：来源记录的现行版本 | the current version of a source''s record';
 
 COMMENT ON COLUMN source.record.id IS '记录号 | record';
@@ -184,8 +182,6 @@ CREATE TABLE source.record_history (
     CONSTRAINT record_history_pk PRIMARY KEY (id),
     CONSTRAINT record_history_record_id_source_time_rank_content_hash_uq UNIQUE NULLS NOT DISTINCT (record_id, source_time, rank, content_hash)
 );
-
-CREATE INDEX record_history_receipt_id_ix ON source.record_history (receipt_id);
 
 COMMENT ON TABLE source.record_history IS '历史版本：迟到的旧版本亦在内 | every other version seen, older ones that arrive late too';
 
@@ -277,8 +273,7 @@ CREATE TABLE store.dirty (
     record_id BIGINT NOT NULL,
     feed TEXT NOT NULL,
     run_id BIGINT NOT NULL,
-    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    CONSTRAINT dirty_pk PRIMARY KEY (seq)
+    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL
 );
 
 COMMENT ON TABLE store.dirty IS '待归一：已变更而尚未归一的记录 | changed records that unify has not yet taken';
@@ -1173,9 +1168,9 @@ CREATE TABLE source.parcel (
     CONSTRAINT parcel_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX parcel_geom_box_ix ON source.parcel USING gist (geom_box);
-
 CREATE INDEX parcel_parcel_code_ix ON source.parcel (parcel_code);
+
+CREATE INDEX parcel_geom_box_ix ON source.parcel USING gist (geom_box);
 
 COMMENT ON TABLE source.parcel IS '宗地（数源） | parcel as each source tells it, current versions that stand';
 
@@ -1548,11 +1543,11 @@ CREATE TABLE store."case" (
 
 CREATE INDEX case_case_no_ix ON store."case" (case_no);
 
-CREATE INDEX case_item_code_ix ON store."case" (item_code);
+CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
 
 CREATE INDEX case_project_code_ix ON store."case" (project_code);
 
-CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
+CREATE INDEX case_item_code_ix ON store."case" (item_code);
 
 COMMENT ON TABLE store."case" IS '办件 | An approval case, or what one system knows of it. Source rows are one a system''s record (several records may speak of one case: M2 SB, SL, BJ and every VERSION of each); the identity step joins them, the fold makes one golden row. Golden rows.';
 
@@ -1812,9 +1807,9 @@ CREATE TABLE store.engineering (
     CONSTRAINT engineering_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
-
 CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
+
+CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
 
 COMMENT ON TABLE store.engineering IS '工程 | A construction work (工程) of a project; D3''s rows join by its code. A project has one or more. Golden rows.';
 
@@ -2019,9 +2014,9 @@ CREATE TABLE store.land_approval (
     CONSTRAINT land_approval_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX land_approval_project_code_ix ON store.land_approval (project_code);
-
 CREATE INDEX land_approval_geom_box_ix ON store.land_approval USING gist (geom_box);
+
+CREATE INDEX land_approval_project_code_ix ON store.land_approval (project_code);
 
 COMMENT ON TABLE store.land_approval IS '用地批复 | An approval document for land (P2), one row a (document, project). Golden rows.';
 
@@ -2088,17 +2083,17 @@ CREATE TABLE store.licence (
     CONSTRAINT licence_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX licence_item_code_ix ON store.licence (item_code);
-
-CREATE INDEX licence_case_id_ix ON store.licence (case_id);
-
 CREATE INDEX licence_project_code_ix ON store.licence (project_code);
 
 CREATE INDEX licence_case_no_ix ON store.licence (case_no);
 
 CREATE INDEX licence_number_ix ON store.licence (number);
 
+CREATE INDEX licence_case_id_ix ON store.licence (case_id);
+
 CREATE INDEX licence_engineering_code_ix ON store.licence (engineering_code);
+
+CREATE INDEX licence_item_code_ix ON store.licence (item_code);
 
 COMMENT ON TABLE store.licence IS '证照 | A licence or approval document, from a directory (P1, P3) or a department''s own table (D3). Golden rows.';
 
@@ -2472,9 +2467,9 @@ CREATE TABLE store.redline (
     CONSTRAINT redline_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX redline_geom_box_ix ON store.redline USING gist (geom_box);
-
 CREATE INDEX redline_project_code_ix ON store.redline (project_code);
+
+CREATE INDEX redline_geom_box_ix ON store.redline USING gist (geom_box);
 
 COMMENT ON TABLE store.redline IS '用地红线 | The boundary that a project may build in, from the land department (S1). Golden rows.';
 
@@ -2524,9 +2519,9 @@ CREATE TABLE store.scene (
     CONSTRAINT scene_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
-
 CREATE INDEX scene_project_code_ix ON store.scene (project_code);
+
+CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
 
 COMMENT ON TABLE store.scene IS '影像 | Metadata of an image (S3, STAC 1.0). Golden rows.';
 
@@ -2630,9 +2625,9 @@ CREATE TABLE store.special_procedure (
     CONSTRAINT special_procedure_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
-
 CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
+
+CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
 
 COMMENT ON TABLE store.special_procedure IS '特别程序 | A special procedure of a case, one row a start; its start also stands in case_event. Golden rows.';
 
@@ -2697,11 +2692,11 @@ CREATE TABLE landing.receipt (
     CONSTRAINT receipt_run_id_fk FOREIGN KEY(run_id) REFERENCES landing.run (id)
 );
 
-CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
-
 CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
 
 CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
+
+CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
 
 COMMENT ON TABLE landing.receipt IS '回执：一份归档的报文 | one archived payload';
 
@@ -2955,9 +2950,9 @@ CREATE TABLE landing.quarantine (
     CONSTRAINT quarantine_receipt_id_fk FOREIGN KEY(receipt_id) REFERENCES landing.receipt (id)
 );
 
-CREATE INDEX quarantine_run_id_ix ON landing.quarantine (run_id);
-
 CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
+
+CREATE INDEX quarantine_run_id_ix ON landing.quarantine (run_id);
 
 COMMENT ON TABLE landing.quarantine IS '隔离区：被拒收的行及全部原因 | rejected rows with every reason';
 
