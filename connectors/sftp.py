@@ -13,6 +13,7 @@ import binascii
 import errno
 import hashlib
 import io
+import logging
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ from paramiko.sftp import CMD_CLOSE, CMD_HANDLE, CMD_NAME, CMD_OPENDIR, CMD_READ
 from connectors.endpoint import Endpoint
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.redaction import hide
+
+logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)  # what it logs as errors is raised, typed
 
 _KEEPALIVE = 15  # seconds
 _ATTEMPTS = 4  # without a byte of progress
