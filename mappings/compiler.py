@@ -229,12 +229,15 @@ class Mapping:
                 elements.append(element if isinstance(element, dict) else {"value": element})
         spelled = {fold_name(field): field for field in known}
         columns: dict[str, list[str | None]] = {field: [None] * len(elements) for field in known}
+        names: dict[str, list[str | None]] = dict(columns)  # as written → its column
         for row, element in enumerate(elements):
             for key, value in element.items():
-                field = spelled.get(fold_name(key)) or spelled.setdefault(fold_name(key), key)
-                if value is not None:
-                    column = columns.setdefault(field, [None] * len(elements))
-                    column[row] = value if isinstance(value, str) else words.canonical_json(value)
+                if value is None:
+                    continue
+                if key not in names:
+                    field = spelled.setdefault(fold_name(key), key)
+                    names[key] = columns.setdefault(field, [None] * len(elements))
+                names[key][row] = value if isinstance(value, str) else words.canonical_json(value)
         texts = {field: clean(pl.Series(values, dtype=pl.String)) for field, values in columns.items()}
         numbers_ = pl.Series(parents, dtype=pl.UInt32)
         exploded = frame.select(pl.all().gather(numbers_)).with_columns(

@@ -1,10 +1,12 @@
 """Times in every form of source-systems.md "Common to all" → naive local time of Asia/Shanghai.
 
-The usual form is parsed at once; only what it leaves goes the slow way: slashes, ``.0``, a date alone, ``yyyy-MM``,
-no seconds, single digits, ``年月日``, digits without separators, Excel serials of the 1900 system, RFC 3339.
+The usual forms are parsed at once; only what they leave goes the slow way: ``yyyy-MM``, no seconds, single digits,
+``年月日``, digits without separators, Excel serials of the 1900 system, RFC 3339.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import polars as pl
 
@@ -12,7 +14,10 @@ from mappings.cleaning import half_width
 
 STAMP = pl.Datetime("us")
 _ZONE = "Asia/Shanghai"
-_NONE = r"^[0\-/: .T]+Z?$|^(?i:null|none|nil)$"  # 0000-00-00, 0000/00/00 00:00:00.0, 0
+_USUAL = "%Y-%m-%d %H:%M:%S"
+_OTHERS = ("%Y-%m-%d %H:%M:%S%.f", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d")  # the frequent ones, at once too
+_FIRST, _LAST = datetime(1000, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
+_NONE = r"^[0\-/: .T]+Z?$|^0001[-/]01[-/]01\b|^(?i:null|none|nil)$"  # 0000-00-00, 0000/00/00 00:00:00.0, 0
 _PARTS = (
     r"^(?P<y>\d{4})\s*[-/.年]\s*(?P<m>\d{1,2})(?:\s*[-/.月]\s*(?P<d>\d{1,2})\s*日?|月)?"
     r"(?:(?:\s*[T ]\s*|\s+)(?P<h>\d{1,2})[:时](?P<i>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?:[.,](?P<f>\d{1,9}))?)?分?)?"
@@ -34,11 +39,16 @@ def timestamps(
     ``month_end``: a month without a day is its last day (S2 QSX, HSX), else its first. ``no_end``: 长期 and 9999-12-31
     are null. Zero dates are null.
     """
-    times = text.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
-    left = text.is_not_null() & times.is_null()
-    if no_end:
-        left |= text.str.starts_with("9999").fill_null(False)
-    where = left.arg_true()
+    no_ends = text.str.contains(_NO_END) if no_end else None
+    if no_ends is not None and no_ends.any():
+        text = text.set(no_ends, None)
+    times = _parsed(text, _USUAL)
+    for form in _OTHERS:
+        where = (text.is_not_null() & times.is_null()).arg_true()
+        if not len(where):
+            return times, None
+        times = times.scatter(where, _parsed(text.gather(where), form))
+    where = (text.is_not_null() & times.is_null()).arg_true()
     if not len(where):
         return times, None
     rest = half_width(text.gather(where))
@@ -46,8 +56,8 @@ def timestamps(
     if no_end:
         none |= rest.str.contains(_NO_END)
     slow = _slow(rest, month_end).set(none, None)
-    times = times.scatter(where, slow)
     bad = slow.is_null() & ~none
+    times = times.scatter(where, slow)
     if not bad.any():
         return times, None
     return times, pl.Series(values=[False]).new_from_index(0, len(text)).scatter(where, bad)
@@ -62,6 +72,13 @@ def epoch_ms(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     )
     bad = text.is_not_null() & ms.is_null()
     return local, bad if bad.any() else None
+
+
+def _parsed(text: pl.Series, form: str) -> pl.Series:
+    """By the form; %Y takes years of any length and sign, of which only four digits are a year here."""
+    times = text.str.strptime(STAMP, form, strict=False)
+    outside = ~times.is_between(_FIRST, _LAST)
+    return times.set(outside, None) if outside.any() else times
 
 
 def _slow(text: pl.Series, month_end: bool) -> pl.Series:

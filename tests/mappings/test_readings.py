@@ -135,7 +135,8 @@ def test_any_text_is_read_or_told_never_raised(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0000-00-00", "0000-00-00 00:00:00", "0000/00/00", "0000-00-00 00:00:00.0", "0"]
+    "text",
+    ["0000-00-00", "0000-00-00 00:00:00", "0000/00/00", "0000-00-00 00:00:00.0", "0", "0001-01-01 00:00:00"],
 )
 def test_zero_dates_are_none(text: str) -> None:
     assert read_time(text) is None
@@ -149,6 +150,9 @@ def test_zero_dates_are_none(text: str) -> None:
         "2026",
         "昨天",
         "26-03-01",
+        "12026-03-01",
+        "-2026-03-01",
+        "26-03-01 08:00:00",
         "9999",
         "2026-03-01 25:00:00",
         "2026-3-1-2",
