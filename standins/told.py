@@ -139,7 +139,8 @@ class Table:
     def due(self, after: datetime, now: datetime) -> list[Row]:
         """Rows that became visible in (after, now], in that order."""
         with self._lock:
-            return [line.row for line in self._lines if after < line.since <= now < line.until]
+            low, high = (bisect.bisect_right(self._lines, at, key=lambda line: line.since) for at in (after, now))
+            return [line.row for line in self._lines[low:high] if now < line.until]
 
     def _line(self, row: dict[str, Any], order: int) -> _Line:
         time = self._time(row)

@@ -24,6 +24,7 @@ from standins.forms import dice, stamp, when
 from standins.http import BASES, json_answer
 from standins.systems import archives, gateway, gml
 from standins.systems.gateway import Gateway
+from standins.told import Row
 
 COLUMNS = ("批文号", "项目名称", "项目代码", "批准机关", "批准日期", "批准面积(公顷)", "用地单位", "更新时间")
 SPOILING = ("truncated", "zip_bomb", "zip_slip", "gbk_broken")
@@ -62,6 +63,8 @@ class Files:
         self.gate = gate
         self.table = ctx.world.table("p2/land_approval", ["_file", "批文号", "项目代码"], "更新时间")
         self._packed: dict[str, tuple[str, Packed]] = {}
+        self._rows: list[Row] | None = None
+        self._files: list[Packed] = []
 
     def routes(self) -> list[Route]:
         return [Route("/ebus/files/list", self.list, methods=["POST"]), Route("/files/{name}", self.file, methods=["GET"])]
@@ -120,8 +123,11 @@ class Files:
 
     def files(self) -> list[Packed]:
         """The zips visible now, by createTime and name; made anew only where their rows changed."""
+        rows_now = self.table.rows(self.ctx.now())
+        if rows_now is self._rows:  # the table gives the same list as long as it shows the same rows
+            return self._files
         grouped: dict[str, list[dict[str, Any]]] = {}
-        for row in self.table.rows(self.ctx.now()):
+        for row in rows_now:
             grouped.setdefault(str(row.data.get("_file") or "land_approval.zip"), []).append(row.data)
         files = []
         for name, rows in grouped.items():
@@ -132,7 +138,8 @@ class Files:
                 created = max(when(row.get("_at")) or when(row.get("更新时间")) or datetime.min for row in rows)
                 known = self._packed[name] = (digest, Packed(name, created, body, hashlib.md5(body).hexdigest()))
             files.append(known[1])
-        return sorted(files, key=lambda file: (file.created, file.name))
+        self._rows, self._files = rows_now, sorted(files, key=lambda file: (file.created, file.name))
+        return self._files
 
     def _spoiled(self, name: str, body: bytes, fault: Fault) -> bytes:
         if fault.kind != "gbk_broken":
