@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import typer
 
-from cli import identity, prepare, source, testing, up, world
+from cli import identity, prepare, source, store, testing, up, world
 
 GROUPS: list[Callable[[typer.Typer], None]] = [
     up.register,
     source.register,
+    store.register,
     world.register,
     identity.register,
     prepare.register,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
@@ -30,6 +30,9 @@ def register(app: typer.Typer) -> None:
         once: bool = typer.Option(False, "--once", help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed"),
         projects: int = typer.Option(590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"),
         seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
+        only: Annotated[
+            list[str] | None, typer.Option("--source", help="首次同步的数源，可多次，默认全部 · source of the first sync, repeatable")
+        ] = None,
         no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接 · real sources only"),
         no_first_sync: bool = typer.Option(False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"),
     ) -> None:
@@ -46,7 +49,7 @@ def register(app: typer.Typer) -> None:
                 zh=f"{layout.home} 中的枢纽已在运行。可用 ./onemap down 停止，或用 ONEMAP_HOME 指定其他运行目录。",
             ) from None
         with lock:
-            raise typer.Exit(_up(layout, once, projects, seed, not no_standins, not no_first_sync))
+            raise typer.Exit(_up(layout, once, projects, seed, only, not no_standins, not no_first_sync))
 
     @app.command()
     def down() -> None:
@@ -61,12 +64,14 @@ def register(app: typer.Typer) -> None:
         output.out.print(f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}")
 
 
-def _up(layout: Layout, once: bool, projects: int, seed: int, standins: bool, sync: bool) -> int:
+def _up(
+    layout: Layout, once: bool, projects: int, seed: int, only: list[str] | None, standins: bool, sync: bool
+) -> int:
     hub = stack.Hub(layout)
     code = 0
     with _signals():
         try:
-            names = _start(hub, projects, seed, standins)
+            names = _start(hub, projects, seed, only, standins)
             if sync and names:
                 code = _sync(hub, names)
             if once:
@@ -85,11 +90,12 @@ def _up(layout: Layout, once: bool, projects: int, seed: int, standins: bool, sy
                 hub.close()
 
 
-def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> dict[str, str]:
+def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, standins: bool) -> dict[str, str]:
     """Every step to a healthy Airflow; independent ones side by side. Returns the sources that can be read, with names."""
-    from sources.loader import load_all
+    from sources.loader import load, load_all
 
     sources = list(load_all().values())
+    first = {load(name).source for name in only} if only else {source.source for source in sources}
     with _step("运行目录 run folder") as note:
         left = hub.begin()
         note(f"{hub.layout.home}" + (f"，清除遗留进程 {left} 个 / {left} left processes ended" if left else ""))
@@ -131,7 +137,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, standins: bool) -> dict[str
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:
         output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}")
-    return {source.source: source.name for source in sources if source not in left_out}
+    return {s.source: s.name for s in sources if s.source in first and s not in left_out}
 
 
 def _sync(hub: stack.Hub, names: dict[str, str]) -> int:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from cli.stack import airflow, postgres, processes
 from cli.stack.layout import Layout, write_private
+from cli.stack.metadata import MARK
 from core.errors import ConfigurationError, InternalError
 from core.redaction import hide
 
@@ -88,7 +89,11 @@ class Hub:
 
     def missing_connections(self, connections: set[str]) -> set[str]:
         """Those declared Connections that nobody has given: neither in Airflow's database nor as AIRFLOW_CONN_*."""
-        given = set(self.metadata({"present": True})["present"])
+        engine = sa.create_engine(self.metadata_url)
+        with engine.connect() as connection:
+            rows = connection.execute(sa.text("select conn_id, description from connection")).all()
+        engine.dispose()
+        given = {conn_id for conn_id, description in rows if not (description or "").startswith(MARK)}
         given |= {c for c in connections if os.environ.get(f"AIRFLOW_CONN_{c.upper()}")}
         return connections - given
 
@@ -252,11 +257,14 @@ class Hub:
 def close(layout: Layout) -> int:
     """End every process of the run folder, the database last. Returns how many there were."""
     database = postgres.running(layout.postgres)
+    processes.note(layout, "stopping")
     count = processes.sweep(layout, patience=8, but=database)
+    processes.note(layout, "stopping the database")
     postgres.stop(layout)
     count += processes.sweep(layout, patience=5) + (database is not None)
     for path in (layout.addresses, layout.metadata_url, layout.home / "database.url"):
         path.unlink(missing_ok=True)
+    processes.note(layout, f"stopped, {count} processes")
     return count
 
 

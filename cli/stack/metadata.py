@@ -16,8 +16,6 @@ MARK = "OneMap stand-in 模拟数源"  # the description of Connections that are
 def main() -> None:
     asked = json.load(sys.stdin)
     answer: dict[str, Any] = {}
-    if "present" in asked:
-        answer["present"] = present()
     if "connections" in asked:
         write_connections(asked["connections"])
     if "pools" in asked:
@@ -25,17 +23,6 @@ def main() -> None:
     if asked.get("leftovers"):
         answer["leftovers"] = fail_leftovers()
     json.dump(answer, sys.stdout)
-
-
-def present() -> list[str]:
-    """Ids of the Connections that a person made."""
-    from airflow.models import Connection
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session() as session:
-        rows = session.execute(select(Connection.conn_id, Connection.description)).all()
-    return [conn_id for conn_id, description in rows if not (description or "").startswith(MARK)]
 
 
 def write_connections(connections: list[dict[str, Any]]) -> None:

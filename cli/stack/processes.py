@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -97,6 +98,19 @@ def owned(layout: Layout, *, but: psutil.Process | None = None) -> list[psutil.P
     return [process for process in found.values() if _alive(process)]
 
 
+def note(layout: Layout, text: str) -> None:
+    """A line in ``logs/launcher.log``."""
+    with (layout.logs / "launcher.log").open("a") as log:
+        log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+
+
+def _called(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())[-160:]
+    except psutil.Error:
+        return "?"
+
+
 def _below(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
@@ -158,7 +172,9 @@ def sweep(layout: Layout, patience: float = 10, *, but: psutil.Process | None = 
         if not left:
             break
         count += len(left)
-        end(left, patience)
+        names = {process.pid: _called(process) for process in left}
+        for process in end(left, patience):
+            note(layout, f"had to kill {process.pid} {names[process.pid]}")
     for path in layout.processes.glob("*.json"):
         if _recorded(path) is None:
             path.unlink(missing_ok=True)

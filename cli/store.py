@@ -1,0 +1,36 @@
+"""``onemap store``: the unified store as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.context import Json, group
+
+
+def register(app: typer.Typer) -> None:
+    store = group(app, "store", "统一库 · the unified store")
+
+    @store.command("hash")
+    def hash_(
+        parts: Annotated[bool, typer.Option("--parts", help="分部分 · part by part, to see where two stores differ")] = False,
+        as_json: Json = False,
+    ) -> None:
+        """摘要 · One number for the content: equal whatever the order in which it arrived."""
+        from store import hash as hashing
+
+        if parts:
+            found = hashing.parts()
+            return output.as_json(found) if as_json else output.table(("部分 part", "摘要与行数"), list(found.items()))
+        whole = hashing.of_store()
+        return output.as_json({"hash": whole}) if as_json else print(whole)
+
+    @store.command()
+    def migrate() -> None:
+        """迁移 · Bring the tables to the state that this version expects; safe to repeat."""
+        from store import migrate
+
+        migrate.upgrade()
+        output.out.print("✓ 统一库结构已是最新 up to date")
