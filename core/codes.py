@@ -13,11 +13,11 @@ from stdnum.cn import uscc as _uscc
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_11_10, mod_37_36
 
-PROJECT_CODE = re.compile(r"^(\d{4})-(\d{6})-(\d{2})-(\d{2})-(\d{6})$")
-_OLD_YEAR = re.compile(r"^20(1[5-9]|20)$")
+PROJECT_CODE = re.compile(r"(\d{4})-(\d{6})-(\d{2})-(\d{2})-(\d{6})", re.ASCII)  # for fullmatch
+_OLD_YEAR = re.compile(r"20(1[5-9]|20)")
 CERTIFICATE_ROOT = "1.2.156.3005.2"
 _CERTIFICATE = re.compile(
-    r"^1\.2\.156\.3005\.2\.([0-9A-Z]{21})\.([0-9A-Z]+)\.([0-9A-Z]+)\.([0-9A-Z]{3})\.([0-9A-Z])$"
+    r"1\.2\.156\.3005\.2\.([0-9A-Z]{21})\.([0-9A-Z]+)\.([0-9A-Z]+)\.([0-9A-Z]{3})\.([0-9A-Z])"
 )
 _ORGANISATION = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
@@ -36,14 +36,14 @@ def project_code_check(code: str) -> str:
 
 def is_old_project_code(code: str | None) -> bool:
     """Whether the code has the form of 2015–2020, which has a year where the new one has YYMM, and no check digit."""
-    match = PROJECT_CODE.match(code or "")
-    return bool(match and _OLD_YEAR.match(match[1]))
+    match = PROJECT_CODE.fullmatch(code or "")
+    return bool(match and _OLD_YEAR.fullmatch(match[1]))
 
 
 def is_valid_project_code(code: str | None) -> bool:
     """Whether the code has the form since 2020 with a month 01–12 and the right check digit. Old forms: False."""
-    match = PROJECT_CODE.match(code or "")
-    if not match or _OLD_YEAR.match(match[1]) or not 1 <= int(match[1][2:]) <= 12:
+    match = PROJECT_CODE.fullmatch(code or "")
+    if not match or _OLD_YEAR.fullmatch(match[1]) or not 1 <= int(match[1][2:]) <= 12:
         return False
     return project_code_check(match[0]) == match[5][5]
 
@@ -100,5 +100,5 @@ def certificate_check(code: str) -> str:
 
 def is_valid_certificate_id(code: str | None) -> bool:
     """Whether the text is an 电子证照标识 with the right check character."""
-    match = _CERTIFICATE.match(code or "")
+    match = _CERTIFICATE.fullmatch(code or "")
     return bool(match and certificate_check(match[0]) == match[5])

@@ -92,7 +92,7 @@ def _tell(world: World, folder: Path, since: datetime | None, until: datetime) -
     for tell in TELLERS:
         tell(world, out)
     out.write(folder)
-    truth.write(world, folder, until)
+    truth.write(world, folder, until, out.sorted if since is None else None)
 
 
 @dataclass(frozen=True)

@@ -169,9 +169,9 @@ def part(redline: Polygon, share: float) -> Polygon:
     inner = redline.buffer(-0.5)
     left, low, right, top = inner.bounds
     narrow, wide = left, right
-    for _ in range(40):
+    for _ in range(18):
         middle = (narrow + wide) / 2
-        if inner.intersection(box(left, low, middle, top)).area < share * redline.area:
+        if shapely.clip_by_rect(inner, left, low, middle, top).area < share * redline.area:
             narrow = middle
         else:
             wide = middle

@@ -74,6 +74,17 @@ def used(world: World, case: Case, unit: str, now: datetime) -> int | None:
     return count
 
 
+def parked(world: World, case: Case, kind: str, now: datetime) -> bool:
+    """C8 by its kind: ``unlimited`` and ``supplement`` while the pause is open, the others from its limit or start on."""
+    if kind == "unlimited":
+        return any(s.start <= now and not past(s.end, now) and world.calendar.count(s.start, now) >= 60 for s in case.specials)
+    if kind == "supplement":
+        return any(s <= now and not past(e, now) and world.calendar.count(s, now) >= 30 for s, e in case.supplements)
+    if kind == "past_limit":
+        return any(min(s.end or now, now).date() > granted(world, s) for s in case.specials if s.start <= now and s.limit)
+    return case.receipt <= now
+
+
 def level(world: World, case: Case, now: datetime) -> str:
     """双红, 红 or ''."""
     accepted = acceptance(world, case, now)

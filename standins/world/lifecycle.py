@@ -118,7 +118,7 @@ class Plan:
         chance = dice(self.world.seed, self.project.number, item, at)
         case = self.case(item, at, chance=chance)
         accepted = at + chance.choice((0, 0, 1, 1, 2))
-        if chance.random() < 0.06:
+        if chance.random() < 0.06 and case.municipal:  # the national tables know no 补正
             back = at + chance.randint(2, 4)
             self.supplement(case, at + 1, back, chance)
             accepted = back + chance.randint(0, 2)
@@ -138,7 +138,7 @@ class Plan:
         if limit and limit >= 7 and days > limit // 3 and chance.random() < 0.1:
             start = accepted + chance.randint(1, limit // 3)
             paused = chance.randint(3, 8)
-            if chance.random() < 0.5:
+            if chance.random() < 0.5 and case.municipal:
                 self.supplement(case, start, start + paused, chance)
             else:
                 self.special(case, start, start + paused, 10, chance.choice("AB"), chance)

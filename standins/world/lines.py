@@ -23,7 +23,7 @@ def stamp(at: datetime | date | None) -> str:
     """``yyyy-MM-dd HH:mm:ss``, a date alone as such, nothing as ''."""
     if at is None:
         return ""
-    return f"{at:%Y-%m-%d %H:%M:%S}" if isinstance(at, datetime) else f"{at:%Y-%m-%d}"
+    return at.isoformat(" ", "seconds") if isinstance(at, datetime) else at.isoformat()
 
 
 def increment(file: str) -> str | None:

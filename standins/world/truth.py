@@ -6,8 +6,9 @@ Entities are told as far as some source shows them: they are taken from the file
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ CASE_NUMBERS = {  # channel -> files and the column with the case's number
     "D3": (("d3/SPGL_XMSPSXBLXXB", "SPSXSLBM"), ("d3/SPGL_XMSPSXBLXXB_V3", "SPSXSLBM")), "D5": (("d5/weather", "申办流水号"), ("d5/fire", "申办流水号")),
     "P3": (("p3/up_pro_accept", "project_no"),),
 }  # fmt: skip
+
+
+Read = Callable[[str], Iterable[dict[str, Any]]]  # file -> its lines
 
 
 def lines(folder: Path, file: str) -> Iterator[dict[str, Any]]:
@@ -83,11 +87,11 @@ def _numbers(case: Case) -> dict[str, str]:
     return found
 
 
-def _cases(world: World, folder: Path, now: datetime) -> Iterator[dict]:
-    shown = {channel: {row[column].strip() for file, column in files for row in lines(folder, file) if row.get(column)}
+def _cases(world: World, read: Read, now: datetime) -> Iterator[dict]:
+    shown = {channel: {row[column].strip() for file, column in files for row in read(file) if row.get(column)}
              for channel, files in CASE_NUMBERS.items()}  # fmt: skip
-    accepted = {row["SBLSH_SHORT"].strip() for row in lines(folder, "m2/EX_GDBS_SL") if row["SLZTDM"] == "1"}
-    concluded = {row["SBLSH_SHORT"].strip() for row in lines(folder, "m2/EX_GDBS_BJ")}
+    accepted = {row["SBLSH_SHORT"].strip() for row in read("m2/EX_GDBS_SL") if row["SLZTDM"] == "1"}
+    concluded = {row["SBLSH_SHORT"].strip() for row in read("m2/EX_GDBS_BJ")}
     for project in world.people:
         for case in project.cases:
             numbers = {channel: no for channel, no in _numbers(case).items() if no in shown[channel]}
@@ -113,36 +117,37 @@ def _moment(case: Case, at: datetime, what: str) -> str:
     return f"{at:%Y-%m-%d} 00:00:00" if what in case.date_only else stamp(at)
 
 
-def _entities(world: World, folder: Path, now: datetime) -> Iterator[dict]:
-    filings = {row["projectCode"]: row for row in lines(folder, "p1/project_filing")}
-    for row in {r["project_code"]: r for r in lines(folder, "m1/projects")}.values():
+def _entities(world: World, read: Read, now: datetime) -> Iterator[dict]:
+    filings = {row["projectCode"]: row for row in read("p1/project_filing")}
+    for row in {r["project_code"]: r for r in read("m1/projects")}.values():
         filing = filings.get(row["project_code"], {})
         yield {"entity": "project", "project_code": row["project_code"], "project_name": row["project_name"], "applicant_uscc": row["uscc"],
                "town_code": row["town_code"], "process_type": row["splclx"], "fast_track": row["fast_track"], "filing_id": filing.get("id"),
                "submitted_at": filing.get("submitDate"), "filing_state": filing.get("stateFlagName")}  # fmt: skip
-    for row in {r["uscc"]: r for r in lines(folder, "p1/enterprise")}.values():
+    for row in {r["uscc"]: r for r in read("p1/enterprise")}.values():
         yield {"entity": "enterprise", "uscc": row["uscc"], "name": row["name"], "reg_status": row["regStatus"]}
     items = {entry.type_code: entry.code for versions in world.catalogue.versions.values() for entry in versions if entry.type_code}
-    for row in {r["certificate_id"]: r for r in lines(folder, "p1/licence")}.values():
+    for row in {r["certificate_id"]: r for r in read("p1/licence")}.values():
         yield {"entity": "licence", "certificate_id": row["certificate_id"], "number": row["certificate_number"], "project_code": row["project_code"],
                "item_code": items[row["certificate_type_code"]], "issued_at": row["issue_date"], "state": row["state"]}  # fmt: skip
-    yield from _cases(world, folder, now)
+    yield from _cases(world, read, now)
 
 
-def _counts(folder: Path) -> Iterator[dict]:
+def _counts(read: Read) -> Iterator[dict]:
     for feed, (file, key) in KEYS.items():
-        rows = list(lines(folder, file))
+        rows = list(read(file))
         yield {"feed": feed, "lines": len(rows), "records": len({tuple(str(r.get(k)).strip() for k in key) for r in rows})}
-    published = [r for r in lines(folder, "s4/reading") if r.get("_mqtt")]
+    published = [r for r in read("s4/reading") if r.get("_mqtt")]
     yield {"feed": "s4_mqtt.reading", "lines": len(published), "records": len(published)}
 
 
-def write(world: World, folder: Path, now: datetime) -> None:
-    """Write ``truth/`` of the world at ``now``, whose files are written."""
+def write(world: World, folder: Path, now: datetime, read: Read | None = None) -> None:
+    """Write ``truth/`` of the world at ``now``, whose files are written; ``read`` gives their lines where they are at hand."""
+    read = read or partial(lines, folder)
     (folder / "truth").mkdir(exist_ok=True)
     _write(folder, "findings", findings(world, now))
     _write(folder, "near_misses", near_misses(world, now))
-    _write(folder, "entities", _entities(world, folder, now))
-    _write(folder, "counts", _counts(folder))
+    _write(folder, "entities", _entities(world, read, now))
+    _write(folder, "counts", _counts(read))
 
 

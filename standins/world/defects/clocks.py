@@ -171,7 +171,7 @@ def _parked(shape: Shape, days: int, kind: str, why: str, items, near: str = "",
         if near:
             return Plant(project, near=[garden.near("C8", project, item, case.no, guard=near, why=why)])
         finding = garden.finding("C8", project, item, case.no, severity=2, kind=kind, why=why)
-        return Plant(project, lambda now: [*garden.overdue(case, why)(now), finding])
+        return Plant(project, lambda now: [*garden.overdue(case, why)(now), *([finding] if judge.parked(garden.world, case, kind, now) else [])])
 
     return recipe
 
@@ -191,8 +191,9 @@ def _open_long(days: int) -> Shape:
         chance = blank(plan, case)
         plan.accept(case, at, chance)
         plan.step(case, at, 0, chance)
-        plan.special(case, at + 1, at + days + (5 if days > 59 else 0), 0, "B", chance)
-        plan.conclude(case, at + days + 8, chance)
+        last = at + days + (5 if days > 59 else 0)
+        plan.special(case, at + 1, last, 0, "B", chance)
+        plan.conclude(case, last + 3, chance)
 
     return shape
 

@@ -27,7 +27,7 @@ def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: b
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         world, site = garden.world, project.site
-        if site is None or site.only_p2 or site.area < least or "DG-604" not in plan.done:
+        if site is None or site.only_p2 or site.area < least or "DG-604" not in plan.done or project.begins > garden.now - 90:
             return None
         issue = world.calendar.days[plan.done["DG-604"]]
         if permitted and not date(2026, 2, 20) <= issue <= world.today - timedelta(days=20):
@@ -61,12 +61,12 @@ def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: b
 def _across(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     """The polygon lies on a neighbour's land too: whose building it is, is not known."""
     site, world = project.site, garden.world
-    if site is None or site.only_p2 or plan.done.get("DG-604", 0) < garden.now + 20 or dice(world.seed, "across", project.number).random() < 0.5:
+    if site is None or site.only_p2 or plan.done.get("DG-604", 0) < garden.now + 20 or project.begins > garden.now - 60 or dice(world.seed, "across", project.number).random() < 0.5:
         return None
     others = [
         p for p in world.people
         if p.site and not p.site.only_p2 and not p.planted and p.number != project.number and p.town_code == project.town_code
-        and "DG-604" in p.expected and garden.plans[p.number].done.get("DG-604", 0) > garden.now + 20 and p.begins < garden.now
+        and "DG-604" in p.expected and p.begins < garden.now - 60 and garden.plans[p.number].done.get("DG-604", 0) > garden.now + 20
     ]  # fmt: skip
     if not others:
         return None
