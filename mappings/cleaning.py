@@ -19,6 +19,7 @@ _NOTHING = [""] * len(_GONE)
 #: all of full-width ASCII, for codes and numbers: －（）．，／： and the ideographic blank too
 _ASCII = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {"\u3000": " "}
 _ASCII_FROM, _ASCII_TO = list(_ASCII), list(_ASCII.values())
+_NAMES = str.maketrans(_ASCII | {"\ufeff": ""})
 
 
 def clean(text: pl.Series) -> pl.Series:
@@ -46,5 +47,4 @@ def half_width(text: pl.Series) -> pl.Series:
 
 def fold_name(name: str) -> str:
     """Column names compare without case, width or blanks: ``批准面积（公顷）`` is ``批准面积(公顷)``."""
-    wide = str.maketrans(_ASCII)
-    return "".join(name.replace("\ufeff", "").translate(wide).split()).lower()
+    return "".join(name.translate(_NAMES).split()).lower()

@@ -67,6 +67,8 @@ class Scope:
         found = self.value(test.value, test.as_)
         if test.present is not None:
             return found.is_not_null() if test.present else found.is_null()
+        if test.contains is not None:
+            return text_of(found).str.contains(test.contains, literal=True).fill_null(False)
         wanted = [str(test.equals)] if test.equals is not None else test.one_of or []
         return text_of(found).is_in(wanted).fill_null(False)
 
@@ -181,6 +183,7 @@ READINGS: dict[str, tuple[Callable[[pl.Series, Value, str | None], Read], str]] 
     "timestamp": (_time, "unreadable_time"),
     "date": (_date, "unreadable_time"),
     "end_date": (lambda text, value, unit: _date(text, value, unit, no_end=True), "unreadable_time"),
+    "end_timestamp": (lambda text, value, unit: _time(text, value, unit, no_end=True), "unreadable_time"),
     "epoch_ms": (lambda text, value, unit: times.epoch_ms(text), "unreadable_time"),
     "json": (lambda text, value, unit: words.parsed(text), "unreadable_json"),
     "list": (lambda text, value, unit: words.parsed(text, words.listed), "unreadable_json"),
@@ -224,6 +227,7 @@ RESULTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "date": pl.Date,
     "end_date": pl.Date,
     "timestamp": times.STAMP,
+    "end_timestamp": times.STAMP,
     "epoch_ms": times.STAMP,
     "geometry": pl.Binary,
     "multipolygon": pl.Binary,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_v
 Reading = Literal[
     "text", "code", "document_no", "industry",
     "int", "decimal", "bool",
-    "timestamp", "date", "end_date", "epoch_ms",
+    "timestamp", "date", "end_date", "end_timestamp", "epoch_ms",
     "json", "list", "asset_links",
     "geometry", "multipolygon",
 ]  # fmt: skip
@@ -109,6 +109,7 @@ class Test(_Strict):
     as_: Reading = Field("text", alias="as")
     equals: str | int | None = None
     one_of: list[str] | None = None
+    contains: str | None = Field(None, description="A word that stands in the text")
     present: bool | None = None
     all: list[Test] | None = None
     any: list[Test] | None = None
@@ -121,10 +122,12 @@ class Test(_Strict):
 
     @model_validator(mode="after")
     def _one_test(self) -> Test:
-        tests = sum(test is not None for test in (self.equals, self.one_of, self.present))
+        tests = sum(test is not None for test in (self.equals, self.one_of, self.contains, self.present))
         groups = sum(group is not None for group in (self.all, self.any, self.not_))
         if (self.from_ is None, tests, groups) not in ((False, 1, 0), (True, 0, 1)):
-            raise ValueError("needs from with one of equals, one_of, present; or one of all, any, not")
+            raise ValueError(
+                "needs from with one of equals, one_of, contains, present; or one of all, any, not"
+            )
         return self
 
     @classmethod

@@ -192,6 +192,7 @@ def test_unreadable_may_be_an_issue_instead(tmp_path: Path) -> None:
         ("{from: SXMC, equals: a}", [0, 2]),
         ("{from: SXMC, one_of: [b, c]}", [1]),
         ("{from: SXMC, present: false}", [3]),
+        ("{from: SXMC, contains: a}", [0, 2]),
         ("{from: TJFS, as: int, equals: 0}", [0, 2]),
         ("{not: {from: SXMC, equals: a}}", [1, 3]),
         ("{all: [SXMC, {from: TJFS, as: int, equals: 0}]}", [0, 2]),
@@ -310,7 +311,7 @@ def test_a_row_is_rejected_for_a_field_inside_it() -> None:
         ("  - entity: nothing\n    columns: {a: SBLSH_SHORT}\n", r"sb\.yaml:7: entities\[0\]\.entity: the common model has no entity nothing"),
         ("  - entity: case\n    explode: SXMC\n    columns: {case_no: SBLSH_SHORT}\n", r"has no nested column SXMC"),
         ("  - entity: case\n    when: {from: NOWHERE, present: true}\n    columns: {case_no: SBLSH_SHORT}\n", r"sb\.yaml:8: .*no column NOWHERE"),
-        ("  - entity: case\n    when: {from: SXMC}\n    columns: {case_no: SBLSH_SHORT}\n", r"one of equals, one_of, present"),
+        ("  - entity: case\n    when: {from: SXMC}\n    columns: {case_no: SBLSH_SHORT}\n", r"one of equals, one_of, contains, present"),
     ],
 )  # fmt: skip
 def test_refused_with_file_and_line(tmp_path: Path, body: str, message: str) -> None:

@@ -459,6 +459,28 @@ def test_p3_result(code: str, result: str) -> None:
     assert told(found, "case")["licence_no"] == "Z1"
 
 
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("审查", "HANDLING"),
+        ("补正材料", "SUPPLEMENT_START"),
+        ("收件", "SUBMITTED"),
+        ("部门征求意见", "CONSULTED"),
+    ],
+)
+def test_p3_steps_by_their_names(name: str, event: str) -> None:
+    found = clean(mapped("p3.process", **P3, project_no="N1", process_name=name, event_start_time=STAMP))
+    assert told(found, "case_event")["event"] == event
+
+
+def test_p3_a_supplement_ends_where_its_row_says() -> None:
+    ended = {"project_no": "N1", "event_start_time": STAMP, "event_end_time": "2026-03-05 10:00:00"}
+    events = clean(mapped("p3.process", **P3, **ended, process_name="补正")).entities["case_event"]
+    assert events["event"].to_list() == ["SUPPLEMENT_START", "SUPPLEMENT_END"]
+    assert events["at"].to_list() == [AT, datetime(2026, 3, 5, 10)]
+    assert clean(mapped("p3.process", **P3, **ended, process_name="审查")).entities["case_event"].height == 1
+
+
 def test_p3_process_special_licence_and_task() -> None:
     step = told(
         clean(
@@ -603,6 +625,25 @@ def test_p1_states(state: str, events: list[str]) -> None:
     )
     assert found.entities["case_event"]["event"].to_list() == events
     assert found.entities["project"].is_empty()  # no code, no project
+
+
+@pytest.mark.parametrize("end", ["长期", "9999-12-31 00:00:00", "", "2028-03-02"])
+def test_p1_a_filing_may_have_no_end(end: str) -> None:
+    project = told(
+        clean(
+            mapped(
+                "p1.project_filing",
+                id="7",
+                projectCode="P",
+                expiryDate=end,
+                totalInvest="1,000万元",
+                updateTime=STAMP,
+            )
+        ),
+        "project",
+    )
+    assert project.get("expires_at") == (datetime(2028, 3, 2) if end.startswith("2") else None)
+    assert project["total_invest"] == 1000
 
 
 def test_p1_enterprise_and_licence() -> None:
