@@ -27,23 +27,17 @@ def decimals(
     """
     if unit:
         text = text.str.strip_suffix(unit).str.strip_chars()
-    plain = text.str.contains(_PLAIN)
-    if not plain.all():  # nulls do not count
+    there = text.is_not_null()
+    if not text.str.contains(_PLAIN).all():  # nulls do not count
         text = half_width(text)
         grouped = text.str.contains(_GROUPED).fill_null(False)
         if grouped.any():
             text = text.zip_with(~grouped, text.str.replace_all(",", "", literal=True))
-        text = text.zip_with(
-            text.str.contains(_PLAIN).fill_null(False),
-            pl.Series([None], dtype=pl.String).new_from_index(0, len(text)),
-        )
-        source = plain
-    else:
-        source = plain
+        text = text.set(~text.str.contains(_PLAIN), None)
     values = text.cast(DECIMAL, strict=False)
     if factor is not None and factor != 1:
         values = (values * pl.Series([factor], dtype=pl.Decimal(20, 7))).cast(DECIMAL, strict=False)
-    bad = source.is_not_null() & values.is_null()
+    bad = there & values.is_null()
     return values, bad if bad.any() else None
 
 

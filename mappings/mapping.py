@@ -1,0 +1,370 @@
+"""A compiled mapping at work: a batch of raw text in, canonical columns out, and all that was wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from mappings import words
+from mappings.cleaning import clean, fold_name
+from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
+from mappings.language import Block, Declaration, Reading, Value
+from schemas import raw
+from schemas.entities import Column, Entity
+
+_VALUES_TOLD = 50  # distinct values of one issue that are named; the rest are counted together
+
+RECORDS = {
+    "_row": pl.UInt32,
+    "record_key": pl.String,
+    "source_time": pl.Datetime("us"),
+    "rank": pl.Int16,
+    "tombstone": pl.Boolean,
+    "raw": pl.String,
+    "_place": pl.String,
+}
+REJECTS = {
+    "_row": pl.UInt32,
+    "code": pl.String,
+    "field": pl.String,
+    "message": pl.String,
+    "value": pl.String,
+    "record_key": pl.String,
+    "raw": pl.String,
+    "_place": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """Something to be told that kept no row away, over the whole batch. ``value`` None: of many values."""
+
+    code: str
+    field: str
+    value: str | None
+    count: int
+    record_key: str | None
+    message: str
+
+
+@dataclass
+class Mapped:
+    """A batch after mapping. Rows in ``rejects`` (one a reason) stand in no other frame.
+
+    ``records``: :data:`RECORDS`; ``raw`` is a JSON object of the cleaned raw columns, without empty ones, keys sorted.
+    ``entities``: name → ``_row``, ``ord`` (from 0 within a row's entity) and every column of the entity, typed: text,
+    int64, decimal(20,6), date, naive datetime[µs], bool, JSON text, WKB. A tombstone has no entity rows.
+    """
+
+    records: pl.DataFrame
+    entities: dict[str, pl.DataFrame]
+    rejects: pl.DataFrame
+    issues: list[Issue]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A compiled mapping. ``digest``: sha256 of the YAML and of every list that it uses."""
+
+    feed: str
+    version: int
+    digest: str
+    declaration: Declaration = field(repr=False)
+    contract: raw.RawContract = field(repr=False)
+    targets: dict[str, Entity] = field(repr=False)
+
+    @property
+    def entities(self) -> list[str]:
+        """Names of the entities that it fills."""
+        return list(self.targets)
+
+    def apply(self, rows: pa.Table) -> Mapped:
+        """Map a batch of raw text columns (connectors.base.Batch.rows)."""
+        frame, unknown = self._aligned(rows)
+        scope = Scope(frame)
+        records = self._records(scope)
+        live = frame
+        if records["tombstone"].any():
+            live = frame.filter(~records["tombstone"])
+        scopes = {None: scope if live is frame else Scope(live)}
+        blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
+        for number, block in enumerate(self.declaration.entities):
+            if block.explode not in scopes:
+                scopes[block.explode], more = self._exploded(live, block.explode, frame.height)
+                unknown += more
+            blocks[block.entity].append(self._block(scopes[block.explode], block, number))
+        faults = [
+            fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults
+        ]
+        exploded = {block.entity for block in self.declaration.entities if block.explode}
+        rejects = _rejects(faults, records)
+        issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
+        rejected = rejects["_row"].unique()
+        if len(rejected):
+            records = records.filter(~pl.col("_row").is_in(rejected.implode()))
+        return Mapped(
+            records,
+            {
+                name: _numbered(parts, self.targets[name], rejected, len(parts) > 1 or name in exploded)
+                for name, parts in blocks.items()
+            },
+            rejects,
+            issues,
+        )
+
+    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]]]:
+        """Every contract column, cleaned; names compare as :func:`fold_name` has them. And the unknown ones."""
+        known = {fold_name(name): name for name in self.contract.columns}
+        given = pl.from_arrow(rows)
+        columns: dict[str, pl.Series] = {}
+        unknown: list[tuple[str, pl.Series]] = []
+        place: pl.Series | None = None
+        for column in given.get_columns():
+            if column.name.startswith("_") and column.name not in self.contract.columns:
+                place = column.cast(pl.String) if column.name == "_place" else place
+                continue
+            text = clean(column)
+            name = known.get(fold_name(column.name))
+            if name is None:
+                unknown.append((column.name, text))
+                columns[f"?{column.name}"] = text
+            else:  # the same column in two spellings: the first that is not empty
+                columns[name] = (
+                    columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
+                )
+        nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
+        frame = pl.DataFrame(
+            [
+                pl.int_range(given.height, dtype=pl.UInt32, eager=True).alias("_row"),
+                (nothing if place is None else place).alias("_place"),
+                *(columns.pop(name, nothing).alias(name) for name in self.contract.columns),
+                *(text.alias(name) for name, text in columns.items()),
+            ]
+        )
+        return frame, unknown
+
+    def _records(self, scope: Scope) -> pl.DataFrame:
+        frame, declaration = scope.frame, self.declaration
+        nested: dict[str, pl.Series] = {}
+        for name, column in self.contract.columns.items():
+            if column.nested and frame[name].null_count() < frame.height:
+                canonical, broken = words.parsed(frame[name])
+                if broken is not None:
+                    scope.fault(broken, "unreadable_json", name, frame[name], True)
+                nested[name] = canonical
+        parts = []
+        for part in declaration.key:
+            value = text_of(scope.value(part, part.as_ or "text"))
+            if not part.optional and value.null_count():
+                absent = frame.select(pl.all_horizontal(pl.col(sorted(part.columns)).is_null())).to_series()
+                if absent.any():  # what is there and cannot be read is told already
+                    scope.fault(absent, "missing_key", "/".join(sorted(part.columns)), value, True)
+            parts.append(value.fill_null("") if part.optional else value)
+        keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
+            pl.concat_str(pl.all(), separator="|")
+        )
+        time = pl.Series([None], dtype=RECORDS["source_time"]).new_from_index(0, frame.height)
+        if declaration.time is not None:
+            time = scope.value(declaration.time, declaration.time.as_ or "timestamp")
+            if not declaration.time.optional and time.null_count():
+                written = frame[next(iter(declaration.time.columns))]
+                missing = time.is_null() & written.is_null()
+                if missing.any():
+                    scope.fault(
+                        missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False
+                    )
+        rank = pl.Series([0]).new_from_index(0, frame.height)
+        if declaration.rank is not None:
+            rank = scope.value(declaration.rank, "int").fill_null(0)
+        gone = pl.Series([False]).new_from_index(0, frame.height)
+        if declaration.tombstone is not None:
+            gone = scope.test(declaration.tombstone)
+        return pl.DataFrame(
+            [
+                frame["_row"],
+                keys.to_series().alias("record_key"),
+                time.alias("source_time"),
+                rank.cast(pl.Int16).alias("rank"),
+                gone.alias("tombstone"),
+                _raw(frame, nested, set(declaration.drop)).alias("raw"),
+                frame["_place"],
+            ]
+        )
+
+    def _exploded(
+        self, frame: pl.DataFrame, name: str, height: int
+    ) -> tuple[Scope, list[tuple[str, pl.Series]]]:
+        """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
+        known = [*(self.contract.columns[name].fields or ()), "value"]
+        parents: list[int] = []
+        positions: list[int] = []
+        elements: list[dict] = []
+        for index, text in enumerate(frame[name].to_list()):
+            if text is None:
+                continue
+            try:
+                found = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                continue  # told already: the row is rejected
+            for position, element in enumerate(found if isinstance(found, list) else [found], 1):
+                parents.append(index)
+                positions.append(position)
+                elements.append(element if isinstance(element, dict) else {"value": element})
+        spelled = {fold_name(field): field for field in known}
+        columns: dict[str, list[str | None]] = {field: [None] * len(elements) for field in known}
+        names: dict[str, list[str | None]] = dict(columns)  # as written → its column
+        for row, element in enumerate(elements):
+            for key, value in element.items():
+                if value is None:
+                    continue
+                if key not in names:
+                    field = spelled.setdefault(fold_name(key), key)
+                    names[key] = columns.setdefault(field, [None] * len(elements))
+                names[key][row] = value if isinstance(value, str) else words.canonical_json(value)
+        texts = {field: clean(pl.Series(values, dtype=pl.String)) for field, values in columns.items()}
+        numbers_ = pl.Series(parents, dtype=pl.UInt32)
+        exploded = frame.select(pl.all().gather(numbers_)).with_columns(
+            pl.Series("_position", positions, dtype=pl.UInt32),
+            *(text.alias(f"{name}.{field}") for field, text in texts.items()),
+        )
+        # an unknown field is told by the parent's row, as an unknown column is
+        unknown = []
+        for field, text in texts.items():
+            if field not in known:
+                there = text.is_not_null().arg_true()
+                values = pl.Series([None], dtype=pl.String).new_from_index(0, height)
+                unknown.append(
+                    (f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there)))
+                )
+        return Scope(exploded), unknown
+
+    def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
+        entity = self.targets[block.entity]
+        columns = [scope.frame["_row"]]
+        for name, value in block.columns.items():
+            column = entity.columns[name]
+            found = scope.value(value, reading(value, column), column.unit)
+            columns.append(found.cast(TYPES[column.type][0]).alias(name))
+        columns.append(pl.Series("_block", [number], dtype=pl.UInt32).new_from_index(0, scope.frame.height))
+        frame = pl.DataFrame(columns)
+        return frame.filter(scope.test(block.when)) if block.when else frame
+
+
+def reading(value: Value, column: Column) -> Reading:
+    """What the value is read as: as declared, else as the column's type."""
+    return value.as_ or TYPES[column.type][1]
+
+
+def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> pl.Series:
+    """One JSON object a row, empty columns left out, keys sorted."""
+    pieces: list[pl.Expr] = []
+    columns: list[pl.Series] = []
+    names = {name.removeprefix("?"): name for name in frame.columns if name not in ("_row", "_place")}
+    for name, column in sorted(names.items()):
+        text = frame[column]
+        if name in drop or text.null_count() == frame.height:
+            continue
+        before, after = f",{words.canonical_json(name)}:", ""
+        if name in nested:  # what is not JSON is kept as the text that it is
+            whole = nested[name]
+            text = (
+                whole.zip_with(whole.is_not_null(), _quoted(text))
+                if whole.null_count() > text.null_count()
+                else whole
+            )
+        else:
+            before, after = before + '"', '"'
+            if text.str.contains_any(_ESCAPE_FROM).any():
+                text = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO)
+        columns.append(text.alias(str(len(columns))))
+        parts = [pl.lit(before), pl.col(columns[-1].name), pl.lit(after)]
+        pieces += parts if not text.null_count() else [parts[0] + parts[1] + parts[2]]
+    if not pieces:
+        return pl.Series(["{}"]).new_from_index(0, frame.height)
+    body = pl.concat_str([pl.lit("{"), *pieces, pl.lit("}")], ignore_nulls=True)
+    return pl.DataFrame(columns).select(body.str.replace("{,", "{", literal=True)).to_series()
+
+
+def _quoted(text: pl.Series) -> pl.Series:
+    escaped = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO).alias("t").to_frame()
+    return escaped.select(pl.lit('"') + pl.col("t") + pl.lit('"')).to_series()
+
+
+_ESCAPES = {chr(n): json.dumps(chr(n))[1:-1] for n in (*range(1, 32), 34, 92)}
+_ESCAPE_FROM, _ESCAPE_TO = list(_ESCAPES), list(_ESCAPES.values())
+
+
+def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series, several: bool) -> pl.DataFrame:
+    """The blocks of one entity together, in the order of rows, with ``ord`` and every column of the entity."""
+    frame = parts[0] if len(parts) == 1 else pl.concat(parts, how="diagonal")
+    if len(rejected):
+        frame = frame.filter(~pl.col("_row").is_in(rejected.implode()))
+    if len(parts) > 1:
+        frame = frame.sort("_row", "_block", maintain_order=True)
+    order = pl.int_range(pl.len(), dtype=pl.UInt32).over("_row") if several else pl.lit(0, dtype=pl.UInt32)
+    frame = frame.with_columns(order.alias("ord"))
+    return frame.select(
+        "_row",
+        "ord",
+        *(
+            pl.col(name) if name in frame.columns else pl.lit(None, dtype=TYPES[column.type][0]).alias(name)
+            for name, column in entity.columns.items()
+        ),
+    )
+
+
+def _told(faults: Iterable[Fault]) -> pl.DataFrame:
+    frames = [
+        pl.DataFrame([fault.rows.alias("_row"), fault.values.alias("value")]).with_columns(
+            code=pl.lit(fault.code), field=pl.lit(fault.field), message=pl.lit(fault.message)
+        )
+        for fault in faults
+    ]
+    empty = pl.DataFrame(
+        schema={
+            "_row": pl.UInt32,
+            "value": pl.String,
+            "code": pl.String,
+            "field": pl.String,
+            "message": pl.String,
+        }
+    )
+    return pl.concat([empty, *frames]).unique(maintain_order=True)
+
+
+def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
+    told = _told(fault for fault in faults if fault.rejects)
+    return told.join(
+        records.select("_row", "record_key", "raw", "_place"), on="_row", how="left", maintain_order="left"
+    ).select(list(REJECTS))
+
+
+def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
+    told = _told(fault for fault in faults if not fault.rejects)
+    if told.is_empty():
+        return
+    grouped = (
+        told.join(records.select("_row", "record_key"), on="_row", how="left")
+        .group_by("code", "field", "message", "value", maintain_order=True)
+        .agg(pl.len().alias("count"), pl.col("record_key").drop_nulls().first())
+        .sort("count", descending=True, maintain_order=True)
+    )
+    for (code, name, message), group in grouped.group_by("code", "field", "message", maintain_order=True):
+        for row in group.head(_VALUES_TOLD).iter_rows(named=True):
+            yield Issue(code, name, row["value"], row["count"], row["record_key"], message)
+        rest = group.slice(_VALUES_TOLD)
+        if rest.height:
+            yield Issue(code, name, None, rest["count"].sum(), rest["record_key"][0], message)
+
+
+def _unknown_columns(unknown: list[tuple[str, pl.Series]], records: pl.DataFrame) -> Iterator[Issue]:
+    for name, text in unknown:
+        where = text.is_not_null().arg_true()
+        sample = records["record_key"][where[0]] if len(where) else None
+        value = text[where[0]] if len(where) else None
+        yield Issue("unknown_column", name, value, len(where), sample, MESSAGES["unknown_column"])
