@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
     from sources.declaration import Source
 
+_UP_ALL_THE_SAME = ("quota", "breaker_open", "http_429", "E-429")  # a quota is no outage
 Sign = Callable[[requests.PreparedRequest], None]
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
@@ -262,7 +263,7 @@ class Http:
             attempts = self.policy.attempts if self.breaker.enter() and retry else 1
             answer = self.policy.retrying(attempts)(self._attempt, call)
         except TransientError as error:
-            if error.code not in ("quota", "breaker_open"):
+            if error.code not in _UP_ALL_THE_SAME:
                 self.breaker.failed()
             raise error.at(source=self.source.source) from error.__cause__
         except OneMapError as error:

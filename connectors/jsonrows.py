@@ -6,8 +6,10 @@ its JSON text, byte for byte. msgspec finds where each value begins and ends; th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 import pyarrow as pa
@@ -24,6 +26,7 @@ _row = msgspec.json.Decoder(Row)
 _text = msgspec.json.Decoder(str)
 _strings = msgspec.json.Decoder(list[str | None])
 _NULL = b"null"
+_first = json.JSONDecoder()
 _PAIR_OR_LONE = re.compile(rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
@@ -61,6 +64,53 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
                 raw = bytes(item).decode("utf-8", "replace")
                 rejects.append(Reject(f"{place} {number}", "not_an_object", "a row is no JSON object", raw))
         return kept, places, rejects
+
+
+def read(array: bytes | Raw, place: str = "row") -> tuple[pa.Table, list[Reject]]:
+    """A JSON array → (columns as :func:`table`, what is no object): :func:`rows` and :func:`table` in one.
+
+    Rows that are all alike, as most sources' are, are read without a dictionary each: a third of the time.
+
+    :raises msgspec.DecodeError: it is no JSON array.
+    """
+    array = bytes(array)
+    fast = _alike(array)
+    if fast is not None:
+        columns, count = fast
+        columns["_place"] = pa.array([f"{place} {number}" for number in range(1, count + 1)], pa.large_string())
+        return pa.table(columns), []
+    objects, places, rejects = rows(array, place)
+    return table(objects, places), rejects
+
+
+def _alike(array: bytes) -> tuple[dict[str, pa.Array], int] | None:
+    """Columns and number of rows where every row has the first one's names and kinds; None where not."""
+    try:
+        first, _ = _first.raw_decode(array[: 1 << 16].decode("utf-8", "ignore").lstrip()[1:].lstrip())
+        if not isinstance(first, dict) or not first:
+            return None
+        kinds = tuple((name, isinstance(value, str | None)) for name, value in first.items())
+        found = _decoder(kinds).decode(array)
+    except (ValueError, msgspec.DecodeError):
+        return None
+    values = zip(*map(msgspec.structs.astuple, found), strict=True)
+    columns = {
+        name: pa.array(column, pa.large_string()) if textual else text(column)
+        for (name, textual), column in zip(kinds, values, strict=True)
+    }
+    return columns, len(found)
+
+
+@lru_cache(maxsize=256)
+def _decoder(kinds: tuple[tuple[str, bool], ...]) -> msgspec.json.Decoder:
+    """Of a list of objects with these names; text is read as text, all else is left as written."""
+    fields = [
+        (f"f{place}", str | None, None) if textual else (f"f{place}", Raw, Raw(_NULL))
+        for place, (_, textual) in enumerate(kinds)
+    ]
+    names = {f"f{place}": name for place, (name, _) in enumerate(kinds)}
+    row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(list[row])
 
 
 def table(objects: Sequence[Row], places: Sequence[str]) -> pa.Table:

@@ -103,9 +103,7 @@ class Rest(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        listed, _ = _unwrap(feed, body)
-        objects, places, rejects = jsonrows.rows(listed)
-        yield Batch(jsonrows.table(objects, places), rejects)
+        yield Batch(*jsonrows.read(_unwrap(feed, body)[0]))
 
     def _listings(self, feed: Feed, window: Window) -> Iterator[dict[str, Any]]:
         """The parameters of each listing that makes up the window: one, or one a day."""

@@ -65,8 +65,7 @@ class SignedRest(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        objects, places, rejects = jsonrows.rows(unwrap(body)[0])
-        yield Batch(jsonrows.table(objects, places), rejects)
+        yield Batch(*jsonrows.read(unwrap(body)[0]))
 
 
 def _path(feed: Feed) -> str:
