@@ -52,7 +52,7 @@ def merged(job: Job) -> str:
 def _deletions(connection: Connection, job: Job, told: list[tuple[Issue, int]]) -> int:
     """How many records go, by absence from a complete listing or because the part that held them was replaced."""
     staged = job.staged
-    listing = job.window.full and job.feed.absence and job.proof.complete
+    listing = job.window.full and job.feed.absence and job.proof.complete and not job.proof.unchanged
     if (listing or staged.scopes) and (unkeyed := merge.unkeyed(connection, staged)):
         told.append(
             (Issue("absence_unproven", f"{unkeyed} rows without a readable key: any may be a record that seems missing"), 1)
