@@ -6,30 +6,29 @@ whatever happens, a row in ``landing.run`` says how it ended.
 
 from __future__ import annotations
 
-import logging
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta
-
-import sqlalchemy as sa
+from datetime import datetime
 
 from core import clock
-from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError
-from core.redaction import redact
+from core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    Fault,
+    InternalError,
+    OneMapError,
+    ProviderError,
+    TransientError,
+)
 from mappings.compiler import Mapped
-from pipeline import acknowledge, check, decode, fetch, merge, rooms, stage
+from pipeline import acknowledge, batch, check, decode, fetch, merge, rooms, stage
 from pipeline import map as mapping_phase
 from pipeline import plan as planning
 from pipeline.job import Job
-from pipeline.outcome import Counts, Outcome, Task
-from store import landing, tables
+from pipeline.outcome import Outcome, Task
+from store import landing
 from store import merge as store_merge
-from store.engine import engine, transaction
-from store.staging import Staged
-
-log = logging.getLogger(__name__)
-LOCK_WAIT = timedelta(minutes=10)
+from store.engine import transaction
 
 
 def plan(source_id: str, feeds: list[str] | None = None) -> list[Task]:
@@ -83,13 +82,7 @@ def source(
 
 def run(task: Task, *, trigger: str = "schedule") -> Outcome:
     """Read one (feed, window) into the store. Raises nothing for a source that fails: the outcome says it."""
-    try:
-        with landing.feed_lock(task.feed, LOCK_WAIT):
-            return _run(task, trigger)
-    except TransientError as busy:
-        return _unopened(task, busy, trigger, "waiting")
-    except sa.exc.OperationalError as error:
-        return _unopened(task, _typed(error), trigger, "failed")
+    return batch.run(task.feed, planning.window(task), trigger, phases)
 
 
 def run_or_raise(task: Task, *, trigger: str = "schedule") -> Outcome:
@@ -100,65 +93,38 @@ def run_or_raise(task: Task, *, trigger: str = "schedule") -> Outcome:
     outcome = run(task, trigger=trigger)
     if outcome.outcome in ("ok", "waiting"):
         return outcome
-    from core import errors
-
-    kinds = {kind.fault: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, OneMapError)}
-    raise kinds[Fault(outcome.fault or "ours")](
+    raise _KINDS[Fault(outcome.fault or "ours")](
         outcome.error or outcome.outcome, remedy=outcome.remedy or "", zh=outcome.zh or "", feed=outcome.feed
     )
 
 
-def _run(task: Task, trigger: str) -> Outcome:
-    window = planning.window(task)
-    span = landing.Span(window.start, window.end, window.full)
-    source_id = task.feed.partition(".")[0]
-    started = clock.now()
-    run_id = landing.open_run(source_id, task.feed, span, trigger)
-    staged: Staged | None = None
-    connector = None
-    try:
-        source, feed = rooms.feed(task.feed)
-        mapping = rooms.mapping(feed)
-        staged = Staged(
-            run_id, feed.id, tuple(mapping.entities), mapping.declaration.time is not None,
-            full=window.full, floor=feed.floor, max_rejected=feed.max_rejected,
-        )  # fmt: skip
-        connector = rooms.connector(source)
-        job = Job(source, feed, window, mapping, connector, staged, started, trigger)
-        _phases(job)
-    except BaseException as error:
-        known = _typed(error).at(source=source_id, feed=task.feed)
-        if known.fault is Fault.OURS:
-            log.error("run %d of %s: %s", run_id, task.feed, redact("".join(traceback.format_exception(error))))
-        _fail(run_id, known, staged)
-        if not isinstance(error, Exception):
-            raise
-    finally:
-        if connector is not None:
-            connector.close()
-        if staged is not None:
-            _tidy(staged)
-    return outcome_of(run_id)
+_KINDS: dict[Fault, type[OneMapError]] = {
+    kind.fault: kind
+    for kind in (ConfigurationError, AuthenticationError, TransientError, ProviderError, InternalError)
+}
 
 
-def _phases(job: Job) -> None:
-    with transaction() as connection:
-        job.staged.create(connection)
-    landing.reached(job.run_id, "fetch", mapping_version=job.mapping.version)
-    with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:  # one batch is written while the next is read
+def phases(job: Job) -> None:
+    """The method."""
+    read(job, decode.decoded(job.connector, job.feed, fetch.received(job)))
+    landing.reached(job.run_id, "check")
+    check.checked(job)
+    landing.reached(job.run_id, "merge")
+    merge.merged(job)
+    _tell_late(job, acknowledge.acknowledged(job))
+
+
+def read(job: Job, batches: Iterable[decode.Decoded]) -> None:
+    """Map and stage what is decoded; one batch is written while the next is read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:
         writing: Future[None] | None = None
-        for decoded in decode.decoded(job.connector, job.feed, fetch.received(job)):
+        for decoded in batches:
             mapped = mapping_phase.mapped(job.mapping, decoded.rows)
             if writing is not None:
                 writing.result()
             writing = writer.submit(_write, job, decoded, mapped)
         if writing is not None:
             writing.result()
-    landing.reached(job.run_id, "check")
-    check.checked(job)
-    landing.reached(job.run_id, "merge")
-    merge.merged(job)
-    _tell_late(job, acknowledge.acknowledged(job))
 
 
 def _write(job: Job, decoded: decode.Decoded, mapped: Mapped) -> None:
@@ -175,107 +141,3 @@ def _tell_late(job: Job, issues: list) -> None:
         connection.exec_driver_sql(f"truncate {job.staged.name('issue')}")
         stage.issues(connection, job.staged, [(issue, 1) for issue in issues])
         store_merge.tell(connection, job.staged)
-
-
-def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
-    """Leave the failure's row, and what was told until then; the rows of the batch are not stored."""
-    values = {
-        "outcome": "failed",
-        "fault": str(error.fault),
-        "code": error.code,
-        "error": error.message,
-        "remedy": error.remedy,
-        "zh": error.zh,
-    }
-    try:
-        with transaction() as connection:
-            landing.close_run(connection, run_id, **values)
-            if staged is not None and staged.stands(connection):
-                store_merge.tell(connection, staged)
-    except (sa.exc.SQLAlchemyError, OneMapError) as also:
-        # the database is away, or the run was closed already; housekeeping or the next run closes the row
-        log.error("run %d failed (%s) and could not be closed: %s", run_id, redact(str(error)), redact(str(also)))
-
-
-def _tidy(staged: Staged) -> None:
-    try:
-        with transaction() as connection:
-            staged.drop(connection)
-    except sa.exc.SQLAlchemyError as error:
-        log.warning("staging tables of run %d stay for housekeeping: %s", staged.run_id, redact(str(error)))
-
-
-def _unopened(task: Task, error: OneMapError, trigger: str, outcome: str) -> Outcome:
-    """A batch that could not begin still leaves its row, where the database can take it."""
-    window = planning.window(task)
-    values = {
-        "source": task.feed.partition(".")[0],
-        "feed": task.feed,
-        "window_start": window.start,
-        "window_end": window.end,
-        "window_full": window.full,
-        "trigger": trigger,
-        "outcome": outcome,
-        "fault": str(error.fault),
-        "code": error.code,
-        "error": error.message,
-        "remedy": error.remedy,
-        "zh": error.zh,
-        "ended_at": sa.func.now(),
-        "code_version": landing.code_version(),
-    }
-    try:
-        with transaction() as connection:
-            run_id = connection.execute(sa.insert(tables.run).values(**redact(values)).returning(tables.run.c.id)).scalar_one()
-        return outcome_of(run_id)
-    except sa.exc.OperationalError:
-        log.error("%s: %s", task.label, redact(str(error)))
-        return Outcome(
-            run_id=0, feed=task.feed, window=str(window), outcome=outcome, fault=str(error.fault), error=error.message,
-            remedy=error.remedy, zh=error.zh,
-        )  # fmt: skip
-
-
-def _typed(error: BaseException) -> OneMapError:
-    """What an operator can act on, whatever was raised."""
-    if isinstance(error, OneMapError):
-        return error
-    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
-        return TransientError(
-            f"the hub's database: {str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else error!r}",
-            remedy="see that PostgreSQL is up and has room; the batch is read again by itself",
-            zh="本系统数据库连接中断或不可用，请检查数据库；批次会自动重试。",
-        )
-    if not isinstance(error, Exception):
-        return TransientError(
-            f"interrupted: {type(error).__name__}",
-            remedy="nothing was stored; the batch is read again at the next run",
-            zh="批次被中断，数据未入库，下次运行会重新读取。",
-        )
-    return InternalError(
-        f"{type(error).__name__}: {redact(str(error))}"[:2000],
-        remedy="a defect of the hub: see the log of this run, report it with the run's number",
-        zh=f"本系统缺陷（{type(error).__name__}），请查看本批次日志并上报批次号。",
-    )
-
-
-def outcome_of(run_id: int) -> Outcome:
-    """How a run ended, from its row. :raises ConfigurationError: there is no such run."""
-    with engine().connect() as connection:
-        row = connection.execute(sa.select(tables.run).where(tables.run.c.id == run_id)).mappings().first()
-    if row is None:
-        raise ConfigurationError(f"there is no run {run_id}", remedy="look at landing.run", zh=f"没有批次 {run_id}。")
-    window = planning.Window(row["window_start"], row["window_end"], row["window_full"])
-    return Outcome(
-        run_id=run_id,
-        feed=row["feed"],
-        window=str(window),
-        outcome=row["outcome"],
-        counts=Counts(**{name: row[name] for name in landing.COUNTS}),
-        fault=row["fault"],
-        error=row["error"],
-        remedy=row["remedy"],
-        zh=row["zh"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-    )

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 
 from core.errors import InternalError
-from pipeline import acknowledge, check, fetch, rooms, stage, sync
+from pipeline import acknowledge, batch, check, fetch, rooms, stage, sync
 from pipeline import map as mapping_phase
 from store import archive, landing, merge
 from store import hash as store_hash
@@ -116,7 +117,7 @@ def test_feeds_do_not_wait_for_each_other(world):
 
 
 def test_a_run_that_waits_too_long_for_another_says_so(world, monkeypatch):
-    monkeypatch.setattr(sync, "LOCK_WAIT", sync.timedelta(seconds=0.2))
+    monkeypatch.setattr(batch, "LOCK_WAIT", timedelta(seconds=0.2))
     holder = threading.Event()
     release = threading.Event()
 

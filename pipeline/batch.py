@@ -1,0 +1,175 @@
+"""The frame of every batch: the feed's lock, a row in landing.run, staging tables, and an end that is always told.
+
+What happens inside is given as a function of the :class:`~pipeline.job.Job`: a sync, a reconciliation, a re-drive.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from connectors.base import Connector, Window
+from core import clock
+from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError
+from core.redaction import redact
+from pipeline import rooms
+from pipeline.job import Job
+from pipeline.outcome import Counts, Outcome
+from store import landing, merge, tables
+from store.engine import engine, transaction
+from store.staging import Staged
+
+log = logging.getLogger(__name__)
+LOCK_WAIT = timedelta(minutes=10)
+
+
+def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None]) -> Outcome:
+    """Do ``phases`` for one (feed, window). Raises nothing for a batch that fails: the outcome says it."""
+    span = landing.Span(window.start, window.end, window.full)
+    try:
+        with landing.feed_lock(feed_id, LOCK_WAIT):
+            return _run(feed_id, window, span, trigger, phases)
+    except TransientError as busy:
+        return _unopened(feed_id, span, busy, trigger, "waiting")
+    except sa.exc.OperationalError as error:
+        return _unopened(feed_id, span, _typed(error), trigger, "failed")
+
+
+def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases: Callable[[Job], None]) -> Outcome:
+    source_id = feed_id.partition(".")[0]
+    started = clock.now()
+    run_id = landing.open_run(source_id, feed_id, span, trigger)
+    staged: Staged | None = None
+    connector: Connector | None = None
+    try:
+        source, feed = rooms.feed(feed_id)
+        mapping = rooms.mapping(feed)
+        staged = Staged(
+            run_id, feed.id, tuple(mapping.entities), mapping.declaration.time is not None,
+            full=window.full, floor=feed.floor, max_rejected=feed.max_rejected,
+        )  # fmt: skip
+        with transaction() as connection:
+            staged.create(connection)
+        landing.reached(run_id, "fetch", mapping_version=mapping.version)
+        connector = rooms.connector(source)
+        phases(Job(source, feed, window, mapping, connector, staged, started, trigger))
+    except BaseException as error:
+        known = _typed(error).at(source=source_id, feed=feed_id)
+        if known.fault is Fault.OURS:
+            log.error("run %d of %s: %s", run_id, feed_id, redact("".join(traceback.format_exception(error))))
+        _fail(run_id, known, staged)
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        if connector is not None:
+            connector.close()
+        if staged is not None:
+            _tidy(staged)
+    return outcome_of(run_id)
+
+
+def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
+    """Leave the failure's row, and what was told until then; the rows of the batch are not stored."""
+    values = {
+        "outcome": "failed",
+        "fault": str(error.fault),
+        "code": error.code,
+        "error": error.message,
+        "remedy": error.remedy,
+        "zh": error.zh,
+    }
+    try:
+        with transaction() as connection:
+            landing.close_run(connection, run_id, **values)
+            if staged is not None and staged.stands(connection):
+                merge.tell(connection, staged)
+    except (sa.exc.SQLAlchemyError, OneMapError) as also:
+        # the database is away, or the run was closed already; housekeeping or the next run closes the row
+        log.error("run %d failed (%s) and could not be closed: %s", run_id, redact(str(error)), redact(str(also)))
+
+
+def _tidy(staged: Staged) -> None:
+    try:
+        with transaction() as connection:
+            staged.drop(connection)
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("staging tables of run %d stay for housekeeping: %s", staged.run_id, redact(str(error)))
+
+
+def _unopened(feed_id: str, window: landing.Span, error: OneMapError, trigger: str, outcome: str) -> Outcome:
+    """A batch that could not begin still leaves its row, where the database can take it."""
+    values = {
+        "source": feed_id.partition(".")[0],
+        "feed": feed_id,
+        "window_start": window.start,
+        "window_end": window.end,
+        "window_full": window.full,
+        "trigger": trigger,
+        "outcome": outcome,
+        "fault": str(error.fault),
+        "code": error.code,
+        "error": error.message,
+        "remedy": error.remedy,
+        "zh": error.zh,
+        "ended_at": sa.func.now(),
+        "code_version": landing.code_version(),
+    }
+    try:
+        with transaction() as connection:
+            run_id = connection.execute(sa.insert(tables.run).values(**redact(values)).returning(tables.run.c.id)).scalar_one()
+        return outcome_of(run_id)
+    except sa.exc.OperationalError:
+        log.error("%s: %s", feed_id, redact(str(error)))
+        return Outcome(
+            run_id=0, feed=feed_id, window=str(Window(window.start, window.end, window.full)), outcome=outcome, fault=str(error.fault), error=error.message,
+            remedy=error.remedy, zh=error.zh,
+        )  # fmt: skip
+
+
+def _typed(error: BaseException) -> OneMapError:
+    """What an operator can act on, whatever was raised."""
+    if isinstance(error, OneMapError):
+        return error
+    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
+        return TransientError(
+            f"the hub's database: {str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else error!r}",
+            remedy="see that PostgreSQL is up and has room; the batch is read again by itself",
+            zh="本系统数据库连接中断或不可用，请检查数据库；批次会自动重试。",
+        )
+    if not isinstance(error, Exception):
+        return TransientError(
+            f"interrupted: {type(error).__name__}",
+            remedy="nothing was stored; the batch is read again at the next run",
+            zh="批次被中断，数据未入库，下次运行会重新读取。",
+        )
+    return InternalError(
+        f"{type(error).__name__}: {redact(str(error))}"[:2000],
+        remedy="a defect of the hub: see the log of this run, report it with the run's number",
+        zh=f"本系统缺陷（{type(error).__name__}），请查看本批次日志并上报批次号。",
+    )
+
+
+def outcome_of(run_id: int) -> Outcome:
+    """How a run ended, from its row. :raises ConfigurationError: there is no such run."""
+    with engine().connect() as connection:
+        row = connection.execute(sa.select(tables.run).where(tables.run.c.id == run_id)).mappings().first()
+    if row is None:
+        raise ConfigurationError(f"there is no run {run_id}", remedy="look at landing.run", zh=f"没有批次 {run_id}。")
+    window = Window(row["window_start"], row["window_end"], row["window_full"])
+    return Outcome(
+        run_id=run_id,
+        feed=row["feed"],
+        window=str(window),
+        outcome=row["outcome"],
+        counts=Counts(**{name: row[name] for name in landing.COUNTS}),
+        fault=row["fault"],
+        error=row["error"],
+        remedy=row["remedy"],
+        zh=row["zh"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+    )
