@@ -116,12 +116,14 @@ def current(events: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([unversioned, corrected, states, submitted])
 
 
-def authoritative(events: pl.DataFrame) -> pl.DataFrame:
-    """Each kind of time of a case from M2, else from the department, else from P3 (rules.md, "Whose time")."""
+def authoritative(events: pl.DataFrame, end_of_day: datetime) -> pl.DataFrame:
+    """Each kind of time of a case from M2, else from the department, else from P3 (rules.md, "Whose time"): from the
+    first that tells of it by the end of a day. What that one tells of later days stays in."""
     rank = pl.col("channel").replace_strict(RANK, default=3, return_dtype=pl.Int8)
     kind = pl.col("event").replace_strict(KIND, default=None, return_dtype=pl.String)
     events = events.with_columns(rank.alias("rank"), kind.alias("kind")).filter(pl.col("kind").is_not_null())
-    return events.filter(pl.col("rank") == pl.col("rank").min().over("case_id", "kind"))
+    happened = pl.when(pl.col("at") <= end_of_day).then(pl.col("rank"))
+    return events.filter((pl.col("rank") == happened.min().over("case_id", "kind")).fill_null(False))
 
 
 def _receipts(events: pl.DataFrame, first_pause: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -207,9 +209,11 @@ def _pauses(events: pl.DataFrame, resubmitted: pl.DataFrame, versions: pl.DataFr
 
 
 def _deemed(
-    received: pl.DataFrame, supplements: pl.DataFrame, decisions: pl.DataFrame, as_of: date, calendar: Calendar
+    received: pl.DataFrame, supplements: pl.DataFrame, decisions: pl.DataFrame, refused: pl.DataFrame, accepted: pl.DataFrame,
+    as_of: date, calendar: Calendar,
 ) -> pl.DataFrame:
-    """(case_id, deemed_on): the first receipt or resubmission that no decision answered in time.
+    """(case_id, deemed_on): the first receipt or resubmission that no decision answered in time, before the recorded
+    acceptance; one that a refusal (4, 5) followed before any acceptance does not count.
 
     ``decisions``: case_id, at, event: BLZT 3–6 and their kin, and conclusions. The 5 days run from receipt, and anew from
     each resubmission that ends a 补正.
@@ -231,12 +235,24 @@ def _deemed(
             pl.col("at").filter(~pl.col("decides")).min().dt.date().alias("concluded_on"),
         )
     )
-    points = points.join(answered, on="_point", how="left")
+    cancelled = (
+        points.join(refused, on="case_id")
+        .join(accepted, on="case_id", how="left")
+        .filter(~before(pl.col("at"), pl.col("from")) & before(pl.col("at"), pl.col("accepted_at")).fill_null(True))
+        .select("_point")
+    )
+    points = (
+        points.join(cancelled, on="_point", how="anti")
+        .join(answered, on="_point", how="left")
+        .join(accepted, on="case_id", how="left")
+        .filter((pl.col("from").dt.date() < pl.col("accepted_at").dt.date()).fill_null(True))
+    )
     undecided = pl.col("decided_on").is_null() | (pl.col("decided_on") > pl.col("last_day"))
     out_of_time = pl.col("last_day") < as_of
     concluded_without = pl.col("concluded_on").is_not_null() & pl.col("decided_on").is_null()
     return (
         points.filter((undecided & out_of_time) | concluded_without)
+        .sort("case_id", "from")
         .group_by("case_id", maintain_order=True)
         .agg(pl.col("from").dt.date().first().alias("deemed_on"))
     )
@@ -250,9 +266,8 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timeline
     """
     end_of_day = datetime.combine(as_of, time.max)
     known = current(events.select(list(EVENT_SCHEMA)).filter(pl.col("at").is_not_null()))
-    told = authoritative(known)
-    events = known.filter(pl.col("at") <= end_of_day)
-    chosen = authoritative(events)
+    told = authoritative(known, end_of_day)
+    chosen = told.filter(pl.col("at") <= end_of_day)
     case_ids = chosen.select("case_id").unique(maintain_order=True)
 
     first_supplement = (
@@ -271,17 +286,12 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timeline
     decisions = chosen.filter(decides | pl.col("event").is_in(CONCLUDED)).select(
         "case_id", "at", "event", decides.alias("decides")
     )
-    deemed = _deemed(received, supplements, decisions, as_of, calendar)
-    refused = chosen.filter(pl.col("kind") == "refusal").group_by("case_id").agg(pl.col("at").max().alias("_refused"))
+    refused = chosen.filter(pl.col("kind") == "refusal").select("case_id", "at")
+    deemed = _deemed(received, supplements, decisions, refused, accepted, as_of, calendar)
 
     cases = case_ids.join(received, on="case_id", how="left").join(accepted, on="case_id", how="left")
-    cases = cases.join(deemed, on="case_id", how="left").join(refused, on="case_id", how="left")
-    cancelled = pl.col("_refused").is_not_null() & pl.col("accepted_at").is_null()
-    deemed_holds = (
-        pl.col("deemed_on").is_not_null()
-        & ~cancelled.fill_null(False)
-        & (pl.col("accepted_at").is_null() | (pl.col("deemed_on") < pl.col("accepted_at").dt.date()))
-    )
+    cases = cases.join(deemed, on="case_id", how="left")
+    deemed_holds = pl.col("deemed_on").is_not_null()
     cases = cases.with_columns(
         deemed_holds.alias("deemed"),
         pl.when(deemed_holds)
