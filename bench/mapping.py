@@ -1,8 +1,9 @@
 """The mapping of a batch against its floor, in one run: ``python -m bench.mapping [--rows 200000] [--rounds 5] [--batch 50000]``.
 
 The same batches are read as the feeds' raw text. The floor casts nothing and cleans nothing: it encodes each row as a
-JSON object by Polars, which any raw record costs. Printed: rows a second, and the ratio of the medians; the aim is ≤ 5
-for a feed of clean text, where the mapping also cleans every column, reads times and codes, and fills its entities.
+JSON object by Polars, which any raw record costs. Printed: rows a second, and the ratio of the medians; the aim is ≤ 6
+(25 where a nested list becomes rows), for cleaning every column, reading times and codes, and filling the entities.
+Ends with 1 where an aim is missed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import pyarrow as pa
 from mappings import compiler
 from schemas import raw
 
-AIM = 5.0
+AIMS = {"d1.cases": 25.0}  # its steps are rows of their own: two a case
+AIM = 6.0
 STEPS = json.dumps(
     [
         {"SPHJMC": "审查", "SPSJ": "2026-03-02 09:30:00"},
@@ -70,7 +72,7 @@ def median(rounds: int, run: Callable[[], None]) -> float:
 def measure(feed: str, rows: int, batch: int, rounds: int, dirty: bool) -> tuple[float, float]:
     """(seconds of the mapping, seconds of the floor)."""
     mapping = compiler.load(feed)
-    batches = [part for part in (table(feed, batch, dirty) for _ in range(1)) for _ in range(rows // batch)]
+    batches = [table(feed, batch, dirty)] * (rows // batch)
 
     def hub() -> None:
         for part in batches:
@@ -91,13 +93,17 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=50_000)
     options.add_argument("--rounds", type=int, default=5)
     given = options.parse_args()
+    missed = False
     for feed in FILLED:
+        aim = AIMS.get(feed, AIM)
         for dirty in (False, True):
             took, least = measure(feed, given.rows, given.batch, given.rounds, dirty)
+            missed |= took / least > aim
             print(
                 f"{feed:12} {'padded' if dirty else 'clean':7} {len(raw.contract(feed).columns):3} columns"
-                f"  {took:6.2f} s  {given.rows / took / 1000:6.0f} thousand rows/s  floor {least:5.2f} s  ratio {took / least:4.1f} (aim {AIM:g})"
+                f"  {took:6.2f} s  {given.rows / took / 1000:6.0f} thousand rows/s  floor {least:5.2f} s  ratio {took / least:4.1f} (aim {aim:g})"
             )
+    raise SystemExit(int(missed))
 
 
 if __name__ == "__main__":
