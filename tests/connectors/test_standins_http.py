@@ -43,7 +43,7 @@ def stand(served) -> Iterator[Running]:
 
 def connect(stand: Running, name: str) -> tuple[Connector, dict[str, Feed]]:
     declared = load(name)
-    declared = declared.model_copy(update={"options": {**declared.options, "http": QUICK}, "timeout": timedelta(seconds=2)})
+    declared = declared.model_copy(update={"options": {**declared.options, "http": QUICK}, "timeout": timedelta(seconds=20)})
     return connector(declared, Endpoint(**stand.connection(declared.connection))), declared.feeds
 
 
