@@ -7,7 +7,7 @@ from datetime import datetime
 
 from connectors.base import Connector, Proof, Window
 from mappings.compiler import Mapping
-from pipeline.outcome import Counts, Outcome
+from pipeline.outcome import Counts
 from sources.declaration import Feed, Source
 from store.landing import Span
 from store.staging import Staged
@@ -29,7 +29,7 @@ class Job:
     bytes: int = 0
     payloads: int = 0
     counts: Counts = field(default_factory=Counts)
-    result: Outcome | None = None
+    redriving: list[int] = field(default_factory=list)  # quarantine entries that go through once more
 
     @property
     def run_id(self) -> int:

@@ -11,7 +11,7 @@ from pipeline import map as mapping_phase
 from pipeline import stage
 from pipeline.decode import Decoded
 from pipeline.job import Job
-from store import holds, landing, merge
+from store import holds, landing, merge, quarantine
 from store.engine import transaction
 
 
@@ -40,6 +40,7 @@ def merged(job: Job) -> str:
                 zh=f"行数不平衡，本批次未入库：{job.counts}",
                 feed=job.feed.id,
             )
+        quarantine.redriven(connection, job.redriving, job.run_id)
         merge.supersede(connection, staged)
         stage.issues(connection, staged, told)
         merge.tell(connection, staged)

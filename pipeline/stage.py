@@ -24,6 +24,7 @@ def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mappe
     if not again:
         into.rows += decoded.rows.num_rows
         into.rejects += len(decoded.rejects)
+    into.scoped |= decoded.scopes.null_count() < len(decoded.scopes)
     place = {"receipt_id": decoded.receipts, "scope": decoded.scopes}
 
     def numbered(frame: pl.DataFrame) -> pl.DataFrame:

@@ -46,7 +46,7 @@ class _Runner:
     def __init__(self, connection: Connection, staged: Staged) -> None:
         self.connection = connection
         self.names = {part: staged.name(part) for part in ("record", "failed", "reject", "issue", "version",
-                                                           "withdrawn", "missing")}
+                                                           "withdrawn", "missing", "differs")}
         self.values: dict[str, Any] = {"feed": staged.feed, "run": staged.run_id}
 
     def __call__(self, statement: str, **values: Any) -> sa.CursorResult:
@@ -182,14 +182,21 @@ def spare(connection: Connection, staged: Staged) -> None:
 # -- the merge ---------------------------------------------------------------------------------------------------------
 
 
-def _classify(run: _Runner, staged: Staged) -> None:
+def _classify(run: _Runner, staged: Staged, remapped: bool = False) -> None:
     if staged.timed:
         newest = "n.source_time desc nulls last, n.rank desc nulls last, n.content_hash desc"
         beats = f"{_ORDER.format(v='o')} > {_ORDER.format(v='r')}"
     else:
         newest = "n.receipt_id desc, n.row_id desc"
         beats = "o.receipt_id > r.receipt_id"
-    doomed = "exists (select from {withdrawn} w where w.record_id = r.id and w.current)" if staged.scopes else "false"
+    # mapped anew, the version itself may be as it was: then its entity rows decide
+    remapping = (
+        """when c.was_gone or c.stale then false
+           when true then not c.same or exists (select from {differs} d where d.row_id = c.row_id)"""
+        if remapped
+        else ""
+    )
+    doomed = "exists (select from {withdrawn} w where w.record_id = r.id and w.current)" if staged.scopes else str(remapped)
     run(
         f"""create unlogged table {{version}} as
             with good as (
@@ -230,6 +237,7 @@ def _classify(run: _Runner, staged: Staged) -> None:
                 select c.*,
                        c.latest and case
                            when c.known is null then true
+                           {remapping}
                            when c.doomed then not c.same
                            when c.stale then false
                            when c.was_gone then true
@@ -355,15 +363,18 @@ on conflict on constraint version_scope_uq do update set receipt_id = excluded.r
 """
 
 
-def apply(connection: Connection, staged: Staged, mapping_version: int, last_receipt: int) -> dict[str, int]:
+def apply(
+    connection: Connection, staged: Staged, mapping_version: int, last_receipt: int, *, remapped: bool = False
+) -> dict[str, int]:
     """Write the batch; returns the counts ``new changed history unchanged tombstoned absent`` of it.
 
     ``last_receipt``: what was received up to it revives no record that this batch proves absent. Call
-    :func:`missing` before.
+    :func:`missing` before. ``remapped``: the batch is what the archive holds, mapped anew (:mod:`store.remap`): it
+    stands for what was mapped before.
     """
     run = _Runner(connection, staged)
     run.values |= {"mapping_version": mapping_version, "code_version": code_version()}
-    _classify(run, staged)
+    _classify(run, staged, remapped)
     counts = dict.fromkeys(("new", "changed", "history", "unchanged", "tombstoned"), 0)
     counts |= {
         action: number
@@ -387,10 +398,10 @@ def apply(connection: Connection, staged: Staged, mapping_version: int, last_rec
     for entity in staged.entities:
         _fill(run, staged, entity)
     run(_DIRTY)
-    if staged.scopes:
-        if not staged.spared:
-            run(_WITHDRAW_HISTORY)
-            run(_UNSAY, scopes=sorted(staged.scopes))
+    if staged.scopes and not staged.spared:
+        run(_WITHDRAW_HISTORY)
+        run(_UNSAY, scopes=sorted(staged.scopes))
+    if staged.scoped:
         run(_SAY)
     return counts
 
@@ -426,24 +437,24 @@ from {failed} f group by f.row_id
 
 _QUARANTINE = f"""
 insert into landing.quarantine as q
-    (feed, record_key, fingerprint, raw, run_id, receipt_id, place, source_time, reasons, mapping_version)
-select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, source_time, reasons,
+    (feed, record_key, fingerprint, raw, run_id, receipt_id, place, scope, source_time, reasons, mapping_version)
+select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, scope, source_time, reasons,
        :mapping_version
 from (
     select s.record_key, sha256(convert_to(concat_ws(chr(31), s.record_key, s.raw), 'UTF8')) as fingerprint,
-           s.raw::jsonb as raw, s.receipt_id, s.place, s.source_time, r.reasons
+           s.raw::jsonb as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
     from {{record}} s join ({_REASONS}) r using (row_id)
     where not s.again
     union all
     select x.record_key,
            sha256(convert_to(concat_ws(chr(31), x.code, x.record_key, coalesce(x.raw, x.place || x.message)), 'UTF8')),
-           to_jsonb(x.raw), x.receipt_id, x.place, null,
+           to_jsonb(x.raw), x.receipt_id, x.place, null, null,
            jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.code, 'field', x.field, 'message', x.message)))
     from {{reject}} x
 ) found
 order by fingerprint, receipt_id desc
 on conflict (feed, fingerprint) do update set
-    run_id = excluded.run_id, receipt_id = excluded.receipt_id, place = excluded.place,
+    run_id = excluded.run_id, receipt_id = excluded.receipt_id, place = excluded.place, scope = excluded.scope,
     source_time = excluded.source_time, reasons = excluded.reasons, mapping_version = excluded.mapping_version,
     seen = q.seen + 1, seen_at = now(),
     state = case when q.state = 'dismissed' then 'dismissed' else 'open' end,

@@ -86,6 +86,7 @@ class Staged:
     rejects: int = 0
     receipts: list[int] = field(default_factory=list)
     scopes: set[str] = field(default_factory=set)
+    scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
     next_row: int = 0  # id of the next row staged
     schema: str = tables.STAGING
@@ -120,7 +121,7 @@ class Staged:
 
     def name(self, part: str) -> str:
         """Qualified name of a staging table (``record``, ``failed``, an entity, …), safe to write into SQL."""
-        if part not in {"record", "failed", "reject", "issue", "version", "withdrawn", "missing", *self.entities}:
+        if part not in {"record", "failed", "reject", "issue", "version", "withdrawn", "missing", "differs", *self.entities}:
             raise ValueError(f"no staging table {part!r}")
         return f"{self.schema}.s{int(self.run_id)}_{part}"
 

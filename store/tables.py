@@ -214,6 +214,7 @@ quarantine = sa.Table(
             nullable=False, index=True),
     _column("receipt_id", sa.BigInteger, "回执", "receipt", args=(sa.ForeignKey("landing.receipt.id"),)),
     _column("place", sa.Text, "位置", "where in the payload"),
+    _column("scope", sa.Text, "替换范围", "the part of the payload that said it, where parts are sent again wholly"),
     _column("source_time", sa.DateTime, "来源时间", "business time of the version, where it could be read"),
     _column("reasons", JSONB, "原因", "every reason: [{code, field, message, value}]", nullable=False),
     _column("mapping_version", sa.Integer, "映射版本", "version of the mapping"),

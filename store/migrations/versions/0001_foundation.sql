@@ -682,9 +682,9 @@ CREATE TABLE source.change_polygon (
     CONSTRAINT change_polygon_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX change_polygon_polygon_code_ix ON source.change_polygon (polygon_code);
-
 CREATE INDEX change_polygon_geom_box_ix ON source.change_polygon USING gist (geom_box);
+
+CREATE INDEX change_polygon_polygon_code_ix ON source.change_polygon (polygon_code);
 
 COMMENT ON TABLE source.change_polygon IS '变化图斑（数源） | change_polygon as each source tells it, current versions that stand';
 
@@ -1315,9 +1315,9 @@ CREATE TABLE source.redline (
     CONSTRAINT redline_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX redline_geom_box_ix ON source.redline USING gist (geom_box);
-
 CREATE INDEX redline_redline_code_ix ON source.redline (redline_code);
+
+CREATE INDEX redline_geom_box_ix ON source.redline USING gist (geom_box);
 
 COMMENT ON TABLE source.redline IS '用地红线（数源） | redline as each source tells it, current versions that stand';
 
@@ -1361,9 +1361,9 @@ CREATE TABLE source.scene (
     CONSTRAINT scene_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX scene_collection_scene_id_ix ON source.scene (collection, scene_id);
-
 CREATE INDEX scene_geom_box_ix ON source.scene USING gist (geom_box);
+
+CREATE INDEX scene_collection_scene_id_ix ON source.scene (collection, scene_id);
 
 COMMENT ON TABLE source.scene IS '影像（数源） | scene as each source tells it, current versions that stand';
 
@@ -1541,13 +1541,13 @@ CREATE TABLE store."case" (
     CONSTRAINT case_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_case_no_ix ON store."case" (case_no);
-
-CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
-
 CREATE INDEX case_project_code_ix ON store."case" (project_code);
 
 CREATE INDEX case_item_code_ix ON store."case" (item_code);
+
+CREATE INDEX case_case_no_ix ON store."case" (case_no);
+
+CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
 
 COMMENT ON TABLE store."case" IS '办件 | An approval case, or what one system knows of it. Source rows are one a system''s record (several records may speak of one case: M2 SB, SL, BJ and every VERSION of each); the identity step joins them, the fold makes one golden row. Golden rows.';
 
@@ -1675,9 +1675,9 @@ CREATE TABLE store.case_event (
     CONSTRAINT case_event_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_event_case_no_ix ON store.case_event (case_no);
-
 CREATE INDEX case_event_case_id_ix ON store.case_event (case_id);
+
+CREATE INDEX case_event_case_no_ix ON store.case_event (case_no);
 
 COMMENT ON TABLE store.case_event IS '办件事件 | What happened to a case and when. Every source row is kept, corrections and repetitions too; supervision reads the timeline out of them (rules.md). A stamp at 00:00:00 is a date only. Golden rows.';
 
@@ -1807,9 +1807,9 @@ CREATE TABLE store.engineering (
     CONSTRAINT engineering_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
-
 CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
+
+CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
 
 COMMENT ON TABLE store.engineering IS '工程 | A construction work (工程) of a project; D3''s rows join by its code. A project has one or more. Golden rows.';
 
@@ -2014,9 +2014,9 @@ CREATE TABLE store.land_approval (
     CONSTRAINT land_approval_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX land_approval_geom_box_ix ON store.land_approval USING gist (geom_box);
-
 CREATE INDEX land_approval_project_code_ix ON store.land_approval (project_code);
+
+CREATE INDEX land_approval_geom_box_ix ON store.land_approval USING gist (geom_box);
 
 COMMENT ON TABLE store.land_approval IS '用地批复 | An approval document for land (P2), one row a (document, project). Golden rows.';
 
@@ -2308,9 +2308,9 @@ CREATE TABLE store.parcel (
     CONSTRAINT parcel_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX parcel_project_code_ix ON store.parcel (project_code);
-
 CREATE INDEX parcel_geom_box_ix ON store.parcel USING gist (geom_box);
+
+CREATE INDEX parcel_project_code_ix ON store.parcel (project_code);
 
 COMMENT ON TABLE store.parcel IS '宗地 | A cadastral parcel (S1). Golden rows.';
 
@@ -2519,9 +2519,9 @@ CREATE TABLE store.scene (
     CONSTRAINT scene_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX scene_project_code_ix ON store.scene (project_code);
-
 CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
+
+CREATE INDEX scene_project_code_ix ON store.scene (project_code);
 
 COMMENT ON TABLE store.scene IS '影像 | Metadata of an image (S3, STAC 1.0). Golden rows.';
 
@@ -2625,9 +2625,9 @@ CREATE TABLE store.special_procedure (
     CONSTRAINT special_procedure_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
-
 CREATE INDEX special_procedure_case_id_ix ON store.special_procedure (case_id);
+
+CREATE INDEX special_procedure_case_no_ix ON store.special_procedure (case_no);
 
 COMMENT ON TABLE store.special_procedure IS '特别程序 | A special procedure of a case, one row a start; its start also stands in case_event. Golden rows.';
 
@@ -2692,9 +2692,9 @@ CREATE TABLE landing.receipt (
     CONSTRAINT receipt_run_id_fk FOREIGN KEY(run_id) REFERENCES landing.run (id)
 );
 
-CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
-
 CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
+
+CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
 
 CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
 
@@ -2933,6 +2933,7 @@ CREATE TABLE landing.quarantine (
     run_id BIGINT NOT NULL,
     receipt_id BIGINT,
     place TEXT,
+    scope TEXT,
     source_time TIMESTAMP WITHOUT TIME ZONE,
     reasons JSONB NOT NULL,
     mapping_version INTEGER,
@@ -2950,9 +2951,9 @@ CREATE TABLE landing.quarantine (
     CONSTRAINT quarantine_receipt_id_fk FOREIGN KEY(receipt_id) REFERENCES landing.receipt (id)
 );
 
-CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
-
 CREATE INDEX quarantine_run_id_ix ON landing.quarantine (run_id);
+
+CREATE INDEX quarantine_open_key_ix ON landing.quarantine (feed, record_key) WHERE state = 'open';
 
 COMMENT ON TABLE landing.quarantine IS '隔离区：被拒收的行及全部原因 | rejected rows with every reason';
 
@@ -2971,6 +2972,8 @@ COMMENT ON COLUMN landing.quarantine.run_id IS '批次 | the latest run that rej
 COMMENT ON COLUMN landing.quarantine.receipt_id IS '回执 | receipt';
 
 COMMENT ON COLUMN landing.quarantine.place IS '位置 | where in the payload';
+
+COMMENT ON COLUMN landing.quarantine.scope IS '替换范围 | the part of the payload that said it, where parts are sent again wholly';
 
 COMMENT ON COLUMN landing.quarantine.source_time IS '来源时间 | business time of the version, where it could be read';
 

@@ -1,0 +1,102 @@
+"""Entries of the quarantine: what waits, what was taken up again, what a person dismissed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.errors import ConfigurationError
+from store import tables
+from store.engine import engine, transaction
+
+entry = tables.quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An open entry. ``raw``: JSON text of the row as an object; None where it did not decode."""
+
+    id: int
+    raw: str | None
+    receipt_id: int | None
+    place: str | None
+    scope: str | None
+
+
+def open_entries(feed: str, ids: list[int] | None = None) -> list[Entry]:
+    """What waits, in the order of receipt; all of a feed's, or those named."""
+    row = sa.case((sa.func.jsonb_typeof(entry.c.raw) == "object", sa.cast(entry.c.raw, sa.Text)))
+    statement = (
+        sa.select(entry.c.id, row, entry.c.receipt_id, entry.c.place, entry.c.scope)
+        .where(entry.c.feed == feed, entry.c.state == "open")
+        .order_by(entry.c.receipt_id, entry.c.id)
+    )
+    if ids is not None:
+        statement = statement.where(entry.c.id.in_(ids))
+    with engine().connect() as connection:
+        return [Entry(*found) for found in connection.execute(statement)]
+
+
+def feeds_with_open() -> list[str]:
+    """Feeds that have anything waiting, sorted."""
+    with engine().connect() as connection:
+        return list(
+            connection.execute(sa.select(entry.c.feed).where(entry.c.state == "open").distinct().order_by(entry.c.feed)).scalars()
+        )
+
+
+def redriven(connection: Connection, ids: list[int], run_id: int) -> int:
+    """Close those of the entries that this run did not reject again."""
+    if not ids:
+        return 0
+    return connection.execute(
+        sa.update(entry)
+        .where(entry.c.id.in_(ids), entry.c.state == "open", entry.c.run_id != run_id)
+        .values(state="redriven", closed_at=sa.func.now(), closed_by=f"run {run_id}", note="passed when it was driven again")
+    ).rowcount
+
+
+def replaced(feed: str) -> int:
+    """Close entries whose part of a payload was sent again since: the new one says what holds."""
+    with transaction() as connection:
+        return connection.execute(
+            sa.text(
+                """update landing.quarantine q set state = 'superseded', closed_at = now(), closed_by = 'system',
+                          note = 'the part was sent again'
+                   where q.feed = :feed and q.state = 'open' and q.scope is not null
+                     and exists (select from landing.receipt r join landing.run u on u.id = r.run_id
+                                 where r.feed = q.feed and q.scope = any(r.scopes) and r.id > q.receipt_id
+                                   and u.outcome = 'ok')"""
+            ),
+            {"feed": feed},
+        ).rowcount
+
+
+def dismiss(ids: list[int], by: str, note: str) -> int:
+    """A person says that the rows are to be left out; the same rows do not come up again. Returns how many were open.
+
+    :raises ConfigurationError: no reason was given.
+    """
+    if not note.strip():
+        raise ConfigurationError("a dismissal needs a reason", remedy="say why", zh="须填写不予处理的理由。")
+    with transaction() as connection:
+        return connection.execute(
+            sa.update(entry)
+            .where(entry.c.id.in_(ids), entry.c.state == "open")
+            .values(state="dismissed", closed_at=sa.func.now(), closed_by=by, note=note)
+        ).rowcount
+
+
+def listed(feed: str | None = None, state: str | None = "open", limit: int = 100) -> list[dict[str, Any]]:
+    """Entries for people, the latest first: without their rows, which may hold personal data."""
+    columns = [column for column in entry.c if column.name not in ("raw", "fingerprint")]
+    statement = sa.select(*columns).order_by(entry.c.seen_at.desc(), entry.c.id.desc()).limit(limit)
+    if feed is not None:
+        statement = statement.where(entry.c.feed == feed)
+    if state is not None:
+        statement = statement.where(entry.c.state == state)
+    with engine().connect() as connection:
+        return [dict(row) for row in connection.execute(statement).mappings()]
