@@ -1,0 +1,55 @@
+"""How Airflow is set: by the environment alone, closed to the network, secrets read from files."""
+
+from __future__ import annotations
+
+import socket
+
+from cli.stack import airflow
+from cli.stack.layout import Layout
+
+
+def environment(tmp_path, **more):
+    layout = Layout(tmp_path)
+    layout.make()
+    return layout, airflow.environment(layout, metadata_url="postgresql+psycopg://x/airflow", port=8123, **more)
+
+
+def test_only_loopback_is_listened_on_and_no_secret_stands_in_the_environment(tmp_path):
+    layout, env = environment(tmp_path)
+    assert env["AIRFLOW__API__HOST"] == "127.0.0.1"
+    for name in ("fernet.key", "jwt.secret", "api.secret"):
+        secret = (layout.secrets / name).read_text()
+        assert all(secret not in value for value in env.values())
+
+
+def test_what_a_person_sets_wins(tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__PARALLELISM", "32")
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "given")
+    _, env = environment(tmp_path)
+    assert env["AIRFLOW__CORE__PARALLELISM"] == "32"
+    assert env["AIRFLOW__CORE__FERNET_KEY"] == "given"
+    assert "AIRFLOW__CORE__FERNET_KEY_CMD" not in env
+
+
+def test_the_loopback_is_never_asked_for_through_a_proxy(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    _, env = environment(tmp_path)
+    assert env["NO_PROXY"] == "intranet.example,127.0.0.1,localhost,::1"
+
+
+def test_the_worlds_clock_is_set_only_where_a_world_is_told(tmp_path, monkeypatch):
+    monkeypatch.delenv("ONEMAP_CLOCK_FILE", raising=False)
+    layout, env = environment(tmp_path)
+    assert "ONEMAP_CLOCK_FILE" not in env
+    layout.world.mkdir()
+    layout.told.write_text("{}")
+    assert environment(tmp_path)[1]["ONEMAP_CLOCK_FILE"] == str(layout.clock)
+
+
+def test_a_taken_port_gives_another_one():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert airflow.free_port(port) != port
+    assert airflow.free_port(port) == port

@@ -1,0 +1,147 @@
+"""docker-compose.yml: whole, without secrets, and every command of the hub is one that can be run."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from core import settings
+
+FILE = settings.ROOT / "docker-compose.yml"
+SERVICES = {"postgres", "redis", "prepare", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+def hub_commands(compose: dict[str, Any]) -> dict[str, list[str]]:
+    return {name: s["command"] for name, s in compose["services"].items() if s.get("image", "").startswith("onemap")}
+
+
+def test_the_services_are_there_and_wait_for_what_they_need(compose):
+    assert set(compose["services"]) == SERVICES
+    for service in compose["services"].values():
+        for needed, how in (service.get("depends_on") or {}).items():
+            assert needed in SERVICES
+            healthy = how["condition"] == "service_healthy"
+            assert healthy == ("healthcheck" in compose["services"][needed])
+    named = {v.partition(":")[0] for s in compose["services"].values() for v in s.get("volumes", [])}
+    assert named == set(compose["volumes"])
+
+
+def test_every_secret_comes_from_the_environment_and_is_listed_for_people(compose):
+    text = FILE.read_text(encoding="utf-8")
+    assert not re.findall(r"(?i)(?:password|secret|key)\w*\s*[:=]\s*[\"']?(?!\$)[A-Za-z0-9+/]{8,}", text)
+    wanted = set(re.findall(r"\$\{(ONEMAP_\w+)", text))
+    listed = set(re.findall(r"^(ONEMAP_\w+)=", (settings.ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert wanted == listed
+
+
+def test_only_loopback_is_published(compose):
+    assert [p for s in compose["services"].values() for p in s.get("ports", [])] == ["127.0.0.1:8080:8080"]
+
+
+def test_the_image_runs_the_code_of_this_tree_as_an_ordinary_user():
+    text = (settings.ROOT / "Dockerfile").read_text()
+    assert "--require-hashes" in text
+    assert re.search(r"^USER onemap", text, re.MULTILINE)
+    for path in re.findall(r"/opt/onemap/([\w./-]+)", text):
+        assert (settings.ROOT / path).exists(), path
+
+
+def test_every_command_of_the_hub_is_understood(compose, tmp_path):
+    """Airflow's own parser takes each, and the hub's command line knows its own."""
+    commands = hub_commands(compose)
+    assert {name for name, c in commands.items() if c[:4] == ["python", "-P", "-m", "airflow"]} == SERVICES - {
+        "postgres", "redis", "prepare",
+    }  # fmt: skip
+    words = [command[4:] for command in commands.values() if command[3] == "airflow"]
+    probe = f"from airflow.cli.cli_parser import get_parser\nfor words in {words!r}: get_parser().parse_args(words)"
+    env = environment(tmp_path, "redis://127.0.0.1:1/0", "postgresql+psycopg://nobody@127.0.0.1:1/none")
+    done = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    done = subprocess.run([sys.executable, "-m", "cli", *commands["prepare"][4:], "--help"], env=env, cwd=settings.ROOT)
+    assert done.returncode == 0
+
+
+@pytest.fixture
+def redis(need, tmp_path: Path) -> Iterator[str]:
+    program = need("redis-server", "redis-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "probe", "--dir", tmp_path],
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"redis://:probe@127.0.0.1:{port}/0"
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.mark.server
+def test_a_worker_starts_and_stops_by_the_files_own_command(compose, redis, postgres_server, database, tmp_path):
+    """prepare migrates both databases and makes the pools; then the worker reports for duty."""
+    env = environment(tmp_path, redis, postgres_server.format(database="airflow_compose"))
+    env["ONEMAP_DATABASE_URL"] = database
+    commands = hub_commands(compose)
+    done = subprocess.run([sys.executable, *commands["prepare"][1:]], env=env, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr[-2000:]
+    log = tmp_path / "worker.log"
+    with log.open("w") as out:
+        worker = subprocess.Popen([sys.executable, *commands["worker"][1:]], env=env, stdout=out, stderr=out, start_new_session=True)
+    try:
+        until = time.monotonic() + 90
+        while "ready" not in log.read_text() and worker.poll() is None and time.monotonic() < until:
+            time.sleep(0.3)
+        assert re.search(r"celery@\S+ ready", log.read_text()), log.read_text()[-3000:]
+    finally:
+        worker.terminate()
+        try:
+            worker.wait(30)
+        finally:
+            _end_group(worker.pid)
+
+
+def environment(home: Path, broker: str, metadata: str) -> dict[str, str]:
+    """As in the file, with the addresses of this machine."""
+    declared = yaml.safe_load(FILE.read_text(encoding="utf-8"))["x-hub"]["environment"]
+    from cryptography.fernet import Fernet
+
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ONEMAP"))}
+    env |= {k: v for k, v in declared.items() if "$" not in v}
+    return env | {
+        "ONEMAP_HOME": str(home),
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "PYTHONPATH": os.pathsep.join([str(settings.ROOT), str(settings.ROOT / "dags" / "provider")]),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": metadata,
+        "AIRFLOW__CELERY__BROKER_URL": broker,
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata}",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.ROOT / "dags" / "plugins"),
+        "AIRFLOW__CORE__FERNET_KEY": Fernet.generate_key().decode(),
+        "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-this-test-0123456789",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "0",
+    }
+
+
+def _end_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

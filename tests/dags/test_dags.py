@@ -1,0 +1,160 @@
+"""The DAGs: one family from the declarations, cheap to parse, nothing of the outside at parse time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import settings
+
+DECLARATION = """
+source: {name}
+name: 某局审批系统
+system: 部门审批系统
+owner: {{department: 某局, contact: 值班室}}
+connection: some
+protocol: rest
+schedule: "*/30 * * * *"
+promise: PT2H
+feeds:
+  a: {{name: 甲, mapping: x/a, cursor: {{kind: full}}, key: [id]}}
+  b: {{name: 乙, mapping: x/b, cursor: {{kind: full}}, key: [id]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Airflow reads its settings when it is first imported."""
+    home = tmp_path_factory.mktemp("airflow")
+    os.environ.setdefault("AIRFLOW_HOME", str(home))
+    os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+    return home
+
+
+@pytest.fixture(scope="module")
+def dags(airflow_home):
+    from dags import onemap_dags
+
+    return onemap_dags
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("alpha", "beta"):
+        (tmp_path / f"{name}.yaml").write_text(DECLARATION.format(name=name), encoding="utf-8")
+    return tmp_path
+
+
+def test_each_declared_source_has_a_sync_and_a_reconciliation(dags, folder):
+    made = dags.build(None, folder)
+    assert set(made) == {
+        "sync__alpha", "sync__beta", "reconcile__alpha", "reconcile__beta", "unify", "redrive", "housekeeping",
+    }  # fmt: skip
+
+
+def test_every_real_source_becomes_a_dag(dags):
+    from sources.loader import names
+
+    made = dags.build()
+    assert {f"sync__{name}" for name in names()} <= set(made)
+    assert not [dag_id for dag_id, dag in made.items() if "声明有误" in dag.tags]
+
+
+def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folder):
+    dag = dags.build("sync__alpha", folder)["sync__alpha"]
+    assert {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks} == {
+        "plan": ["publish", "settle", "sync"],
+        "sync": ["publish"],
+        "publish": ["settle"],
+        "settle": [],
+    }
+    sync = dag.get_task("sync")
+    assert sync.is_mapped
+    assert sync.partial_kwargs["pool"] == "source_alpha"
+    assert "label" in sync.partial_kwargs["map_index_template"]
+    assert {dag.get_task(t).trigger_rule.value for t in ("publish", "settle")} == {"all_done"}
+    assert dag.max_active_runs == 1
+
+
+def test_the_page_of_a_dag_says_whose_it_is_in_chinese(dags, folder):
+    dag = dags.build("sync__alpha", folder)["sync__alpha"]
+    assert "某局审批系统" in dag.dag_display_name
+    for word in ("某局", "值班室", "`alpha.a`", "甲", "回补", "back-fill"):
+        assert word in dag.doc_md
+    assert dag.owner_links["某局"].endswith("/onemap/health#alpha")
+    assert dag.tasks[0].owner == "某局"
+
+
+def test_the_merge_starts_when_any_source_has_news(dags, folder):
+    unify = dags.build(None, folder)["unify"]
+    uris = {asset.uri for asset in unify.timetable.asset_condition.objects}
+    assert {"onemap://source/alpha", "onemap://source/beta"} <= uris
+    published = dags.build("sync__beta", folder)["sync__beta"].get_task("publish").outlets
+    assert [asset.uri for asset in published] == ["onemap://source/beta"]
+
+
+def test_a_new_schedule_begins_with_the_next_due_time_not_with_the_past(dags, folder):
+    dag = dags.build("sync__alpha", folder)["sync__alpha"]
+    assert dag.start_date is None
+    assert dag.catchup is False
+    assert dag.timetable.run_immediately is False
+
+
+def test_a_broken_declaration_spoils_no_other_source(dags, folder):
+    (folder / "beta.yaml").write_text("source: beta\n  name: [", encoding="utf-8")
+    made = dags.build(None, folder)
+    assert "声明有误" in made["sync__beta"].tags
+    assert "beta.yaml" in made["sync__beta"].doc_md
+    assert "reconcile__beta" not in made
+    assert "声明有误" not in made["sync__alpha"].tags
+
+
+def test_a_running_task_makes_its_own_dag_alone(dags, folder):
+    assert list(dags.build("reconcile__beta", folder)) == ["reconcile__beta"]
+    assert list(dags.build("unify", folder)) == ["unify"]
+
+
+def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
+    """A task's own parse does not grow with the sources; all of them together stay far under Airflow's 30 seconds."""
+    for number in range(100):
+        (folder / f"s{number}.yaml").write_text(DECLARATION.format(name=f"s{number}"), encoding="utf-8")
+    one, hundred = [], []
+    for _ in range(3):
+        begun = time.process_time()
+        dags.build("sync__s50", folder)
+        one.append(time.process_time() - begun)
+        begun = time.process_time()
+        assert len(dags.build(None, folder)) == 2 * 102 + 3
+        hundred.append(time.process_time() - begun)
+    assert min(one) < 0.1
+    assert min(hundred) < 3
+    assert min(one) < min(hundred) / 20
+
+
+def test_parsing_touches_no_network_no_database_and_no_heavy_library(tmp_path):
+    """In a process of its own: sockets are forbidden, and the modules that were imported are looked at."""
+    probe = """
+import socket, sys
+from airflow.sdk import DAG
+before = set(sys.modules)
+def forbidden(*a, **k): raise AssertionError("network while parsing")
+socket.socket.connect = forbidden
+socket.getaddrinfo = forbidden
+import dags.onemap_dags as module
+assert "sync__m2" in vars(module), sorted(vars(module))
+heavy = {"polars", "pandas", "pyarrow", "great_expectations", "paramiko", "zeep", "ruamel", "pydantic_settings"}
+new = {name.partition(".")[0] for name in set(sys.modules) - before}
+assert not new & (heavy | {"connectors", "pipeline", "store", "mappings"}), new
+print("parsed")
+"""
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ONEMAP"))
+    } | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(settings.ROOT)}
+    done = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "parsed" in done.stdout
