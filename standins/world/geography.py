@@ -83,14 +83,15 @@ def geojson(geometry: BaseGeometry) -> dict:
     """A GeoJSON geometry of one in metres, outer rings counter-clockwise."""
     plain = degrees(geometry)
     plain = shapely.orient_polygons(plain) if hasattr(shapely, "orient_polygons") else plain
-    return _rounded(mapping(plain))
+    return rounded(mapping(plain))
 
 
-def _rounded(value):
+def rounded(value):
+    """The same with every number at 9 decimals."""
     if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
+        return {k: rounded(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(v) for v in value]
+        return [rounded(v) for v in value]
     return round(value, 9) if isinstance(value, float) else value
 
 

@@ -83,7 +83,7 @@ def _project(world: World, number: int, begins: int, town_code: str) -> Project:
     town = "松山湖" if town_code == "441900401" else town
     day = world.calendar.days[begins]
     code = project_code(
-        day, number, world.seed, "07" if "技改" in given else chance.choice(("04", "04", "04", "07")), chance.choice(("01", "02"))
+        day, number, world.seed, chance.choice(("04", "04", "04", "07")), chance.choice(("01", "02"))
     )
     if number % 97 == 41:  # given before the switch of 2020, begun late
         code = f"{chance.choice((2018, 2019, 2020))}-441900-{industry[1:3]}-03-{(number * 37 + world.seed * 101) % 1000000:06d}"

@@ -101,7 +101,8 @@ def _land(world: World, out: Lines) -> None:
         if project.land_approval and project.site:
             by_day.setdefault(project.land_approval, []).append(project)
     for day, all_of_day in sorted(by_day.items()):
-        groups = [all_of_day] if len(all_of_day) > 1 and day.toordinal() % 2 else [[p] for p in all_of_day]
+        together = [p for p in all_of_day if not p.site.only_p2] if day.toordinal() % 2 else []  # else its red line would be theirs too
+        groups = [*([together] if together else []), *([p] for p in all_of_day if p not in together)]
         for group in groups:
             number = f"粤府土审（{group[0].town_code[-3:]}）〔{day:%Y}〕{group[0].number}号"
             shape = geography.geojson(group[0].site.redline if len(group) == 1 else geography.MultiPolygon([p.site.redline for p in group]))

@@ -109,7 +109,7 @@ def _scene(collection: str, name: str, footprint, at: datetime, shown: datetime,
     out.state(
         "s3/scene", f"{collection}|{name}",
         {"type": "Feature", "stac_version": "1.0.0", "id": name, "collection": collection, "bbox": bounds,
-         "geometry": geography._rounded(mapping(footprint)),
+         "geometry": geography.rounded(mapping(footprint)),
          "properties": {"datetime": _utc(at), "updated": _utc(shown), **extra},
          "assets": {"visual": {"href": f"https://imagery.example.org/{collection}/{name}.tif", "type": "image/tiff; application=geotiff"}}, "links": []},
         shown,
