@@ -42,7 +42,7 @@ def windows(feed: Feed, done: list[Window], now: datetime) -> list[Window]:
         last = (now - cursor.closes).date() - _DAY  # the latest day that is closed
         start = _midnight(last + _DAY) - timedelta(days=max(1, cursor.first.days))
         gaps = _gaps(done, start, _midnight(last + _DAY))
-        return [part for gap in gaps for part in _cut(gap, _DAY)]
+        return [part for gap in gaps for part in _cut(gap, max(cursor.span, _DAY))]
     if cursor.kind == "full":
         return [Window(full=True)]
     return [Window()]  # files, stream: the feed's state knows what was taken

@@ -51,6 +51,7 @@ class DaysCursor(_Strict):
     closes: timedelta = timedelta(hours=2)
     late: timedelta = timedelta(days=7)
     first: timedelta = Field(timedelta(days=30), description="How far back the first sync reads")
+    span: timedelta = Field(timedelta(days=1), description="Longest window of one fetch, in whole days")
 
 
 class StreamCursor(_Strict):
