@@ -7,13 +7,9 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import polars as pl
-from ruamel.yaml import YAML
 from sqlalchemy.engine import Connection
-
-from supervision.rulebook import FOLDER
 
 _FAR = datetime(9999, 12, 31)
 HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
@@ -29,11 +25,6 @@ _INTERVALS = """
                 and not exists (select from landing.run later where later.feed = c.feed and later.outcome = 'failed'
                                 and later.started_at at time zone 'Asia/Shanghai' > r.started)) f,
          unnest(f.whole) part"""
-
-
-def needs(folder: Path = FOLDER) -> dict[str, list[str]]:
-    """Rule → patterns of the feeds that it needs in full."""
-    return YAML(typ="safe").load(folder / "completeness.yaml")
 
 
 def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_days: int) -> pl.DataFrame:

@@ -5,10 +5,11 @@ Reads the unified store and writes nothing; :mod:`supervision.ledger` keeps what
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from pathlib import Path
 
 import polars as pl
 import sqlalchemy as sa
@@ -20,7 +21,9 @@ from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.findings import FOUND, Context, clocked, ground, linked, stalled
-from supervision.rulebook import Rulebook
+from supervision.rulebook import Routing, Rulebook
+
+CHUNK = 2000  # projects judged at once: memory does not grow with the city
 
 RULES = (
     clocked.overdue,
@@ -60,12 +63,28 @@ def departments() -> pl.DataFrame:
     return pl.read_csv(settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String})
 
 
-def context(connection: Connection, as_of: date, rules: Rulebook, calendar: Calendar) -> Context:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A folder of rules, read."""
+
+    book: Rulebook
+    needs: dict[str, list[str]]
+    routing: Routing
+    calendar: Calendar
+
+
+def rules(folder: Path = rulebook.FOLDER) -> Rules:
+    """:raises ConfigurationError: something in the folder is wrong, with file and line."""
+    return Rules(rulebook.load(folder), rulebook.needs(folder), rulebook.routing(folder), rulebook.calendar(folder))
+
+
+def context(connection: Connection, as_of: date, by: Rules) -> Context:
     """Everything known of the scope (:func:`supervision.read.set_scope`) as of a day."""
+    calendar = by.calendar
     frames = read.frames(connection)
     known = facts.gather(frames, as_of, calendar)
     standing = expected.stand(frames.projects, known)
-    cut_off = expected.cut_off(frames.projects, rules.supervision_start)
+    cut_off = expected.cut_off(frames.projects, by.book.supervision_start)
     cases = known.cases.rename({"item_name": "item_name_written"}).with_columns(
         pl.col("receipt_at").dt.date().alias("_received_on")
     )
@@ -78,8 +97,8 @@ def context(connection: Connection, as_of: date, rules: Rulebook, calendar: Cale
     cases = cases.with_columns(pl.coalesce("item_name", "item_name_written").alias("item_name")).join(
         cut_off, on="project_code", how="left", maintain_order="left"
     )
-    licence_since = _first_complete_day(connection, completeness.needs()["C14"][0])
-    return Context(as_of, rules, calendar, frames, known, standing, cases, cut_off, licence_since, connection)
+    licence_since = _first_complete_day(connection, by.needs["C14"][0])
+    return Context(as_of, by.book, by.needs, by.routing, calendar, frames, known, standing, cases, cut_off, licence_since, connection)
 
 
 def _first_complete_day(connection: Connection, feed: str) -> date | None:
@@ -94,25 +113,58 @@ def _first_complete_day(connection: Connection, feed: str) -> date | None:
     ).scalar()
 
 
-def judge(
-    connection: Connection, as_of: date, projects: Iterable[str] | None = None, rules: Rulebook | None = None,
-    calendar: Calendar | None = None,
-) -> Judged:
-    """All findings of the projects (None: the whole city), whether they may be judged yet or wait for data."""
-    rules = rules or rulebook.load()
+def judge(connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None) -> Judged:
+    """All findings of the projects (None: the whole city, at once), whether they may be judged yet or wait for data."""
+    by = by or rules()
     read.set_scope(connection, projects)
-    told = context(connection, as_of, rules, calendar or rulebook.calendar())
+    told = context(connection, as_of, by)
     measured = ground.measure(told)
     found = pl.concat([rule(told) for rule in RULES] + [rule(told, measured) for rule in GROUND_RULES])
-    found = found.filter(pl.col("rule").is_in(list(rules.rules)))
-    return Judged(as_of, told.facts, told.standing, _waiting(told, _answerable(told, found)))
+    found = found.filter(pl.col("rule").is_in(list(by.book.rules)))
+    return Judged(as_of, told.facts, told.standing, _waiting(told, _routed(told, _answerable(told, found))))
+
+
+def in_chunks(
+    connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None, size: int = CHUNK
+) -> Iterator[Judged]:
+    """The same, some projects at a time; while a part is looked at, ``scope`` is its projects."""
+    by = by or rules()
+    listed = read.city(connection) if projects is None else sorted(projects)
+    for start in range(0, max(len(listed), 1), size):
+        yield judge(connection, as_of, listed[start : start + size], by)
 
 
 def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     feeds = [row[0] for row in c.connection.exec_driver_sql("select distinct feed from landing.run union select feed from landing.completed")]
     gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
     channels = c.cases.select("case_id", "channel")
-    return completeness.waiting(found, gaps, completeness.needs(), channels, c.as_of)
+    return completeness.waiting(found, gaps, c.needs, channels, c.as_of)
+
+
+def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
+    """The city's own routing over the catalogue's: the first override that fits, in the order of routing.yaml."""
+    if not c.routing.overrides and not c.routing.otherwise:
+        return found
+    to = pl.when(False).then(pl.lit(None, pl.String))
+    for override in c.routing.overrides:
+        fits = pl.lit(True)
+        for column, wanted in (("rule", override.rule), ("item_code", override.item), ("_town", override.town), ("department_code", override.department)):
+            if wanted is not None:
+                fits &= (pl.col(column) == wanted).fill_null(False)
+        to = to.when(fits).then(pl.lit(override.to))
+    to = to.when(pl.col("department_code").is_null()).then(pl.lit(c.routing.otherwise, pl.String)).otherwise(None)
+    names = departments().select(pl.col("code").alias("_to"), pl.col("name").alias("_to_name"))
+    towns = c.frames.projects.select("project_code", pl.col("town_code").alias("_town"))
+    return (
+        found.join(towns, on="project_code", how="left", maintain_order="left")
+        .with_columns(to.alias("_to"))
+        .join(names, on="_to", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("_to", "department_code").alias("department_code"),
+            pl.when(pl.col("_to").is_not_null()).then(pl.coalesce("_to_name", "_to")).otherwise(pl.col("department_name")).alias("department_name"),
+        )
+        .drop("_to", "_to_name", "_town")
+    )
 
 
 def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.errors import ConfigurationError
 from store.engine import lock_key, transaction
-from supervision.judge import Judged, judge
+from supervision.judge import Judged, Rules, in_chunks, judge
 from supervision.read import frame
 
 SYSTEM = "系统"
@@ -72,8 +72,8 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
         whole = projects is None
         result = Supervised(as_of, whole, 0, 0)
         if whole or projects:
-            judged = judge(connection, as_of, projects)
-            _write(connection, judged, result)
+            for judged in in_chunks(connection, as_of, projects):
+                _write(connection, judged, result)
         connection.execute(
             sa.text(
                 """insert into supervision.run (as_of, ended_at, change_seq, whole, projects, cases, opened, reopened, closed, not_judged)
@@ -105,14 +105,23 @@ def _changed_projects(connection: Connection, since: int, until: int) -> list[st
                               union all select geom_box from store.redline r join c on c.entity = 'redline' and c.entity_id = r.id)
                select distinct coalesce(code, '') from (
                    select entity_id as code from c where entity = 'project'
+                   -- same owner: which project is the one of a name may have changed
+                   union all select o.id from c join store.project p on c.entity = 'project' and p.id = c.entity_id
+                             join store.project o on o.applicant_uscc = p.applicant_uscc
                    union all select k.project_code from cases join store."case" k using (id)
                    union all select f.project_code from cases join supervision.finding f on f.case_id = cases.id
                    union all select l.project_code from store.licence l join c on c.entity = 'licence' and c.entity_id = l.id
                    union all select l.project_code from store.land_approval l join c on c.entity = 'land_approval' and c.entity_id = l.id
                    union all select r.project_code from store.redline r join boxes on r.geom_box && boxes.geom_box
-                   -- a number that became known mends a broken reference elsewhere
+                   -- a number that became known mends a broken reference elsewhere, one that is gone breaks some
                    union all select f.project_code from supervision.finding f
-                             where f.rule = 'C14' and f.state in ('open', 'confirmed') and exists (select from c where entity = 'licence')
+                             where f.rule = 'C14' and f.state in ('open', 'confirmed')
+                               and exists (select from c where entity in ('licence', 'case', 'land_approval'))
+                   union all select l.project_code from store.licence l
+                             where coalesce(l.quotes_land, l.quotes_planning, l.quotes_drawing) is not null
+                               and exists (select from store.change g
+                                           where g.seq > :since and g.seq <= :until and g.entity in ('licence', 'case', 'land_approval')
+                                             and (g.op = 'DEL' or g.columns && array['number', 'licence_no', 'approval_no']))
                    -- what waited for data may be judged now
                    union all select w.project_code from supervision.waiting w) t"""
         ),
@@ -122,8 +131,8 @@ def _changed_projects(connection: Connection, since: int, until: int) -> list[st
 
 
 def _write(connection: Connection, judged: Judged, result: Supervised) -> None:
-    result.projects = judged.standing.projects.height
-    result.cases = judged.facts.cases.height
+    result.projects += judged.standing.projects.height
+    result.cases += judged.facts.cases.height
     _write_clocks(connection, judged)
     _write_standing(connection, judged)
     _write_findings(connection, judged, result)
@@ -131,7 +140,7 @@ def _write(connection: Connection, judged: Judged, result: Supervised) -> None:
 
 def _load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) -> None:
     """A temporary table ``name(columns)`` filled from a frame by COPY."""
-    connection.exec_driver_sql(f"create temp table {name} ({columns}) on commit drop")
+    connection.exec_driver_sql(f"drop table if exists {name}; create temp table {name} ({columns}) on commit drop")
     if rows.is_empty():
         return
     raw = connection.connection.driver_connection
@@ -142,7 +151,7 @@ def _load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) -
 
 def _write_clocks(connection: Connection, judged: Judged) -> None:
     rows = judged.facts.cases.select(_CLOCK)
-    connection.exec_driver_sql("create temp table clock_new (like supervision.clock) on commit drop")
+    connection.exec_driver_sql("drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop")
     connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
     if not rows.is_empty():
         raw = connection.connection.driver_connection
@@ -158,9 +167,12 @@ def _write_clocks(connection: Connection, judged: Judged) -> None:
         ),
         {"as_of": judged.as_of},
     )
+    connection.exec_driver_sql("create index on clock_new (case_id); analyze clock_new")
     connection.exec_driver_sql(
-        """delete from supervision.clock k
-           where coalesce(k.project_code, '') in (select project_code from scope)
+        """delete from supervision.clock k using scope s
+           where k.project_code = s.project_code and not exists (select from clock_new n where n.case_id = k.case_id);
+           delete from supervision.clock k
+           where k.project_code is null and exists (select from scope where project_code = '')
              and not exists (select from clock_new n where n.case_id = k.case_id)"""
     )
 
@@ -227,28 +239,34 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         connection.exec_driver_sql(f"update judged set {column} = '' where {column} is null")
     connection.exec_driver_sql(
         """delete from supervision.waiting w where w.project_code in (select project_code from scope);
+           drop table if exists fires;
            create temp table fires on commit drop as
-           select j.*, e.rows as evidence_rows, e.hash as evidence_hash
-           from judged j
-           cross join lateral (
-               select coalesce(jsonb_agg(jsonb_build_object('row', r.ref, 'sources', g.sources) order by r.ref), '[]') as rows,
-                      sha256(convert_to(coalesce(string_agg(r.ref || encode(coalesce(g.hash, ''), 'hex'), ',' order by r.ref), ''), 'UTF8')) as hash
-               from jsonb_array_elements_text(case when jsonb_typeof(j.evidence -> 'evidence') = 'array' then j.evidence -> 'evidence' else '[]' end) r(ref)
-               left join lateral (
-                   select sha256(c.content_hash || coalesce((select string_agg(v.content_hash, '' order by v.id) from store.case_event v
-                                                              where v.case_id = c.id and v.gone_at is null), '')) as hash,
-                          (select jsonb_agg(distinct x) from jsonb_each_text(c.provenance) p(k, x)) as sources
-                   from store."case" c where r.ref = 'case ' || c.id and c.gone_at is null
-                   union all
-                   select l.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(l.provenance) p(k, x))
-                   from store.licence l where r.ref = 'licence ' || l.id
-                   union all
-                   select y.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(y.provenance) p(k, x))
-                   from store.change_polygon y where r.ref = 'change_polygon ' || y.id
-                   union all
-                   select y.content_hash, (select jsonb_agg(distinct x) from jsonb_each_text(y.provenance) p(k, x))
-                   from store.project y where r.ref = 'project ' || y.id) g on true) e
-           where jsonb_array_length(j.waits_for -> 'waits_for') = 0"""
+           with ref as (select j.id as finding, r.ref, split_part(r.ref, ' ', 1) as kind, substr(r.ref, strpos(r.ref, ' ') + 1) as row_id
+                        from judged j cross join lateral jsonb_array_elements_text(
+                            case when jsonb_typeof(j.evidence -> 'evidence') = 'array' then j.evidence -> 'evidence' else '[]' end) r(ref)
+                        where jsonb_array_length(j.waits_for -> 'waits_for') = 0),
+                told as (
+                    select ref.finding, ref.ref, c.provenance,
+                           sha256(c.content_hash || coalesce((select string_agg(v.content_hash, '' order by v.id) from store.case_event v
+                                                              where v.case_id = c.id and v.gone_at is null), '')) as hash
+                    from ref join store."case" c on c.id = ref.row_id where ref.kind = 'case' and c.gone_at is null
+                    union all
+                    select ref.finding, ref.ref, l.provenance, l.content_hash from ref join store.licence l on l.id = ref.row_id where ref.kind = 'licence'
+                    union all
+                    select ref.finding, ref.ref, y.provenance, y.content_hash from ref join store.change_polygon y on y.id = ref.row_id
+                    where ref.kind = 'change_polygon'
+                    union all
+                    select ref.finding, ref.ref, p.provenance, p.content_hash from ref join store.project p on p.id = ref.row_id where ref.kind = 'project'),
+                rows as (
+                    select ref.finding,
+                           jsonb_agg(jsonb_build_object('row', ref.ref, 'sources',
+                                     (select jsonb_agg(distinct x) from jsonb_each_text(told.provenance) p(k, x))) order by ref.ref) as rows,
+                           string_agg(ref.ref || encode(coalesce(told.hash, ''), 'hex'), ',' order by ref.ref) as content
+                    from ref left join told using (finding, ref) group by ref.finding)
+           select j.*, coalesce(r.rows, '[]') as evidence_rows, sha256(convert_to(coalesce(r.content, ''), 'UTF8')) as evidence_hash
+           from judged j left join rows r on r.finding = j.id
+           where jsonb_array_length(j.waits_for -> 'waits_for') = 0;
+           create index on fires (id); create index on judged (id); analyze fires"""
     )
     parameters = {"as_of": judged.as_of, "by": SYSTEM}
     connection.execute(
@@ -310,8 +328,9 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         sa.text(
             """with gone as (
                    update supervision.finding f set state = 'closed', closed_on = :as_of, closed_at = now(), judged_on = :as_of
-                   where f.state in ('open', 'confirmed') and f.project_code in (select project_code from scope)
-                     and not exists (select from judged j where j.id = f.id)
+                   where f.state in ('open', 'confirmed') and not exists (select from judged j where j.id = f.id)
+                     and coalesce((select coalesce(c.project_code, '') from store."case" c where c.id = f.case_id and c.gone_at is null),
+                                  f.project_code) in (select project_code from scope)
                    returning f.id)
                insert into supervision.finding_event (finding_id, as_of, event, by, why)
                select id, :as_of, 'closed', :by, '数据已不再支持' from gone"""
@@ -360,7 +379,7 @@ def listed() -> pl.DataFrame:
         )
 
 
-def on_day(as_of: date) -> Judged:
-    """Everything judged as of any day, written nowhere."""
+def on_day(as_of: date, by: Rules | None = None, projects: list[str] | None = None) -> Judged:
+    """Everything judged as of any day, by any rules, written nowhere."""
     with transaction() as connection:
-        return judge(connection, as_of)
+        return judge(connection, as_of, projects, by)

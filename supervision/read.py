@@ -1,6 +1,7 @@
 """What supervision reads: the unified store's rows as columns, for some projects or for the whole city.
 
-A *scope* is a temporary table ``scope(project_code)``; the empty code stands for cases that no project holds.
+A *scope* is a temporary table ``scope(project_code)`` with ``scope_case(id)``, its cases; the empty code stands for cases that
+no project holds.
 """
 
 from __future__ import annotations
@@ -159,20 +160,35 @@ def frame(connection: Connection, query: str, schema: dict[str, pl.DataType]) ->
 
 
 def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
-    """Make the temporary table ``scope``; None: the whole city, unlinked cases included."""
-    connection.exec_driver_sql("drop table if exists scope")
-    connection.exec_driver_sql("create temp table scope (project_code text primary key)")
-    if projects is None:
-        connection.exec_driver_sql(
-            """insert into scope select id from store.project where gone_at is null
-               union select coalesce(project_code, '') from store."case" where gone_at is null
-               union select coalesce(project_code, '') from store.licence where gone_at is null"""
-        )
-    else:
-        connection.exec_driver_sql(
-            "insert into scope select distinct unnest(%(codes)s::text[])", {"codes": list(projects)}
-        )
+    """Make the temporary tables ``scope`` and ``scope_case``; None: the whole city, unlinked cases included."""
+    connection.exec_driver_sql("drop table if exists scope, scope_case")
+    connection.exec_driver_sql("create temp table scope (project_code text primary key) on commit drop")
+    listed = city(connection) if projects is None else list(projects)
+    connection.exec_driver_sql("insert into scope select distinct unnest(%(codes)s::text[])", {"codes": listed})
     connection.exec_driver_sql("analyze scope")
+    connection.exec_driver_sql(
+        """create temp table scope_case on commit drop as
+           select c.id from scope s join store."case" c on c.project_code = s.project_code where c.gone_at is null
+           union all
+           select c.id from store."case" c where c.project_code is null and c.gone_at is null
+                                             and exists (select from scope where project_code = '')"""
+    )
+    connection.exec_driver_sql("create unique index on scope_case (id)")
+    connection.exec_driver_sql("analyze scope_case")
+
+
+def city(connection: Connection) -> list[str]:
+    """Every project code that cases, licences, projects or what was judged before speak of; '' for the unlinked."""
+    rows = connection.exec_driver_sql(
+        """select id from store.project where gone_at is null
+           union select coalesce(project_code, '') from store."case" where gone_at is null
+           union select coalesce(project_code, '') from store.licence where gone_at is null
+           union select project_code from supervision.finding where state in ('open', 'confirmed')
+           union select project_code from supervision.waiting
+           union select coalesce(project_code, '') from supervision.clock
+           order by 1"""
+    )
+    return [row[0] for row in rows]
 
 
 _CASES = """
@@ -188,24 +204,28 @@ _CASES = """
                                    and c.applicant_id is not null
                                    and c.applicant_id not in (w.applicant_uscc, substr(w.applicant_uscc, 9, 9))
                                    and c.applicant_type is distinct from '3'))
-    from store."case" c
+    from scope_case s join store."case" c using (id)
     left join (select applicant_uscc, store.normal_name(project_name) as name, min(id) as id from store.project
                where gone_at is null and applicant_uscc is not null group by 1, 2 having count(*) = 1) found
            on found.applicant_uscc = c.applicant_id and found.name = store.normal_name(c.project_name)
-          and c.applicant_type is distinct from '3'
-    where c.gone_at is null and coalesce(c.project_code, '') in (select project_code from scope)"""
+          and c.applicant_type is distinct from '3'"""
 
 _EVENTS = """
     select e.case_id, e.channel, e.event, e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit,
            e.inserted_at, e.origin, e.provenance ->> '*'
-    from store.case_event e join store."case" c on c.id = e.case_id
-    where e.gone_at is null and c.gone_at is null and coalesce(c.project_code, '') in (select project_code from scope)"""
+    from scope_case s join store.case_event e on e.case_id = s.id
+    where e.gone_at is null"""
 
 _LICENCES = """
     select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
            l.case_id, l.engineering_code, l.provenance ->> 'number'
+    from scope s join store.licence l on l.project_code = s.project_code
+    where l.gone_at is null
+    union all
+    select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
+           l.case_id, l.engineering_code, l.provenance ->> 'number'
     from store.licence l
-    where l.gone_at is null and coalesce(l.project_code, '') in (select project_code from scope)"""
+    where l.gone_at is null and l.project_code is null and exists (select from scope where project_code = '')"""
 
 _LAND = """
     select project_code, approval_no, approved_at from store.land_approval

@@ -16,7 +16,7 @@ from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.read import Frames
-from supervision.rulebook import Rulebook
+from supervision.rulebook import Routing, Rulebook
 
 FOUND = {
     "rule": pl.String,
@@ -40,6 +40,8 @@ class Context:
 
     as_of: date
     rules: Rulebook
+    needs: dict[str, list[str]]  # rule → feeds
+    routing: Routing
     calendar: Calendar
     frames: Frames
     facts: Facts
