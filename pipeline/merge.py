@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from sqlalchemy.engine import Connection
 
 from connectors import planning
@@ -11,6 +13,7 @@ from pipeline import map as mapping_phase
 from pipeline import stage
 from pipeline.decode import Decoded
 from pipeline.job import Job
+from sources.declaration import DaysCursor
 from store import holds, landing, merge, quarantine
 from store.engine import transaction
 
@@ -94,11 +97,22 @@ def _advance(connection: Connection, job: Job) -> None:
     proof = job.proof
     if proof.complete:
         interval = planning.completes(job.feed, job.window, job.now)
-        landing.complete(connection, job.feed.id, job.run_id, interval, job.now if job.window.full else None)
+        full_at = job.now if job.window.full else None
+        landing.complete(connection, job.feed.id, job.run_id, interval, full_at, _read_up_to(job))
         if job.window.full or job.staged.scopes:
             holds.lapse(connection, job.feed.id)
     if proof.state is not None:
         landing.write_state(connection, job.feed.id, job.run_id, proof.state)
+
+
+def _read_up_to(job: Job) -> datetime | None:
+    """Up to when the source is read now; None for a window of the past, which makes a feed no fresher."""
+    end, cursor = job.window.end, job.feed.cursor
+    if end is None:
+        return job.now
+    if isinstance(cursor, DaysCursor):  # as fresh as it can be while no later day is closed
+        return job.now if job.now - end < cursor.closes + timedelta(days=1) else None
+    return min(end, job.now)
 
 
 def _last_receipt(job: Job) -> int:

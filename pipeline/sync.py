@@ -111,7 +111,7 @@ def phases(job: Job) -> None:
     check.checked(job)
     landing.reached(job.run_id, "merge")
     merge.merged(job)
-    _tell_late(job, acknowledge.acknowledged(job))
+    tell_late(job, acknowledge.acknowledged(job))
 
 
 def read(job: Job, batches: Iterable[decode.Decoded]) -> None:
@@ -133,7 +133,7 @@ def _write(job: Job, decoded: decode.Decoded, mapped: Mapped) -> None:
         stage.issues(connection, job.staged, [*((issue, 1) for issue in decoded.issues), *mapping_phase.issues(mapped)])
 
 
-def _tell_late(job: Job, issues: list) -> None:
+def tell_late(job: Job, issues: list) -> None:
     """Issues of after the commit."""
     if not issues:
         return

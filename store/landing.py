@@ -74,13 +74,21 @@ def feed_lock(feed: str, wait: timedelta = timedelta(minutes=10)) -> Iterator[No
                 connection.execute(sa.text("reset lock_timeout"))
 
 
-def locked(connection: Connection, feed: str) -> bool:
-    """Whether a living run holds the feed's lock."""
+def bury_dead(feed: str) -> list[int]:
+    """Close the feed's open runs if no living process holds its lock; returns their ids."""
     key = lock_key("feed", feed)
-    if connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
-        connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
-        return False
-    return True
+    with engine().connect() as connection:
+        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar():
+            connection.rollback()
+            return []
+        try:
+            dead = bury(connection, feed)
+            connection.commit()  # before the lock goes: no run can have begun in between
+            return dead
+        finally:
+            connection.rollback()
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+            connection.commit()
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -234,18 +242,21 @@ def complete(
     run_id: int,
     interval: tuple[datetime | None, datetime] | None,
     full_at: datetime | None,
+    read_at: datetime | None,
 ) -> None:
-    """Add an interval to what is complete; ``full_at``: a complete full listing began then."""
+    """Add an interval to what is complete; ``full_at``: a complete full listing began then; ``read_at``: the source
+    was read up to then."""
     table = tables.completed
     start, end = interval or (None, None)
     added = sa.text("'{}'::tsmultirange") if interval is None else sa.func.tsmultirange(sa.func.tsrange(start, end))
-    statement = insert(table).values(feed=feed, intervals=added, full_at=full_at, run_id=run_id)
+    statement = insert(table).values(feed=feed, intervals=added, full_at=full_at, read_at=read_at, run_id=run_id)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[table.c.feed],
             set_={
                 "intervals": table.c.intervals.op("+")(statement.excluded.intervals),
                 "full_at": sa.func.greatest(table.c.full_at, statement.excluded.full_at),
+                "read_at": sa.func.greatest(table.c.read_at, statement.excluded.read_at),
                 "run_id": run_id,
                 "updated_at": sa.func.now(),
             },

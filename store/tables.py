@@ -184,6 +184,7 @@ completed = sa.Table(
     _column("intervals", TSMULTIRANGE, "已完成区间", "what was read in full, as a set of half-open intervals",
             nullable=False, server_default="{}"),
     _column("full_at", sa.DateTime, "最近全量时间", "start of the latest complete full listing, local time"),
+    _column("read_at", sa.DateTime, "读至", "up to when the source was last read in full, local time; freshness is judged by it"),
     _column("run_id", sa.BigInteger, "批次", "the run that said so last", args=(sa.ForeignKey("landing.run.id"),)),
     _instant("updated_at", "更新时间", "updated", nullable=False, server_default=NOW),
     schema=LANDING,

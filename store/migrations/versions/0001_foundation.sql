@@ -37,9 +37,9 @@ CREATE TABLE landing.run (
     CONSTRAINT run_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX run_feed_started_at_ix ON landing.run (feed, started_at);
-
 CREATE INDEX run_open_ix ON landing.run (feed) WHERE ended_at is null;
+
+CREATE INDEX run_feed_started_at_ix ON landing.run (feed, started_at);
 
 COMMENT ON TABLE landing.run IS '批次：对一个数据流一个窗口的一次尝试 | one try at one (feed, window)';
 
@@ -1315,9 +1315,9 @@ CREATE TABLE source.redline (
     CONSTRAINT redline_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX redline_redline_code_ix ON source.redline (redline_code);
-
 CREATE INDEX redline_geom_box_ix ON source.redline USING gist (geom_box);
+
+CREATE INDEX redline_redline_code_ix ON source.redline (redline_code);
 
 COMMENT ON TABLE source.redline IS '用地红线（数源） | redline as each source tells it, current versions that stand';
 
@@ -1361,9 +1361,9 @@ CREATE TABLE source.scene (
     CONSTRAINT scene_pk PRIMARY KEY (record_id, ord)
 );
 
-CREATE INDEX scene_geom_box_ix ON source.scene USING gist (geom_box);
-
 CREATE INDEX scene_collection_scene_id_ix ON source.scene (collection, scene_id);
+
+CREATE INDEX scene_geom_box_ix ON source.scene USING gist (geom_box);
 
 COMMENT ON TABLE source.scene IS '影像（数源） | scene as each source tells it, current versions that stand';
 
@@ -1541,13 +1541,13 @@ CREATE TABLE store."case" (
     CONSTRAINT case_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_project_code_ix ON store."case" (project_code);
-
-CREATE INDEX case_item_code_ix ON store."case" (item_code);
-
 CREATE INDEX case_case_no_ix ON store."case" (case_no);
 
 CREATE INDEX case_engineering_code_ix ON store."case" (engineering_code);
+
+CREATE INDEX case_project_code_ix ON store."case" (project_code);
+
+CREATE INDEX case_item_code_ix ON store."case" (item_code);
 
 COMMENT ON TABLE store."case" IS '办件 | An approval case, or what one system knows of it. Source rows are one a system''s record (several records may speak of one case: M2 SB, SL, BJ and every VERSION of each); the identity step joins them, the fold makes one golden row. Golden rows.';
 
@@ -1675,9 +1675,9 @@ CREATE TABLE store.case_event (
     CONSTRAINT case_event_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX case_event_case_id_ix ON store.case_event (case_id);
-
 CREATE INDEX case_event_case_no_ix ON store.case_event (case_no);
+
+CREATE INDEX case_event_case_id_ix ON store.case_event (case_id);
 
 COMMENT ON TABLE store.case_event IS '办件事件 | What happened to a case and when. Every source row is kept, corrections and repetitions too; supervision reads the timeline out of them (rules.md). A stamp at 00:00:00 is a date only. Golden rows.';
 
@@ -1807,9 +1807,9 @@ CREATE TABLE store.engineering (
     CONSTRAINT engineering_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
-
 CREATE INDEX engineering_engineering_code_ix ON store.engineering (engineering_code);
+
+CREATE INDEX engineering_project_code_ix ON store.engineering (project_code);
 
 COMMENT ON TABLE store.engineering IS '工程 | A construction work (工程) of a project; D3''s rows join by its code. A project has one or more. Golden rows.';
 
@@ -2083,15 +2083,15 @@ CREATE TABLE store.licence (
     CONSTRAINT licence_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX licence_project_code_ix ON store.licence (project_code);
-
 CREATE INDEX licence_case_no_ix ON store.licence (case_no);
+
+CREATE INDEX licence_project_code_ix ON store.licence (project_code);
 
 CREATE INDEX licence_number_ix ON store.licence (number);
 
-CREATE INDEX licence_case_id_ix ON store.licence (case_id);
-
 CREATE INDEX licence_engineering_code_ix ON store.licence (engineering_code);
+
+CREATE INDEX licence_case_id_ix ON store.licence (case_id);
 
 CREATE INDEX licence_item_code_ix ON store.licence (item_code);
 
@@ -2181,9 +2181,9 @@ CREATE TABLE store.material (
     CONSTRAINT material_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX material_case_id_ix ON store.material (case_id);
-
 CREATE INDEX material_case_no_ix ON store.material (case_no);
+
+CREATE INDEX material_case_id_ix ON store.material (case_id);
 
 COMMENT ON TABLE store.material IS '材料 | A document handed in with a case, or its result''s attachment. Metadata only. Golden rows.';
 
@@ -2467,9 +2467,9 @@ CREATE TABLE store.redline (
     CONSTRAINT redline_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX redline_project_code_ix ON store.redline (project_code);
-
 CREATE INDEX redline_geom_box_ix ON store.redline USING gist (geom_box);
+
+CREATE INDEX redline_project_code_ix ON store.redline (project_code);
 
 COMMENT ON TABLE store.redline IS '用地红线 | The boundary that a project may build in, from the land department (S1). Golden rows.';
 
@@ -2519,9 +2519,9 @@ CREATE TABLE store.scene (
     CONSTRAINT scene_pk PRIMARY KEY (id)
 );
 
-CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
-
 CREATE INDEX scene_project_code_ix ON store.scene (project_code);
+
+CREATE INDEX scene_geom_box_ix ON store.scene USING gist (geom_box);
 
 COMMENT ON TABLE store.scene IS '影像 | Metadata of an image (S3, STAC 1.0). Golden rows.';
 
@@ -2692,11 +2692,11 @@ CREATE TABLE landing.receipt (
     CONSTRAINT receipt_run_id_fk FOREIGN KEY(run_id) REFERENCES landing.run (id)
 );
 
+CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
+
 CREATE INDEX receipt_sha256_ix ON landing.receipt (sha256);
 
 CREATE INDEX receipt_feed_id_ix ON landing.receipt (feed, id);
-
-CREATE INDEX receipt_run_id_ix ON landing.receipt (run_id);
 
 COMMENT ON TABLE landing.receipt IS '回执：一份归档的报文 | one archived payload';
 
@@ -2740,6 +2740,7 @@ CREATE TABLE landing.completed (
     feed TEXT NOT NULL,
     intervals TSMULTIRANGE DEFAULT '{}' NOT NULL,
     full_at TIMESTAMP WITHOUT TIME ZONE,
+    read_at TIMESTAMP WITHOUT TIME ZONE,
     run_id BIGINT,
     updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT completed_pk PRIMARY KEY (feed),
@@ -2753,6 +2754,8 @@ COMMENT ON COLUMN landing.completed.feed IS '数据流 | feed';
 COMMENT ON COLUMN landing.completed.intervals IS '已完成区间 | what was read in full, as a set of half-open intervals';
 
 COMMENT ON COLUMN landing.completed.full_at IS '最近全量时间 | start of the latest complete full listing, local time';
+
+COMMENT ON COLUMN landing.completed.read_at IS '读至 | up to when the source was last read in full, local time; freshness is judged by it';
 
 COMMENT ON COLUMN landing.completed.run_id IS '批次 | the run that said so last';
 

@@ -1,0 +1,178 @@
+"""How every feed fares: a read model for the page, the command line and the alarms. Nothing is stored for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from core import clock
+from core.errors import FAULT_ZH, ConfigurationError, Fault
+from pipeline import rooms
+from sources.declaration import Feed
+from store.engine import engine
+
+# Runs that read a source; a re-drive or a remap says nothing of the source's health.
+_READING = ("cli", "schedule", "backfill", "reconcile", "bench")
+
+
+@dataclass(slots=True)
+class FeedHealth:
+    """One feed. ``light``: ok, late (older than promised), failing, held, never (no success yet).
+
+    ``read_at``: up to when the source was read in full, and ``age`` the seconds since, both by the city's clock;
+    ``behind`` how far past the promise, 0 within it.
+    ``since``: the first failure of the present row of them. Counts are the last ended run's.
+    """
+
+    feed: str
+    name: str
+    source: str
+    source_name: str
+    department: str
+    promise: float
+    light: str = "never"
+    last_success: datetime | None = None
+    last_run: datetime | None = None
+    read_at: datetime | None = None
+    run_id: int | None = None
+    running: bool = False
+    age: float | None = None
+    behind: float = 0.0
+    rows_in: int = 0
+    changed: int = 0
+    rejected: int = 0
+    balanced: bool = True
+    failures: int = 0
+    since: datetime | None = None
+    fault: str | None = None
+    fault_zh: str | None = None
+    error: str | None = None
+    zh: str | None = None
+    remedy: str | None = None
+    open_quarantine: int = 0
+    open_hold: int | None = None
+    older_mapping: int = 0
+    reconciled: str | None = None
+    issues: dict[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        data = asdict(self)
+        for name in ("last_success", "last_run", "since", "read_at"):
+            data[name] = data[name].isoformat() if data[name] else None
+        return data
+
+
+_RUNS = """
+with reading as (
+    select * from landing.run where trigger = any(:reading) and outcome <> 'waiting'
+),
+ended as (
+    select *, row_number() over (partition by feed order by id desc) as nth from reading where ended_at is not null
+),
+success as (
+    select feed, max(id) as id, max(ended_at) as ended_at from reading where outcome = 'ok' and complete group by feed
+),
+failing as (
+    select e.feed, count(*) as failures, min(e.started_at) as since
+    from ended e left join success s on s.feed = e.feed
+    where e.outcome in ('failed', 'held') and e.id > coalesce(s.id, 0) group by e.feed
+)
+select e.feed, e.id, e.ended_at, e.outcome, e.fault, e.error, e.zh, e.remedy, e.rows_in, e.new + e.changed + e.history as changed,
+       e.tombstoned + e.absent as gone, e.quarantined,
+       e.rows_in = e.new + e.changed + e.history + e.unchanged + e.quarantined + e.tombstoned as balanced,
+       s.ended_at as success, coalesce(f.failures, 0) as failures, f.since,
+       exists (select from reading r where r.feed = e.feed and r.ended_at is null) as running
+from ended e left join success s on s.feed = e.feed left join failing f on f.feed = e.feed
+where e.nth = 1
+"""
+_COUNTS = {
+    "open_quarantine": "select feed, count(*) from landing.quarantine where state = 'open' group by feed",
+    "open_hold": "select feed, max(id) from landing.hold where decision is null group by feed",
+    "read_at": "select feed, read_at from landing.completed",
+    "reconciled": "select distinct on (feed) feed, outcome from landing.reconciliation order by feed, id desc",
+}
+_VERSIONS = """
+select feed, mapping_version, count(*) from source.record where tombstoned_at is null group by feed, mapping_version
+"""
+
+
+def health(source_id: str | None = None) -> list[FeedHealth]:
+    """Every declared feed, or a source's, in the order of the declarations.
+
+    :raises ConfigurationError: the source is not declared, or there is no database.
+    """
+    with engine().connect() as connection:
+        runs = {
+            row["feed"]: row
+            for row in connection.execute(sa.text(_RUNS), {"reading": list(_READING)}).mappings()
+        }
+        counts = {name: dict(connection.execute(sa.text(statement)).all()) for name, statement in _COUNTS.items()}
+        issues = connection.execute(
+            sa.text(
+                """select i.feed, i.severity, count(*) from landing.issue i
+                   where i.last_seen_at > now() - interval '7 days' group by 1, 2"""
+            )
+        ).all()
+        older: dict[str, dict[int, int]] = {}
+        for feed_id, version, number in connection.execute(sa.text(_VERSIONS)):
+            older.setdefault(feed_id, {})[version] = number
+    now = clock.now()
+    found = []
+    for source in [rooms.source(source_id)] if source_id else rooms.sources():
+        for feed in rooms.feeds(source):
+            made = FeedHealth(
+                feed.id, feed.name, source.source, source.name, source.owner.department, source.promise.total_seconds()
+            )
+            for name, by_feed in counts.items():
+                if feed.id in by_feed:
+                    setattr(made, name, by_feed[feed.id])
+            if run := runs.get(feed.id):
+                _tell(made, run, now, source.promise)
+            made.issues = {severity: number for name, severity, number in issues if name == feed.id}
+            made.older_mapping = _older(feed, older.get(feed.id, {}))
+            found.append(made)
+    return found
+
+
+def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None:
+    made.run_id, made.last_run, made.last_success, made.running = run["id"], run["ended_at"], run["success"], run["running"]
+    made.rows_in, made.rejected, made.balanced = run["rows_in"], run["quarantined"], run["balanced"]
+    made.changed = run["changed"] + run["gone"]
+    made.failures, made.since = run["failures"], run["since"]
+    if made.read_at is not None:
+        made.age = max(0.0, (now - made.read_at).total_seconds())
+        made.behind = max(0.0, made.age - promise.total_seconds())
+    if made.failures:
+        made.fault, made.error, made.zh, made.remedy = run["fault"], run["error"], run["zh"], run["remedy"]
+        made.fault_zh = FAULT_ZH[Fault(made.fault)] if made.fault else None
+    if run["outcome"] == "held":
+        made.light = "held"
+    elif made.failures:
+        made.light = "failing"
+    elif made.read_at is None:
+        made.light = "never"
+    else:
+        made.light = "late" if made.behind else "ok"
+
+
+def _older(feed: Feed, versions: dict[int, int]) -> int:
+    """Records whose entity rows an earlier version of the mapping made: ``remap`` has to be run."""
+    if not versions:
+        return 0
+    try:
+        current = rooms.mapping(feed).version
+    except ConfigurationError:
+        return 0
+    return sum(number for version, number in versions.items() if version != current)
+
+
+_WORST_FIRST = ("failing", "held", "late", "never", "ok")
+
+
+def worst(of: list[FeedHealth]) -> str:
+    """The light of a group of feeds."""
+    return min((one.light for one in of), key=_WORST_FIRST.index, default="ok")

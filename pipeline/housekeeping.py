@@ -1,0 +1,114 @@
+"""What has to be tidied: runs whose process died, their staging tables, payloads past their keeping, statistics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from store import archive, landing, staging, tables
+from store.engine import engine, transaction
+
+KEEP = timedelta(days=3 * 365)  # 档案保存期: payloads that nothing refers to any more
+STUCK = timedelta(hours=12)
+
+
+@dataclass(slots=True)
+class Tidied:
+    """Runs closed as dead or as stuck, and how many staging tables and payloads were dropped."""
+
+    dead: list[int]
+    stuck: list[int]
+    staging: int
+    payloads: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def run(keep: timedelta = KEEP, stuck: timedelta = STUCK) -> Tidied:
+    """All of it; safe at any time, beside running syncs."""
+    dead, late = reap(stuck)
+    tidied = Tidied(dead, late, drop_staging(), drop_payloads(keep))
+    refresh()
+    return tidied
+
+
+def reap(stuck: timedelta = STUCK) -> tuple[list[int], list[int]]:
+    """Close runs whose process is gone: nobody holds their feed's lock. And those open longer than ``stuck``.
+
+    A run that is stuck with a living process is closed too: it will commit nothing any more. Returns (dead, stuck).
+    """
+    run_ = tables.run
+    with engine().connect() as connection:
+        feeds = list(connection.execute(sa.select(run_.c.feed).where(run_.c.ended_at.is_(None)).distinct()).scalars())
+    dead: list[int] = []
+    for feed in feeds:
+        dead += landing.bury_dead(feed)
+    with transaction() as connection:
+        late = list(
+            connection.execute(
+                sa.update(run_)
+                .where(run_.c.ended_at.is_(None), run_.c.started_at < sa.func.now() - stuck)
+                .values(
+                    ended_at=sa.func.now(),
+                    outcome="failed",
+                    fault="ours",
+                    code="RunStuck",
+                    error=f"the run did not end within {stuck}",
+                    remedy="end its process if it still lives; the next run reads the same window again",
+                    zh="批次超时未结束，已按失败处理；请结束其进程，下一批次将重新读取同一窗口。",
+                )
+                .returning(run_.c.id)
+            ).scalars()
+        )
+    return dead, late
+
+
+def drop_staging() -> int:
+    """Drop the staging tables of runs that have ended; returns how many tables."""
+    with transaction() as connection:
+        running = set(connection.execute(sa.select(tables.run.c.id).where(tables.run.c.ended_at.is_(None))).scalars())
+        left = [(number, table) for number, table in staging.leftovers(connection) if number not in running]
+        staging.drop(connection, [number for number, _ in left])
+        return len(left)
+
+
+def drop_payloads(keep: timedelta = KEEP) -> int:
+    """Take payloads out of the archive that are older than ``keep`` and that no version and no open entry refers to.
+
+    Their receipts stay, with the digest. Returns how many payloads.
+    """
+    with engine().connect() as connection:
+        old = connection.execute(
+            sa.text(
+                """with used as (
+                       select receipt_id as id from source.record
+                       union select receipt_id from source.record_history
+                       union select receipt_id from landing.quarantine where state = 'open'
+                       union select c.id from landing.receipt c join landing.run u on u.id = c.run_id where u.ended_at is null
+                   )
+                   select c.sha256 from landing.receipt c left join used on used.id = c.id
+                   where c.dropped_at is null
+                   group by c.sha256
+                   having max(c.archived_at) < now() - make_interval(secs => :keep) and count(used.id) = 0"""
+            ),
+            {"keep": keep.total_seconds()},
+        ).scalars().all()
+    for sha256 in old:
+        archive.drop(sha256)
+        with transaction() as connection:
+            connection.execute(
+                sa.update(tables.receipt).where(tables.receipt.c.sha256 == sha256).values(dropped_at=sa.func.now())
+            )
+    return len(old)
+
+
+def refresh() -> None:
+    """Statistics of the tables that merges write, for the planner."""
+    with transaction() as connection:
+        for table in (tables.record, tables.record_history, *tables.source_entity.values(), *tables.golden.values()):
+            connection.exec_driver_sql(f"analyze {connection.dialect.identifier_preparer.format_table(table)}")
