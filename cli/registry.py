@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import typer
 
-from cli import identity, prepare, source, store, testing, up, world
+from cli import hold, identity, prepare, quarantine, reconcile, runs, source, store, testing, up, world
 
 GROUPS: list[Callable[[typer.Typer], None]] = [
     up.register,
     source.register,
+    runs.register,
     store.register,
     world.register,
+    quarantine.register,
+    hold.register,
+    reconcile.register,
     identity.register,
     prepare.register,
     testing.register,

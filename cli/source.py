@@ -49,6 +49,35 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
 
     @source.command()
+    def preview(
+        feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. m2.sb")],
+        limit: Annotated[int, typer.Option(min=1, max=100, help="行数")] = 5,
+        as_json: Json = False,
+    ) -> None:
+        """预览 · The first rows of a feed from the live source: raw, mapped, and what there is to say. Writes nothing."""
+        from dataclasses import asdict
+
+        from pipeline.preview import preview
+
+        made = asdict(preview(feed, limit))
+        if as_json:
+            return output.as_json(made)
+        output.out.print(f"{feed}  窗口 window: {made['window']}")
+        for row in made["rows"]:
+            output.out.rule(f"{row['record']}  {row['place'] or ''}")
+            raw = {k: v for k, v in _plain(row["raw"]).items() if v not in (None, "")}
+            output.table(("原始列 raw", "值"), list(raw.items()))
+            for entity, rows in row["entities"].items():
+                for mapped in rows if isinstance(rows, list) else [rows]:
+                    output.table((entity, "值"), [(k, v) for k, v in mapped.items() if v is not None])
+            for reason in row["reasons"]:
+                output.out.print(f"  ✗ {reason}", markup=False)
+        for title, found in (("未能解码 rejects", made["rejects"]), ("提示 issues", made["issues"])):
+            if found:
+                output.table(list(found[0]), [list(one.values()) for one in found], title=title)
+        return None
+
+    @source.command()
     def sync(source: Source, feed: Feeds = None, as_json: Json = False) -> None:
         """同步 · Read what is due, here and now, without Airflow; then merge. Exit 1 when a feed does not end well."""
         from pipeline import sync
@@ -71,6 +100,12 @@ def register(app: typer.Typer) -> None:
             if not as_json:
                 _progress(task, outcomes[-1])
         _told(outcomes, as_json)
+
+
+def _plain(raw: Any) -> dict[str, Any]:
+    import json
+
+    return json.loads(raw) if isinstance(raw, str) else raw
 
 
 def _progress(task: Any, outcome: Any) -> None:

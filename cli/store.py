@@ -34,3 +34,15 @@ def register(app: typer.Typer) -> None:
 
         migrate.upgrade()
         output.out.print("✓ 统一库结构已是最新 up to date")
+
+    @store.command()
+    def summary(as_json: Json = False) -> None:
+        """概况 · Rows by entity, rejected rows by reason, the balance of every feed."""
+        from cli.summary import tell
+        from pipeline.summary import summary
+
+        found = summary()
+        if as_json:
+            output.as_json(found.as_dict())
+        else:
+            tell(found)

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from cli import output
-from cli.stack.first_sync import FirstSync, feed_rows
-from core.errors import FAULT_ZH, Fault
+from cli.stack.first_sync import FirstSync
+from pipeline.health import health
+from pipeline.summary import Summary, summary
 
 
 def show(sync: FirstSync, merged: str) -> int:
     """Print it; returns 1 when a feed failed or did not balance, or the merge failed, else 0."""
-    rows = feed_rows(sync.since)
-    bad = [row for row in rows if row["outcome"] not in ("ok", "waiting") or not row["balanced"]]
+    found = summary(sync.since)
+    tell(found)
+    bad = [feed for feed in health() if feed.source in sync.names and feed.light in ("failing", "held")]
+    for feed in bad:
+        output.out.print(f"✗ {feed.feed} {feed.name} [{feed.fault_zh or feed.light}] {feed.zh or feed.error or ''} → {feed.remedy or ''}", markup=False)
+    failed = [one.source for one in sync.progress.values() if one.state != "success"]
+    if failed:
+        output.out.print(f"✗ 未全部成功 did not succeed: {', '.join(failed)}")
+    return 1 if bad or failed or not found.balanced or merged != "success" else 0
+
+
+def tell(found: Summary) -> None:
+    """The three tables."""
     output.table(
-        ("数据项 feed", "结果", "流入 in", "新增 new", "变更 chg", "历史 hist", "未变 same", "隔离 rej", "注销 gone", "平账"),
+        ("数据项 feed", "批次", "流入 in", "新增 new", "变更 chg", "历史 hist", "未变 same", "隔离 rej", "注销 gone", "缺席", "在库", "平账"),
         [
-            (
-                row["feed"],
-                row["outcome"],
-                *(row[k] for k in ("rows_in", "new", "changed", "history", "unchanged", "quarantined", "tombstoned")),
-                "✓" if row["balanced"] else "✗",
-            )
-            for row in rows
+            (b.feed, b.runs, b.rows_in, b.new, b.changed, b.history, b.unchanged, b.quarantined, b.tombstoned, b.absent, b.stored, "✓" if b.balanced else "✗")
+            for b in found.balances
         ],
         title="各数据项收支 balance of every feed",
     )
-    for row in bad:
-        fault = FAULT_ZH.get(Fault(row["fault"]), "") if row["fault"] else "未平账"
-        output.out.print(f"[red]✗[/] {row['feed']} [{fault}] {row['zh'] or row['error'] or ''}  → {row['remedy'] or ''}", markup=True)
-    failed = [one for one in sync.progress.values() if one.state != "success"]
-    return 1 if bad or failed or merged != "success" else 0
-
-
+    if found.rejected:
+        output.table(
+            ("数据项", "原因", "字段", "说明", "行数"),
+            [(r["feed"], r["code"], r["field"], r["message"], r["rows"]) for r in found.rejected],
+            title="隔离原因 rejected by reason (open)",
+        )
+    output.table(
+        ("实体 entity", "来源行 source rows", "统一行 golden rows"),
+        [(name, count, found.golden_rows.get(name)) for name, count in found.source_rows.items() if count or found.golden_rows.get(name)],
+        title="统一库 rows by entity",
+    )

@@ -103,6 +103,46 @@ def unify() -> dict[str, Any]:
     return {"taken": done.taken, "written": done.written}
 
 
+def reconcile(feed: str) -> dict[str, Any]:
+    """Compare a feed with its source's complete listing, merge what came late. :raises OneMapError: it could not be done."""
+    _guard()
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from pipeline import reconcile, rooms
+
+    if not reconcile.reconciles(rooms.feed(feed)[1]):
+        raise AirflowSkipException("该数据项没有可核对的清单 / there is no listing to compare with")
+    done = reconcile.feed(feed).as_dict()
+    log.info("%s: %s %s", feed, done["outcome"], done["compared"])
+    if done["outcome"] == "failed":
+        raise _error(done["run"])
+    return {"outcome": done["outcome"], "run_id": done["run"]["run_id"]}
+
+
+def redrive(feed: str | None) -> dict[str, int]:
+    """Take what waits in quarantine through mapping and checks again. :raises OneMapError: a run of it failed."""
+    _guard()
+    from pipeline import redrive
+
+    outcomes = redrive.run(feed or None)
+    for outcome in outcomes:
+        log.info("%s: %s %s", outcome.feed, outcome.outcome, outcome.counts)
+    for outcome in outcomes:
+        if outcome.outcome not in ("ok", "waiting"):
+            raise _error(outcome.as_dict())
+    return {"feeds": len(outcomes), "rows": sum(outcome.counts.rows_in for outcome in outcomes)}
+
+
+def housekeeping() -> dict[str, Any]:
+    """Tidy what dead runs left, payloads past their keeping, statistics."""
+    _guard()
+    from pipeline import housekeeping
+
+    done = housekeeping.run().as_dict()
+    log.info("tidied: %s", done)
+    return done
+
+
 def broken(reason: str) -> None:
     """:raises AirflowFailException: always; the declaration cannot be used."""
     from airflow.sdk.exceptions import AirflowFailException

@@ -206,11 +206,17 @@ def reconcile_dag(d: Declared) -> DAG:
         on_failure_callback=alerts() or None,
     ) as dag:
 
-        @task(task_id="reconcile", task_display_name="核对 reconcile", pool=pool(d.source), outlets=[news(d.source)])
-        def reconcile():
-            return bodies.reconcile(d.source)
+        @task(
+            task_id="reconcile",
+            task_display_name="核对 reconcile",
+            pool=pool(d.source),
+            map_index_template="{{ task.op_kwargs['feed'] }}",
+            outlets=[news(d.source)],
+        )
+        def reconcile(feed):
+            return bodies.reconcile(feed)
 
-        reconcile()
+        reconcile.expand(feed=list(d.feeds))
     return dag
 
 

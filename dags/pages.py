@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
@@ -18,6 +19,10 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from core.errors import OneMapError
+from dags.lights import LIGHTS, ordered, span
+
+if TYPE_CHECKING:
+    from pipeline.health import FeedHealth
 
 app = FastAPI(title="OneMap hub", docs_url=None, redoc_url=None, openapi_url=None)
 _bearer = HTTPBearer(auto_error=False)
@@ -54,22 +59,68 @@ async def reader(
 @app.get("/health", response_class=HTMLResponse, dependencies=[Depends(reader)])
 def health_page() -> Response:
     """Readable in ten seconds: the verdict, the troubles, then every feed."""
+    from core import clock
+    from pipeline.health import health
+
     try:
-        page = _template().render(**_health())
+        shown = view(health())
     except OneMapError as error:
-        page = _template().render(feeds=[], tally={}, now=datetime.now(), unavailable=error.zh)
-    return HTMLResponse(page, headers=_HEADERS)
+        shown = {"unavailable": error.zh}
+    return HTMLResponse(_template().render(now=clock.now(), **shown), headers=_HEADERS)
 
 
 @app.get("/health.json", dependencies=[Depends(reader)])
 def health_json() -> Response:
     """The same as data."""
-    from fastapi.encoders import jsonable_encoder
+    from pipeline.health import health
 
     try:
-        return JSONResponse(jsonable_encoder(_health()), headers=_HEADERS)
+        return JSONResponse({"feeds": [feed.as_dict() for feed in ordered(health())]}, headers=_HEADERS)
     except OneMapError as error:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
+
+
+def view(feeds: list[FeedHealth]) -> dict[str, Any]:
+    """What the template shows of the feeds' health."""
+    tally = Counter(feed.light for feed in feeds)
+    tiles = [{"zh": light.zh, "en": light.en, "tone": light.tone, "count": tally[name]} for name, light in LIGHTS.items()]
+    rows, seen = [], set()
+    for feed in ordered(feeds):
+        rows.append(
+            {
+                "health": feed,
+                "light": LIGHTS[feed.light],
+                "anchor": feed.source if feed.source not in seen else None,
+                "success": _local(feed.last_success),
+                "since": _local(feed.since),
+                "age": span(feed.age),
+                "promise": span(feed.promise),
+            }
+        )
+        seen.add(feed.source)
+    return {"unavailable": None, "verdict": _verdict(feeds, tally), "tiles": tiles, "rows": rows}
+
+
+def _verdict(feeds: list[FeedHealth], tally: Counter[str]) -> dict[str, str]:
+    unbalanced = sum(not feed.balanced for feed in feeds)
+    troubles = [f"{tally[name]} 项{LIGHTS[name].zh}" for name in ("failing", "held", "late") if tally[name]]
+    english = [f"{tally[name]} {LIGHTS[name].en}" for name in ("failing", "held", "late") if tally[name]]
+    if unbalanced:
+        troubles.append(f"{unbalanced} 项未平账")
+        english.append(f"{unbalanced} not balanced")
+    if not troubles:
+        waiting = f"，{tally['never']} 项尚未同步" if tally["never"] else ""
+        return {"tone": "idle" if tally["never"] else "good", "zh": f"运行正常：{tally['ok']} 项按时、平账{waiting}", "en": "all feeds on time and balanced"}
+    whose = Counter(f"{feed.source_name}（{feed.fault_zh or '待判定'}）" for feed in feeds if feed.light == "failing")
+    named = "：" + "、".join(whose) if whose else ""
+    tone = "bad" if tally["failing"] or unbalanced else "warn"
+    return {"tone": tone, "zh": "、".join(troubles) + named, "en": ", ".join(english)}
+
+
+def _local(time: datetime | None) -> datetime | None:
+    from core.clock import SHANGHAI
+
+    return time.astimezone(SHANGHAI) if time else None
 
 
 @app.get("/icon.svg")
@@ -88,10 +139,6 @@ def _icon(colour: str) -> Response:
         'stroke-linecap="round" stroke-linejoin="round"><path d="M2 12h5l3-8 4 16 3-8h5"/></svg>'
     )
     return Response(pulse, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
-
-
-def _health() -> dict[str, Any]:
-    raise NotImplementedError
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from cli.stack import airflow
 from core.errors import InternalError
@@ -130,26 +129,3 @@ def counts(since: int) -> dict[str, dict[str, int]]:
     )
     with engine().connect() as connection:
         return {row.source: {k: int(v or 0) for k, v in row._mapping.items() if k != "source"} for row in connection.execute(query)}
-
-
-def feed_rows(since: int) -> list[dict[str, Any]]:
-    """The runs after ``since``, added up by feed; outcome and error are those of the worst."""
-    import sqlalchemy as sa
-
-    from store import tables
-    from store.engine import engine
-
-    query = sa.select(tables.run).where(tables.run.c.id > since).order_by(tables.run.c.feed, tables.run.c.id)
-    kinds = ("new", "changed", "history", "unchanged", "quarantined", "tombstoned")
-    feeds: dict[str, dict[str, Any]] = {}
-    with engine().connect() as connection:
-        for run in connection.execute(query).mappings():
-            row = feeds.setdefault(
-                run["feed"], dict(run) | dict.fromkeys(("rows_in", *kinds), 0) | {"balanced": True}
-            )
-            for kind in ("rows_in", *kinds):
-                row[kind] += run[kind]
-            row["balanced"] &= run["rows_in"] == sum(run[kind] for kind in kinds)
-            if run["outcome"] not in ("ok", "waiting"):
-                row.update({k: run[k] for k in ("outcome", "fault", "error", "remedy", "zh")})
-    return list(feeds.values())

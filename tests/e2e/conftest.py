@@ -1,0 +1,115 @@
+"""A hub of one's own, started by the launcher's command line in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from core import settings
+
+FIRST = ("d2", "m1", "p1", "s2")  # REST in two ways, SOAP, OGC: enough to run every task of a DAG
+START_SECONDS = 240
+
+
+@dataclass
+class Hub:
+    """A run folder and what is done to it."""
+
+    home: Path
+    process: subprocess.Popen | None = None
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ONEMAP", "PYTEST"))}
+        paths = [str(settings.ROOT), str(settings.ROOT / "dags" / "provider")]
+        self.env = {**clean, "ONEMAP_HOME": str(self.home), "PYTHONPATH": os.pathsep.join(paths)}
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "cli", *words]
+
+    def run(self, *words: str, seconds: float = 180) -> subprocess.CompletedProcess[str]:
+        """A command to its end."""
+        return subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, timeout=seconds)
+
+    def json(self, *words: str) -> dict:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def up(self, *words: str) -> None:
+        """Start it in the background."""
+        first = [word for source in FIRST for word in ("--source", source)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                self.command("up", *first, *words), env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    @property
+    def log(self) -> Path:
+        return self.home.with_suffix(".log")
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, condition, seconds: float = START_SECONDS) -> None:
+        until = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < until, self.said
+            time.sleep(0.3)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(90)
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that belongs to this run folder, the database too, found from outside."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                mine = str(self.home) in " ".join(process.cmdline()) or process.environ().get("ONEMAP_OWNER") == str(self.home)
+                mine = mine or process.cwd().startswith(str(self.home))
+            except (psutil.Error, OSError):
+                continue
+            if mine and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def rows(self, statement: str) -> list[tuple]:
+        """Ask the hub's database, which runs."""
+        engine = sa.create_engine((self.home / "database.url").read_text().strip())
+        with engine.connect() as connection:
+            rows = [tuple(row) for row in connection.execute(sa.text(statement))]
+        engine.dispose()
+        return rows
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small world for all hubs, so that their stores can be compared."""
+    from standins import world
+
+    return world.make(tmp_path_factory.mktemp("told") / "world", projects=4, seed=11)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, world: Path) -> Iterator[Hub]:
+    import shutil
+
+    hub = Hub(tmp_path / "hub")
+    shutil.copytree(world, hub.home / "world")
+    yield hub
+    hub.run("down")
+    assert hub.processes() == []
