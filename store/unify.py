@@ -217,14 +217,20 @@ def _licences(connection: Connection, codes_changed: bool) -> None:
     connection.execute(
         sa.text(
             """create temp table licence_id on commit drop as
+               with listed as (
+                   select normal, item, certificate_id from licence_of where feed = :directory and normal is not null),
+               of_item as (
+                   select normal, item, min(certificate_id) as certificate_id from listed group by normal, item having count(*) = 1),
+               of_number as (
+                   select normal, min(certificate_id) as certificate_id from listed group by normal having count(*) = 1)
                select a.record_id, a.ord, coalesce(
                           case when a.feed = :directory then a.certificate_id end,
-                          (select min(b.certificate_id) from licence_of b
-                           where b.feed = :directory and b.normal = a.normal and (b.item = a.item or a.item is null)
-                           having count(*) = 1),
+                          i.certificate_id, n.certificate_id,
                           a.certificate_id, a.channel || ':' || coalesce(a.item, '') || ':' || a.normal,
                           a.feed || '|' || a.record_key) as id
-               from licence_of a"""
+               from licence_of a
+               left join of_item i on i.normal = a.normal and i.item = a.item
+               left join of_number n on n.normal = a.normal and a.item is null"""
         ),
         {"directory": fold.authority()["licence"]["feeds"][0]},
     )
