@@ -1,0 +1,307 @@
+"""The life of a work order: dispatched → signed for → answered → closed by the next data, or reopened.
+
+::
+
+    派单 dispatched ──签收──▶ signed ──反馈 整改──▶ answered ──数据已支持──▶ closed
+        │                      └──反馈 误报──▶ disputed ──人判：误报──▶ closed
+        └─ past a limit 催办, past twice 督办      └──人判：属实──▶ reopened (dispatched again)
+
+What stands in the ledger decides: an order closes when its finding closes or is lifted, and is reopened when the finding
+fires again. Every change leaves a step on a log that is only appended, and what the platform must hear stands in the
+outbox in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import clock
+from store.engine import lock_key, transaction
+from supervision import rulebook
+from supervision.calendar import Calendar
+from supervision.judge import departments
+from supervision.ledger import SYSTEM
+from supervision.read import frame
+from supervision.rulebook import Orders, Rulebook
+
+#: Which limit runs in which state; none runs while a person has to decide, or after the end.
+LIMIT = {"dispatched": "sign", "signed": "answer", "answered": "verify"}
+STEP_ZH = {
+    "dispatched": "派单", "signed": "签收", "answered": "反馈", "asked_close": "申请核销", "urged": "催办", "escalated": "督办",
+    "rerouted": "改派", "closed": "办结", "reopened": "重开", "noted": "其他",
+}  # fmt: skip
+STATE_ZH = {"dispatched": "待签收", "signed": "待反馈", "answered": "待核销", "disputed": "误报待判定", "closed": "已办结"}
+
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Advanced:
+    """What :func:`advance` did, by step, and findings that ask for action but have nobody to act."""
+
+    steps: dict[str, int] = field(default_factory=dict)
+    unrouted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One order's next step. ``action``: what the platform is told; None: nothing."""
+
+    no: str
+    step: str
+    why: str
+    action: str | None = None
+    by: str = SYSTEM
+    at: datetime | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def order_no(finding_id: str) -> str:
+    """The order of a finding: one finding has one order, however often it is reopened."""
+    return "GD" + finding_id.removeprefix("F").upper()
+
+
+def advance(now: datetime | None = None) -> Advanced:
+    """Bring every order to where ledger, limits and persons' verdicts have it. Idempotent.
+
+    :raises ConfigurationError: the rules are wrong, with file and line.
+    """
+    now = now or clock.now()
+    by, book, calendar = rulebook.orders(), rulebook.load(), rulebook.calendar()
+    with transaction() as connection:
+        lock(connection)
+        result = Advanced()
+        for changes in (_opened(connection, book, now, result), _by_ledger(connection, now), _rerouted(connection, now)):
+            _apply(connection, changes, now, by, book, calendar, result)
+        _apply(connection, _by_limits(connection, by, calendar, now), now, by, book, calendar, result)
+        return result
+
+
+def lock(connection: Connection) -> None:
+    """Orders are moved by one at a time."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("orders", ""))))
+
+
+def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advanced) -> list[_Change]:
+    asking = [name for name, rule in book.rules.items() if rule.asks_action]
+    parameters = {"asking": asking, "now": now}
+    new = """from supervision.finding f where f.state in ('open', 'confirmed') and f.rule = any(:asking)
+             and not exists (select from supervision.work_order o where o.finding_id = f.id)"""
+    result.unrouted = connection.execute(sa.text(f"select count(*) {new} and f.department_code is null"), parameters).scalar_one()
+    rows = connection.execute(
+        sa.text(
+            f"""insert into supervision.work_order (no, finding_id, rule, project_code, item_code, case_no, department_code,
+                    department_name, severity, state, dispatched_at, step_at)
+                select 'GD' || upper(substr(f.id, 2)), f.id, f.rule, f.project_code, f.item_code, f.case_no, f.department_code,
+                       f.department_name, f.severity, 'dispatched', :now, :now {new} and f.department_code is not null
+                returning no"""
+        ),
+        parameters,
+    )
+    return [_Change(no, "dispatched", "发现待核", "dispatch", values=_again(now)) for (no,) in rows]
+
+
+def _again(now: datetime) -> dict[str, Any]:
+    """Columns of an order that begins, or begins anew."""
+    return {"state": "dispatched", "dispatched_at": now, "step_at": now, "result": None, "answer": None, "close_asked_at": None, "closed_at": None}
+
+
+def _by_ledger(connection: Connection, now: datetime) -> list[_Change]:
+    """Closed with the finding, reopened with it, and a person's word on what a department calls a false alarm."""
+    rows = connection.exec_driver_sql(
+        """select o.no, o.state, f.state, f.decided_by, f.decision_note
+           from supervision.work_order o join supervision.finding f on f.id = o.finding_id
+           where (f.state in ('closed', 'lifted') and o.state <> 'closed')
+              or (f.state in ('open', 'confirmed') and o.state = 'closed')
+              or (o.state = 'disputed' and f.state = 'confirmed'
+                  and f.decided_at > (select max(s.recorded_at) from supervision.order_step s where s.order_no = o.no and s.step = 'answered'))
+           order by o.no"""
+    )
+    changes = []
+    for no, state, finding, who, note in rows:
+        if finding == "closed":
+            changes.append(_Change(no, "closed", "数据已支持核销", "close", values={"state": "closed", "closed_at": now, "step_at": now}))
+        elif finding == "lifted":
+            changes.append(_Change(no, "closed", f"认定为误报：{note}", "close", by=who, values={"state": "closed", "closed_at": now, "step_at": now}))
+        elif state == "closed":
+            changes.append(_Change(no, "reopened", "数据再次触发", "reopen", values=_again(now)))
+        else:
+            changes.append(_Change(no, "reopened", f"误报不成立：{note}", "reopen", by=who, values=_again(now)))
+    return changes
+
+
+def _rerouted(connection: Connection, now: datetime) -> list[_Change]:
+    rows = connection.exec_driver_sql(
+        """select o.no, o.department_name, f.department_code, f.department_name
+           from supervision.work_order o join supervision.finding f on f.id = o.finding_id
+           where o.state <> 'closed' and f.department_code is not null and f.department_code <> o.department_code order by o.no"""
+    )
+    return [
+        _Change(no, "rerouted", f"{was} → {name}", "dispatch", values={**_again(now), "department_code": code, "department_name": name})
+        for no, was, code, name in rows
+    ]
+
+
+_RUNNING = {"no": pl.String, "state": pl.String, "step_on": pl.Date, "urged_on": pl.Date, "escalated_on": pl.Date, "due_on": pl.Date, "department_code": pl.String}
+
+
+def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: datetime) -> list[_Change]:
+    """Urged past a limit, escalated past twice the limit, reopened when the data do not bear out what was answered.
+
+    The due day is computed again each time: the calendar may have been told more.
+    """
+    running = frame(
+        connection,
+        """select no, state, step_at::date, urged_on, escalated_on, due_on, department_code from supervision.work_order
+           where state in ('dispatched', 'signed', 'answered') order by no""",
+        _RUNNING,
+    )
+    if running.is_empty():
+        return []
+    limits = by.limits.model_dump()
+    running = running.with_columns(pl.col("state").replace_strict({state: limits[name] for state, name in LIMIT.items()}, return_dtype=pl.Int64).alias("limit"))
+    start = running["step_on"].to_numpy()
+
+    def after(times: int) -> pl.Series:
+        return pl.Series(calendar.add(start, running["limit"].to_numpy() * times)).cast(pl.Date)
+
+    due, urge, escalate = after(1), after(by.urge_after), after(by.escalate_after)
+    running = running.with_columns(due.alias("due"), urge.alias("urge"), escalate.alias("escalate"))
+    moved = running.filter(pl.col("due") != pl.col("due_on").fill_null(date.min))
+    for no, day in moved.select("no", "due").iter_rows():
+        connection.execute(sa.text("update supervision.work_order set due_on = :due where no = :no"), {"due": day, "no": no})
+    kinds = dict(departments().select("code", "kind").iter_rows())
+    waiting_for = {"dispatched": "签收", "signed": "反馈"}
+    today, changes = now.date(), []
+    for row in running.iter_rows(named=True):
+        if row["state"] == "answered":
+            if today > row["due"]:
+                changes.append(_Change(row["no"], "reopened", f"反馈已整改，至 {row['due']} 数据仍未支持核销", "reopen", values=_again(now)))
+            continue
+        what = waiting_for[row["state"]]
+        if today > row["escalate"] and row["escalated_on"] is None:
+            superior = by.superior.get(kinds.get(row["department_code"], ""), "") or next(iter(by.superior.values()), "")
+            changes.append(_Change(row["no"], "escalated", f"{what}超过时限 {by.escalate_after} 倍（{row['escalate']}），报 {superior} 督办", "escalate",
+                                   values={"escalated_on": today}, detail={"superior": superior}))  # fmt: skip
+        elif today > row["urge"] and row["urged_on"] is None and row["escalated_on"] is None:
+            changes.append(_Change(row["no"], "urged", f"{what}已超过时限（{row['urge']}）", "urge", values={"urged_on": today}))
+    return changes
+
+
+def answered(connection: Connection, updates: Iterable[dict[str, Any]]) -> dict[int, bool]:
+    """Take what departments said, in the order of ``seq``: 签收, 反馈 with 整改 or 误报 (text: the reason), 核销 as a request.
+
+    ``updates``: seq, work_order_no, action, at, by, department_code, result, text. Returns seq → whether it moved its order;
+    what comes late, twice or for an order that is closed or unknown is kept on record and moves nothing.
+    """
+    now = clock.now()
+    moved = {}
+    for told in updates:
+        order = connection.execute(
+            sa.text("select no, state, dispatched_at from supervision.work_order where no = :no for update"), {"no": told["work_order_no"]}
+        ).first()
+        moved[told["seq"]] = bool(order) and _said(connection, order, told, told["at"] or now)
+    return moved
+
+
+def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime) -> bool:
+    action, state = told["action"], order.state
+    who = told["by"] or told["department_code"] or "部门"
+    detail = {"seq": told["seq"], "department_code": told["department_code"]}
+    values: dict[str, Any] = {}
+    if _stale(at, order.dispatched_at):
+        step = "noted"  # said of the time before it was dispatched anew
+    elif action == "签收":
+        step = "signed" if state == "dispatched" else "noted"
+        values = {"state": "signed", "step_at": at}
+    elif action == "反馈":
+        step = "answered" if state in ("dispatched", "signed") else "noted"
+        false_alarm = told["result"] == "误报"
+        values = {"state": "disputed" if false_alarm else "answered", "step_at": at, "result": "误报" if false_alarm else "整改", "answer": told["text"]}
+        detail["result"] = values["result"]
+    else:
+        step = "asked_close" if state != "closed" else "noted"
+        values = {"close_asked_at": at}
+    _log(connection, order.no, step, who, f"{action}：{told['text'] or ''}".rstrip("："), at, detail)
+    if step == "noted":
+        return False
+    _set(connection, order.no, values)
+    return True
+
+
+def _stale(at: datetime, dispatched_at: datetime) -> bool:
+    """Before the last dispatch, beyond what two clocks may differ; a date alone is some time of its day."""
+    return at.date() < dispatched_at.date() if at.time() == time() else at < dispatched_at - CLOCKS_DIFFER
+
+
+def _apply(
+    connection: Connection, changes: list[_Change], now: datetime, by: Orders, book: Rulebook, calendar: Calendar, result: Advanced
+) -> None:
+    for change in changes:
+        _set(connection, change.no, change.values)
+        at = change.at or now
+        _log(connection, change.no, change.step, change.by, change.why, at, change.detail)
+        if change.action:
+            _tell(connection, change, by, book, calendar, now)
+        result.steps[change.step] = result.steps.get(change.step, 0) + 1
+
+
+def _set(connection: Connection, no: str, values: dict[str, Any]) -> None:
+    if "state" in values:  # another step: its own limit, not urged yet
+        values = {"due_on": None, "urged_on": None, "escalated_on": None, **values}
+    columns = ", ".join(f"{name} = :{name}" for name in values)
+    connection.execute(sa.text(f"update supervision.work_order set {columns} where no = :no"), {**values, "no": no})
+
+
+def _log(connection: Connection, no: str, step: str, by: str, why: str | None, at: datetime, detail: dict[str, Any]) -> None:
+    connection.execute(
+        sa.text(
+            """insert into supervision.order_step (order_no, at, step, by, why, detail)
+               values (:no, :at, :step, :by, :why, cast(:detail as jsonb))"""
+        ),
+        {"no": no, "at": at, "step": step, "by": by, "why": why, "detail": json.dumps(detail, ensure_ascii=False)},
+    )
+
+
+def _tell(connection: Connection, change: _Change, by: Orders, book: Rulebook, calendar: Calendar, now: datetime) -> None:
+    """Put a change into the outbox: its very bytes, under a key of its own, before anything is sent."""
+    row = connection.execute(
+        sa.text(
+            """update supervision.work_order o set revision = o.revision + 1, severity = f.severity
+               from supervision.finding f where f.id = o.finding_id and o.no = :no
+               returning o.no, o.revision, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
+                         o.severity, o.dispatched_at, o.step_at, o.state, f.text"""
+        ),
+        {"no": change.no},
+    ).one()
+    due = None
+    if row.state in LIMIT:
+        limit = getattr(by.limits, LIMIT[row.state])
+        due = calendar.add(pl.Series([row.step_at.date()]).to_numpy(), limit)[0].astype(object)
+    note = "" if change.action == "dispatch" else f"（{STEP_ZH[change.step]}：{change.why}）"
+    body = {
+        "work_order_no": row.no, "revision": row.revision, "action": change.action, "finding_id": row.finding_id, "rule": row.rule,
+        "project_code": row.project_code or None, "item_code": row.item_code or None, "case_no": row.case_no or None,
+        "department_code": row.department_code, "department_name": row.department_name,
+        "title": f"{book[row.rule].name}（疑似，待核）" if row.rule in book.rules else row.rule,
+        "content": row.text + note, "severity": row.severity,
+        "dispatched_at": f"{row.dispatched_at:%Y-%m-%d %H:%M:%S}",
+        "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
+    }  # fmt: skip
+    connection.execute(
+        sa.text(
+            "insert into supervision.outbox (order_no, revision, action, body, made_at) values (:no, :revision, :action, :body, :now)"
+        ),
+        {"no": row.no, "revision": row.revision, "action": change.action, "now": now,
+         "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()},
+    )  # fmt: skip
