@@ -10,7 +10,8 @@ overlaid by the city's own table ``supervision/rules/calendar.yaml``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from functools import cache
 
 import chinese_calendar
 import numpy as np
@@ -30,12 +31,23 @@ class Overrides:
     days: dict[date, bool] | None = None
 
 
-def _known(day: date) -> bool | None:
-    """Is the day a working day by the official calendar; None where no notice is packaged."""
-    try:
-        return chinese_calendar.is_workday(day)
-    except NotImplementedError:
-        return None
+def _by_week() -> np.ndarray:
+    """Weekdays, from :data:`FIRST` to :data:`LAST`."""
+    return np.is_busday(np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]"))
+
+
+@cache
+def _official() -> tuple[np.ndarray, np.ndarray]:
+    """(is a working day, a notice is packaged), from :data:`FIRST` to :data:`LAST`; not to be written to."""
+    days = np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]")
+    work, known = _by_week(), np.zeros(len(days), dtype=bool)
+    for position, day in enumerate(days.astype(object)):
+        try:
+            work[position] = chinese_calendar.is_workday(day)
+        except NotImplementedError:  # notices come in the order of the years
+            break
+        known[position] = True
+    return work, known
 
 
 class Calendar:
@@ -43,14 +55,10 @@ class Calendar:
 
     def __init__(self, overrides: Overrides | None = None) -> None:
         overrides = overrides or Overrides()
-        total = (LAST - FIRST).days + 1
-        days = [FIRST + timedelta(n) for n in range(total)]
-        work = np.empty(total, dtype=bool)
-        known = np.empty(total, dtype=bool)
-        for position, day in enumerate(days):
-            official = _known(day) if day.year not in overrides.years else day.weekday() < 5
-            known[position] = official is not None
-            work[position] = official if official is not None else day.weekday() < 5
+        official, packaged = _official()
+        years = np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+        whole = np.isin(years, sorted(overrides.years))  # years whose notice the city carries: weekdays, then its days
+        work, known = np.where(whole, _by_week(), official), packaged | whole
         for day, is_work in (overrides.days or {}).items():
             work[(day - FIRST).days] = is_work
             known[(day - FIRST).days] = True

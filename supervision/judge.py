@@ -120,7 +120,7 @@ def judge(connection: Connection, as_of: date, projects: Iterable[str] | None = 
     told = context(connection, as_of, by)
     measured = ground.measure(told)
     found = pl.concat([rule(told) for rule in RULES] + [rule(told, measured) for rule in GROUND_RULES])
-    found = found.filter(pl.col("rule").is_in(list(by.book.rules)))
+    found = found.filter(pl.col("rule").is_in(list(by.book.by_name)))
     return Judged(as_of, told.facts, told.standing, _waiting(told, _routed(told, _answerable(told, found))))
 
 
@@ -171,8 +171,8 @@ def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     """Severity by rule and level; the department in charge (rules.md, "The responsible department")."""
     severities = [
         (rule, level, severity)
-        for rule, declared in c.rules.rules.items()
-        for level, severity in (declared.severity.items() if isinstance(declared.severity, dict) else [("", declared.severity)])
+        for rule, declared in c.rules.by_name.items()
+        for level, severity in ([("", declared.severity)] if isinstance(declared.severity, int) else declared.severity)
     ]
     table = pl.DataFrame(severities, schema={"rule": pl.String, "level_": pl.String, "severity": pl.Int8}, orient="row")
     found = found.with_columns(pl.col("level").fill_null("").alias("level_")).join(table, on=["rule", "level_"], how="left", maintain_order="left")

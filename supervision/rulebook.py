@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -17,19 +17,112 @@ from supervision.calendar import Calendar, Overrides
 FOLDER = settings.ROOT / "supervision" / "rules"
 
 
-class Rule(BaseModel):
-    """One rule's name, severity and thresholds; what is not named here is a threshold of that rule alone."""
+Days = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Severity = Annotated[int, Field(ge=1, le=3)]
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+
+class Rule(BaseModel):
+    """One rule's name, severity and who has to act; a subclass adds its thresholds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    severity: int | dict[str, int]
+    severity: Severity
     asks_action: bool
     out_of_system: bool = Field(False, description="体外循环: counts among the out-of-system items")
+    lifted_by: str = Field("", description="what would lift the finding, for whoever has to act")
     innocent: list[str] = Field(default_factory=list, description="known innocent explanations, for whoever has to judge")
 
     def __getitem__(self, threshold: str) -> Any:
-        return (self.model_extra or {})[threshold]
+        return getattr(self, threshold)
+
+
+class Levels(BaseModel):
+    """Severity by level."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    红: Severity
+    双红: Severity
+
+
+class Overdue(Rule):
+    severity: Levels
+
+
+class Stalled(Rule):
+    quiet_working_days: Days
+    ground_months: Days
+
+
+class Unrecorded(Rule):
+    grace_working_days: Days
+
+
+class Afterwards(Rule):
+    grace_working_days: Days
+    burst_minutes: int
+    span_working_days: Days
+
+
+class Inverted(Rule):
+    date_only_tolerance_days: Days
+
+
+class Instant(Rule):
+    promised_at_least: Days
+    within_minutes: int
+
+
+class Early(Rule):
+    working_days_before: Days
+    returns_in_chain: int
+
+
+class Parked(Rule):
+    unlimited_working_days: Days
+    supplement_working_days: Days
+    before_due_working_days: Days
+    promised_at_least: Days
+
+
+class Refiled(Rule):
+    before_due_working_days: Days
+    again_within_working_days: Days
+
+
+class Unpermitted(Rule):
+    share_of_redline: Share
+    square_metres: float
+    neighbour_share: Share
+    ground_work: list[str]
+    building: list[str]
+
+
+class RuleSet(BaseModel):
+    """The rules by name; one that is left out is off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    overdue: Overdue | None = None
+    returned: Rule | None = None
+    stalled: Stalled | None = None
+    C1: Rule | None = None
+    C2: Unrecorded | None = None
+    C3: Afterwards | None = None
+    C4: Inverted | None = None
+    C5: Instant | None = None
+    C6: Early | None = None
+    C7: Rule | None = None
+    C8: Parked | None = None
+    C9: Rule | None = None
+    C10: Rule | None = None
+    C11: Refiled | None = None
+    C12: Rule | None = None
+    C13: Unpermitted | None = None
+    C14: Rule | None = None
+    C15: Rule | None = None
 
 
 class Completeness(BaseModel):
@@ -56,12 +149,17 @@ class Rulebook(BaseModel):
 
     version: int
     supervision_start: date
-    rules: dict[str, Rule]
+    rules: RuleSet
     completeness: Completeness
     items: Named
 
+    @property
+    def by_name(self) -> dict[str, Rule]:
+        """The rules that are on."""
+        return {name: rule for name in RuleSet.model_fields if (rule := getattr(self.rules, name)) is not None}
+
     def __getitem__(self, rule: str) -> Rule:
-        return self.rules[rule]
+        return self.by_name[rule]
 
 
 class Limits(BaseModel):

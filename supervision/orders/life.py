@@ -93,7 +93,7 @@ def lock(connection: Connection) -> None:
 
 
 def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advanced) -> list[_Change]:
-    asking = [name for name, rule in book.rules.items() if rule.asks_action]
+    asking = [name for name, rule in book.by_name.items() if rule.asks_action]
     parameters = {"asking": asking, "now": now}
     new = """from supervision.finding f where f.state in ('open', 'confirmed') and f.rule = any(:asking)
              and not exists (select from supervision.work_order o where o.finding_id = f.id)"""
@@ -293,7 +293,7 @@ def _tell(connection: Connection, change: _Change, by: Orders, book: Rulebook, c
         "work_order_no": row.no, "revision": row.revision, "action": change.action, "finding_id": row.finding_id, "rule": row.rule,
         "project_code": row.project_code or None, "item_code": row.item_code or None, "case_no": row.case_no or None,
         "department_code": row.department_code, "department_name": row.department_name,
-        "title": f"{book[row.rule].name}（疑似，待核）" if row.rule in book.rules else row.rule,
+        "title": f"{book[row.rule].name}（疑似，待核）" if row.rule in book.by_name else row.rule,
         "content": row.text + note, "severity": row.severity,
         "dispatched_at": f"{row.dispatched_at:%Y-%m-%d %H:%M:%S}",
         "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
