@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from cli.stack import airflow, postgres, processes
 from cli.stack.layout import Layout, write_private
-from cli.stack.metadata import MARK
+from cli.stack.metadata import OURS
 from core.errors import ConfigurationError, InternalError
 from core.redaction import hide
 
@@ -91,9 +91,8 @@ class Hub:
         """Those declared Connections that nobody has given: neither in Airflow's database nor as AIRFLOW_CONN_*."""
         engine = sa.create_engine(self.metadata_url)
         with engine.connect() as connection:
-            rows = connection.execute(sa.text("select conn_id, description from connection")).all()
+            given = set(connection.scalars(sa.text(f"select conn_id from connection where not ({OURS})")))
         engine.dispose()
-        given = {conn_id for conn_id, description in rows if not (description or "").startswith(MARK)}
         given |= {c for c in connections if os.environ.get(f"AIRFLOW_CONN_{c.upper()}")}
         return connections - given
 

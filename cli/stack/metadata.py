@@ -10,7 +10,11 @@ import json
 import sys
 from typing import Any
 
-MARK = "OneMap stand-in 模拟数源"  # the description of Connections that are ours to write over
+MARK = "OneMap stand-in 模拟数源"
+# A Connection is ours to write over while it carries our mark and the digest of what we wrote: a person who edits one
+# makes it theirs. What is encrypted is compared as it is stored.
+SEAL = "concat('" + MARK + " [', md5(concat_ws('|', conn_id, conn_type, host, login, schema, port, password, extra)), ']')"
+OURS = f"coalesce(description, '') = {SEAL}"
 
 
 def main() -> None:
@@ -29,12 +33,10 @@ def write_connections(connections: list[dict[str, Any]]) -> None:
     """Connections of the stand-ins, encrypted by Airflow; ours of an earlier start are replaced, others kept."""
     from airflow.models import Connection
     from airflow.utils.session import create_session
-    from sqlalchemy import select
+    from sqlalchemy import select, text
 
     with create_session() as session:
-        for row in session.scalars(select(Connection).where(Connection.description.startswith(MARK))):
-            session.delete(row)
-        session.flush()
+        session.execute(text(f"delete from connection where {OURS}"))
         kept = set(session.scalars(select(Connection.conn_id)))
         for fields in connections:
             if fields["conn_id"] in kept:
@@ -52,6 +54,8 @@ def write_connections(connections: list[dict[str, Any]]) -> None:
                     extra=json.dumps(fields.get("extra") or {}),
                 )
             )
+            session.flush()
+            session.execute(text(f"update connection set description = {SEAL} where conn_id = :id"), {"id": fields["conn_id"]})
 
 
 def write_pools(pools: dict[str, dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ class OneMapPlugin(AirflowPlugin):
     fastapi_apps = [{"app": app, "url_prefix": "/onemap", "name": "一张图 OneMap"}]
     external_views = [
         {
-            "name": "运行健康 Health",
+            "name": "运行健康",
             "href": "/onemap/health",
             "destination": "nav",
             "url_route": "health",
