@@ -6,7 +6,21 @@ from collections.abc import Callable
 
 import typer
 
-from cli import hold, identity, prepare, quarantine, reconcile, runs, source, store, testing, up, world
+from cli import (
+    hold,
+    identity,
+    orders,
+    prepare,
+    quarantine,
+    reconcile,
+    runs,
+    source,
+    store,
+    supervision,
+    testing,
+    up,
+    world,
+)
 
 GROUPS: list[Callable[[typer.Typer], None]] = [
     up.register,
@@ -18,6 +32,8 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     hold.register,
     reconcile.register,
     identity.register,
+    supervision.register,
+    orders.register,
     prepare.register,
     testing.register,
 ]

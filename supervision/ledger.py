@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.errors import ConfigurationError
 from store.engine import lock_key, transaction
+from supervision import items
 from supervision.judge import Judged, Rules, in_chunks, judge
 from supervision.read import frame
 
@@ -135,6 +136,7 @@ def _write(connection: Connection, judged: Judged, result: Supervised) -> None:
     result.cases += judged.facts.cases.height
     _write_clocks(connection, judged)
     _write_standing(connection, judged)
+    items.write(connection, judged)
     _write_findings(connection, judged, result)
 
 

@@ -177,6 +177,12 @@ def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
     connection.exec_driver_sql("analyze scope_case")
 
 
+def set_cases(connection: Connection, case_ids: Iterable[str]) -> None:
+    """A scope of some cases and of no project: for clocks alone."""
+    set_scope(connection, ())
+    connection.exec_driver_sql("insert into scope_case select distinct unnest(%(ids)s::text[])", {"ids": list(case_ids)})
+
+
 def city(connection: Connection) -> list[str]:
     """Every project code that cases, licences, projects or what was judged before speak of; '' for the unlinked."""
     rows = connection.exec_driver_sql(

@@ -1,0 +1,90 @@
+"""What changed rules would do: the city judged twice, by the rules in force and by those proposed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from core.errors import ConfigurationError
+from store.engine import transaction
+from supervision import checking, rulebook
+from supervision.judge import Judged, Rules, in_chunks, rules
+from supervision.read import city
+
+KEY = ["rule", "project_code", "item_code", "case_no"]
+COMPARED = ["level", "severity", "department_code"]
+SHOWN = [*KEY, "level", "kind", "severity", "department_name", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``opens``, ``closes``: findings as judged; ``changes``: :data:`KEY` with each of :data:`COMPARED` before and after;
+    ``waits``: findings that one of the two would not judge for want of data."""
+
+    as_of: date
+    opens: pl.DataFrame
+    closes: pl.DataFrame
+    changes: pl.DataFrame
+    waits: int
+
+
+def compare(proposed: Path, as_of: date) -> Difference:
+    """A folder of rules, or one file that stands for the file of its name.
+
+    :raises ConfigurationError: the proposed rules are wrong, with file and line.
+    """
+    with _folder(proposed) as folder:
+        wrong = checking.check(folder)
+        if wrong:
+            raise wrong[0]
+        before, after = rules(), rules(folder)
+        parts = list(_both(as_of, before, after))
+    opens, closes, changes, waits = (list(column) for column in zip(*parts, strict=True))
+    return Difference(as_of, *(pl.concat(frames).sort(KEY) for frames in (opens, closes, changes)), sum(waits))
+
+
+def _both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]]:
+    with transaction() as connection:
+        listed = city(connection)
+        old = (judged for judged in in_chunks(connection, as_of, listed, before))
+        while True:
+            was = next(old, None)
+            if was is None:
+                return
+            scope = [row[0] for row in connection.exec_driver_sql("select project_code from scope")]
+            (now,) = in_chunks(connection, as_of, scope, after, size=max(len(scope), 1))
+            yield _difference(was, now)
+
+
+def _difference(was: Judged, now: Judged) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]:
+    judged = pl.col("waits_for").list.len() == 0
+    old, new = was.findings.filter(judged), now.findings.filter(judged)
+    waits = len(was.findings) - len(old) + len(now.findings) - len(new)
+    both = old.select(*KEY, *COMPARED).join(new.select(*KEY, *COMPARED), on=KEY, suffix="_after")
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in COMPARED)
+    return new.join(old, on=KEY, how="anti").select(SHOWN), old.join(new, on=KEY, how="anti").select(SHOWN), both.filter(differs), waits
+
+
+@contextmanager
+def _folder(proposed: Path) -> Iterator[Path]:
+    if proposed.is_dir():
+        yield proposed
+        return
+    if not proposed.is_file() or proposed.name not in checking.FILES:
+        raise ConfigurationError(
+            f"{proposed} is neither a folder of rules nor one of {', '.join(checking.FILES)}",
+            remedy="give a copy of supervision/rules, or one changed file under its own name",
+            zh=f"{proposed} 既不是规则目录，也不是其中的文件（{'、'.join(checking.FILES)}）。",
+        )
+    with tempfile.TemporaryDirectory(prefix="rules-") as scratch:
+        folder = Path(scratch) / "rules"
+        shutil.copytree(rulebook.FOLDER, folder)
+        shutil.copy(proposed, folder / proposed.name)
+        yield folder

@@ -1,0 +1,130 @@
+"""Findings, clocks and positions as lists, of the ledger or of any day, for people and for others to check."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import clock
+from core.errors import ConfigurationError
+from store.engine import transaction
+from supervision.judge import Judged, in_chunks
+from supervision.ledger import finding_id, listed
+
+CLOCK = ["case_no", "project_code", "item_code", "used_promised", "used_statutory", "due_promised", "due_statutory", "promised_limit", "promised_unit",
+         "statutory_limit", "statutory_unit", "light", "suspended", "provisional", "deemed"]  # fmt: skip
+KEYS = ["id", "rule", "project_code", "item_code", "case_no", "level", "kind", "state", "opened", "closed", "severity", "department", "department_code", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Rows of :data:`KEYS`; ``waiting``: not judged for want of data, with ``waits_for``."""
+
+    findings: list[dict[str, Any]]
+    waiting: list[dict[str, Any]]
+
+
+def findings(as_of: date | None = None) -> Findings:
+    """The ledger; with ``as_of``, or before anything was judged, what fires as of that day (state open)."""
+    if as_of is None and _judged_on() is not None:
+        rows = listed().rename({"department_name": "department"})
+        with transaction() as connection:
+            waiting = connection.exec_driver_sql(
+                "select rule, project_code, item_code, case_no, waits_for, text from supervision.waiting order by 2, 1, 3, 4"
+            ).mappings()
+            blank = dict.fromkeys(KEYS) | {"state": "waiting"}
+            return Findings(rows.select(KEYS).to_dicts(), [{**blank, **row, "id": _id(row)} for row in waiting])
+    day = as_of or clock.today()
+    with transaction() as connection:
+        told = pl.concat(judged.findings for judged in in_chunks(connection, day))
+    rows = told.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
+    open_, waiting = [], []
+    for row in rows:
+        row = {**row, "id": _id(row), "opened": None, "closed": None, "state": "waiting" if row["waits_for"] else "open"}
+        (waiting if row["waits_for"] else open_).append({name: row[name] for name in [*KEYS, *(["waits_for"] if row["waits_for"] else [])]})
+    return Findings(open_, waiting)
+
+
+def _id(row: Any) -> str:
+    return finding_id(row["rule"], row["project_code"], row["item_code"], row["case_no"])
+
+
+def clocks(as_of: date | None = None) -> list[dict[str, Any]]:
+    """Every case's clock, as of today unless said; ``used`` and ``due`` are the promised ones."""
+    if as_of is None and _judged_on() == clock.today():
+        with transaction() as connection:
+            rows = [dict(row) for row in connection.exec_driver_sql(
+                f"select {', '.join(CLOCK)} from supervision.clock order by case_no, case_id"
+            ).mappings()]  # fmt: skip
+    else:
+        with transaction() as connection:
+            parts = [judged.facts.cases.select("case_id", *CLOCK) for judged in in_chunks(connection, as_of or clock.today())]
+        rows = pl.concat(parts).sort("case_no", "case_id").select(CLOCK).to_dicts()
+    return [{"case_no": row["case_no"], "project_code": row["project_code"], "item_code": row["item_code"], "used": row["used_promised"],
+             "due": row["due_promised"], **row} for row in rows]  # fmt: skip
+
+
+def position(project: str, as_of: date | None = None) -> dict[str, Any]:
+    """一键定位: stages, current items with whose turn it is, findings and clocks of one project.
+
+    :raises ConfigurationError: no project of that code or name, or several.
+    """
+    with transaction() as connection:
+        code, name = _project(connection, project)
+        (judged,) = in_chunks(connection, as_of or clock.today(), [code])
+    standing = judged.standing
+    current = standing.current.select(
+        "item_code", "item_name", "stage", "turn", "department", "department_code", pl.col("has_open_case").alias("open"), "promised_limit", "statutory_limit"
+    )
+    (where,) = standing.projects.to_dicts()
+    rows = judged.findings.with_columns(pl.when(pl.col("waits_for").list.len() > 0).then(pl.lit("waiting")).otherwise(pl.lit("open")).alias("state"))
+    return {
+        "project_code": code, "project_name": name, "as_of": judged.as_of, "current_stage": where["current_stage"], "finished": where["finished"],
+        "stages": standing.stages.select("stage", "stage_name", "state", "completed_at").sort("stage").to_dicts(),
+        "current_items": current.to_dicts(),
+        "findings": _decided(rows.select("rule", "item_code", "case_no", "project_code", "level", "kind", "severity", "state", "text", "waits_for").to_dicts(), as_of),
+        "clocks": _running(judged),
+    }  # fmt: skip
+
+
+def _running(judged: Judged) -> list[dict[str, Any]]:
+    return judged.facts.cases.filter("open").select(CLOCK).sort("case_no").to_dicts()
+
+
+def _decided(rows: list[dict[str, Any]], as_of: date | None) -> list[dict[str, Any]]:
+    """Findings of today carry the state that a person gave them."""
+    if as_of is not None:
+        return rows
+    with transaction() as connection:
+        states = dict(connection.execute(
+            sa.text("select id, state from supervision.finding where id = any(:ids) and state <> 'closed'"), {"ids": [_id(row) for row in rows]}
+        ).fetchall())  # fmt: skip
+    return [{**row, "state": states.get(_id(row), row["state"])} for row in rows]
+
+
+def _project(connection: Connection, given: str) -> tuple[str, str | None]:
+    rows = connection.execute(
+        sa.text(
+            """select p.id, p.project_name from store.project p left join store.project_alias a on a.project_id = p.id
+               where p.gone_at is null and (p.id = :given or a.alias = :given or p.project_name like '%' || :given || '%')
+               group by 1, 2 order by p.id = :given desc, p.project_name = :given desc, 1 limit 6"""
+        ),
+        {"given": given},
+    ).fetchall()
+    if rows and (len(rows) == 1 or given in (rows[0][0], rows[0][1])):
+        return rows[0][0], rows[0][1]
+    if rows:
+        some = json.dumps([f"{code} {name}" for code, name in rows], ensure_ascii=False)
+        raise ConfigurationError(f"several projects: {some}", remedy="give the project code", zh=f"有多个项目符合：{some}，请给出项目代码。")
+    raise ConfigurationError(f"no project {given}", remedy="give a project code or a part of its name", zh=f"没有项目 {given}。")
+
+
+def _judged_on() -> date | None:
+    with transaction() as connection:
+        return connection.exec_driver_sql("select max(as_of) from supervision.run").scalar()
