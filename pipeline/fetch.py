@@ -24,7 +24,8 @@ def received(job: Job) -> Iterator[Received]:
 
     :raises OneMapError: as the connector says; what was archived stays.
     """
-    for part in job.connector.fetch(job.feed, job.window, landing.state(job.feed.id)):
+    state = None if job.afresh else landing.state(job.feed.id)
+    for part in job.connector.fetch(job.feed, job.window, state):
         if isinstance(part, Proof):
             job.proof = part
             continue

@@ -29,6 +29,7 @@ class Job:
     bytes: int = 0
     payloads: int = 0
     counts: Counts = field(default_factory=Counts)
+    afresh: bool = False  # read as if nothing had been read before: no "not modified since"
     redriving: list[int] = field(default_factory=list)  # quarantine entries that go through once more
 
     @property

@@ -65,6 +65,7 @@ def feed(feed_id: str) -> Reconciled:
 
 
 def _phases(job: Job, found: list[Compared]) -> None:
+    job.afresh = True
     sync.read(job, decode.decoded(job.connector, job.feed, fetch.received(job)))
     landing.reached(job.run_id, "check")
     check.checked(job)

@@ -40,12 +40,11 @@ def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mappe
         "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key", "source_time", "rank",
         "tombstone", "raw", "again",
     )  # fmt: skip
-    into.copy(connection, into.record, good)
+    into.copy_records(connection, good)
     if mapped.rejects.height:
         rejected = mapped.rejects.unique("_row", maintain_order=True)
-        into.copy(
+        into.copy_records(
             connection,
-            into.record,
             records(rejected).select(
                 "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key",
                 pl.lit(False).alias("tombstone"), "raw", "again",

@@ -41,7 +41,7 @@ def compare(connection: Connection, staged: Staged) -> Compared:
         sa.text(
             """create unlogged table {late} as
                with good as (
-                   select s.record_key, s.source_time, s.rank, sha256(convert_to(s.raw, 'UTF8')) as content_hash, s.tombstone
+                   select s.record_key, s.source_time, s.rank, s.content_hash, s.tombstone
                    from {record} s where not exists (select from {failed} f where f.row_id = s.row_id)
                ),
                found as (

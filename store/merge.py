@@ -26,8 +26,6 @@ from store.engine import lock_key
 from store.landing import code_version
 from store.staging import Staged
 
-# A hash is of what is used; sha256 over text as staged costs half of what jsonb would (bench/hotpath.py).
-_HASH = "sha256(convert_to(s.raw, 'UTF8'))"
 _GOOD = "not exists (select from {failed} f where f.row_id = s.row_id)"
 _SAME = (
     "{a}.source_time is not distinct from {b}.source_time and {a}.rank is not distinct from {b}.rank "
@@ -82,7 +80,7 @@ def withdraw(connection: Connection, staged: Staged, scopes: list[str]) -> int:
     run(
         f"""create unlogged table {{withdrawn}} as
             with said as (
-                select s.record_key, s.source_time, s.rank, {_HASH} as content_hash
+                select s.record_key, s.source_time, s.rank, s.content_hash
                 from {{record}} s where not s.again and {_GOOD}
             )
             select distinct o.record_id, o.source_time, o.rank, o.content_hash,
@@ -201,7 +199,7 @@ def _classify(run: _Runner, staged: Staged, remapped: bool = False) -> None:
         f"""create unlogged table {{version}} as
             with good as (
                 select s.row_id, s.receipt_id, s.place, s.scope, s.record_key, s.source_time, s.rank, s.tombstone,
-                       s.again, {_HASH} as content_hash
+                       s.again, s.content_hash
                 from {{record}} s where {_GOOD}
             ),
             repeated as (
@@ -248,7 +246,7 @@ def _classify(run: _Runner, staged: Staged, remapped: bool = False) -> None:
             select j.row_id, j.receipt_id, j.scope, j.record_key, j.source_time, j.rank, j.tombstone, j.again,
                    j.content_hash, j.latest, j.same, j.becomes, j.doomed, j.known is not null as known,
                    coalesce(j.known, case when j.becomes
-                            then nextval(pg_get_serial_sequence('source.record', 'id')) end) as record_id,
+                            then nextval('source.record_id_seq') end) as record_id,
                    case
                        when j.again then 'again'
                        when j.said > 1 then 'unchanged'
@@ -264,7 +262,7 @@ def _classify(run: _Runner, staged: Staged, remapped: bool = False) -> None:
                    end as action
             from judged j"""
     )
-    run("analyze {version}")
+    run("analyze {version} (row_id, record_id)")
 
 
 _TO_HISTORY = """
@@ -286,7 +284,7 @@ where v.becomes and v.known and h.record_id = v.record_id and {_same("h", "v")}
 
 _UPDATE = """
 update source.record r set
-    raw = s.raw::jsonb, content_hash = v.content_hash,
+    raw = s.raw, content_hash = v.content_hash,
     source_time = v.source_time, rank = v.rank, receipt_id = v.receipt_id, place = s.place, run_id = :run,
     mapping_version = :mapping_version, code_version = :code_version, recorded_at = now(),
     tombstoned_at = case when v.tombstone then now() end, tombstone = case when v.tombstone then 'said' end
@@ -299,7 +297,7 @@ insert into source.record
     (id, feed, record_key, raw, content_hash, source_time, rank, receipt_id, place, run_id, mapping_version, code_version,
      tombstoned_at, tombstone)
 overriding system value
-select v.record_id, :feed, v.record_key, s.raw::jsonb, v.content_hash, v.source_time,
+select v.record_id, :feed, v.record_key, s.raw, v.content_hash, v.source_time,
        v.rank, v.receipt_id, s.place, :run, :mapping_version, :code_version,
        case when v.tombstone then now() end, case when v.tombstone then 'said' end
 from {version} v join {record} s using (row_id)
@@ -309,7 +307,7 @@ where v.becomes and not v.known
 _OLDER = """
 insert into source.record_history as h
     (record_id, raw, content_hash, source_time, rank, said_gone, receipt_id, place, run_id, mapping_version)
-select r.id, s.raw::jsonb, v.content_hash, v.source_time, v.rank, v.tombstone,
+select r.id, s.raw, v.content_hash, v.source_time, v.rank, v.tombstone,
        v.receipt_id, s.place, :run, :mapping_version
 from {version} v join {record} s using (row_id)
 join source.record r on r.feed = :feed and r.record_key = v.record_key
@@ -441,8 +439,8 @@ insert into landing.quarantine as q
 select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, scope, source_time, reasons,
        :mapping_version
 from (
-    select s.record_key, sha256(convert_to(concat_ws(chr(31), s.record_key, s.raw), 'UTF8')) as fingerprint,
-           s.raw::jsonb as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
+    select s.record_key, sha256(convert_to(coalesce(s.record_key, ''), 'UTF8') || s.content_hash) as fingerprint,
+           s.raw as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
     from {{record}} s join ({_REASONS}) r using (row_id)
     where not s.again
     union all

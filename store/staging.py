@@ -2,14 +2,16 @@
 
 For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``staging``::
 
-    s12_record       row_id, receipt_id, place, scope, record_key, source_time, rank, tombstone, raw, again
+    s12_record       row_id, receipt_id, place, scope, record_key, source_time, rank, tombstone, raw, again,
+                     content_hash
     s12_case         row_id, ord, <columns of the entity>                    (no row for a rejected or tombstone row)
     s12_case_event   row_id, ord, <columns of the entity>
     s12_failed       row_id, code, field, message, value                     every reason why a row goes to quarantine
     s12_reject       receipt_id, place, record_key, code, field, message, raw     what has no row: it did not decode
     s12_issue        code, severity, duty, record, field, detail, count      what is told and stops nothing
 
-``raw`` is the row as canonical JSON text (mappings.compiler); its SHA-256 is what versions are compared by. ``again``:
+``raw`` is the row, ``content_hash`` the SHA-256 of its canonical JSON text (mappings.compiler), by which versions are
+compared; parsing and hashing is done as rows are staged, beside the reading of the next ones. ``again``:
 a version known already, mapped once more because it stands again; it did not come in.
 """
 
@@ -21,6 +23,7 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
 from store import tables
@@ -36,8 +39,9 @@ RECORD = {
     "source_time": sa.DateTime,
     "rank": sa.BigInteger,
     "tombstone": sa.Boolean,
-    "raw": sa.Text,
+    "raw": JSONB,
     "again": sa.Boolean,
+    "content_hash": sa.LargeBinary,
 }
 FAILED = {"row_id": sa.BigInteger, **{name: sa.Text for name in ("code", "field", "message", "value")}}
 REJECT = {
@@ -141,6 +145,22 @@ class Staged:
     def copy(self, connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
         """COPY a frame whose columns are some of the table's."""
         copy_frame(connection, table, frame)
+
+    def copy_records(self, connection: Connection, frame: pl.DataFrame) -> None:
+        """COPY rows into ``record``; ``raw`` of the frame is JSON text."""
+        incoming = f"incoming_{self.run_id}"
+        columns = [name for name in RECORD if name != "content_hash"]
+        listed = ", ".join(columns)
+        connection.exec_driver_sql(
+            f"create temp table if not exists {incoming} on commit drop as select {listed} from {self.record.fullname} limit 0"
+        )
+        connection.exec_driver_sql(f"alter table {incoming} alter raw type text")
+        copy_frame(connection, sa.Table(incoming, sa.MetaData()), frame)
+        connection.exec_driver_sql(
+            f"""insert into {self.record.fullname} ({listed}, content_hash)
+                select {listed.replace("raw", "raw::jsonb")}, sha256(convert_to(raw, 'UTF8')) from {incoming}"""
+        )
+        connection.exec_driver_sql(f"truncate {incoming}")
 
     def analyze(self, connection: Connection) -> None:
         """Tell the planner how large the batch is, and how its keys are spread."""

@@ -22,7 +22,7 @@ from core.errors import ConfigurationError
 _CONF = "onemap.conf"
 
 
-def _settings() -> str:
+def settings() -> str:
     """For a machine that Airflow and the tasks share with the server: an eighth of the memory, at most 1 GB."""
     memory = psutil.virtual_memory().total // 2**20
     shared = max(128, min(1024, memory // 8))
@@ -109,7 +109,7 @@ def stop(layout: Layout, patience: float = 30) -> None:
 
 def _configure(data: Path) -> None:
     main, ours = data / "postgresql.conf", data / _CONF
-    ours.write_text(_settings() + "\n")
+    ours.write_text(settings() + "\n")
     include = f"include_if_exists = '{_CONF}'"
     text = main.read_text()
     if include not in text:

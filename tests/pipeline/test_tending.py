@@ -157,6 +157,15 @@ def test_an_equal_listing_is_equal_and_a_failed_one_says_so(world):
     assert [row["outcome"] for row in rows("select outcome from landing.reconciliation order by id")] == ["equal", "failed"]
 
 
+def test_a_reconciliation_reads_afresh_whatever_the_state_says(world):
+    world["m1.items"].state = {"etag": "abc"}
+    run("m1.items")
+    reconcile.feed("m1.items")
+    assert [state for _, state in world["m1.items"].asked] == [None, None]
+    run("m1.items")
+    assert world["m1.items"].asked[-1][1] == {"etag": "abc"}
+
+
 # -- housekeeping
 
 

@@ -35,9 +35,9 @@ def empty() -> None:
     with engine().begin() as connection:
         tables = connection.execute(
             sa.text("select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables "
-                    "where schemaname in ('landing', 'source', 'store') and tablename <> 'schema_version'")
+                    "where schemaname in ('landing', 'source')")
         ).scalar()
-        connection.execute(sa.text(f"truncate {tables} restart identity cascade"))
+        connection.execute(sa.text(f"truncate {tables}, store.dirty restart identity cascade"))
 
 
 def test_an_older_version_that_arrives_late_goes_to_history(world):
