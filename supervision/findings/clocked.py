@@ -80,7 +80,8 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
         pl.col("at").min().alias("first_at"),
         pl.col("at").max().alias("last_at"),
     )
-    inverted = _inverted(c.cases, c.rules["C4"]["date_only_tolerance_days"]).select("case_id", pl.lit(True).alias("_c4"))
+    tolerance = c.rules["C4"]["date_only_tolerance_days"] if "C4" in c.rules.by_name else 0
+    inverted = _inverted(c.cases, tolerance).select("case_id", pl.lit(True).alias("_c4"))
     cases = c.cases.filter("in_m2").join(stay, on="case_id").join(inverted, on="case_id", how="left", maintain_order="left")
     cases = cases.with_columns(
         pl.when(pl.col("_c4").fill_null(False) & pl.col("concluded_at").is_not_null())

@@ -142,6 +142,11 @@ def complete(*feeds: str, until: str = "2027-12-31", since: str = "2020-01-01") 
             )
 
 
+def filed(code: str = P, on: str = "2026-01-06 09:00") -> None:
+    """The project's filing is done."""
+    case(f"F{code}", "DG-401", {"SUBMITTED": "2026-01-05 09:00", "DONE_OK": on}, channel="P1", project=code)
+
+
 def catalogue() -> None:
     """DG-401 備案, then DG-502 → DG-604 → DG-707, all of M2 but the filing."""
     item("DG-401", stage=4, channel="P1", promised=3)

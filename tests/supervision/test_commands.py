@@ -13,7 +13,7 @@ from core.errors import OneMapError
 from supervision import checking, comparing, explain, report, rulebook
 from supervision.ledger import listed, supervise
 from supervision.orders import life
-from tests.supervision.making import OWNER, P, case, catalogue, complete, found, project
+from tests.supervision.making import OWNER, P, case, catalogue, complete, filed, found, project
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -111,9 +111,10 @@ def test_a_finding_is_explained_by_its_evidence_with_personal_data_masked(city):
 
 
 def test_position_says_whose_turn_it_is(city):
+    filed()
     told = data("position", P, "--as-of", "2026-03-20")
     assert told["current_stage"] == 5
-    assert {(i["item_code"], i["turn"]) for i in told["current_items"]} == {("DG-401", "待企业申报"), ("DG-502", "待部门办理")}
+    assert {(i["item_code"], i["turn"]) for i in told["current_items"]} == {("DG-502", "待部门办理")}
     assert {f["rule"] for f in told["findings"]} == {"overdue", "returned"}
     assert run("position", P)[0] == 0
 
