@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
 from cli.stack import airflow, postgres, processes
@@ -272,18 +271,13 @@ def stop_other(layout: Layout, patience: float = 90) -> bool:
     launcher = processes.recorded(layout, "up")
     if launcher is None or launcher.pid == os.getpid():
         return False
-    try:
-        launcher.terminate()
-        launcher.wait(patience)
-    except psutil.TimeoutExpired:
-        launcher.kill()
-    except psutil.NoSuchProcess:
-        pass
+    processes.end([launcher], patience)
     return True
 
 
 def command_environment(layout: Layout) -> None:
     """Let this process find Connections as the tasks do: in the metadata database of the run, if it is up."""
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # a command says what it has to say itself
     url = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
     if not url and postgres.running(layout.postgres):
         try:

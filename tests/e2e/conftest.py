@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,11 +107,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, world: Path) -> Iterator[Hub]:
-    import shutil
-
-    hub = Hub(tmp_path / "hub")
+def hub(world: Path) -> Iterator[Hub]:
+    """Outside of pytest's own folder, which every other pytest of this user closes to the database's user as it starts."""
+    folder = Path(tempfile.mkdtemp(prefix="onemap-"))
+    hub = Hub(folder / "hub")
     shutil.copytree(world, hub.home / "world")
-    yield hub
-    hub.run("down")
-    assert hub.processes() == []
+    try:
+        yield hub
+        hub.run("down")
+        assert hub.processes() == []
+    finally:
+        for process in hub.processes():
+            process.kill()
+        shutil.rmtree(folder, ignore_errors=True)

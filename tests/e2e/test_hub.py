@@ -20,10 +20,10 @@ def test_a_hub_takes_in_its_sources_stays_still_and_follows_the_world(hub: Hub):
     hub.wait_for(lambda: "Ctrl-C" in hub.said)
 
     # what the first sync left: every feed of the chosen sources, read by Airflow's tasks, balanced, merged
-    runs = hub.rows(f"select source, outcome, rows_in, {BALANCE}, trigger from landing.run where source in {FIRST}")
+    runs = hub.rows(f"select source, outcome, rows_in, {BALANCE}, trigger, error from landing.run where source in {FIRST}")
     assert {run[0] for run in runs} == set(FIRST)
-    for source, outcome, rows_in, sum_of_parts, trigger in runs:
-        assert (outcome, rows_in, trigger) == ("ok", sum_of_parts, "schedule"), source
+    for source, outcome, rows_in, sum_of_parts, trigger, error in runs:
+        assert (outcome, rows_in, trigger) == ("ok", sum_of_parts, "schedule"), f"{source}: {error}"
     assert hub.rows("select count(*) from store.project")[0][0] >= 4
     assert hub.rows("select count(*) from store.dirty d join source.record r on r.id = d.record_id "
                     f"where split_part(r.feed, '.', 1) in {FIRST}")[0][0] == 0  # fmt: skip
@@ -75,7 +75,7 @@ def _airflow_asks_who_is_there(hub: Hub) -> None:
     assert any("运行健康" in name for name in names)
 
 
-def test_a_hub_that_was_killed_goes_on_to_the_same_store(hub: Hub, tmp_path):
+def test_a_hub_that_was_killed_goes_on_to_the_same_store(hub: Hub):
     hub.up("--once")
     hub.wait_for(lambda: "DAG" in hub.said)
     hub.wait_for(lambda: hub.rows("select count(*) from landing.run")[0][0] > 0)
