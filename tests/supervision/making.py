@@ -150,10 +150,8 @@ def filed(code: str = P, on: str = "2026-01-06 09:00") -> None:
 def catalogue() -> None:
     """DG-401 備案, then DG-502 → DG-604 → DG-707, all of M2 but the filing."""
     item("DG-401", stage=4, channel="P1", promised=3)
-    item("DG-502", stage=5, promised=7)
-    item("DG-604", stage=6, needs=("DG-502",), promised=3)
-    item("DG-707", stage=7, needs=("DG-604",), promised=12)
-    item("DG-N-803", stage=8, needs=("DG-707",))
+    for code, stage, promised, needs in (("DG-502", 5, 7, ()), ("DG-604", 6, 3, ("DG-502",)), ("DG-707", 7, 12, ("DG-604",)), ("DG-N-803", 8, 5, ("DG-707",))):
+        item(code, stage=stage, promised=promised, needs=needs, process_types=["3"])
 
 
 def found(on: str, rule: str | None = None, waiting: bool = False) -> set[tuple]:
