@@ -450,6 +450,7 @@ def _golden_table(entity: str) -> sa.Table:
         _instant("changed_at", "变更时间", "when the content last changed", nullable=False, server_default=NOW),
         _instant("gone_at", "注销时间", "since when no source holds it; null: it stands"),
         *(sa.Index(None, name) for name in lookups),
+        *((sa.Index(None, "department_code"),) if entity == "case" else ()),  # row security of departments
         *_box_indexes(entity),
         schema=STORE,
         comment=_comment(about.zh, f"{about.doc.strip()} Golden rows."),
@@ -561,6 +562,7 @@ change = sa.Table(
             nullable=False, server_default=sa.text("(pg_current_xact_id()::text)::bigint")),
     sa.CheckConstraint("op in ('ADD', 'MOD', 'DEL')", name="op"),
     sa.Index(None, "entity", "entity_id", "seq"),
+    sa.Index(None, "xid", "seq"),  # the order in which readers follow
     schema=STORE,
     comment=_comment("变更流", "the feed of changes"),
 )

@@ -1,0 +1,1 @@
+"""Who asks: SQL views, REST API, change feed, features, tiles, metrics."""

@@ -1,0 +1,121 @@
+"""Who asks, what they may see, and the only way by which answers read the store.
+
+A :class:`Grant` is what a key, a person or a role was given. :func:`reading` opens a read-only transaction as the database
+role ``onemap_api``, which can read the views of schema ``onemap`` and nothing else; the views show what the grant allows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import codes, settings
+from core.errors import ConfigurationError
+from store.engine import engine
+
+PROJECTS = "read:projects"  # 项目、办件、发现、工单、空间、变更
+PERSONAL = "read:personal"  # 个人信息明文
+METRICS = "read:metrics"  # 运行指标
+ADMIN = "admin"  # 溯源、平衡、原始报文
+SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN}
+TIMEOUT_MS = 15_000
+_TOWN = re.compile(r"\d{9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """``actor`` stands in the audit log. ``towns``, ``departments``: None is without restriction; both given: both hold."""
+
+    actor: str
+    scopes: frozenset[str] = frozenset({PROJECTS})
+    towns: tuple[str, ...] | None = None
+    departments: tuple[str, ...] | None = None
+    key_id: str | None = field(default=None, compare=False)
+
+    @property
+    def personal(self) -> bool:
+        """Personal data in clear."""
+        return PERSONAL in self.scopes
+
+    @property
+    def free(self) -> bool:
+        """Neither towns nor departments restrict it."""
+        return self.towns is None and self.departments is None
+
+    def may(self, scope: str) -> bool:
+        """Whether it holds a scope; ``admin`` holds all but personal data."""
+        return scope in self.scopes or (ADMIN in self.scopes and scope != PERSONAL)
+
+    def setting(self) -> str:
+        """What ``serving.sight_of`` reads."""
+        told = {"free": self.free, "personal": self.personal, "towns": self.towns, "departments": self.departments}
+        return json.dumps(told)
+
+
+@cache
+def towns() -> dict[str, str]:
+    """Town code → name (schemas/catalogue/departments.csv)."""
+    rows = _departments().filter(pl.col("town_code").is_not_null())
+    return {code: name for code, name in rows.select("town_code", "name").iter_rows()}
+
+
+@cache
+def departments() -> dict[str, str]:
+    """Department code → name."""
+    return dict(_departments().select("code", "name").iter_rows())
+
+
+@cache
+def _departments() -> pl.DataFrame:
+    return pl.read_csv(settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String})
+
+
+def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Grant:
+    """A grant from scopes as written: ``read:projects``, ``town:441900119``, ``department:<18 characters>`` ….
+
+    :raises ConfigurationError: an unknown scope, a town that is no 9 digits, a department that is no USCC.
+    """
+    scopes = [scope.strip() for scope in scopes]
+    plain = {scope for scope in scopes if scope in SCOPES}
+    found: dict[str, list[str]] = {"town": [], "department": []}
+    for scope in set(scopes) - plain:
+        kind, _, value = scope.partition(":")
+        right = (kind == "town" and _TOWN.fullmatch(value)) or (kind == "department" and codes.is_valid_uscc(value))
+        if not right:
+            raise ConfigurationError(
+                f"unknown scope {scope!r}",
+                remedy=f"one of {', '.join(sorted(SCOPES))}, town:<9 digits>, department:<unified social credit code>",
+                zh=f"未知的权限范围 {scope}：可用 {'、'.join(sorted(SCOPES))}、town:<9 位镇街代码>、department:<统一社会信用代码>。",
+            )
+        found[kind].append(value)
+    return Grant(
+        actor,
+        frozenset(plain),
+        tuple(sorted(set(found["town"]))) or None,
+        tuple(sorted(set(found["department"]))) or None,
+        key_id,
+    )
+
+
+@contextmanager
+def reading(grant: Grant) -> Iterator[Connection]:
+    """A read-only transaction that sees what the grant allows, and no more than 15 seconds a statement."""
+    with engine().connect() as connection:
+        connection.execute(
+            sa.text(
+                """select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', :timeout, true),
+                          set_config('onemap.grant', :grant, true),
+                          set_config('role', coalesce((select rolname from pg_roles where rolname = 'onemap_api'), current_user), true)"""
+            ),
+            {"grant": grant.setting(), "timeout": str(TIMEOUT_MS)},
+        )
+        yield connection
+        connection.rollback()

@@ -1,0 +1,63 @@
+"""``serving.api.app:app``: the REST API. Mounted at /onemap/api by the Airflow plugin, or alone by ``onemap serve api``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from serving.api import operations, projects, space
+from serving.api.describe import schemas
+from serving.api.problems import BY_STATUS, KINDS, Problem, answer
+
+ABOUT = """
+一张图数据服务：项目、办件、督办、证照、空间、变更。所有时间为东八区；个人信息默认脱敏；每次读取均记入审计日志。
+
+OneMap's data for applications. Times carry their zone (+08:00); personal data are masked without the scope `read:personal`;
+every read stands on the audit log. Listings are paged by cursor and refuse unknown parameters. See docs/api.md.
+"""
+
+app = FastAPI(
+    title="一张图 OneMap API", version="1.0.0", description=ABOUT, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+)
+for router in (projects.router, space.features, space.vector_tiles, operations.router):
+    app.include_router(router)
+
+
+@app.exception_handler(HTTPException)
+async def _refused(request: Request, error: HTTPException) -> Response:
+    """No such path, no such method."""
+    code = BY_STATUS.get(error.status_code, "not-found")
+    zh, en = ("没有这个地址。", "No such address.") if code == "not-found" else (KINDS[code][1], KINDS[code][2])
+    return answer(request, Problem(code, zh, en, dict(error.headers or {})))
+
+
+_made = app.openapi
+
+
+def _described() -> dict[str, Any]:
+    """FastAPI's description, with the schemas of the views and the ways to show a key."""
+    if app.openapi_schema is None:
+        document = _made()
+        components = document.setdefault("components", {})
+        components["schemas"] = schemas()
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "om_…"},
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        }
+        document["security"] = [{"bearer": []}, {"key": []}]
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)  # told as 400
+                for response in ("406", "500"):
+                    operation["responses"].setdefault(
+                        response,
+                        {"description": KINDS[BY_STATUS[int(response)]][2],
+                         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}},
+                    )  # fmt: skip
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+app.openapi = _described  # type: ignore[method-assign]

@@ -1,0 +1,132 @@
+"""The API's schemas, made from the views: what an answer holds stands in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving.query.projects import PARTS
+from serving.query.statistics import GROUPS
+from serving.sql.views import Column, View, note, views
+
+_KINDS: dict[str, dict[str, Any]] = {
+    "text": {"type": "string"},
+    "int": {"type": "integer"},
+    "integer": {"type": "integer"},
+    "small": {"type": "integer"},
+    "decimal": {"type": "number"},
+    "date": {"type": "string", "format": "date"},
+    "timestamp": {"type": "string", "format": "date-time"},
+    "instant": {"type": "string", "format": "date-time"},
+    "bool": {"type": "boolean"},
+    "json": {},
+    "texts": {"type": "array", "items": {"type": "string"}},
+    "geometry": {"$ref": "#/components/schemas/Geometry"},
+}
+
+
+def _column(column: Column) -> dict[str, Any]:
+    kind = dict(_KINDS[column.type])
+    if column.nullable and kind:
+        kind = {"anyOf": [kind, {"type": "null"}]} if "$ref" in kind else {**kind, "type": [kind["type"], "null"]}
+    return {**kind, "title": column.zh, "description": note(column)}
+
+
+def row(view: View, *, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Schema of a row; no property is required, since ``fields`` may leave any out."""
+    return {
+        "type": "object",
+        "title": view.zh,
+        "description": " ".join(view.en.split()),
+        "properties": {**{c.name: _column(c) for c in view.columns}, **(more or {})},
+        "additionalProperties": False,
+    }
+
+
+def ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _many(name: str) -> dict[str, Any]:
+    return {"type": "array", "items": ref(name)}
+
+
+def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def schemas() -> dict[str, Any]:
+    """All component schemas by name; a view's is the view's name."""
+    known = views()
+    made: dict[str, Any] = {name: row(view) for name, view in known.items() if name != "change"}
+    cursor = {"type": ["string", "null"], "description": "cursor of the next page; null: the end"}
+    for name in ("project", "case", "item", "finding", "work_order", "licence"):
+        made[f"{name}_page"] = _object(["items", "next"], items=_many(name), next=cursor)
+    case = known["case"]
+    made["case_full"] = row(
+        case,
+        more={
+            "events": _many("case_event"), "special_procedures": _many("special_procedure"), "materials": _many("material"),
+            "licences": _many("licence"), "findings": _many("finding"),
+        },
+    )  # fmt: skip
+    made["work_order_full"] = row(known["work_order"], more={"steps": _many("order_step")})
+    made["project_full"] = _object(
+        ["project", "truncated"],
+        project=ref("project"),
+        truncated={"type": "array", "items": {"type": "string"}, "description": "parts that have more than 1,000 rows"},
+        **{part: _many(view) for part, (view, *_) in PARTS.items()},
+    )
+    made["position"] = row(
+        known["project"],
+        more={
+            "stages": _many("project_stage"), "running_cases": _many("case"),
+            "summary": _object(["zh", "en"], zh={"type": "string"}, en={"type": "string"}),
+        },
+    )  # fmt: skip
+    counts = {"type": "array", "items": _object(["key", "count"], key={"type": ["string", "null"]}, count={"type": "integer"})}
+    outside = _object(["items", "cases", "findings"], **dict.fromkeys(("items", "cases", "findings"), {"type": "integer"}))
+    made["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside)
+    texts = {"type": ["array", "null"], "items": {"type": "string"}}
+    made["change"] = _object(
+        ["cursor", "op", "entity", "id", "at"],
+        cursor={"type": "string"}, op={"enum": ["ADD", "MOD", "DEL"]}, entity={"type": "string"}, id={"type": "string"},
+        columns=texts, sources=texts, at={"type": "string", "format": "date-time"},
+    )  # fmt: skip
+    made["change_page"] = _object(
+        ["items", "next", "more"], items=_many("change"), next={"type": "string", "description": "where to go on, also when nothing came"},
+        more={"type": "boolean", "description": "there is more now"},
+    )  # fmt: skip
+    made["Geometry"] = {
+        "type": "object", "title": "GeoJSON", "description": "RFC 7946 geometry, longitude first",
+        "required": ["type"], "properties": {"type": {"type": "string"}, "coordinates": {"type": "array"}, "geometries": {"type": "array"}},
+    }  # fmt: skip
+    made["Any"] = {"type": "object"}
+    made["Problem"] = {
+        "type": "object",
+        "title": "RFC 9457",
+        "required": ["type", "title", "status", "detail", "instance", "code", "messages"],
+        "properties": {
+            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"},
+            "instance": {"type": "string"}, "code": {"type": "string"},
+            "messages": _object(["zh", "en"], zh={"type": "string"}, en={"type": "string"}),
+            "errors": {"type": "array", "items": {"type": "object"}},
+        },
+    }  # fmt: skip
+    return made
+
+
+_PROBLEMS = {
+    400: "参数有误 · invalid parameter", 401: "无有效密钥 · no valid key", 403: "权限不足 · not allowed",
+    404: "未找到或不可见 · not found, or not shown", 429: "超出配额 · quota exceeded", 503: "暂时不可用 · unavailable",
+}  # fmt: skip
+
+
+def answers(schema: str, text: str = "数据 · the data", media_type: str = "application/json") -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a route: its own, and the problems that any route may answer."""
+    made: dict[int | str, dict[str, Any]] = {
+        200: {"description": text, "content": {media_type: {"schema": ref(schema)}}},
+        304: {"description": "未变 · not modified"},
+    }
+    for status, about in _PROBLEMS.items():
+        made[status] = {"description": about, "content": {"application/problem+json": {"schema": ref("Problem")}}}
+    return made

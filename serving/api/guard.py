@@ -1,0 +1,162 @@
+"""What every route of the API has in common: key, scope, quota, known parameters, audit, ETag.
+
+Nothing leaves before its entry stands on the audit log; where the log cannot be written, there is no answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from core.errors import OneMapError
+from serving import audit, derive, keys, metrics
+from serving.access import PROJECTS, Grant
+from serving.api.problems import VARY, Problem, answer
+from serving.query.paging import BadCursorError
+
+log = logging.getLogger(__name__)
+
+
+def scope(*wanted: str) -> Callable:
+    """Mark an endpoint with the scopes that it asks for, all of them; without, ``read:projects``."""
+
+    def mark(endpoint: Callable) -> Callable:
+        endpoint.scopes = wanted  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+class Guarded(APIRoute):
+    """A route that only a key may ask, and that answers in problems."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        inner = super().get_route_handler()
+        known = {field.alias for field in self.dependant.query_params}
+        open_query = getattr(self.endpoint, "open_query", False)
+        wanted = getattr(self.endpoint, "scopes", (PROJECTS,))
+
+        async def handle(request: Request) -> Response:
+            begun = time.perf_counter()
+            response = await _answered(request, inner, None if open_query else known, wanted)
+            metrics.REQUESTS.labels(self.path, str(response.status_code)).inc()
+            metrics.SECONDS.labels(self.path).observe(time.perf_counter() - begun)
+            return response
+
+        return handle
+
+
+async def _answered(request: Request, inner: Callable, known: set[str] | None, wanted: tuple[str, ...]) -> Response:
+    headers: dict[str, str] = {}
+    grant: Grant | None = None
+    try:
+        admission = await run_in_threadpool(_admitted, request)
+        grant = request.state.grant = admission.grant
+        headers = _quota(admission)
+        if admission.over is not None:
+            wait = str(int(admission.over) + 1)
+            raise Problem("quota-exceeded", f"请在 {wait} 秒后重试。", f"Try again in {wait} seconds.", {"Retry-After": wait})
+        missing = [name for name in wanted if not grant.may(name)]
+        if missing:
+            raise Problem("forbidden", f"密钥缺少权限 {'、'.join(missing)}。", f"The key lacks {', '.join(missing)}.")
+        _legible(request, known)
+        await run_in_threadpool(derive.refresh, False)
+        response = await inner(request)
+    except Exception as error:
+        response = answer(request, _problem(error))
+    if grant is not None:
+        try:
+            await run_in_threadpool(_log, request, grant, response)
+        except (sa.exc.SQLAlchemyError, OneMapError):
+            log.exception("the audit log cannot be written")
+            response = answer(request, Problem("unavailable", "审计日志无法写入。", "The audit log cannot be written."))
+    response.headers.update(headers)
+    return _conditional(request, response)
+
+
+def _admitted(request: Request) -> keys.Admission:
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    key = key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
+    admission = keys.admit(key) if key else None
+    if admission is None:
+        raise Problem(
+            "unauthenticated", "请在 Authorization: Bearer 或 X-API-Key 中提供有效密钥。",
+            "Send a valid key as Authorization: Bearer or X-API-Key.", {"WWW-Authenticate": 'Bearer realm="onemap"'},
+        )  # fmt: skip
+    return admission
+
+
+def _quota(admission: keys.Admission) -> dict[str, str]:
+    """Headers of draft-ietf-httpapi-ratelimit-headers: what is left of the minute and of the day."""
+    minute = max(admission.per_minute - admission.minute_used, 0)
+    day = max(admission.per_day - admission.day_used, 0)
+    return {
+        "RateLimit-Policy": f'"minute";q={admission.per_minute};w=60, "day";q={admission.per_day};w=86400',
+        "RateLimit": f'"minute";r={minute};t={int(admission.minute_left) + 1}, "day";r={day};t={int(admission.day_left) + 1}',
+    }
+
+
+def _legible(request: Request, known: set[str] | None) -> None:
+    """A misspelt filter would answer with everything: unknown parameters are refused, and so is what no text column holds."""
+    unknown = sorted(set(request.query_params) - known) if known is not None else []
+    if unknown:
+        raise Problem("unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}.")
+    texts = [*request.path_params.values(), *(text for pair in request.query_params.multi_items() for text in pair)]
+    for text in texts:
+        if "\x00" in str(text) or any("\ud800" <= c <= "\udfff" for c in str(text)):
+            raise Problem("invalid-parameter", "参数含有非法字符。", "A parameter holds a character that no text may hold.")
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        wrong = [{"parameter": ".".join(str(p) for p in e["loc"][1:]), "message": e["msg"]} for e in error.errors()]
+        named = ", ".join(sorted({w["parameter"] for w in wrong}))
+        return Problem("invalid-parameter", f"请检查参数：{named}。", f"Look at: {named}.", errors=wrong)
+    if isinstance(error, BadCursorError):
+        return Problem("invalid-cursor", "游标不属于本列表，请从头读取。", "The cursor is none of this listing; begin anew.")
+    if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
+        log.warning("the store does not answer: %s", error)
+        return Problem("unavailable", "统一库繁忙或未就绪，请稍后重试。", "The store is busy or not ready; try again later.", {"Retry-After": "10"})
+    if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.errors.DataError):
+        return Problem("invalid-parameter", "参数超出可表示的范围。", "A parameter lies outside of what can be represented.")
+    if isinstance(error, OneMapError):
+        log.error("%s", error)
+        return Problem("unavailable", error.zh, error.message)
+    log.exception("a request failed")
+    return Problem("internal", "已记录，请联系运维。", "It has been logged; tell operations.")
+
+
+def _log(request: Request, grant: Grant, response: Response) -> None:
+    asked = {name: audit.scrub(value) if name == "q" else value for name, value in request.query_params.items()}
+    asked = {name: value.replace("\x00", "").encode("utf-8", "replace").decode() for name, value in asked.items()}
+    audit.append(
+        grant.actor, "read", request.url.path.replace("\x00", ""),
+        {"query": asked, "status": response.status_code, "rows": getattr(request.state, "rows", None), "personal": grant.personal},
+    )  # fmt: skip
+
+
+def _conditional(request: Request, response: Response) -> Response:
+    """ETag of the very bytes; a client that has them gets 304."""
+    if response.status_code != 200 or request.method != "GET" or not getattr(response, "body", None):
+        return response
+    # X-API-Key and language choose among representations, their bytes differ where it matters
+    tag = f'"{hashlib.sha256(response.body).hexdigest()[:32]}"'
+    response.headers.update({"ETag": tag, "Vary": VARY})
+    response.headers.setdefault("Cache-Control", "private, no-cache")
+    sent = [t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")]
+    if tag in sent or "*" in sent:
+        kept = {n: v for n, v in response.headers.items() if n.lower() not in ("content-length", "content-type", "content-language")}
+        return Response(status_code=304, headers=kept)
+    return response

@@ -1,0 +1,92 @@
+"""For operations: lineage down to the archived bytes, source against store, Prometheus metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from serving import balance, lineage, metrics
+from serving.access import ADMIN, METRICS, PERSONAL
+from serving.api.common import Asker, fields_of, single
+from serving.api.describe import answers
+from serving.api.guard import Guarded, scope
+from serving.api.problems import Problem
+from store import archive, tables
+
+router = APIRouter(tags=["运维 operations"], route_class=Guarded)
+
+
+def _city(asker: Asker) -> None:
+    if not asker.free:
+        raise Problem("forbidden", "此接口只对全市范围的密钥开放。", "Only a key for the whole city may ask this.")
+
+
+@router.get("/v1/lineage/{entity}/{id}", responses=answers("Any"), summary="溯源：字段 ← 来源记录 ← 映射 ← 回执 ← 原始报文 · lineage")
+@scope(ADMIN)
+def of_row(
+    request: Request,
+    asker: Asker,
+    entity: Annotated[str, Path(max_length=64, description="实体 · entity")],
+    id: Annotated[str, Path(max_length=300, description="编号 · id")],
+    field: Annotated[str | None, Query(max_length=64, description="只看该字段 · this field alone")] = None,
+) -> Response:
+    _city(asker)
+    if entity not in tables.golden:
+        raise Problem("not-found", f"没有实体 {entity}。", f"No entity {entity}.")
+    if field is not None:
+        fields_of(entity, field)
+    found = lineage.lineage(asker, entity, id, field)
+    return single(request, found, f"没有 {entity} {id}。", f"No {entity} {id}.")
+
+
+@router.get(
+    "/v1/receipts/{number}/content",
+    responses={**answers("Any"), 200: {"description": "原始报文 · the bytes as received", "content": {"application/octet-stream": {}}}, 410: {"description": "已清理 · no longer kept"}},
+    summary="原始报文 · the archived bytes of a receipt",
+)
+@scope(ADMIN, PERSONAL)
+def content(request: Request, asker: Asker, number: Annotated[int, Path(ge=1, lt=1 << 63, description="回执号 · receipt")]) -> Response:
+    _city(asker)
+    found = lineage.receipt(number)
+    if found is None:
+        raise Problem("not-found", f"没有回执 {number}。", f"No receipt {number}.")
+    sha256, media_type, kept = found
+    if not kept:
+        raise Problem("gone", f"回执 {number} 的报文已按期限清理。", f"The bytes of receipt {number} are no longer kept.")
+    # whatever the source called it, a browser is to save it, never to run it
+    headers = {"Content-Disposition": f'attachment; filename="{sha256}"', "X-Content-Type-Options": "nosniff", "X-Media-Type": media_type,
+               "ETag": f'"{sha256}"'}  # fmt: skip
+    return StreamingResponse(_pieces(sha256), media_type="application/octet-stream", headers=headers)
+
+
+def _pieces(sha256: str) -> Iterator[bytes]:
+    yield from archive.read(sha256)
+
+
+@router.get("/v1/balance", responses=answers("Any"), summary="来源与在库平衡 · source against store over time")
+@scope(ADMIN)
+def over_time(
+    request: Request,
+    asker: Asker,
+    feed: Annotated[str | None, Query(max_length=100, description="数据流 · feed")] = None,
+    since: Annotated[date | None, Query(description="起始日 · from that day")] = None,
+) -> Response:
+    _city(asker)
+    rows = balance.over_time(feed, since)
+    request.state.rows = len(rows)
+    return JSONResponse({"items": rows})
+
+
+@router.get(
+    "/metrics",
+    responses={**answers("Any"), 200: {"description": "Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    summary="运行指标 · Prometheus metrics",
+)
+@scope(METRICS)
+def prometheus(request: Request, asker: Asker) -> Response:
+    _city(asker)
+    return Response(metrics.exposed(), media_type="text/plain; version=0.0.4; charset=utf-8", headers={"Cache-Control": "no-store"})

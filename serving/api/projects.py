@@ -1,0 +1,251 @@
+"""Projects, their full view, their position; cases, items, findings, work orders, licences; statistics; changes."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from core import clock
+from serving.access import Grant, reading
+from serving.api.common import (
+    After,
+    Asker,
+    Code,
+    Department,
+    Fields,
+    ItemCode,
+    Limit,
+    Project,
+    Town,
+    UpdatedSince,
+    fields_of,
+    listed,
+    single,
+    words,
+)
+from serving.api.describe import answers
+from serving.api.guard import Guarded
+from serving.query import cases as case_queries
+from serving.query import changes as change_queries
+from serving.query import filters, listing
+from serving.query import projects as project_queries
+from serving.query import statistics as statistic_queries
+from store import tables
+
+router = APIRouter(prefix="/v1", route_class=Guarded)
+Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
+
+
+@router.get("/projects", tags=["项目 projects"], responses=answers("project_page"), summary="项目列表 · projects")
+def projects(
+    request: Request,
+    asker: Asker,
+    q: Annotated[str | None, Query(max_length=100, description="名称、代码、单位的任一部分，汉字、全拼或简拼 · any part of name, code, enterprise; Chinese, pinyin, initials")] = None,
+    town: Town = None,
+    department: Department = None,
+    stage: Annotated[int | None, Query(ge=1, le=8, description="当前阶段 · current stage")] = None,
+    light: Annotated[Light | None, Query(description="灯 · worst light of running cases")] = None,
+    type: Annotated[Literal["备案", "核准", "审批"] | None, Query(description="立项类型 · filing type")] = None,
+    has_findings: Annotated[bool | None, Query(description="有未消除的发现 · has findings open or confirmed")] = None,
+    finished: Annotated[bool | None, Query(description="是否办结 · finished")] = None,
+    updated_since: UpdatedSince = None,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("project", fields)
+    where = filters.projects(
+        q=q, town=town, department=department, stage=stage, light=light, type_=type, has_findings=has_findings, finished=finished,
+        updated_since=updated_since,
+    )  # fmt: skip
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "project", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get(
+    "/projects/{code}",
+    tags=["项目 projects"],
+    responses={**answers("project_full"), 308: {"description": "项目已并入另一代码 · the code means another project now"}},
+    summary="一键查看项目全图 · everything of a project",
+)
+def project(
+    request: Request,
+    asker: Asker,
+    code: Code,
+    parts: Annotated[str | None, Query(max_length=500, description="只取这些部分，逗号分隔 · only these parts")] = None,
+) -> Response:
+    chosen = words(parts, project_queries.PARTS, "parts")
+    with reading(asker) as c:
+        found = project_queries.full(c, code, chosen)
+    return _moved(request, asker, code, "") if found is None else single(request, found, "", "")
+
+
+@router.get(
+    "/projects/{code}/position",
+    tags=["项目 projects"],
+    responses={**answers("position"), 308: {"description": "项目已并入另一代码 · the code means another project now"}},
+    summary="一键定位 · where a project stands",
+)
+def position(request: Request, asker: Asker, code: Code) -> Response:
+    with reading(asker) as c:
+        found = project_queries.position(c, code)
+    return _moved(request, asker, code, "/position") if found is None else single(request, found, "", "")
+
+
+def _moved(request: Request, asker: Grant, code: str, rest: str) -> Response:
+    """Merged codes redirect, but only to what the asker may see."""
+    target = project_queries.merged_into(code)
+    if target is not None:
+        with reading(asker) as c:
+            if project_queries.project(c, target, ["id"]) is not None:
+                return RedirectResponse(f"{request.scope.get('root_path', '')}/v1/projects/{quote(target)}{rest}", 308)
+    return single(request, None, f"没有可见的项目 {code}。", f"No project {code} is shown.")
+
+
+@router.get("/cases", tags=["办件 cases"], responses=answers("case_page"), summary="办件列表 · cases with their clocks")
+def cases(
+    request: Request,
+    asker: Asker,
+    project: Project = None,
+    item: ItemCode = None,
+    town: Town = None,
+    department: Department = None,
+    channel: Annotated[Literal["M2", "D1", "D2", "D3", "D4", "D5", "P1", "P2", "P3"] | None, Query(description="来源系统 · leading system")] = None,
+    light: Annotated[Light | None, Query(description="灯 · light")] = None,
+    running: Annotated[bool | None, Query(description="时钟在走 · its clock has not stopped")] = None,
+    updated_since: UpdatedSince = None,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("case", fields)
+    where = filters.cases(
+        project=project, item=item, town=town, department=department, channel=channel, light=light, running=running, updated_since=updated_since
+    )
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "case", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get("/cases/{no}", tags=["办件 cases"], responses=answers("case_full"), summary="办件详情 · a case, whole")
+def case(
+    request: Request, asker: Asker, no: Annotated[str, Path(max_length=100, description="办件编号，或 <系统>:<编号> · its number, or <system>:<number>")]
+) -> Response:
+    with reading(asker) as c:
+        found = case_queries.case(c, no)
+    return single(request, found, f"没有可见的办件 {no}。", f"No case {no} is shown.")
+
+
+@router.get("/items", tags=["事项 items"], responses=answers("item_page"), summary="事项清单 · the catalogue")
+def items(
+    request: Request,
+    asker: Asker,
+    code: ItemCode = None,
+    stage: Annotated[int | None, Query(ge=1, le=8, description="阶段 · stage")] = None,
+    department: Department = None,
+    in_force_on: Annotated[date | None, Query(description="该日有效 · in force on that day")] = None,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("item", fields)
+    where = filters.items(code=code, stage=stage, department=department, in_force_on=in_force_on)
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "item", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get("/findings", tags=["督办 supervision"], responses=answers("finding_page"), summary="发现列表 · findings")
+def findings(
+    request: Request,
+    asker: Asker,
+    project: Project = None,
+    rule: Annotated[str | None, Query(max_length=20, description="规则 · rule")] = None,
+    state: Annotated[Literal["open", "confirmed", "lifted", "closed"] | None, Query(description="状态 · state")] = None,
+    severity: Annotated[int | None, Query(ge=1, le=3, description="严重程度 · severity")] = None,
+    item: ItemCode = None,
+    town: Town = None,
+    department: Department = None,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("finding", fields)
+    where = filters.findings(project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department)
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "finding", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get("/work-orders", tags=["督办 supervision"], responses=answers("work_order_page"), summary="工单列表 · work orders")
+def work_orders(
+    request: Request,
+    asker: Asker,
+    project: Project = None,
+    state: Annotated[Literal["dispatched", "signed", "answered", "disputed", "closed"] | None, Query(description="状态 · state")] = None,
+    town: Town = None,
+    department: Department = None,
+    overdue: Annotated[bool, Query(description="本环节已超期 · past the running limit")] = False,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("work_order", fields)
+    where = filters.orders(project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None)
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "work_order", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get("/work-orders/{no}", tags=["督办 supervision"], responses=answers("work_order_full"), summary="工单详情 · a work order with its steps")
+def work_order(request: Request, asker: Asker, no: Annotated[str, Path(max_length=64, description="工单编号 · number")]) -> Response:
+    with reading(asker) as c:
+        found = case_queries.order(c, no)
+    return single(request, found, f"没有可见的工单 {no}。", f"No work order {no} is shown.")
+
+
+@router.get("/licences", tags=["证照 licences"], responses=answers("licence_page"), summary="证照列表 · licences and approvals")
+def licences(
+    request: Request,
+    asker: Asker,
+    project: Project = None,
+    number: Annotated[str | None, Query(max_length=100, description="证照编号 · number as written")] = None,
+    item: ItemCode = None,
+    type_code: Annotated[str | None, Query(max_length=64, description="证照类型代码 · type")] = None,
+    fields: Fields = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = fields_of("licence", fields)
+    where = filters.licences(project=project, number=number, item=item, type_code=type_code)
+    with reading(asker) as c:
+        return listed(request, listing.page(c, "licence", where, fields=chosen, after=cursor, limit=limit))
+
+
+@router.get("/statistics", tags=["统计 statistics"], responses=answers("statistics"), summary="统计 · counts over what you see")
+def statistics(
+    request: Request,
+    asker: Asker,
+    groups: Annotated[str | None, Query(max_length=500, description="只取这些统计项，逗号分隔 · only these groups")] = None,
+) -> Response:
+    chosen = words(groups, [*statistic_queries.GROUPS, "outside"], "groups")
+    with reading(asker) as c:
+        return single(request, statistic_queries.statistics(c, chosen), "", "")
+
+
+@router.get("/changes", tags=["变更 changes"], responses=answers("change_page"), summary="变更流 · changes since a cursor, without gaps")
+def changes(
+    request: Request,
+    asker: Asker,
+    entities: Annotated[str | None, Query(max_length=500, description="只取这些实体，逗号分隔 · only these entities")] = None,
+    from_: Annotated[Literal["start", "now"], Query(alias="from", description="无游标时从头，或从现在 · without a cursor: from the start, or from now")] = "start",
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    chosen = words(entities, tables.golden, "entities")
+    with reading(asker) as c:
+        if cursor is None and from_ == "now":
+            return JSONResponse({"items": [], "next": change_queries.end(c), "more": False})
+        rows, following, more = change_queries.changes(c, cursor, entities=chosen, limit=limit)
+    request.state.rows = len(rows)
+    return JSONResponse({"items": rows, "next": following, "more": more})

@@ -1,0 +1,136 @@
+"""OGC API – Features, and vector tiles."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from serving import tiles
+from serving.access import reading
+from serving.api.common import Asker, words
+from serving.api.describe import answers
+from serving.api.guard import Guarded
+from serving.api.problems import Problem
+from serving.features import service
+
+features = APIRouter(prefix="/features", tags=["空间 features"], route_class=Guarded)
+vector_tiles = APIRouter(prefix="/tiles", tags=["空间 tiles"], route_class=Guarded)
+GEOJSON = "application/geo+json"
+Collection = Annotated[str, Path(max_length=64, description="图层 · collection")]
+F = Annotated[str | None, Query(max_length=20, description="格式，只有 json · format, json alone")]
+Lang = Annotated[str | None, Query(max_length=10, description="语言 · language")]
+Crs = Annotated[str | None, Query(max_length=100, description="坐标系 URI，默认 CRS84 经度在前 · CRS, by default CRS84")]
+
+
+def base_of(request: Request) -> str:
+    """Address under which the API is asked, whatever it is mounted under."""
+    return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+
+
+def _told(request: Request, asker: Asker, what: str, *names: str, media_type: str = "application/json") -> Response:
+    document, headers = service.ask(request, asker, base_of(request) + "/features", what, *names)
+    request.state.rows = document.get("numberReturned")
+    document.pop("timeStamp", None)  # would give every answer another ETag
+    return JSONResponse(document, headers=headers, media_type=media_type)
+
+
+@features.get("", responses=answers("Any"), summary="入口 · landing page")
+def landing(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
+    return _told(request, asker, "landing")
+
+
+@features.get("/conformance", responses=answers("Any"), summary="符合性 · conformance")
+def conformance(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
+    return _told(request, asker, "conformance")
+
+
+@features.get("/collections", responses=answers("Any"), summary="图层列表 · collections")
+def collections(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
+    return _told(request, asker, "collections")
+
+
+@features.get("/collections/{collection}", responses=answers("Any"), summary="图层 · a collection")
+def collection(request: Request, asker: Asker, collection: Collection, f: F = None, lang: Lang = None) -> Response:
+    return _told(request, asker, "collections", collection)
+
+
+@features.get("/collections/{collection}/queryables", responses=answers("Any", media_type="application/schema+json"), summary="可查询属性 · queryables")
+def queryables(request: Request, asker: Asker, collection: Collection, f: F = None, lang: Lang = None) -> Response:
+    return _told(request, asker, "queryables", collection, media_type="application/schema+json")
+
+
+@features.get("/collections/{collection}/items", responses=answers("Any", media_type=GEOJSON), summary="要素 · features")
+def items(
+    request: Request,
+    asker: Asker,
+    collection: Collection,
+    bbox: Annotated[str | None, Query(max_length=200, description="西,南,东,北 · west,south,east,north")] = None,
+    bbox_crs: Annotated[str | None, Query(alias="bbox-crs", max_length=100)] = None,
+    crs: Crs = None,
+    limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
+    datetime: Annotated[str | None, Query(max_length=100, description="无时间属性，不起作用 · features have no time of their own")] = None,
+    resulttype: Annotated[str | None, Query(pattern="^(hits|results)$")] = None,
+    properties: Annotated[str | None, Query(max_length=2000, description="只取这些属性 · only these properties")] = None,
+    skipGeometry: Annotated[bool | None, Query()] = None,  # noqa: N803 - the standard's name
+    f: F = None,
+    lang: Lang = None,
+) -> Response:
+    _known(request, collection)
+    return _told(request, asker, "items", collection, media_type=GEOJSON)
+
+
+items.open_query = True  # type: ignore[attr-defined]  # any property of the collection filters
+_RESERVED = {"bbox", "bbox-crs", "crs", "limit", "offset", "datetime", "resulttype", "properties", "skipGeometry", "f", "lang"}
+
+
+def _known(request: Request, collection: str) -> None:
+    """:raises Problem: a parameter that is neither the standard's nor a property."""
+    from serving.sql.views import views
+
+    found = service.COLLECTIONS.get(collection)
+    if found is None:
+        return
+    allowed = _RESERVED | {column.name for column in views()[found[0]].columns}
+    unknown = sorted(set(request.query_params) - allowed)
+    if unknown:
+        raise Problem("unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}.")
+
+
+@features.get("/collections/{collection}/items/{feature}", responses=answers("Any", media_type=GEOJSON), summary="单个要素 · a feature")
+def item(
+    request: Request, asker: Asker, collection: Collection, feature: Annotated[str, Path(max_length=200)], crs: Crs = None, f: F = None, lang: Lang = None
+) -> Response:
+    return _told(request, asker, "item", collection, feature, media_type=GEOJSON)
+
+
+@vector_tiles.get("/tiles.json", responses=answers("Any"), summary="TileJSON")
+def tile_json(request: Request, asker: Asker) -> Response:
+    return JSONResponse(tiles.tilejson(base_of(request)))
+
+
+@vector_tiles.get(
+    "/{z}/{x}/{y}.mvt",
+    responses={
+        **answers("Any"),
+        200: {"description": "矢量瓦片 · Mapbox Vector Tile", "content": {"application/vnd.mapbox-vector-tile": {"schema": {"type": "string", "format": "binary"}}}},
+        204: {"description": "空瓦片 · nothing lies in it"},
+    },
+    summary="矢量瓦片 · a vector tile",
+)
+def tile(
+    request: Request,
+    asker: Asker,
+    z: Annotated[int, Path(ge=0, le=tiles.MAX_ZOOM)],
+    x: Annotated[int, Path(ge=0, lt=1 << tiles.MAX_ZOOM)],
+    y: Annotated[int, Path(ge=0, lt=1 << tiles.MAX_ZOOM)],
+    layers: Annotated[str | None, Query(max_length=200, description="只取这些图层，逗号分隔 · only these layers")] = None,
+) -> Response:
+    chosen = words(layers, tiles.LAYERS, "layers")
+    if x >= 1 << z or y >= 1 << z:
+        raise Problem("not-found", f"第 {z} 级没有瓦片 {x}/{y}。", f"Zoom {z} has no tile {x}/{y}.")
+    with reading(asker) as c:
+        body = tiles.tile(c, z, x, y, chosen)
+    return Response(body, 200 if body else 204, media_type="application/vnd.mapbox-vector-tile" if body else None)

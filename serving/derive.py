@@ -1,0 +1,38 @@
+"""What serving makes of the store beforehand: searchable names, and the towns of shapes. Incremental, safe to repeat."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from serving import places, search
+from store.engine import engine, lock_key
+
+_LAST = "select coalesce(max(seq), 0) from store.change"
+_STALE = f"select ({_LAST}) <> coalesce((select seq from serving.derived_until where what = 'all'), -1)"
+
+
+def refresh(wait: bool = True) -> bool:
+    """Bring names and places up to the store, if it has changed since; returns whether there was anything to do.
+
+    :param wait: False leaves it to another who is at it.
+    """
+    with engine().connect() as connection:
+        if not connection.exec_driver_sql(_STALE).scalar_one():
+            return False
+        key = {"key": lock_key("derive", "")}
+        if wait:
+            connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), key)
+        elif not connection.execute(sa.text("select pg_try_advisory_xact_lock(:key)"), key).scalar_one():
+            return False
+        # read before the rows: what is committed meanwhile leaves the next call something to do
+        until = connection.exec_driver_sql(_LAST).scalar_one()
+        search.refresh(connection)
+        places.refresh(connection)
+        connection.execute(
+            sa.text(
+                "insert into serving.derived_until values ('all', :seq) on conflict (what) do update set seq = excluded.seq"
+            ),
+            {"seq": until},
+        )
+        connection.commit()
+        return True

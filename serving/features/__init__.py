@@ -1,0 +1,1 @@
+"""OGC API – Features by pygeoapi, over the store's WKB and behind the same keys."""

@@ -1,0 +1,104 @@
+"""Keys of the API: made and revoked by the command line, kept as a digest, counted at every request.
+
+A key is ``om_`` and 256 random bits; so a plain SHA-256 cannot be searched, and no salt is needed. Revoking takes effect
+with the next request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.errors import ConfigurationError
+from serving.access import Grant, grant_of
+from store.engine import transaction
+
+PER_MINUTE, PER_DAY = 600, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A key that was found, and how much of its quotas is used with this request; ``*_left`` in seconds."""
+
+    grant: Grant
+    per_minute: int
+    per_day: int
+    minute_used: int
+    day_used: int
+    minute_left: float
+    day_left: float
+
+    @property
+    def over(self) -> float | None:
+        """Seconds to wait when a quota is used up, else None."""
+        if self.day_used > self.per_day:
+            return self.day_left
+        return self.minute_left if self.minute_used > self.per_minute else None
+
+
+def digest(key: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def make(
+    name: str, scopes: Iterable[str], *, by: str, per_minute: int = PER_MINUTE, per_day: int = PER_DAY, expires: datetime | None = None
+) -> tuple[str, str]:
+    """(id, key) of a new key. The key is told here and never again.
+
+    :raises ConfigurationError: a scope that is none.
+    """
+    scopes = sorted(set(scopes))
+    grant_of(name, scopes)
+    key_id, key = f"k{secrets.token_hex(4)}", f"om_{secrets.token_urlsafe(32)}"
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into serving.api_key (id, digest, name, scopes, per_minute, per_day, made_by, expires_at)
+                   values (:id, :digest, :name, :scopes, :per_minute, :per_day, :by, :expires)"""
+            ),
+            {"id": key_id, "digest": digest(key), "name": name, "scopes": scopes, "per_minute": per_minute, "per_day": per_day, "by": by,
+             "expires": expires},
+        )  # fmt: skip
+    return key_id, key
+
+
+def listed() -> list[dict[str, Any]]:
+    """Every key, revoked ones too, with its use of today."""
+    with transaction() as connection:
+        rows = connection.exec_driver_sql(
+            """select k.id, k.name, k.scopes, k.per_minute, k.per_day, k.made_at, k.made_by, k.expires_at, k.revoked_at, k.revoked_by,
+                      case when u.start = date_trunc('day', now()) then u.used else 0 end as used_today, u.start as used_last
+               from serving.api_key k left join serving.key_use u on u.key_id = k.id and u.span = 'day' order by k.made_at, k.id"""
+        )
+        return [dict(row._mapping) for row in rows]
+
+
+def revoke(key_id: str, *, by: str) -> None:
+    """:raises ConfigurationError: there is no such key in force."""
+    with transaction() as connection:
+        done = connection.execute(
+            sa.text("update serving.api_key set revoked_at = now(), revoked_by = :by where id = :id and revoked_at is null"),
+            {"id": key_id, "by": by},
+        ).rowcount
+    if not done:
+        raise ConfigurationError(f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。")
+
+
+def admit(key: str) -> Admission | None:
+    """Who a key is, counted against its quotas; None: unknown, revoked or expired."""
+    with transaction() as connection:
+        connection.exec_driver_sql("set local synchronous_commit = off")  # a count that a crash forgets harms nobody
+        found = connection.execute(sa.text("select * from serving.admit(:digest)"), {"digest": digest(key)}).first()
+    if found is None:
+        return None
+    grant = grant_of(f"{found.id} {found.name}", found.scopes, found.id)
+    return Admission(
+        grant, found.per_minute, found.per_day, found.minute_used, found.day_used, found.minute_left, found.day_left
+    )

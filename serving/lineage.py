@@ -1,0 +1,66 @@
+"""Where a field comes from: golden row ← provenance ← source record ← mapping version ← receipt ← archived bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from serving.access import Grant, reading
+from serving.query.listing import Filter, one, value_of
+from serving.sql.views import views
+from store import archive, tables
+from store.engine import transaction
+
+_STEPS = """
+select r.id, r.feed, r.record_key, r.source_time, r.recorded_at, r.mapping_version, r.code_version, r.place, r.tombstoned_at, r.raw,
+       (select count(*) from source.record_history h where h.record_id = r.id) as older_versions,
+       t.id as receipt_id, t.run_id, t.sha256, t.size, t.media_type, t.request, t.signature, t.finished_at, t.archived_at, t.dropped_at
+from source.record r left join landing.receipt t on t.id = r.receipt_id
+where r.feed = :feed and r.record_key = :key"""
+
+
+def lineage(grant: Grant, entity: str, id_: str, field: str | None = None) -> dict[str, Any] | None:
+    """For each column (or ``field`` alone): the record that it was taken from, down to the archived bytes.
+
+    ``records`` holds each record once; the raw row is told to who may see personal data. None: no such row is shown.
+    """
+    view = views()[entity]
+    with reading(grant) as connection:
+        row = one(connection, entity, Filter().where("v.id = :id", id=id_))
+    if row is None:
+        return None
+    provenance: dict[str, str] = row["provenance"] or {}
+    entity_columns = [c.name for c in tables.entity_columns(entity) if not c.name.endswith("_box")]
+    names = [field] if field else [name for name in entity_columns if name in view.by_name and row.get(name) is not None]
+    fields = [
+        {"field": name, "zh": view.by_name[name].zh, "value": row.get(name), "record": provenance.get(name, provenance.get("*"))}
+        for name in names
+    ]
+    wanted = sorted({f["record"] for f in fields if f["record"]})
+    records = [told for source in wanted if (told := _record(source, grant.personal))]
+    return {"entity": entity, "id": id_, "fields": fields, "records": records}
+
+
+def _record(source: str, personal: bool) -> dict[str, Any] | None:
+    feed, _, key = source.partition("|")
+    with transaction() as connection:
+        found = connection.execute(sa.text(_STEPS), {"feed": feed, "key": key}).first()
+    if found is None:
+        return None
+    told = {name: value_of("text", value) for name, value in found._mapping.items() if name not in ("raw", "id")}
+    told["record"] = source
+    told["mapping"] = f"mappings/{feed.replace('.', '/')}.yaml"
+    told["archived"] = bool(found.sha256) and found.dropped_at is None and archive.exists(found.sha256)
+    if personal:
+        told["raw"] = found.raw
+    return told
+
+
+def receipt(number: int) -> tuple[str, str, bool] | None:
+    """(sha256, media type, whether the bytes are still kept) of a receipt."""
+    with transaction() as connection:
+        found = connection.execute(
+            sa.text("select sha256, media_type, dropped_at from landing.receipt where id = :id"), {"id": number}
+        ).first()
+    return None if found is None else (found.sha256, found.media_type, found.dropped_at is None and archive.exists(found.sha256))

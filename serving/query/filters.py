@@ -1,0 +1,112 @@
+"""Filters of the listings, as conditions over a view ``v``."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from core.clock import SHANGHAI
+from serving import search
+from serving.query.listing import Filter
+
+
+def codes_of(department: str | None) -> list[str] | None:
+    """A department's code as systems write it: 18 characters, or the 9 of its organisation code within."""
+    if department is None:
+        return None
+    return [department, department[8:17]] if len(department) == 18 else [department]
+
+
+def projects(
+    *, q: str | None = None, town: str | None = None, department: str | None = None, stage: int | None = None, light: str | None = None,
+    type_: str | None = None, has_findings: bool | None = None, finished: bool | None = None, updated_since: datetime | None = None,
+) -> Filter:
+    """Projects: ``q`` any part of name, code or enterprise, in Chinese, pinyin or initials; ``type_`` 备案, 核准, 审批."""
+    made = Filter()
+    if q is not None:
+        wanted = search.wanted(q)
+        if wanted is None:
+            return made.where("false")
+        made.where("v.id in (select serving.found(:q_grams, :q_text))", q_grams=wanted[0], q_text=wanted[1])
+    made.where("v.town_code = :town", town=town)
+    made.where("v.current_stage = :stage", stage=stage)
+    made.where("v.filing_type = :type_", type_=type_)
+    made.where("v.finished = :finished", finished=finished)
+    made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    if light is not None:
+        # the index on lights finds who may have it; the view says whose worst it is
+        made.where("""v.id in (select c.project_code from onemap."case" c where c.light = :light) and v.light = :light""", light=light)
+    if has_findings is not None:
+        some = "select f.project_code from onemap.finding f where f.state in ('open', 'confirmed')"
+        made.where(f"v.id {'' if has_findings else 'not '}in ({some})")
+    made.where(
+        """v.id in (select c.project_code from onemap."case" c where c.department_code = any(:departments) and c.project_code is not null
+                    union select f.project_code from onemap.finding f where f.department_code = any(:departments))""",
+        departments=codes_of(department),
+    )
+    return made
+
+
+def _of_town(made: Filter, town: str | None) -> Filter:
+    return made.where("v.project_code in (select p.id from onemap.project p where p.town_code = :town)", town=town)
+
+
+def cases(
+    *, project: str | None = None, item: str | None = None, town: str | None = None, department: str | None = None, channel: str | None = None,
+    light: str | None = None, running: bool | None = None, updated_since: datetime | None = None,
+) -> Filter:
+    """Cases: ``running`` a clock that has not stopped; ``channel`` any of the systems that know it."""
+    made = Filter()
+    made.where("v.project_code = :project", project=project).where("v.item_code = :item", item=item)
+    made.where("v.light = :light", light=light).where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    made.where("v.department_code = any(:departments)", departments=codes_of(department))
+    made.where("v.channel = :channel", channel=channel)
+    if running is not None:
+        made.where(f"v.ended_at is {'' if running else 'not '}null")
+    return _of_town(made, town)
+
+
+def findings(
+    *, project: str | None = None, rule: str | None = None, state: str | None = None, severity: int | None = None, item: str | None = None,
+    town: str | None = None, department: str | None = None,
+) -> Filter:
+    """Findings; ``state`` open, confirmed, lifted, closed."""
+    made = Filter()
+    made.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where("v.state = :state", state=state)
+    made.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
+    made.where("v.department_code = :department", department=department)
+    return _of_town(made, town)
+
+
+def orders(
+    *, project: str | None = None, state: str | None = None, town: str | None = None, department: str | None = None, overdue_on: date | None = None
+) -> Filter:
+    """Work orders; ``overdue_on``: past their running limit on that day."""
+    made = Filter()
+    made.where("v.project_code = :project", project=project).where("v.state = :state", state=state)
+    made.where("v.department_code = :department", department=department)
+    made.where("v.due_on < :overdue_on and v.state <> 'closed'", overdue_on=overdue_on)
+    return _of_town(made, town)
+
+
+def licences(*, project: str | None = None, number: str | None = None, item: str | None = None, type_code: str | None = None) -> Filter:
+    """Licences and approval documents; ``number`` as written."""
+    made = Filter()
+    made.where("v.project_code = :project", project=project).where("v.number = :number", number=number)
+    return made.where("v.item_code = :item", item=item).where("v.type_code = :type_code", type_code=type_code)
+
+
+def items(*, code: str | None = None, stage: int | None = None, department: str | None = None, in_force_on: date | None = None) -> Filter:
+    """Versions of the catalogue's items."""
+    made = Filter()
+    made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
+    made.where("v.department_code = :department", department=department)
+    return made.where(
+        "(v.valid_from is null or v.valid_from <= :day) and (v.valid_to is null or v.valid_to > :day)", day=in_force_on
+    )
+
+
+def _instant(value: datetime | None) -> Any:
+    if value is None or value.tzinfo:
+        return value
+    return value.replace(tzinfo=SHANGHAI)

@@ -1,0 +1,43 @@
+"""Counts for dashboards, over what the asker sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+#: what is counted → (SQL of its groups); each gives rows key, count.
+GROUPS: dict[str, str] = {
+    "projects_by_town": "select town_code as key, count(*) from onemap.project group by 1",
+    "projects_by_stage": "select case when finished then 'finished' else coalesce(current_stage::text, 'none') end as key, count(*) from onemap.project group by 1",
+    "projects_by_light": "select coalesce(light, '无') as key, count(*) from onemap.project group by 1",
+    "projects_by_type": "select coalesce(filing_type, '未知') as key, count(*) from onemap.project group by 1",
+    "cases_by_light": """select coalesce(light, '无') as key, count(*) from onemap."case" group by 1""",
+    "findings_by_rule": "select rule as key, count(*) from onemap.finding where state in ('open', 'confirmed') group by 1",
+    "findings_by_department": "select department_name as key, count(*) from onemap.finding where state in ('open', 'confirmed') group by 1",
+    "findings_by_state": "select state as key, count(*) from onemap.finding group by 1",
+    "orders_by_state": "select state as key, count(*) from onemap.work_order group by 1",
+    "orders_by_department": "select department_name as key, count(*) from onemap.work_order where state <> 'closed' group by 1",
+}
+#: 体外循环: found outside of the one window (docs/rules.md).
+OUTSIDE = ("C1", "C2", "C3", "C9", "C15")
+
+
+def statistics(connection: Connection, groups: list[str] | None = None) -> dict[str, Any]:
+    """Each group as ``[{key, count}]``, most first; and the items and cases outside of the one window (体外循环)."""
+    answer: dict[str, Any] = {}
+    for name, sql in GROUPS.items():
+        if groups is None or name in groups:
+            rows = connection.exec_driver_sql(f"{sql} order by 2 desc, 1")
+            answer[name] = [{"key": row[0], "count": row[1]} for row in rows]
+    if groups is None or "outside" in groups:
+        row = connection.execute(
+            sa.text(
+                """select count(distinct item_code) as items, count(distinct case_no) as cases, count(*) as findings
+                   from onemap.finding where rule = any(:rules) and state in ('open', 'confirmed')"""
+            ),
+            {"rules": list(OUTSIDE)},
+        ).one()
+        answer["outside"] = dict(row._mapping)
+    return answer

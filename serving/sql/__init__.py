@@ -1,0 +1,1 @@
+"""What SQL users see: the schema ``onemap``, its roles, and the data dictionary."""
