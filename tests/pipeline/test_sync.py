@@ -1,9 +1,16 @@
 """A batch goes from a source into the store; whatever happens, a row says how it ended, and the counts add up."""
 
+import os
+import subprocess
+import sys
+
+import pytest
+
 from core.errors import ProviderError, TransientError
 from tests.pipeline.rows import case, project, rows, run, scalar, window
 
 
+@pytest.mark.suites
 def test_a_full_listing_lands_in_record_and_entity_tables(world):
     world["d2.projects"].pages = [[project(1), project(2)], [project(3)]]
     outcome = run("d2.projects")
@@ -83,6 +90,7 @@ def test_a_defect_of_ours_is_told_as_ours(world):
     assert (outcome.outcome, outcome.fault) == ("failed", "ours") and "ZeroDivisionError" in outcome.error
 
 
+@pytest.mark.suites
 def test_what_does_not_decode_or_map_is_in_quarantine_with_every_reason(world):
     bad = case(2, at="2026-13-45 99:00:00", SBSJ="gestern")
     world["m2.sb"].pages = [[case(1), bad, {"_broken": "\ufffd\ufffd", "_key": "4419|1"}, *map(case, range(3, 20))]]
@@ -103,3 +111,16 @@ def test_too_many_rejected_rows_stop_the_batch_and_are_told(world):
     assert scalar("select count(*) from source.record") == 0
     assert scalar("select count(*) from landing.quarantine") == 2
     assert scalar("select count(*) from landing.completed") == 0
+
+
+def test_memory_does_not_grow_with_the_number_of_rows(hub):
+    peaks = []
+    for pages in (8, 80):
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.pipeline.heavy", str(pages)],
+            env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=250, check=True,
+        )  # fmt: skip
+        new, peak = map(int, done.stdout.split())
+        assert new == (4_000 if pages == 8 else 36_000)
+        peaks.append(peak)
+    assert peaks[1] < peaks[0] * 1.3, f"kilobytes: {peaks}"

@@ -101,13 +101,13 @@ def test_without_a_time_the_later_receipt_holds(world):
     assert [row[1] for row in history("d2.projects") if "乙1" in row[1]] and len(history("d2.projects")) == 1
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_order_and_repetition_of_versions_gives_the_same_store(world, data):
     versions = [licence(n % 3, f"2026-03-0{1 + n // 3} 08:00:00", o) for n in range(6) for o in ("I", "U", "D")]
     versions = random.Random(7).sample(versions, 12)
     shuffled = data.draw(st.permutations(versions)) + data.draw(st.lists(st.sampled_from(versions), max_size=6))
-    size = data.draw(st.integers(1, len(shuffled)))
+    size = data.draw(st.integers(2, len(shuffled)))
 
     def fill(given):
         empty()
