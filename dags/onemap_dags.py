@@ -8,6 +8,7 @@ unify             identify and fold what has changed                            
 reconcile__…      counts and keys against the source                              by cron
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
 housekeeping      staging of dead runs, old partitions, statistics                nightly
+supervise, …      findings, work orders, notices, the monthly report              see :mod:`dags.supervision`
 ================  ==============================================================  =====================
 
 Parsing reads YAML and makes objects: no network, no database, no secret. A running task makes its own DAG alone.
@@ -36,7 +37,7 @@ from airflow.sdk import (  # noqa: E402
     task,
 )
 
-from dags import bodies  # noqa: E402
+from dags import bodies, supervision  # noqa: E402
 from dags.declared import FOLDER, Declared, names, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
 
@@ -300,6 +301,7 @@ def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
         ("unify", lambda: unify_dag(sources)),
         ("redrive", redrive_dag),
         ("housekeeping", housekeeping_dag),
+        *supervision.build(common, cron, alerts, STORE).items(),
     ):
         if wanted in (None, dag_id):
             made[dag_id] = make()

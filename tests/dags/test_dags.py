@@ -54,6 +54,7 @@ def test_each_declared_source_has_a_sync_and_a_reconciliation(dags, folder):
     made = dags.build(None, folder)
     assert set(made) == {
         "sync__alpha", "sync__beta", "reconcile__alpha", "reconcile__beta", "unify", "redrive", "housekeeping",
+        "supervise", "work_orders", "notices", "monthly_report",
     }  # fmt: skip
 
 
@@ -119,6 +120,17 @@ def test_a_running_task_makes_its_own_dag_alone(dags, folder):
     assert list(dags.build("unify", folder)) == ["unify"]
 
 
+def test_supervision_runs_after_every_unify_and_when_a_day_begins(dags, folder):
+    made = dags.build(None, folder)
+    supervise = made["supervise"].timetable
+    (unify,) = made["unify"].tasks
+    assert {asset.uri for asset in unify.outlets} <= {a.uri for a in supervise.asset_condition.objects}
+    assert supervise.timetable.expression == "5 0 * * *"
+    orders = made["work_orders"]
+    assert orders.timetable.expression == "*/10 * * * *"
+    assert orders.get_task("send").downstream_task_ids == {"poll"} and orders.get_task("poll").trigger_rule == "all_done"
+
+
 def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
     """A task's own parse does not grow with the sources; all of them together stay far under Airflow's 30 seconds."""
     for number in range(100):
@@ -129,7 +141,7 @@ def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
         dags.build("sync__s50", folder)
         one.append(time.process_time() - begun)
         begun = time.process_time()
-        assert len(dags.build(None, folder)) == 2 * 102 + 3
+        assert len(dags.build(None, folder)) == 2 * 102 + 7
         hundred.append(time.process_time() - begun)
     assert min(one) < 0.1
     assert min(hundred) < 3

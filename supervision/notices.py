@@ -1,0 +1,58 @@
+"""What a department is told once a day: its open orders rolled up, never one message a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from html import escape
+from typing import Any
+
+from supervision.orders import queries
+from supervision.orders.life import STATE_ZH
+
+SHOWN = 20  # orders named in a message; the rest are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One department's message; ``urgent``: something of it is past its limit."""
+
+    department_code: str
+    department_name: str
+    subject: str
+    text: str
+    urgent: bool
+
+    @property
+    def html(self) -> str:
+        """The text as simple HTML."""
+        return "<br>".join(escape(line) for line in self.text.splitlines())
+
+
+def by_department(today: date) -> list[Notice]:
+    """One notice for each department that has open orders; those past their limits first, then the most severe and oldest."""
+    orders: dict[str, list[dict[str, Any]]] = {}
+    for order in queries.listed():
+        orders.setdefault(order["department_code"], []).append(order)
+    return [_notice(code, rows, today) for code, rows in sorted(orders.items())]
+
+
+def city(notices: list[Notice]) -> Notice:
+    """All departments in one message, for whoever supervises them."""
+    text = "\n\n".join(notice.text for notice in notices)
+    return Notice("*", "全市", f"[一张图] 全市工单 {len(notices)} 个部门未办结", text, any(n.urgent for n in notices))
+
+
+def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:
+    late = [row for row in rows if row["due_on"] and row["due_on"] < today]
+    name = rows[0]["department_name"] or code
+    waits = {zh: sum(row["state"] == state for row in rows) for state, zh in STATE_ZH.items()}
+    counts = "，".join(f"{zh} {count}" for zh, count in waits.items() if count)
+    lines = [f"{name}：未办结工单 {len(rows)} 件（{counts}），超时限 {len(late)} 件。"]
+    for row in [*late, *(row for row in rows if row not in late)][:SHOWN]:
+        mark = "督办 " if row["escalated_on"] else "催办 " if row["urged_on"] else ""
+        lines.append(f"· {mark}{row['no']} {STATE_ZH[row['state']]}，到期 {row['due_on'] or '—'}：{row['text']}")
+    if len(rows) > SHOWN:
+        lines.append(f"… 另有 {len(rows) - SHOWN} 件")
+    subject = f"[一张图] {name} 未办结工单 {len(rows)} 件" + (f"，超时限 {len(late)} 件" if late else "")
+    return Notice(code, name, subject, "\n".join(lines), bool(late))

@@ -1,0 +1,87 @@
+"""One message a department, to whom a person has named; never one a finding."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from core import settings
+from supervision import notices
+from supervision.ledger import supervise
+from supervision.orders import life
+from tests.supervision.making import case, catalogue, complete, project, project_code
+from tests.supervision.told import set_clock
+
+
+@pytest.fixture
+def orders(hub, monkeypatch, tmp_path):
+    """Three orders of one department and one of another, all past their limits."""
+    catalogue()
+    complete()
+    for n in range(1, 4):
+        project(project_code(n))
+        case(f"M{n}", "DG-502", {"REJECTED_INTAKE": "2026-03-04 09:00"}, project=project_code(n))
+    case("X", None, {"SUBMITTED": "2026-03-04 09:00"}, item_code_written="X-1", department_code="114419000001000445")
+    supervise(date(2026, 3, 4))
+    life.advance(datetime(2026, 3, 4, 9))
+    life.advance(datetime(2026, 3, 9, 9))
+    set_clock(datetime(2026, 3, 10, 8, 30), monkeypatch, tmp_path / "clock")
+
+
+@pytest.fixture
+def robot(monkeypatch):
+    """A group robot; what it was sent."""
+    heard = []
+
+    class Robot(BaseHTTPRequestHandler):
+        def do_POST(self):
+            heard.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *said):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Robot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    connection = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}", "password": "s3cretkey", "extra": {"path": "/send"}}
+    monkeypatch.setenv("AIRFLOW_CONN_ROBOT", json.dumps(connection))
+    yield heard
+    server.shutdown()
+
+
+def test_orders_are_rolled_up_by_department(orders):
+    told = {n.department_name: n for n in notices.by_department(date(2026, 3, 10))}
+    assert set(told) == {"东莞市住房和城乡建设局", "东莞市自然资源局"}
+    housing = told["东莞市住房和城乡建设局"]
+    assert "未办结工单 3 件" in housing.subject and "超时限 3 件" in housing.subject and housing.urgent
+    assert housing.text.count("督办 ") == 3
+
+
+def test_each_department_hears_once_and_only_where_recipients_are_named(orders, robot, monkeypatch):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from dags import supervision_bodies
+
+    with pytest.raises(AirflowSkipException):
+        supervision_bodies.notices({})
+    monkeypatch.setenv("AIRFLOW_VAR_ONEMAP_NOTICES", json.dumps({"11441900000100060T": {"webhook": "robot"}, "*": {"webhook": "robot"}}))
+    assert supervision_bodies.notices({}) == {"mail": 0, "webhook": 2}
+    (first, department), (_, whole) = robot
+    assert first == "/send?key=s3cretkey" and department["msgtype"] == "text"
+    assert department["text"]["content"].startswith("东莞市住房和城乡建设局：未办结工单 3 件")
+    assert "东莞市自然资源局" in whole["text"]["content"]
+
+
+def test_the_monthly_report_is_of_the_month_that_has_ended(orders):
+    from dags import supervision_bodies
+
+    assert supervision_bodies.monthly_report() == "supervision-2026-02.html"
+    page = (settings.home() / "reports" / "supervision-2026-02.html").read_text("utf-8")
+    assert "as of 2026-02-28" in page
