@@ -9,11 +9,13 @@ import typer
 from cli import (
     hold,
     identity,
+    keys,
     orders,
     prepare,
     quarantine,
     reconcile,
     runs,
+    serve,
     source,
     store,
     supervision,
@@ -34,6 +36,8 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     identity.register,
     supervision.register,
     orders.register,
+    keys.register,
+    serve.register,
     prepare.register,
     testing.register,
 ]

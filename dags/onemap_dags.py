@@ -9,6 +9,7 @@ reconcile__…      counts and keys against the source                          
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
 housekeeping      staging of dead runs, old partitions, statistics                nightly
 supervise, …      findings, work orders, notices, the monthly report              see :mod:`dags.supervision`
+serve             names to search by, balance, webhooks                           see :mod:`dags.serving_dags`
 ================  ==============================================================  =====================
 
 Parsing reads YAML and makes objects: no network, no database, no secret. A running task makes its own DAG alone.
@@ -37,7 +38,7 @@ from airflow.sdk import (  # noqa: E402
     task,
 )
 
-from dags import bodies, supervision  # noqa: E402
+from dags import bodies, serving_dags, supervision  # noqa: E402
 from dags.declared import FOLDER, Declared, names, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
 
@@ -302,6 +303,7 @@ def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
         ("redrive", redrive_dag),
         ("housekeeping", housekeeping_dag),
         *supervision.build(common, cron, alerts, STORE).items(),
+        *serving_dags.build(common, cron, alerts, STORE).items(),
     ):
         if wanted in (None, dag_id):
             made[dag_id] = make()

@@ -55,7 +55,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "onemap_webhook_behind": (
         "Seconds since the oldest message that a receiver has not taken was made", ("webhook",),
         """select w.name, coalesce(extract(epoch from now() - min(d.made_at)), 0) from serving.webhook w
-           left join serving.delivery d on d.webhook_id = w.id and d.delivered_at is null where w.stopped_at is null group by 1""",
+           left join serving.delivery d on d.webhook = w.name and d.delivered_at is null where w.stopped_at is null group by 1""",
     ),
     "onemap_audit_entries": ("Entries of the audit log", (), "select coalesce(max(seq), 0) from store.audit"),
 }  # fmt: skip

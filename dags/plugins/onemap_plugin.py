@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 from dags.pages import app
+
+
+async def api(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The REST API. Imported when it is first asked: every task's process reads this plugin, and none serves."""
+    from serving.api.app import app as served
+
+    await served(scope, receive, send)
 
 
 class OneMapPlugin(AirflowPlugin):
     """Pages under ``/onemap``, shown inside Airflow's own frame, for whoever is logged in there."""
 
     name = "onemap"
-    fastapi_apps = [{"app": app, "url_prefix": "/onemap", "name": "一张图 OneMap"}]
+    fastapi_apps = [
+        {"app": api, "url_prefix": "/onemap/api", "name": "一张图 API"},  # before the prefix that it lies within
+        {"app": app, "url_prefix": "/onemap", "name": "一张图 OneMap"},
+    ]
     external_views = [
         {
             "name": "运行健康",

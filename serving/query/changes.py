@@ -15,6 +15,7 @@ from serving.query import paging
 from serving.query.listing import value_of
 
 LABEL = "change"
+AHEAD = 20_000
 
 
 def changes(
@@ -34,33 +35,39 @@ def changes(
 def since(
     connection: Connection, xid: int, seq: int, *, entities: list[str] | None = None, limit: int = 100
 ) -> tuple[list[dict[str, Any]], tuple[int, int], bool]:
-    """The same by place: (changes, place, whether there are more now)."""
+    """The same by place: (changes, place, whether there are more now).
+
+    One statement, so that what is read and how far it may be read are of one snapshot; at most :data:`AHEAD` changes are
+    looked at, so that who is shown few of them waits no longer.
+    """
     rows = connection.execute(
         sa.text(
-            """select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at from onemap.change v
-               where (v.xid, v.seq) > (:xid, :seq) and v.xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-                 and (cast(:entities as text[]) is null or v.entity = any(:entities))
-               order by v.xid, v.seq limit :limit"""
+            """select u.xid as until_xid, u.seq as until_seq, u.last, v.*
+               from serving.feed_until(:xid, :seq, :ahead) u
+               left join lateral (
+                   select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at from onemap.change v
+                   where (v.xid, v.seq) > (:xid, :seq) and (v.xid, v.seq) <= (u.xid, u.seq)
+                     and (cast(:entities as text[]) is null or v.entity = any(cast(:entities as text[])))
+                   order by v.xid, v.seq limit :limit) v on true
+               order by v.xid, v.seq"""
         ),
-        {"xid": xid, "seq": seq, "entities": entities, "limit": limit + 1},
+        {"xid": xid, "seq": seq, "entities": entities, "limit": limit + 1, "ahead": AHEAD},
     ).all()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    place = (rows[-1].xid, rows[-1].seq) if rows else (xid, seq)
+    until = rows[0]
+    found = [row for row in rows if row.entity is not None]
+    full = len(found) > limit
+    found = found[:limit]
+    place = (found[-1].xid, found[-1].seq) if full else (until.until_xid, until.until_seq)
     told = [
         {
             "cursor": paging.encode(LABEL, (row.xid, row.seq)), "op": row.op, "entity": row.entity, "id": row.entity_id,
             "columns": row.columns, "sources": row.sources, "at": value_of("instant", row.at),
         }
-        for row in rows
+        for row in found
     ]  # fmt: skip
-    return told, place, more
+    return told, place, full or not until.last
 
 
 def end(connection: Connection) -> str:
     """The cursor of now: what comes after it is new."""
-    last = connection.exec_driver_sql(
-        """select v.xid, v.seq from onemap.change v where v.xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint
-           order by v.xid desc, v.seq desc limit 1"""
-    ).first()
-    return paging.encode(LABEL, tuple(last) if last else (-1, -1))
+    return paging.encode(LABEL, tuple(connection.exec_driver_sql("select xid, seq from serving.feed_end()").one()))

@@ -54,7 +54,7 @@ def test_each_declared_source_has_a_sync_and_a_reconciliation(dags, folder):
     made = dags.build(None, folder)
     assert set(made) == {
         "sync__alpha", "sync__beta", "reconcile__alpha", "reconcile__beta", "unify", "redrive", "housekeeping",
-        "supervise", "work_orders", "notices", "monthly_report",
+        "supervise", "work_orders", "notices", "monthly_report", "serve",
     }  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
         dags.build("sync__s50", folder)
         one.append(time.process_time() - begun)
         begun = time.process_time()
-        assert len(dags.build(None, folder)) == 2 * 102 + 7
+        assert len(dags.build(None, folder)) == 2 * 102 + 8
         hundred.append(time.process_time() - begun)
     assert min(one) < 0.1
     assert min(hundred) < 3

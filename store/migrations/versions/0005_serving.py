@@ -11,8 +11,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    statements = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    op.get_bind().connection.driver_connection.execute(statements)
+    for part in ("serving", "views", "grants"):
+        statements = Path(__file__).with_name(f"0005_{part}.sql").read_text(encoding="utf-8")
+        op.get_bind().connection.driver_connection.execute(statements)
 
 
 def downgrade() -> None:

@@ -15,7 +15,8 @@ begin
         serving.sight_of(name) to public;
     if exists (select from pg_roles where rolname = 'onemap_api') then
         grant usage on schema serving to onemap_api;
-        grant execute on function serving.found(text[], text), serving.in_box(text, box), serving.boxes_of(text) to onemap_api;
+        grant execute on function serving.found(text[], text), serving.in_box(text, box), serving.boxes_of(text),
+            serving.feed_until(bigint, bigint, integer), serving.feed_end() to onemap_api;
     end if;
 end $$;
 select serving.add_geometry();
