@@ -18,7 +18,8 @@ def checked(job: Job) -> Verdict:
     """
     with transaction() as connection:
         job.staged.analyze(connection)
-        verdict = gate.check(connection, job.staged)
+        listing = job.window.full and job.proof.complete and not job.proof.unchanged
+        verdict = gate.check(connection, job.staged, listing=listing, absence=job.feed.absence)
     if verdict.go:
         return verdict
     with transaction() as connection:

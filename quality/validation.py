@@ -1,0 +1,257 @@
+"""All suites of a staged batch, run by Great Expectations in PostgreSQL; every failing row, with every reason.
+
+The library counts a suite's expectations in one pass over the run's own table and says which fail; the query that it
+gives for a failing one then writes all of its rows, in SQL: into ``failed`` where the expectation rejects, into
+``issue`` where it only tells. Nothing of a row passes through Python. Context and data source are kept for the process
+(a fork makes its own); a batch without rows does not even import the library.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import settings
+from core.errors import InternalError
+from quality import issues, suites
+from quality.suites import Check, Suite
+from store.engine import transaction
+from store.staging import Staged
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.datasource.fluent import SQLDatasource
+
+TOLD = 50  # records that an expectation names one by one; the rest are counted
+_VALUE = 200  # characters of a value that are told
+_RAW = "as_they_came"
+_FORMAT = {
+    "result_format": "BOOLEAN_ONLY",  # the counts come with the rows, below: no second pass for samples
+    "return_unexpected_index_query": True,
+    "include_unexpected_rows": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validated:
+    """A suite's result. ``found``: failing rows of each check, in the suite's order; ``rows``: that were asked."""
+
+    suite: Suite
+    rows: int
+    found: tuple[int, ...]
+    result: ExpectationSuiteValidationResult
+
+    @property
+    def rejecting(self) -> int:
+        """Failures (not rows) that send a row to quarantine."""
+        return sum(count for count, check in zip(self.found, self.suite.checks, strict=True) if check.rejects)
+
+
+def validate(connection: Connection, staged: Staged) -> list[Validated]:
+    """Ask the feed's suite and that of each entity that has rows; reasons and issues stand in staging afterwards.
+
+    What is staged must be committed: the library reads with a connection of its own, ``connection`` writes.
+
+    :raises ConfigurationError: there is no suite, or it is wrong.
+    :raises InternalError: an expectation could not be evaluated.
+    """
+    if not staged.rows:
+        return []
+    done = [_as_they_came(connection, staged, suites.feed(staged.feed))]
+    for name in staged.entities:
+        rows = connection.execute(sa.text(f"select count(*) from {staged.name(name)}")).scalar_one()
+        if rows:
+            done.append(_run(connection, staged, suites.entity(name), staged.entity[name].name, rows))
+    return done
+
+
+def _as_they_came(connection: Connection, staged: Staged, suite: Suite) -> Validated:
+    """The feed's suite. Where it reads raw columns, these alone are laid out as a table: parsing all would cost too much."""
+    if not suite.raw:
+        return _run(connection, staged, suite, staged.record.name, staged.rows)
+    columns = ["row_id", *suites.RECORD_COLUMNS]
+    for name in suite.raw:
+        literal, column = name.replace("'", "''"), suites.laid_out(name).replace('"', '""')
+        columns.append(f"raw ->> '{literal}' as \"{column}\"")
+    table = f"s{int(staged.run_id)}_{_RAW}"  # of the run's own, so that housekeeping finds what a crash leaves
+    with transaction() as own:
+        own.exec_driver_sql(
+            f"create unlogged table {staged.schema}.{table} as select {', '.join(columns)} from {staged.name('record')} where not again"
+        )
+    try:
+        return _run(connection, staged, suite, table, staged.rows)
+    finally:
+        connection.exec_driver_sql(f"drop table {staged.schema}.{table}")
+
+
+def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows: int) -> Validated:
+    result = _asked(staged, suite, table)
+    found = [0] * len(suite.checks)
+    for one in result.results:
+        number = one.expectation_config.meta["check"]
+        check = suite.checks[number]
+        if one.exception_info and one.exception_info.get("raised_exception", _raised(one.exception_info)):
+            raise InternalError(
+                f"suite {suite.subject}: {check.expect} of {check.field} cannot be evaluated: {_why(one.exception_info)}",
+                remedy="a defect of the suite or of the quality room: report it with the run's number",
+                zh=f"质量规则 {suite.subject} 的 {check.expect}（{check.field}）无法执行，请连同批次号上报。",
+                feed=staged.feed,
+            )
+        if not one.success:
+            query = one.result["unexpected_index_query"].strip().rstrip(";")
+            found[number] = _written(connection, staged, check, _failing(connection, suite, check, query, f"{staged.schema}.{table}"))
+        one.result = _counted(rows, found[number])
+    return Validated(suite, rows, tuple(found), result)
+
+
+def _raised(info: dict[str, Any]) -> bool:
+    """The library keeps one entry, or one a metric."""
+    return any(isinstance(part, dict) and part.get("raised_exception") for part in info.values())
+
+
+def _why(info: dict[str, Any]) -> str:
+    parts = [info, *(part for part in info.values() if isinstance(part, dict))]
+    return next((str(part["exception_message"]) for part in parts if part.get("exception_message")), "no message")[:500]
+
+
+def _counted(rows: int, found: int) -> dict[str, Any]:
+    """What the library's own formats would say of the counts."""
+    return {"element_count": rows, "unexpected_count": found, "unexpected_percent": 100 * found / rows if rows else 0.0}
+
+
+# -- rows --------------------------------------------------------------------------------------------------------------
+
+
+def _failing(connection: Connection, suite: Suite, check: Check, query: str, table: str) -> str:
+    """Rows (row_id, value) that the library's ``query`` finds, with what stands in the columns that were asked."""
+    if check.personal:
+        return f"select q.row_id, null::text as value from ({query}) q"
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    values = ", ".join(f"coalesce(t.{quote(suites.laid_out(name))}::text, '')" for name in check.columns)
+    return (
+        f"select q.row_id, nullif(left(concat_ws(' / ', {values}), {_VALUE}), '') as value "
+        f"from ({query}) q join {table} t using ({', '.join(suite.key)})"
+    )
+
+
+def _written(connection: Connection, staged: Staged, check: Check, failing: str) -> int:
+    """Write the failing rows; returns how many there are."""
+    issue = issues.load_all()[check.code]
+    names = {"record": staged.name("record"), "failed": staged.name("failed"), "issue": staged.name("issue")}
+    given = {"code": check.code, "field": check.field}
+    if check.rejects:
+        statement = _FAIL.format(**names, failing=failing)
+        given["message"] = f"{issue.zh} {issue.en}"
+    else:
+        statement = _TELL.format(**names, failing=failing)
+        given |= {"severity": check.severity, "duty": issue.duty, "told": TOLD, "rest": f"同批其余 more in the same batch (> {TOLD})"}
+    return connection.exec_driver_sql(statement, given).scalar_one()
+
+
+_FAIL = """
+with failing as ({failing}),
+written as (
+    insert into {failed} (row_id, code, field, message, value)
+    select distinct on (row_id, value) row_id, %(code)s::text, %(field)s::text, %(message)s::text, value from failing
+)
+select count(*) from failing
+"""
+
+_TELL = """
+with failing as materialized ({failing}),
+records as (
+    select s.record_key, f.value, count(*) as count, row_number() over (order by min(f.row_id), f.value) as n
+    from failing f join {record} s using (row_id)
+    group by s.record_key, f.value
+),
+written as (
+    insert into {issue} (code, severity, duty, record, field, detail, count)
+    select %(code)s::text, %(severity)s::text, %(duty)s::text, record_key, %(field)s::text, value, count
+    from records where n <= %(told)s
+    union all
+    select %(code)s::text, %(severity)s::text, %(duty)s::text, null, %(field)s::text, %(rest)s::text, sum(count)
+    from records where n > %(told)s having count(*) > 0
+)
+select count(*) from failing
+"""
+
+# -- the library -------------------------------------------------------------------------------------------------------
+
+_lock = threading.RLock()  # the library's registries are not made for threads
+_USES = 200  # suites; the library never forgets what it measured, so it begins anew now and then
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The data source of a process and database."""
+
+    pid: int
+    url: str
+    source: SQLDatasource
+    uses: int = 0
+
+
+_kept: list[_Kept] = []
+
+
+def _asked(staged: Staged, suite: Suite, table: str) -> ExpectationSuiteValidationResult:
+    compiled = suite.compiled()
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", sa.exc.SAWarning)  # `box` is a type that SQLAlchemy does not reflect
+        source = _source()
+        asset = source.add_table_asset(name=table, table_name=table, schema_name=staged.schema)
+        try:
+            return asset.add_batch_definition_whole_table("all").get_batch().validate(
+                compiled, result_format=_FORMAT | {"unexpected_index_column_names": list(suite.key)}
+            )
+        finally:
+            source.delete_asset(table)
+
+
+def _source() -> SQLDatasource:
+    """The context that it lives in has neither files nor network. A child of a fork makes its own."""
+    url = settings.database_url()
+    kept = _kept[0] if _kept else None
+    if kept is None or (kept.pid, kept.url) != (os.getpid(), url) or kept.uses >= _USES:
+        _kept.clear()
+        source = _context().data_sources.add_sql(
+            name="staging",
+            connection_string=url.replace("$", r"\$"),
+            kwargs={
+                "pool_size": 1,
+                "pool_pre_ping": True,
+                "connect_args": {
+                    "application_name": "onemap quality",
+                    "options": "-c timezone=Asia/Shanghai -c client_min_messages=warning -c jit=off -c work_mem=64MB",
+                },
+            },
+        )
+        kept = _Kept(os.getpid(), url, source)
+        _kept.append(kept)
+    kept.uses += 1
+    return kept.source
+
+
+def _context() -> AbstractDataContext:
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
