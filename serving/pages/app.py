@@ -1,0 +1,291 @@
+"""The pages as an application, to be mounted where the askers are known: in Airflow, or by ``onemap serve``.
+
+Whoever mounts it gives ``asker``: request → :class:`serving.access.Grant`, or it raises. Every read stands on the audit log
+before its answer leaves. No outside address is called, and no script but our own runs (Content-Security-Policy).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
+
+import polars as pl
+import shapely
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware.gzip import GZipMiddleware
+
+from core import clock
+from core.clock import SHANGHAI
+from core.errors import OneMapError
+from serving import audit, places
+from serving.access import Grant, departments, reading
+from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
+from serving.pages.render import template
+from serving.query import projects, space
+from supervision import rulebook
+
+FOLDER = Path(__file__).resolve().parent
+HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_STANDALONE = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"}
+MAX_REDLINES = 600
+Asker = Callable[[Request], Awaitable[Grant]]
+Code = Annotated[str, Query(max_length=64)]
+
+
+router = APIRouter()
+
+
+async def _asker(request: Request) -> Grant:
+    return await request.app.state.asker(request)
+
+
+Who = Annotated[Grant, Depends(_asker)]
+
+
+def application(asker: Asker) -> FastAPI:
+    """The pages, for askers that ``asker`` knows."""
+    app = FastAPI(title="一张图 One Map", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.asker = asker
+    app.add_middleware(GZipMiddleware, minimum_size=2000)
+    app.add_exception_handler(OneMapError, _unavailable)
+    app.add_exception_handler(StarletteHTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _illegible)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    app.include_router(router)
+    return app
+
+
+def _unavailable(request: Request, error: OneMapError) -> Response:
+    return _page("message.html.j2", request, 503, title="暂时无法读取", text=error.zh)
+
+def _refused(request: Request, error: HTTPException) -> Response:
+    text = error.detail if error.status_code != 404 or error.detail != "Not Found" else "没有这个页面。"
+    return _page("message.html.j2", request, error.status_code, dict(error.headers or {}), title=str(error.status_code), text=text)
+
+def _illegible(request: Request, error: RequestValidationError) -> Response:
+    wrong = "、".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
+    return _page("message.html.j2", request, 400, title="400", text=f"请检查地址中的参数：{wrong}。")
+
+
+def filters(
+    q: Annotated[str | None, Query(max_length=100)] = None,
+    town: Annotated[str | None, Query(pattern=r"^(\d{9})?$")] = None,
+    department: Annotated[str | None, Query(pattern=r"^([0-9A-Z]{18})?$")] = None,
+    stage: Annotated[str | None, Query(pattern=r"^([1-8]|done)?$")] = None,
+    light: Annotated[Literal["", "双红", "红", "黄", "蓝", "绿", "无"] | None, Query()] = None,
+    rule: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9]{0,20}$")] = None,
+) -> Filters:
+    """The filters of an address; an empty one is none."""
+    text = q.replace("\x00", "").strip() if q else None
+    return Filters(text or None, town or None, department or None, stage or None, light or None, rule or None)
+
+
+@router.get("/", response_class=HTMLResponse)
+def index(request: Request, who: Who, by: Annotated[Filters, Depends(filters)], page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
+    """Map, board and list; with the header X-Partial what the filters change alone."""
+    seen = city(who)
+    shown = view(seen, chosen(seen, who, by), by, page)
+    partial = request.headers.get("x-partial") == "1"
+    answer = _page("results.html.j2" if partial else "index.html.j2", request, **shown)
+    return _logged(request, who, answer, len(shown["rows"]))
+
+
+@router.get("/data/points")
+def points(request: Request, who: Who, by: Annotated[Filters, Depends(filters)]) -> Response:
+    """Where the projects are: code, longitude and latitude (1e-5 degrees), light, stage (0: none, 9: done), findings, one list each."""
+    seen = city(who)
+    rows = chosen(seen, who, by).drop_nulls(["x", "y"])
+    told = {
+        "code": rows["code"].to_list(),
+        "x": (rows["x"] * 1e5).round().cast(pl.Int64).to_list(),
+        "y": (rows["y"] * 1e5).round().cast(pl.Int64).to_list(),
+        "light": rows["rank"].to_list(),
+        "stage": rows.select(pl.when("finished").then(9).otherwise(pl.col("stage").fill_null(0)).alias("stage"))["stage"].to_list(),
+        "found": rows["findings"].to_list(),
+    }
+    return _logged(request, who, JSONResponse(told, headers=HEADERS), rows.height)
+
+
+@router.get("/data/brief")
+def brief(request: Request, who: Who, code: Code) -> Response:
+    """One project, for the card on the map."""
+    rows = city(who).projects.filter(pl.col("code") == code)
+    if rows.is_empty():
+        raise HTTPException(404, "没有这个项目，或无权查看。")
+    row = rows.to_dicts()[0]
+    turn = row["turn"] or {}
+    told = {
+        "code": code, "name": row["name"], "enterprise": row["enterprise"], "town": row["town_name"], "light": row["light"], "late": row["late"],
+        "findings": row["findings"], "stage": "已完成" if row["finished"] else _stage_names().get(row["stage"], "未启动"),
+        "item": turn.get("item_name"), "turn": turn.get("turn"), "department": turn.get("department"),
+    }  # fmt: skip
+    return _logged(request, who, JSONResponse(told, headers=HEADERS), 1)
+
+
+@router.get("/data/towns")
+def towns(_: Who) -> Response:
+    """Outlines of the towns, simplified to 30 m; their datum is not known (schemas/catalogue/README.md)."""
+    return Response(_towns(), media_type="application/json", headers={**HEADERS, "Cache-Control": "private, max-age=86400"})
+
+
+@router.get("/data/redlines")
+def redlines(request: Request, who: Who, box: Annotated[str, Query(pattern=r"^-?\d+(\.\d+)?(,-?\d+(\.\d+)?){3}$", max_length=100)]) -> Response:
+    """Red lines that meet a box west,south,east,north."""
+    west, south, east, north = map(float, box.split(","))
+    with reading(who) as connection:
+        found = space.project_areas(connection, (west, south, east, north))
+    told = [{"code": code, "rings": _rings(shape, 1e-6)} for code, shape in zip(found.ids[:MAX_REDLINES], found.geometries[:MAX_REDLINES], strict=True)]
+    return _logged(request, who, JSONResponse(told, headers=HEADERS), len(told))
+
+
+@router.get("/project/{code}", response_class=HTMLResponse)
+def project(request: Request, code: str, who: Who, as_of: date | None = None) -> Response:
+    """A project's page, as of now or of a past day."""
+    from serving.report import charts, dossier, drawing
+
+    told = dossier.dossier(who, code, _day(as_of))
+    if told is None:
+        return _moved(request, who, code)
+    drawn = {
+        "stages": drawing.svg(charts.stages(told), "stages"), "gantt": drawing.svg(charts.gantt(told), "gantt"), "site": drawing.svg(charts.site(told), "site"),
+    }  # fmt: skip
+    answer = _page("project.html.j2", request, base="../", d=told, drawn=drawn, feeds=dossier.feeds(), today=clock.today(), asked=as_of)
+    return _logged(request, who, answer, 1)
+
+
+@router.get("/project/{code}/report.{kind}")
+def project_report(request: Request, code: str, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None) -> Response:
+    """The analysis report of a project."""
+    from serving import report
+
+    return _document(request, who, kind, report.of_project(who, code, _day(as_of)))
+
+
+@router.get("/{area}/{code}/report.{kind}")
+def area_report(request: Request, area: Literal["town", "department"], code: str, kind: Literal["html", "docx", "pdf"], who: Who) -> Response:
+    """The analysis report of a town or a department."""
+    from serving import report
+
+    return _document(request, who, kind, report.of_area(who, area, code))
+
+
+@router.get("/project/{code}/archive.zip")
+def archive(request: Request, code: str, who: Who, as_of: date | None = None, recorded: datetime | None = None) -> Response:
+    """The live archive of a project as a ZIP."""
+    from serving import archive
+
+    instant = recorded if recorded is None or recorded.tzinfo else recorded.replace(tzinfo=SHANGHAI)
+    whole = archive.collect(who, code, _day(as_of), instant)
+    if whole is None:
+        raise HTTPException(404, "没有这个项目，或无权查看。")
+    answer = Response(archive.zipped(whole), media_type="application/zip", headers={**HEADERS, **_attached(f"{whole.name}.zip")})
+    return _logged(request, who, answer, len(whole.entries))
+
+
+def view(seen: City, rows: pl.DataFrame, by: Filters, page: int) -> dict[str, Any]:
+    """What the templates show of the chosen projects."""
+    pages = max((rows.height + PAGE - 1) // PAGE, 1)
+    page = min(page, pages)
+    shown = rows.slice((page - 1) * PAGE, PAGE).to_dicts()
+    asked = {name: value for name in Filters.__slots__ if (value := getattr(by, name))}
+    lit = dict(rows.group_by("light").len().iter_rows())
+    return {
+        "rows": shown, "total": rows.height, "whole": seen.projects.height, "page": page, "pages": pages, "by": by, "asked": asked, "as_of": seen.as_of,
+        "board": board(rows), "most": max((c["projects"] for c in board(rows)), default=0) or 1, "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
+        "late": int(rows["late"].sum() or 0), "found": int((rows["findings"] > 0).sum() or 0), "stage_names": _stage_names(),
+        "towns": sorted(((c, n) for c, n in seen.projects.select("town", "town_name").unique().drop_nulls().iter_rows()), key=lambda t: t[0]),
+        "departments": _departments(seen), "rules": {name: rule.name for name, rule in rulebook.load().by_name.items()},
+        "placeless": rows["x"].null_count(),
+        "address": lambda **change: "?" + urlencode({k: v for k, v in {**asked, **change}.items() if v is not None}),
+    }  # fmt: skip
+
+
+def _departments(seen: City) -> list[tuple[str, str]]:
+    known = departments()
+    codes = seen.projects["departments"].explode(empty_as_null=True).drop_nulls().unique().to_list()
+    return sorted(((code, known[code].removeprefix("东莞市")) for code in codes if code in known), key=lambda pair: pair[0])
+
+
+def _day(as_of: date | None) -> date | None:
+    if as_of is not None and not date(2000, 1, 1) <= as_of <= clock.today():
+        raise HTTPException(400, "日期须在 2000-01-01 至今天之间。")
+    return as_of
+
+
+def _moved(request: Request, who: Grant, code: str) -> Response:
+    """Where a merged code means another project now, go there."""
+    now = projects.merged_into(code)
+    if now is None:
+        raise HTTPException(404, f"没有项目 {code}，或无权查看。")
+    return _logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
+
+
+def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
+    """A report as a page, or as a file to keep."""
+    from serving.report import write
+
+    if made is None:
+        raise HTTPException(404, "没有可报告的内容，或无权查看。")
+    content, media = write.written(made, kind)
+    headers = _STANDALONE if kind == "html" else {**HEADERS, **_attached(f"{made.name}.{kind}")}
+    return _logged(request, who, Response(content, media_type=media, headers=headers), 1)
+
+
+def _attached(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+
+
+def _page(name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+    depth = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/").count("/")
+    values.setdefault("base", "../" * depth)
+    return HTMLResponse(template(name).render(**values), status, {**HEADERS, "Vary": "X-Partial", **(headers or {})})
+
+
+def _logged(request: Request, who: Grant, answer: Response, rows: int) -> Response:
+    """:raises: whatever keeps the entry from being written: then there is no answer either."""
+    asked = {name: audit.scrub(value.replace("\x00", "")) for name, value in request.query_params.items()}
+    audit.append(who.actor, "read", request.url.path.replace("\x00", ""), {"query": asked, "status": answer.status_code, "rows": rows, "personal": who.personal})
+    return answer
+
+
+@cache
+def _stage_names() -> dict[int, str]:
+    from supervision.expected import milestones
+
+    return dict(milestones().select("stage", "stage_name").unique().sort("stage").iter_rows())
+
+
+@cache
+def _towns() -> bytes:
+    codes, names, shapes = places.towns()
+    told = []
+    for code, name, polygon in zip(codes, names, shapes, strict=True):
+        inner = shapely.point_on_surface(polygon)
+        told.append({"code": code, "name": name, "at": [round(inner.x, 5), round(inner.y, 5)], "rings": _rings(shapely.simplify(polygon, 0.0003), 1e-5)})
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _rings(geometry: Any, unit: float) -> list[list[float]]:
+    """Each ring flat: x, y, x, y …"""
+    digits = 5 if unit >= 1e-5 else 6
+    found = []
+    for part in shapely.get_parts(geometry):
+        if part.geom_type == "Polygon":
+            for ring in (part.exterior, *part.interiors):
+                found.append([round(n, digits) for point in ring.coords for n in point[:2]])
+    return found

@@ -1,0 +1,39 @@
+"""The pages' templates: autoescaped, strict about names."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+
+@cache
+def _environment() -> Environment:
+    folder = Path(__file__).resolve().parent / "templates"
+    made = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["day"] = day
+    made.filters["money"] = money
+    made.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
+    return made
+
+
+def template(name: str) -> Template:
+    """A template of ``templates/``."""
+    return _environment().get_template(name)
+
+
+def day(value: Any) -> str:
+    """A date, whatever form it has; —: none."""
+    if value is None:
+        return "—"
+    return f"{value:%Y-%m-%d}" if isinstance(value, date | datetime) else str(value)[:10]
+
+
+def money(wan: float | None) -> str:
+    """万元 as people say it: 1.2 亿元, 3,500 万元."""
+    if wan is None:
+        return "—"
+    return f"{wan / 10_000:,.2f} 亿元" if wan >= 10_000 else f"{wan:,.0f} 万元"

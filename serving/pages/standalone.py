@@ -1,0 +1,97 @@
+"""The pages on their own, without Airflow: ``onemap serve``. Whoever comes shows a key of the API, or the link that the
+command printed; the browser keeps it in a cookie that no script can read and no other site can send.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import FastAPI, Form, HTTPException, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from serving import keys
+from serving.access import PROJECTS, Grant
+from serving.pages.app import HEADERS, application
+from serving.pages.render import template
+
+COOKIE = "onemap_key"
+PLACE = "/onemap/map"
+
+
+class _LogIn(Exception):
+    """A browser that has shown nothing is asked."""
+
+
+def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
+    """The application.
+
+    :param token: whoever shows it reads as ``operator``, without personal data; made anew at each start.
+    :param hosts: names that it may be called by; others are refused, so that no foreign page can reach it by DNS.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    here = Grant(operator, frozenset({PROJECTS}))
+
+    async def asker(request: Request) -> Grant:
+        kind, _, shown = request.headers.get("authorization", "").partition(" ")
+        shown = shown.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key") or request.cookies.get(COOKIE, "")
+        if shown and hmac.compare_digest(shown.encode(), token.encode()):
+            return here
+        admission = await run_in_threadpool(keys.admit, shown) if shown else None
+        if admission is None:
+            if "text/html" in request.headers.get("accept", ""):
+                raise _LogIn
+            raise HTTPException(401, "请提供有效密钥。", {"WWW-Authenticate": 'Bearer realm="onemap"'})
+        if admission.over is not None:
+            raise HTTPException(429, "本密钥的用量已满，请稍后再试。", {"Retry-After": str(int(admission.over) + 1)})
+        if not admission.grant.may(PROJECTS):
+            raise HTTPException(403, f"密钥缺少权限 {PROJECTS}。")
+        return admission.grant
+
+    pages = application(asker)
+
+    @pages.exception_handler(_LogIn)
+    async def to_login(request: Request, _: _LogIn) -> Response:
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?next={quote(path)}", 303)
+
+    @app.get("/")
+    def front() -> Response:
+        return RedirectResponse(f"{PLACE}/")
+
+    @app.get("/enter")
+    def enter(shown: Annotated[str, Query(alias="token", max_length=200)]) -> Response:
+        """The link that the command printed."""
+        if not hmac.compare_digest(shown.encode(), token.encode()):
+            return RedirectResponse("/login", 303, headers=HEADERS)
+        return _kept(shown, f"{PLACE}/", secure=False)
+
+    @app.get("/login")
+    def ask(next: str = f"{PLACE}/") -> Response:
+        return Response(template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=False), media_type="text/html", headers=HEADERS)
+
+    @app.post("/login")
+    def take(request: Request, key: Annotated[str, Form(max_length=200)], next: Annotated[str, Form(max_length=2000)] = f"{PLACE}/") -> Response:
+        key = key.strip()
+        if keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
+            shown = template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=True)
+            return Response(shown, 401, media_type="text/html", headers=HEADERS)
+        return _kept(key, _inside(next), secure=request.url.scheme == "https")
+
+    app.mount(PLACE, pages)
+    return app
+
+
+def _inside(path: str) -> str:
+    """Only a place of ours to go on to."""
+    return path if path.startswith(f"{PLACE}/") and "\\" not in path and "\n" not in path else f"{PLACE}/"
+
+
+def _kept(key: str, path: str, *, secure: bool) -> Response:
+    answer = RedirectResponse(path, 303, headers=HEADERS)
+    answer.set_cookie(COOKIE, key, httponly=True, samesite="strict", secure=secure, path=PLACE)
+    return answer

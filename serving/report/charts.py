@@ -1,0 +1,268 @@
+"""The charts of reports and pages, as drawings: stages, cases against their limits, maps, counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry import shape
+
+from serving import places
+from serving.report.dossier import Bar, Dossier
+from serving.report.drawing import LIGHT_TONE, Area, Dot, Drawing, Line, Rect, Text, fitted, width_of
+
+WIDTH = 960
+_ROW, _LABEL, _VERDICT, _TOP = 24, 236, 214, 40
+
+
+def stages(told: Dossier) -> Drawing:
+    """The eight stages as a way: done, current, ahead, not applicable."""
+    made = Drawing(WIDTH, 92, f"项目所处阶段：{told.sentence}")
+    step = WIDTH / len(told.stages)
+    states = [(s, _state(s, told)) for s in told.stages]
+    for n, (_, state) in enumerate(states[:-1]):
+        made.add(Line(step * (n + 0.5), 26, step * (n + 1.5), 26, "done" if state == "完成" else "line", 3, dashed=state == "不适用"))
+    for n, (stage, state) in enumerate(states):
+        x = step * (n + 0.5)
+        tone = {"完成": "done", "当前": "brand", "进行": "blue"}.get(state, "line")
+        made.add(Dot(x, 26, 17 if state == "当前" else 14, tone, f"第 {stage['stage']} 阶段 {stage['stage_name']}：{state}"))
+        if state in ("未开始", "不适用"):
+            made.add(Dot(x, 26, 12, "paper"))
+        made.add(Text(x, 31, str(stage["stage"]), {"line": "soft", "done": "ink"}.get(tone, "paper"), 14, "middle"))
+        made.add(Text(x, 66, fitted(stage["stage_name"], 13, step - 6), "ink" if state != "不适用" else "soft", 13, "middle"))
+        done = stage["completed_at"]
+        made.add(Text(x, 84, f"{state} {done:%Y-%m-%d}" if state == "完成" and done else state, "brand" if state == "当前" else "soft", 11, "middle"))
+    return made
+
+
+def _state(stage: dict[str, Any], told: Dossier) -> str:
+    return "当前" if stage["stage"] == told.current_stage and not told.finished else stage["state"]
+
+
+def gantt(told: Dossier, bars: Sequence[Bar] | None = None) -> Drawing:
+    """Cases against their limits: the limit as a pale bar from acceptance to the due date, the case over it, pauses
+    hatched, what is past the due date red; a diamond is the due date, the vertical line the day asked about."""
+    rows = [b for b in (told.bars if bars is None else bars) if b.start]
+    rows.sort(key=lambda b: (b.stage or 9, b.start, b.case_id))
+    groups: list[tuple[str, list[Bar]]] = []
+    names = {s["stage"]: s["stage_name"] for s in told.stages}
+    for bar in rows:
+        title = f"{bar.stage} {names[bar.stage]}" if bar.stage in names else "清单外"
+        if not groups or groups[-1][0] != title:
+            groups.append((title, []))
+        groups[-1][1].append(bar)
+    height = _TOP + sum(26 + _ROW * len(g) for _, g in groups) + 16
+    made = Drawing(WIDTH, max(height, 90), f"办件与时限对照：{len(rows)} 件，超期 {sum(b.over > 0 for b in rows)} 件")
+    if not rows:
+        made.add(Text(WIDTH / 2, 55, "尚无办件", "soft", 14, "middle"))
+        return made
+    first = min(b.start for b in rows)
+    last = max([told.as_of, *(b.ended.date() for b in rows if b.ended), *(b.due for b in rows if b.due and (b.ended is None or b.over))])
+    first, last = first - timedelta(days=3), max(last, first + timedelta(days=20)) + timedelta(days=3)
+    left, right = _LABEL + 8, WIDTH - _VERDICT - 8
+    at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
+    for tick, text in _ticks(first, last, right - left):
+        made.add(Line(at(tick), _TOP - 8, at(tick), made.height - 10, "grid"), Text(at(tick) + 3, _TOP - 14, text, "soft", 10.5))
+    y = float(_TOP)
+    for title, cases in groups:
+        made.add(Rect(0, y, WIDTH, 20, "band"), Text(6, y + 14.5, title, "ink", 12), Text(WIDTH - 6, y + 14.5, f"{len(cases)} 件", "soft", 11, "end"))
+        y += 26
+        for bar in cases:
+            _bar(made, bar, y, at, told.as_of)
+            y += _ROW
+    today = at(told.as_of)
+    made.add(Line(today, _TOP - 8, today, made.height - 10, "brand", 1.4, dashed=True))
+    made.add(Text(today, 12, f"{told.as_of:%Y-%m-%d}", "brand", 11, "end" if today > right - 40 else "middle"))
+    return made
+
+
+def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date) -> None:
+    middle = y + _ROW / 2
+    title = f"{bar.item_name} {bar.case_no}：{bar.verdict}"
+    made.add(Text(6, middle + 4, fitted(bar.item_name, 12, _LABEL - 8), "ink", 12))
+    begin, end = bar.accepted or bar.start, bar.ended.date() if bar.ended else as_of
+    end = max(end, begin)
+    if bar.received and bar.accepted and bar.received.date() < bar.accepted:
+        made.add(Line(at(bar.received.date()), middle, at(bar.accepted), middle, "grey", 1.5))
+    if bar.due and bar.accepted:
+        made.add(Rect(at(bar.accepted), y + 3, max(at(bar.due) - at(bar.accepted), 2), _ROW - 8, "limit", 2, f"时限至 {bar.due:%Y-%m-%d}"))
+    tone = LIGHT_TONE[bar.light] if bar.light and bar.light != "灰" else ("done" if bar.ended else "grey")
+    split = bar.due if bar.over and bar.due and bar.due < end else end
+    if tone in ("red", "double") and split < end:
+        tone = "yellow" if bar.ended is None else "done"
+    made.add(Rect(at(begin), y + 7, max(at(split) - at(begin), 3), _ROW - 16, tone, 2, title))
+    if split < end:
+        made.add(Rect(at(split), y + 7, max(at(end) - at(split), 3), _ROW - 16, "double" if bar.light == "双红" or bar.which == "法定" else "red", 2, title))
+    for pause in bar.pauses:
+        made.add(Rect(at(pause.start), y + 5, max(at(min(pause.until, end)) - at(pause.start), 3), _ROW - 12, "pause", 0, f"{pause.kind} {pause.start} 至 {pause.until}", hatched=True))
+    if bar.due and bar.accepted:
+        x = at(bar.due)
+        made.add(Area((((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle)),), "paper", "ink", 1.2, f"到期日 {bar.due:%Y-%m-%d}"))
+    tone = "red" if bar.over else ("brand" if bar.ended is None else "soft")
+    made.add(Text(WIDTH - _VERDICT, middle + 4, fitted(bar.verdict, 11, _VERDICT - 2), tone, 11))
+
+
+def _ticks(first: date, last: date, width: float) -> list[tuple[date, str]]:
+    """First days of months, as many as have room."""
+    months, day = [], date(first.year, first.month, 1)
+    while day <= last:
+        if day >= first:
+            months.append(day)
+        day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    every = next((n for n in (1, 2, 3, 6, 12) if len(months) / n * 58 <= width), 12)
+    if len(months) < 2:
+        days = [first + timedelta(days=n) for n in range(0, (last - first).days, max((last - first).days // 5, 1))]
+        return [(d, f"{d:%m-%d}") for d in days]
+    return [(m, f"{m:%Y-%m}") for m in months if (m.month - 1) % every == 0]
+
+
+# -- maps --------------------------------------------------------------------------------------------------------------
+
+
+class _Plane:
+    """Degrees → points of a drawing: equirectangular about the middle, the longer side fitted."""
+
+    def __init__(self, bounds: tuple[float, float, float, float], x: float, y: float, width: float, height: float) -> None:
+        west, south, east, north = bounds
+        self.middle = ((west + east) / 2, (south + north) / 2)
+        self.squeeze = math.cos(math.radians(self.middle[1]))
+        self.scale = min(width / max((east - west) * self.squeeze, 1e-9), height / max(north - south, 1e-9))
+        self.centre = (x + width / 2, y + height / 2)
+
+    def __call__(self, longitude: float, latitude: float) -> tuple[float, float]:
+        return (
+            self.centre[0] + (longitude - self.middle[0]) * self.squeeze * self.scale,
+            self.centre[1] - (latitude - self.middle[1]) * self.scale,
+        )
+
+    def rings(self, geometry: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
+        found = []
+        for part in shapely.get_parts(geometry):
+            if part.geom_type == "Polygon":
+                found += [tuple(self(x, y) for x, y, *_ in ring.coords) for ring in (part.exterior, *part.interiors)]
+        return tuple(found)
+
+    def metres(self, length: float) -> float:
+        """Points of so many metres, north to south."""
+        return length / 111_195 * self.scale
+
+
+def site(told: Dossier, width: float = 460, height: float = 320) -> Drawing:
+    """The red line, what satellites saw change on it, with a scale; without a red line it says so."""
+    made = Drawing(width, height, f"{told.project.get('project_name') or told.code}用地红线及变化图斑")
+    made.add(Rect(0, 0, width, height, "band", 6))
+    if told.redline.is_empty:
+        made.add(Text(width / 2, height / 2, "没有用地红线", "soft", 13, "middle"))
+        return made
+    polygons = [(p, shapely.make_valid(shape(p["geom"]))) for p in told.polygons if p["geom"]]
+    west, south, east, north = told.redline.bounds
+    pad = max(east - west, north - south, 0.0008) * 0.25
+    plane = _Plane((west - pad, south - pad, east + pad, north + pad), 8, 8, width - 16, height - 44)
+    window = shapely.box(west - 3 * pad, south - pad, east + 3 * pad, north + pad)
+    made.add(Area(plane.rings(told.redline), "redfill", "redline", 2, "用地红线"))
+    for row, geometry in polygons:
+        inside = shapely.intersection(geometry, window)
+        if plane.rings(inside):
+            made.add(Area(plane.rings(inside), "groundfill", "ground", 1.2, f"变化图斑 {row['polygon_code']} {row['seen_after'] or ''}"))
+    if polygons:  # the line above what lies on it
+        for ring in plane.rings(told.redline):
+            made.shapes += [Line(*a, *b, "redline", 2) for a, b in zip(ring, ring[1:], strict=False)]
+    _legend(made, 12, height - 14, [("redline", "用地红线"), *([("ground", "变化图斑")] if polygons else [])])
+    _scale(made, plane, width - 14, height - 14)
+    return made
+
+
+def _scale(made: Drawing, plane: _Plane, right: float, y: float) -> None:
+    length = next((n for n in (20000, 10000, 5000, 2000, 1000, 500, 200, 100, 50, 20) if plane.metres(n) <= 110), 10)
+    size = plane.metres(length)
+    made.add(Line(right - size, y, right, y, "ink", 1.5), Line(right - size, y - 4, right - size, y, "ink", 1.5), Line(right, y - 4, right, y, "ink", 1.5))
+    made.add(Text(right - size - 5, y, f"{length // 1000} km" if length >= 1000 else f"{length} m", "soft", 11, "end"))
+
+
+def _legend(made: Drawing, x: float, y: float, entries: Sequence[tuple[str, str]], size: float = 11) -> None:
+    for tone, text in entries:
+        made.add(Rect(x, y - size + 1.5, 10, 10, tone, 2), Text(x + 14, y, text, "soft", size))
+        x += 14 + width_of(text, size) + 16
+
+
+def city(points: Sequence[tuple[float, float, str, str]], only: str | None = None, width: float = 460, height: float = 360) -> Drawing:
+    """Towns and projects: (longitude, latitude, light, title); ``only`` a town's code: zoomed to it. Overview: datum unsure."""
+    codes, names, shapes = places.towns()
+    made = Drawing(width, height, f"项目分布：{len(points)} 个项目")
+    made.add(Rect(0, 0, width, height, "band", 6))
+    chosen = [shapes[codes.index(only)]] if only in codes else list(shapes)
+    west, south, east, north = shapely.total_bounds(np.array(chosen, dtype=object))
+    plane = _Plane((west, south, east, north), 10, 10, width - 20, height - 46)
+    window = shapely.box(west, south, east, north).buffer(0.2)
+    for code, name, polygon in zip(codes, names, shapes, strict=True):
+        if only and not polygon.intersects(window):
+            continue
+        simple = shapely.simplify(polygon, 0.0006 if not only else 0.0001)
+        made.add(Area(plane.rings(simple), "paper" if not only or code == only else "town", "townline", 1.4 if code == only else 0.8, name))
+    made.shapes = [made.shapes[0], *(_clipped(s, width, height - 28) for s in made.shapes[1:])]
+    for code, name, polygon in zip(codes, names, shapes, strict=True):
+        if not only or code == only:
+            inner = shapely.point_on_surface(polygon)
+            made.add(Text(*plane(inner.x, inner.y), name, "soft", 9 if not only else 13, "middle"))
+    for x, y, light, title in sorted(points, key=lambda p: -list(LIGHT_TONE).index(p[2])):
+        px, py = plane(x, y)
+        if 0 <= px <= width and 0 <= py <= height - 28:
+            made.add(Dot(px, py, 4.6, "paper"), Dot(px, py, 3.6, LIGHT_TONE[light], title))
+    present = {p[2] for p in points}
+    _legend(made, 12, height - 10, [(tone, light + ("灯" if light != "无" else "在办时限")) for light, tone in LIGHT_TONE.items() if light in present])
+    return made
+
+
+def _clipped(area: Any, width: float, height: float) -> Any:
+    """An area within the frame."""
+    frame = shapely.box(0, 0, width, height)
+    rings: list[tuple[tuple[float, float], ...]] = []
+    for ring in area.rings:
+        part = shapely.intersection(shapely.make_valid(shapely.Polygon(ring)), frame)
+        rings += [tuple(p.exterior.coords) for p in shapely.get_parts(part) if p.geom_type == "Polygon"]
+    return Area(tuple(rings), area.fill, area.stroke, area.width, area.title)
+
+
+# -- counts ------------------------------------------------------------------------------------------------------------
+
+
+def stacked(rows: Sequence[tuple[str, dict[str, int]]], label: str, unit: str = "个", width: float = WIDTH) -> Drawing:
+    """Horizontal bars of lights: (name, {light: count}); totals at the end."""
+    lights = [light for light in LIGHT_TONE if any(counts.get(light) for _, counts in rows)]
+    made = Drawing(width, 26 * len(rows) + 40, label)
+    most = max((sum(counts.values()) for _, counts in rows), default=0) or 1
+    left = max([width_of(name, 12) for name, _ in rows] or [0]) + 14
+    room = width - left - 70
+    for n, (name, counts) in enumerate(rows):
+        y, x = 8 + 26 * n, left
+        made.add(Text(left - 8, y + 14, name, "ink", 12, "end"))
+        for light in lights:
+            size = counts.get(light, 0) / most * room
+            if size:
+                made.add(Rect(x, y, max(size - 1, 1), 19, LIGHT_TONE[light], 2, f"{name} {light} {counts[light]} {unit}"))
+                if size > 22 and light != "黄":
+                    made.add(Text(x + size / 2, y + 13.5, str(counts[light]), "paper" if light not in ("无", "灰") else "ink", 11, "middle"))
+                elif size > 22:
+                    made.add(Text(x + size / 2, y + 13.5, str(counts[light]), "ink", 11, "middle"))
+                x += size
+        made.add(Text(x + 6, y + 14, f"{sum(counts.values())} {unit}", "soft", 11.5))
+    _legend(made, left, made.height - 10, [(LIGHT_TONE[light], "无在办时限" if light == "无" else f"{light}灯") for light in lights])
+    return made
+
+
+def bars(rows: Sequence[tuple[str, float, str]], label: str, tone: str = "brand", width: float = WIDTH) -> Drawing:
+    """Horizontal bars: (name, value, what is written at the end)."""
+    made = Drawing(width, 26 * len(rows) + 12, label)
+    most = max((value for _, value, _ in rows), default=0) or 1
+    left = min(max([width_of(name, 12) for name, _, _ in rows] or [0]) + 14, width * 0.5)
+    room = width - left - max([width_of(text, 11.5) for _, _, text in rows] or [0]) - 16
+    for n, (name, value, text) in enumerate(rows):
+        y = 8 + 26 * n
+        made.add(Text(left - 8, y + 14, fitted(name, 12, left - 10), "ink", 12, "end"))
+        made.add(Rect(left, y, max(value / most * room, 2 if value else 0), 19, tone, 2, f"{name}：{text}"))
+        made.add(Text(left + value / most * room + 6, y + 14, text, "soft", 11.5))
+    return made
