@@ -100,6 +100,8 @@ def engine_of(endpoint: Endpoint, *, connect_timeout: float, read_timeout: float
         }
         if "charset" not in url.query:
             arguments["charset"] = "utf8mb4"
+        if url.password:
+            arguments["password"] = str(url.password).encode()  # as text it must be Latin-1
     elif url.drivername == "postgresql+psycopg":
         arguments = {
             "connect_timeout": seconds,

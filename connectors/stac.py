@@ -75,7 +75,7 @@ class Stac(HttpConnector):
             target, method = self.http.rebase(link["href"], answer.url), str(link.get("method") or "GET").upper()
             if method == "POST":
                 told = link.get("body") or {}
-                asked = (asked or {}) | told if link.get("merge") else told
+                asked = body | told if link.get("merge") else told  # over the search itself, whatever was asked last
             else:
                 asked = None
             step = json.dumps([method, target, asked], sort_keys=True)
