@@ -53,6 +53,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
         read.set_cases(connection, ids)
         frames = read.frames(connection)
         known = facts.gather(frames, as_of, calendar)
+        events = read.told(connection)
         members = connection.execute(
             sa.text("select case_id, channel, case_no, why from store.case_member where case_id = any(:ids) order by 1, 2, 3"), {"ids": ids}
         ).mappings()
@@ -66,7 +67,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
         for row in found:
             findings.setdefault(row["case_id"], []).append({k: v for k, v in row.items() if k != "case_id"})
         told = [
-            _case(row, known, calendar, as_of) | {"numbers": numbers.get(row["case_id"], []), "findings": findings.get(row["case_id"], [])}
+            _case(row, known, events, calendar, as_of) | {"numbers": numbers.get(row["case_id"], []), "findings": findings.get(row["case_id"], [])}
             for row in known.cases.sort("case_id").to_dicts()
         ]
     if not told:
@@ -74,8 +75,8 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
     return told
 
 
-def _case(row: dict[str, Any], known: facts.Facts, calendar: Calendar, as_of: date) -> dict[str, Any]:
-    events = known.events.filter(pl.col("case_id") == row["case_id"])
+def _case(row: dict[str, Any], known: facts.Facts, events: pl.DataFrame, calendar: Calendar, as_of: date) -> dict[str, Any]:
+    events = events.filter((pl.col("case_id") == row["case_id"]) & (pl.col("at").dt.date() <= as_of))
     one = known.cases.filter(pl.col("case_id") == row["case_id"])
     pauses = effective(one.filter(pl.col("acceptance_on").is_not_null()), known.pauses, as_of)
     all_pauses = known.pauses.filter(pl.col("case_id") == row["case_id"])

@@ -23,7 +23,7 @@ from supervision.facts import Facts
 from supervision.findings import FOUND, Context, clocked, ground, linked, stalled
 from supervision.rulebook import Routing, Rulebook
 
-CHUNK = 2000  # projects judged at once: memory does not grow with the city
+CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
 RULES = {
     "overdue": clocked.overdue,

@@ -57,7 +57,6 @@ EVENTS = {
     "limit_unit": pl.String,
     "inserted_at": STAMP,
     "origin": pl.String,
-    "source_ref": pl.String,
 }
 LICENCES = {
     "licence_id": pl.String,
@@ -71,7 +70,6 @@ LICENCES = {
     "item_code": pl.String,
     "case_id": pl.String,
     "engineering_code": pl.String,
-    "source_ref": pl.String,
 }
 PROJECTS = {
     "project_code": pl.String,
@@ -125,7 +123,6 @@ QUOTES = {
     "issued_at": STAMP,
     "field": pl.String,
     "quoted": pl.String,
-    "source_ref": pl.String,
 }
 
 
@@ -218,18 +215,18 @@ _CASES = """
 
 _EVENTS = """
     select e.case_id, e.channel, e.event, e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit,
-           e.inserted_at, e.origin, e.provenance ->> '*'
+           e.inserted_at, e.origin
     from scope_case s join store.case_event e on e.case_id = s.id
     where e.gone_at is null"""
 
 _LICENCES = """
     select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
-           l.case_id, l.engineering_code, l.provenance ->> 'number'
+           l.case_id, l.engineering_code
     from scope s join store.licence l on l.project_code = s.project_code
     where l.gone_at is null
     union all
     select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
-           l.case_id, l.engineering_code, l.provenance ->> 'number'
+           l.case_id, l.engineering_code
     from store.licence l
     where l.gone_at is null and l.project_code is null and exists (select from scope where project_code = '')"""
 
@@ -249,8 +246,7 @@ _ITEMS = """
     from store.item where gone_at is null"""
 
 _QUOTES = """
-    select l.id, l.project_code, l.item_code, l.engineering_code, l.number, l.issued_at, q.field, q.quoted,
-           l.provenance ->> 'quotes_land'
+    select l.id, l.project_code, l.item_code, l.engineering_code, l.number, l.issued_at, q.field, q.quoted
     from store.licence l
     cross join lateral (values ('YDGHXKZBH', l.quotes_land), ('GCGHXKZBH', l.quotes_planning), ('SCHGSBH', l.quotes_drawing))
          q(field, quoted)
@@ -259,6 +255,18 @@ _QUOTES = """
       and not exists (select from store."case" k where store.normal_number(k.licence_no) = store.normal_number(q.quoted))
       and not exists (select from store.land_approval k
                       where store.normal_number(k.approval_no) = store.normal_number(q.quoted))"""
+
+
+_TOLD = """
+    select e.case_id, e.channel, e.event, e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit,
+           e.inserted_at, e.origin, e.provenance ->> '*'
+    from scope_case s join store.case_event e on e.case_id = s.id
+    where e.gone_at is null"""
+
+
+def told(connection: Connection) -> pl.DataFrame:
+    """The events in scope, each with its source's row (``source_ref``: feed|record_key)."""
+    return frame(connection, _TOLD, {**EVENTS, "source_ref": pl.String})
 
 
 def frames(connection: Connection) -> Frames:

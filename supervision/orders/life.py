@@ -178,8 +178,8 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     due, urge, escalate = after(1), after(by.urge_after), after(by.escalate_after)
     running = running.with_columns(due.alias("due"), urge.alias("urge"), escalate.alias("escalate"))
     moved = running.filter(pl.col("due") != pl.col("due_on").fill_null(date.min))
-    for no, day in moved.select("no", "due").iter_rows():
-        connection.execute(sa.text("update supervision.work_order set due_on = :due where no = :no"), {"due": day, "no": no})
+    if moved.height:
+        connection.execute(sa.text("update supervision.work_order set due_on = :due where no = :no"), moved.select("no", "due").to_dicts())
     kinds = dict(departments().select("code", "kind").iter_rows())
     waiting_for = {"dispatched": "签收", "signed": "反馈"}
     today, changes = now.date(), []
@@ -232,11 +232,9 @@ def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime
     else:
         step = "asked_close" if state != "closed" else "noted"
         values = {"close_asked_at": at}
-    _log(connection, order.no, step, who, f"{action}：{told['text'] or ''}".rstrip("："), at, detail)
-    if step == "noted":
-        return False
-    _set(connection, order.no, values)
-    return True
+    change = _Change(order.no, step, f"{action}：{told['text'] or ''}".rstrip("："), by=who, at=at, values=values if step != "noted" else {}, detail=detail)
+    _keep(connection, [change], at)
+    return step != "noted"
 
 
 def _stale(at: datetime, dispatched_at: datetime) -> bool:
@@ -247,61 +245,76 @@ def _stale(at: datetime, dispatched_at: datetime) -> bool:
 def _apply(
     connection: Connection, changes: list[_Change], now: datetime, by: Orders, book: Rulebook, calendar: Calendar, result: Advanced
 ) -> None:
+    _keep(connection, changes, now)
+    _tell(connection, [change for change in changes if change.action], by, book, calendar, now)
     for change in changes:
-        _set(connection, change.no, change.values)
-        at = change.at or now
-        _log(connection, change.no, change.step, change.by, change.why, at, change.detail)
-        if change.action:
-            _tell(connection, change, by, book, calendar, now)
         result.steps[change.step] = result.steps.get(change.step, 0) + 1
 
 
-def _set(connection: Connection, no: str, values: dict[str, Any]) -> None:
-    if "state" in values:  # another step: its own limit, not urged yet
-        values = {"due_on": None, "urged_on": None, "escalated_on": None, **values}
-    columns = ", ".join(f"{name} = :{name}" for name in values)
-    connection.execute(sa.text(f"update supervision.work_order set {columns} where no = :no"), {**values, "no": no})
+def _keep(connection: Connection, changes: list[_Change], now: datetime) -> None:
+    """What the orders are now, and a step of each on its log."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        values = change.values
+        if "state" in values:  # another step: its own limit, not urged yet
+            values = {"due_on": None, "urged_on": None, "escalated_on": None, **values}
+        if values:
+            by_columns.setdefault(tuple(values), []).append({**values, "_no": change.no})
+    for columns, rows in by_columns.items():
+        listed = ", ".join(f"{name} = :{name}" for name in columns)
+        connection.execute(sa.text(f"update supervision.work_order set {listed} where no = :_no"), rows)
+    if changes:
+        connection.execute(
+            sa.text(
+                """insert into supervision.order_step (order_no, at, step, by, why, detail)
+                   values (:no, :at, :step, :by, :why, cast(:detail as jsonb))"""
+            ),
+            [
+                {"no": c.no, "at": c.at or now, "step": c.step, "by": c.by, "why": c.why, "detail": json.dumps(c.detail, ensure_ascii=False)}
+                for c in changes
+            ],
+        )
 
 
-def _log(connection: Connection, no: str, step: str, by: str, why: str | None, at: datetime, detail: dict[str, Any]) -> None:
-    connection.execute(
-        sa.text(
-            """insert into supervision.order_step (order_no, at, step, by, why, detail)
-               values (:no, :at, :step, :by, :why, cast(:detail as jsonb))"""
-        ),
-        {"no": no, "at": at, "step": step, "by": by, "why": why, "detail": json.dumps(detail, ensure_ascii=False)},
-    )
-
-
-def _tell(connection: Connection, change: _Change, by: Orders, book: Rulebook, calendar: Calendar, now: datetime) -> None:
-    """Put a change into the outbox: its very bytes, under a key of its own, before anything is sent."""
-    row = connection.execute(
+def _tell(connection: Connection, changes: list[_Change], by: Orders, book: Rulebook, calendar: Calendar, now: datetime) -> None:
+    """Put changes into the outbox: their very bytes, each under a key of its own, before anything is sent."""
+    if not changes:
+        return
+    rows = connection.execute(
         sa.text(
             """update supervision.work_order o set revision = o.revision + 1, severity = f.severity
-               from supervision.finding f where f.id = o.finding_id and o.no = :no
+               from supervision.finding f where f.id = o.finding_id and o.no = any(:nos)
                returning o.no, o.revision, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
                          o.severity, o.dispatched_at, o.step_at, o.state, f.text"""
         ),
-        {"no": change.no},
-    ).one()
-    due = None
-    if row.state in LIMIT:
-        limit = getattr(by.limits, LIMIT[row.state])
-        due = calendar.add(pl.Series([row.step_at.date()]).to_numpy(), limit)[0].astype(object)
-    note = "" if change.action == "dispatch" else f"（{STEP_ZH[change.step]}：{change.why}）"
-    body = {
-        "work_order_no": row.no, "revision": row.revision, "action": change.action, "finding_id": row.finding_id, "rule": row.rule,
-        "project_code": row.project_code or None, "item_code": row.item_code or None, "case_no": row.case_no or None,
-        "department_code": row.department_code, "department_name": row.department_name,
-        "title": f"{book[row.rule].name}（疑似，待核）" if row.rule in book.by_name else row.rule,
-        "content": row.text + note, "severity": row.severity,
-        "dispatched_at": f"{row.dispatched_at:%Y-%m-%d %H:%M:%S}",
-        "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
-    }  # fmt: skip
+        {"nos": [change.no for change in changes]},
+    )
+    orders = {row.no: row for row in rows}
+    starts = pl.Series([orders[c.no].step_at.date() for c in changes], dtype=pl.Date).to_numpy()
+    days = pl.Series([getattr(by.limits, LIMIT[orders[c.no].state]) if orders[c.no].state in LIMIT else 0 for c in changes], dtype=pl.Int64).to_numpy()
+    dues = calendar.add(starts, days).astype(object)
     connection.execute(
         sa.text(
             "insert into supervision.outbox (order_no, revision, action, body, made_at) values (:no, :revision, :action, :body, :now)"
         ),
-        {"no": row.no, "revision": row.revision, "action": change.action, "now": now,
-         "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()},
+        [
+            {"no": c.no, "revision": orders[c.no].revision, "action": c.action, "now": now,
+             "body": _body(c, orders[c.no], due if orders[c.no].state in LIMIT else None, book)}
+            for c, due in zip(changes, dues, strict=True)
+        ],
     )  # fmt: skip
+
+
+def _body(change: _Change, order: Any, due: date | None, book: Rulebook) -> bytes:
+    """WorkOrder of schemas/contracts/m1.openapi.yaml."""
+    note = "" if change.step == "dispatched" else f"（{STEP_ZH[change.step]}：{change.why}）"
+    rule = book.by_name.get(order.rule)
+    told = {
+        "work_order_no": order.no, "revision": order.revision, "action": change.action, "finding_id": order.finding_id, "rule": order.rule,
+        "project_code": order.project_code or None, "item_code": order.item_code or None, "case_no": order.case_no or None,
+        "department_code": order.department_code, "department_name": order.department_name,
+        "title": f"{rule.name if rule else order.rule}（疑似，待核）", "content": order.text + note, "severity": order.severity,
+        "dispatched_at": f"{order.dispatched_at:%Y-%m-%d %H:%M:%S}",
+        "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
+    }  # fmt: skip
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
