@@ -29,13 +29,13 @@ _PROJECTS = """
 select v.id as code, v.project_name as name, v.applicant_name as enterprise, v.town_code as town, v.filing_type as type,
        v.total_invest::float8 as invest, v.current_stage as stage, coalesce(v.finished, false) as finished,
        coalesce(v.light, :none) as light, coalesce(v.open_findings, 0) as findings, v.current_items::text as items, v.judged_on
-from onemap.project v"""
+from asked.project v"""
 _FINDINGS = """
 select project_code as code, array_agg(distinct rule) as rules, array_agg(distinct department_code) as answering, max(severity) as severity
-from onemap.finding where state in ('open', 'confirmed') group by 1"""
+from asked.finding where state in ('open', 'confirmed') group by 1"""
 _RUNNING = """
 select project_code as code, array_agg(distinct department_code) as handling, count(*) filter (where light in ('红', '双红')) as late
-from onemap."case" where light in ('红', '双红', '黄', '蓝', '绿') and project_code is not null group by 1"""
+from asked."case" where light in ('红', '双红', '黄', '蓝', '绿') and project_code is not null group by 1"""
 _STAMP = """
 select coalesce((select max(seq) from store.change), 0) as change, coalesce((select max(id) from supervision.run), 0) as run,
        coalesce((select max(seq) from supervision.finding_event), 0) as event"""
