@@ -96,6 +96,7 @@ class Staged:
     schema: str = tables.STAGING
 
     def __post_init__(self) -> None:
+        self._copies = 0
         self._meta = sa.MetaData()
         self.record = self._table("record", RECORD)
         self.failed = self._table("failed", FAILED)
@@ -148,19 +149,19 @@ class Staged:
 
     def copy_records(self, connection: Connection, frame: pl.DataFrame) -> None:
         """COPY rows into ``record``; ``raw`` of the frame is JSON text."""
-        incoming = f"incoming_{self.run_id}"
-        columns = [name for name in RECORD if name != "content_hash"]
+        self._copies += 1
+        incoming = f"incoming_{self.run_id}_{self._copies}"
+        columns = [name for name in RECORD if name not in ("raw", "content_hash")]
         listed = ", ".join(columns)
         connection.exec_driver_sql(
-            f"create temp table if not exists {incoming} on commit drop as select {listed} from {self.record.fullname} limit 0"
+            f"create temp table {incoming} on commit drop as "
+            f"select {listed}, null::text as raw from {self.record.fullname} limit 0"
         )
-        connection.exec_driver_sql(f"alter table {incoming} alter raw type text")
         copy_frame(connection, sa.Table(incoming, sa.MetaData()), frame)
         connection.exec_driver_sql(
-            f"""insert into {self.record.fullname} ({listed}, content_hash)
-                select {listed.replace("raw", "raw::jsonb")}, sha256(convert_to(raw, 'UTF8')) from {incoming}"""
+            f"""insert into {self.record.fullname} ({listed}, raw, content_hash)
+                select {listed}, raw::jsonb, sha256(convert_to(raw, 'UTF8')) from {incoming}"""
         )
-        connection.exec_driver_sql(f"truncate {incoming}")
 
     def analyze(self, connection: Connection) -> None:
         """Tell the planner how large the batch is, and how its keys are spread."""
