@@ -10,7 +10,6 @@ import typer
 from cli import output
 from cli.context import Json, group
 
-Source = Annotated[str, typer.Argument(help="数源 · source, e.g. m2")]
 Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可多次 · feed, repeatable; default: all")]
 
 
@@ -78,11 +77,14 @@ def register(app: typer.Typer) -> None:
         return None
 
     @source.command()
-    def sync(source: Source, feed: Feeds = None, as_json: Json = False) -> None:
+    def sync(
+        sources: Annotated[list[str], typer.Argument(help="数源，可多个 · sources, e.g. m2 d1")], feed: Feeds = None, as_json: Json = False
+    ) -> None:
         """同步 · Read what is due, here and now, without Airflow; then merge. Exit 1 when a feed does not end well."""
         from pipeline import sync
 
-        _told(sync.source(source, on_progress=None if as_json else _progress, feeds=feed), as_json)
+        progress = None if as_json else _progress
+        _told([outcome for source in sources for outcome in sync.source(source, on_progress=progress, feeds=feed)], as_json)
 
     @source.command()
     def backfill(

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
         projects: int = typer.Option(590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"),
         seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
         only: Annotated[
-            list[str] | None, typer.Option("--source", help="首次同步的数源，可多次，默认全部 · source of the first sync, repeatable")
+            list[str] | None, typer.Option("--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused")
         ] = None,
         no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接 · real sources only"),
         no_first_sync: bool = typer.Option(False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"),
@@ -127,7 +127,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
         note(f"上次中断的运行 {left} 个已结清 / {left} unfinished runs settled" if left else "")
     password, fresh = hub.layout.admin_password()
     with _step("Airflow") as note:
-        hub.start_airflow()
+        hub.start_airflow(paused=bool(only))
         note(hub.address)
     told = hub.write_addresses()
     output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]   用户 user: admin", end="")

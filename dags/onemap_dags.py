@@ -71,8 +71,13 @@ def cron(expression: str | None) -> CronTriggerTimetable | None:
 
 def health_link(anchor: str = "") -> str:
     """Address of the health page."""
+    return page(f"health{anchor}")
+
+
+def page(path: str) -> str:
+    """Address of a page of ours."""
     base = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
-    return f"{base.rstrip('/')}/onemap/health{anchor}"
+    return f"{base.rstrip('/')}/onemap/{path}"
 
 
 def alerts() -> list:
@@ -98,7 +103,7 @@ def source_doc(d: Declared) -> str:
 ### {d.name}（`{d.source}`，{d.system}）
 
 数源部门：**{d.department}** {d.contact}　·　连接：`{d.connection}`　·　协议：`{d.protocol}`
-时效承诺：{d.promise}　·　计划：`{d.schedule}`　·　核对：`{d.reconcile or '—'}`　·　[运行健康]({health_link('#' + d.source)})
+时效承诺：{d.promise}　·　计划：`{d.schedule}`　·　核对：`{d.reconcile or '—'}`　·　[运行健康]({health_link('#' + d.source)})　·　[质量校验 Data Docs]({page('data-docs/index.html')})
 
 | 数据项 feed | 名称 |
 |---|---|

@@ -15,7 +15,7 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from core.errors import OneMapError
@@ -28,7 +28,7 @@ app = FastAPI(title="OneMap hub", docs_url=None, redoc_url=None, openapi_url=Non
 _bearer = HTTPBearer(auto_error=False)
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -121,6 +121,18 @@ def _local(time: datetime | None) -> datetime | None:
     from core.clock import SHANGHAI
 
     return time.astimezone(SHANGHAI) if time else None
+
+
+@app.get("/data-docs/{path:path}", dependencies=[Depends(reader)])
+def data_docs(path: str) -> Response:
+    """The quality checks of every feed's latest run, as Great Expectations renders them."""
+    from quality import docs
+
+    root = docs.root().resolve()
+    asked = (root / (path or "index.html")).resolve()
+    if not asked.is_relative_to(root) or not asked.is_file():
+        raise HTTPException(404, "还没有校验结果 / nothing has been checked yet")
+    return FileResponse(asked, headers=_HEADERS)
 
 
 @app.get("/icon.svg")

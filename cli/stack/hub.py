@@ -139,10 +139,15 @@ class Hub:
         told = self.metadata({"connections": connections, "pools": pools(), "leftovers": True})
         return told["leftovers"]
 
-    def start_airflow(self) -> None:
-        """All components; returns when every one is healthy. :raises InternalError: one is not, in time."""
+    def start_airflow(self, *, paused: bool = False) -> None:
+        """All components; returns when every one is healthy. ``paused``: DAGs that are new wait to be asked for.
+
+        :raises InternalError: a component is not healthy in time.
+        """
         self.port = airflow.free_port(int(os.environ.get("AIRFLOW__API__PORT") or 8080))
         self._env = self._environment()
+        if paused:
+            self._env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
         for name in airflow.COMPONENTS:
             self._start_component(name)
         api = airflow.Api(self.address, "")

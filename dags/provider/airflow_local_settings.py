@@ -10,7 +10,7 @@ import importlib
 import logging
 import sys
 
-_MODULES = ("pipeline.sync", "pipeline.unify", "great_expectations")
+_MODULES = ("pipeline.sync", "pipeline.unify", "supervision.ledger", "great_expectations")
 
 
 def _forks_tasks(arguments: list[str]) -> bool:

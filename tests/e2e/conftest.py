@@ -40,18 +40,18 @@ class Hub:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-P", "-m", "cli", *words]
 
-    def run(self, *words: str, seconds: float = 180) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """A command to its end."""
-        return subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, timeout=seconds)
+        return subprocess.run(self.command(*words), env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=180)
 
-    def json(self, *words: str) -> dict:
-        done = self.run(*words, "--json")
+    def json(self, *words: str, env: dict[str, str] | None = None) -> dict:
+        done = self.run(*words, "--json", env=env)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def up(self, *words: str) -> None:
+    def up(self, *words: str, sources: tuple[str, ...] = FIRST) -> None:
         """Start it in the background."""
-        first = [word for source in FIRST for word in ("--source", source)]
+        first = [word for source in sources for word in ("--source", source)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 self.command("up", *first, *words), env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
@@ -91,9 +91,10 @@ class Hub:
 
     def rows(self, statement: str) -> list[tuple]:
         """Ask the hub's database, which runs."""
-        engine = sa.create_engine((self.home / "database.url").read_text().strip())
+        engine = sa.create_engine((self.home / "database.url").read_text().strip(), isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
-            rows = [tuple(row) for row in connection.execute(sa.text(statement))]
+            found = connection.execute(sa.text(statement))
+            rows = [tuple(row) for row in found] if found.returns_rows else []
         engine.dispose()
         return rows
 
