@@ -275,13 +275,13 @@ def test_a_missing_table_a_missing_key_and_a_wrong_password_say_whose_fault(serv
 
 @pytest.mark.server
 def test_columns_granted_one_by_one_are_read_and_the_others_are_absent(server: MariaDb, front: Callable) -> None:
-    server.root("create user partial@'127.0.0.1' identified by 'x1y2z3'")
+    server.root("create user partial@'127.0.0.1' identified by 'x1y2z3密'")
     front(
         mysql_ddl("m2", "EX_GDBS_SL"),
         "grant select (SBLSH_SHORT, VERSION, INSERTTIME) on front.EX_GDBS_SL to partial@'127.0.0.1'",
         "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME, BLRXM) values ('S', 1, '2026-11-01', '张三')",
     )
-    rows, _, _ = read(connector(SL, endpoint(server.port, "partial", "x1y2z3")), SL, Window(full=True))
+    rows, _, _ = read(connector(SL, endpoint(server.port, "partial", "x1y2z3密")), SL, Window(full=True))
     server.root("drop user partial@'127.0.0.1'")
     assert rows[0]["SBLSH_SHORT"] == "S" and rows[0]["BLRXM"] is None
 

@@ -24,7 +24,7 @@ PASSWORD = "stac-password-not-real"
 
 
 class Server:
-    """``style``: merge, alone, get."""
+    """``style``: merge, alone, get, mixed (alone, then merge)."""
 
     def __init__(self) -> None:
         self.style, self.fail, self.base, self.bodies = "merge", False, "", []
@@ -45,13 +45,15 @@ class Server:
         if self.style == "merge" and not body.get("collections"):
             return Reply({"code": "collections are missing"}, 400)
         start = int(body.get("token") or 0)
+        if self.style == "mixed" and bool(body.get("collections")) == (start == 4):
+            return Reply({"code": "a body sent alone, then one laid over the search"}, 400)
         if self.fail and start:
             return Reply(status=503)
         shown = self.items[start : start + body.get("limit", 4)]
         reply = {"type": "FeatureCollection", "features": shown, "links": [{"rel": "root", "href": "/"}], "numberMatched": 10}
         if start + 4 < 10 and shown:
             link = {"rel": "next", "method": "POST", "href": f"{self.base}/search", "body": {"token": str(start + 4)}}
-            link |= {"merge": {"merge": True}, "alone": {}, "get": {"method": "GET", "href": f"{self.base}/search?token={start + 4}"}}[self.style]
+            link |= {"merge": {"merge": True}, "alone": {}, "get": {"method": "GET", "href": f"{self.base}/search?token={start + 4}"}, "mixed": {"merge": True} if start else {}}[self.style]
             reply["links"].append(link)
         return Reply(reply)
 
@@ -69,7 +71,7 @@ def make(server):
 
 
 class TestContract(Contract):
-    @pytest.fixture(params=["merge", "alone", "get"])
+    @pytest.fixture(params=["merge", "alone", "get", "mixed"])
     def case(self, server, request):
         server.style = request.param
 
