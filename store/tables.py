@@ -429,6 +429,15 @@ def _golden_extras(entity: str) -> list[sa.Column]:
     return []
 
 
+def _row_security() -> list[sa.Index]:
+    """By these a department finds its cases, and whether it has one in a project (serving/sql/views.py)."""
+    standing = sa.text("gone_at is null")
+    return [
+        sa.Index(None, "department_code"),
+        sa.Index("case_in_project_ix", "project_code", "department_code", "item_code", postgresql_where=standing),
+    ]
+
+
 def _golden_table(entity: str) -> sa.Table:
     about = declared.load(entity)
     columns = entity_columns(entity)
@@ -450,7 +459,7 @@ def _golden_table(entity: str) -> sa.Table:
         _instant("changed_at", "变更时间", "when the content last changed", nullable=False, server_default=NOW),
         _instant("gone_at", "注销时间", "since when no source holds it; null: it stands"),
         *(sa.Index(None, name) for name in lookups),
-        *((sa.Index(None, "department_code"),) if entity == "case" else ()),  # row security of departments
+        *(_row_security() if entity == "case" else ()),
         *_box_indexes(entity),
         schema=STORE,
         comment=_comment(about.zh, f"{about.doc.strip()} Golden rows."),

@@ -35,20 +35,20 @@ def projects(
     made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     if light is not None:
         # the index on lights finds who may have it; the view says whose worst it is
-        made.where("""v.id in (select c.project_code from onemap."case" c where c.light = :light) and v.light = :light""", light=light)
+        made.where("""v.id in (select c.project_code from asked."case" c where c.light = :light) and v.light = :light""", light=light)
     if has_findings is not None:
-        some = "select f.project_code from onemap.finding f where f.state in ('open', 'confirmed')"
+        some = "select f.project_code from asked.finding f where f.state in ('open', 'confirmed')"
         made.where(f"v.id {'' if has_findings else 'not '}in ({some})")
     made.where(
-        """v.id in (select c.project_code from onemap."case" c where c.department_code = any(:departments) and c.project_code is not null
-                    union select f.project_code from onemap.finding f where f.department_code = any(:departments))""",
+        """v.id in (select c.project_code from asked."case" c where c.department_code = any(:departments) and c.project_code is not null
+                    union select f.project_code from asked.finding f where f.department_code = any(:departments))""",
         departments=codes_of(department),
     )
     return made
 
 
 def _of_town(made: Filter, town: str | None) -> Filter:
-    return made.where("v.project_code in (select p.id from onemap.project p where p.town_code = :town)", town=town)
+    return made.where("v.project_code in (select p.id from asked.project p where p.town_code = :town)", town=town)
 
 
 def cases(

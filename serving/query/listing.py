@@ -41,7 +41,7 @@ class Filter:
 
 
 def _relation(view: View) -> str:
-    return f'onemap."{view.name}" v'
+    return f'asked."{view.name}" v'
 
 
 def columns_of(view: View, fields: Iterable[str] | None, geometry: bool) -> list[str]:

@@ -19,9 +19,9 @@ PARTS: dict[str, tuple[str, str, str | None, bool]] = {
     "stages": ("project_stage", _BY_CODE, None, False),
     "items": ("project_item", f"{_BY_CODE} and v.expected is not false", "v.stage, v.item_code", False),
     "cases": ("case", _BY_CODE, "coalesce(v.submitted_at, v.accepted_at), v.id", False),
-    "events": ("case_event", """v.case_id in (select c.id from onemap."case" c where c.project_code = :code)""", "v.at nulls last, v.id", False),
+    "events": ("case_event", """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""", "v.at nulls last, v.id", False),
     "special_procedures": (
-        "special_procedure", """v.case_id in (select c.id from onemap."case" c where c.project_code = :code)""", "v.started_at nulls last, v.id", False,
+        "special_procedure", """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""", "v.started_at nulls last, v.id", False,
     ),
     "findings": ("finding", _BY_CODE, "v.severity desc, v.opened_on, v.id", False),
     "orders": ("work_order", _BY_CODE, "v.dispatched_at, v.no", False),

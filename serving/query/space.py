@@ -50,7 +50,7 @@ def shapes(connection: Connection, view: str, box: Box | None = None, where: Fil
     made.where("v.geom is not null")
     if box is not None:
         made.where("v.id in (select serving.in_box(:entity, cast(:box as box)))", entity=view, box=_box(box))
-    rows = connection.execute(sa.text(f"select v.id, v.geom from onemap.{view} v where {made.sql} order by v.id"), made.values).all()
+    rows = connection.execute(sa.text(f"select v.id, v.geom from asked.{view} v where {made.sql} order by v.id"), made.values).all()
     return _load(rows, box)
 
 
@@ -59,13 +59,13 @@ def project_areas(connection: Connection, box: Box | None = None, where: Filter 
     made = Filter(list(where.parts), dict(where.values)) if where else Filter()
     if box is not None:
         made.where(
-            """v.id in (select b.project_code from onemap.redline b
+            """v.id in (select b.project_code from asked.redline b
                         where b.id in (select serving.in_box('redline', cast(:box as box))))""",
             box=_box(box),
         )
     rows = connection.execute(
         sa.text(
-            f"""select v.id, r.geom from onemap.project v join onemap.redline r on r.project_code = v.id and r.geom is not null
+            f"""select v.id, r.geom from asked.project v join asked.redline r on r.project_code = v.id and r.geom is not null
                 where {made.sql} order by v.id, r.id"""
         ),
         made.values,
@@ -87,13 +87,13 @@ def project_points(connection: Connection, box: Box | None = None, where: Filter
     areas = project_areas(connection, box, where)
     made = Filter(list(where.parts), dict(where.values)) if where else Filter()
     made.where("v.longitude between -180 and 180 and v.latitude between -90 and 90")
-    made.where("not exists (select from onemap.redline r where r.project_code = v.id and r.geom is not null)")
+    made.where("not exists (select from asked.redline r where r.project_code = v.id and r.geom is not null)")
     if box is not None:
         made.where(
             "v.longitude between :west and :east and v.latitude between :south and :north",
             west=box[0], south=box[1], east=box[2], north=box[3],
         )  # fmt: skip
-    rows = connection.execute(sa.text(f"select v.id, v.longitude, v.latitude from onemap.project v where {made.sql}"), made.values).all()
+    rows = connection.execute(sa.text(f"select v.id, v.longitude, v.latitude from asked.project v where {made.sql}"), made.values).all()
     points = shapely.points([[float(r[1]), float(r[2])] for r in rows]) if rows else np.array([], dtype=object)
     ids = [*areas.ids, *(r[0] for r in rows)]
     geometries = np.concatenate([shapely.point_on_surface(areas.geometries), points]) if ids else points

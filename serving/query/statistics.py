@@ -9,16 +9,16 @@ from sqlalchemy.engine import Connection
 
 #: what is counted → (SQL of its groups); each gives rows key, count.
 GROUPS: dict[str, str] = {
-    "projects_by_town": "select town_code as key, count(*) from onemap.project group by 1",
-    "projects_by_stage": "select case when finished then 'finished' else coalesce(current_stage::text, 'none') end as key, count(*) from onemap.project group by 1",
-    "projects_by_light": "select coalesce(light, '无') as key, count(*) from onemap.project group by 1",
-    "projects_by_type": "select coalesce(filing_type, '未知') as key, count(*) from onemap.project group by 1",
-    "cases_by_light": """select coalesce(light, '无') as key, count(*) from onemap."case" group by 1""",
-    "findings_by_rule": "select rule as key, count(*) from onemap.finding where state in ('open', 'confirmed') group by 1",
-    "findings_by_department": "select department_name as key, count(*) from onemap.finding where state in ('open', 'confirmed') group by 1",
-    "findings_by_state": "select state as key, count(*) from onemap.finding group by 1",
-    "orders_by_state": "select state as key, count(*) from onemap.work_order group by 1",
-    "orders_by_department": "select department_name as key, count(*) from onemap.work_order where state <> 'closed' group by 1",
+    "projects_by_town": "select town_code as key, count(*) from asked.project group by 1",
+    "projects_by_stage": "select case when finished then 'finished' else coalesce(current_stage::text, 'none') end as key, count(*) from asked.project group by 1",
+    "projects_by_light": "select coalesce(light, '无') as key, count(*) from asked.project group by 1",
+    "projects_by_type": "select coalesce(filing_type, '未知') as key, count(*) from asked.project group by 1",
+    "cases_by_light": """select coalesce(light, '无') as key, count(*) from asked."case" group by 1""",
+    "findings_by_rule": "select rule as key, count(*) from asked.finding where state in ('open', 'confirmed') group by 1",
+    "findings_by_department": "select department_name as key, count(*) from asked.finding where state in ('open', 'confirmed') group by 1",
+    "findings_by_state": "select state as key, count(*) from asked.finding group by 1",
+    "orders_by_state": "select state as key, count(*) from asked.work_order group by 1",
+    "orders_by_department": "select department_name as key, count(*) from asked.work_order where state <> 'closed' group by 1",
 }
 #: 体外循环: found outside of the one window (docs/rules.md).
 OUTSIDE = ("C1", "C2", "C3", "C9", "C15")
@@ -35,7 +35,7 @@ def statistics(connection: Connection, groups: list[str] | None = None) -> dict[
         row = connection.execute(
             sa.text(
                 """select count(distinct item_code) as items, count(distinct case_no) as cases, count(*) as findings
-                   from onemap.finding where rule = any(:rules) and state in ('open', 'confirmed')"""
+                   from asked.finding where rule = any(:rules) and state in ('open', 'confirmed')"""
             ),
             {"rules": list(OUTSIDE)},
         ).one()

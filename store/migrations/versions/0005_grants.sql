@@ -2,7 +2,7 @@ do $$
 declare
     one text;
 begin
-    revoke all on schema onemap, serving from public;
+    revoke all on schema onemap, asked, serving from public;
     foreach one in array array['onemap_reader', 'onemap_scoped', 'onemap_api'] loop
         if exists (select from pg_roles where rolname = one) then
             execute format('grant usage on schema onemap to %I', one);
@@ -14,7 +14,8 @@ begin
     grant execute on function serving.mask_name(text), serving.mask_phone(text), serving.mask_number(text),
         serving.sight_of(name) to public;
     if exists (select from pg_roles where rolname = 'onemap_api') then
-        grant usage on schema serving to onemap_api;
+        grant usage on schema serving, asked to onemap_api;
+        grant select on all tables in schema asked to onemap_api;
         grant execute on function serving.found(text[], text), serving.in_box(text, box), serving.boxes_of(text),
             serving.feed_until(bigint, bigint, integer), serving.feed_end() to onemap_api;
     end if;

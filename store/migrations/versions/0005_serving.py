@@ -19,9 +19,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(
         """drop schema onemap cascade;
+           drop schema if exists asked cascade;
            drop schema serving cascade;
            drop table supervision.project_item;
-           drop index supervision.clock_project_light_ix, store.change_xid_seq_ix, store.case_department_code_ix;
+           drop index supervision.clock_project_light_ix, store.change_xid_seq_ix, store.case_department_code_ix, store.case_in_project_ix;
            drop trigger audit_chain on store.audit;
            drop trigger audit_kept on store.audit;
            drop trigger audit_not_emptied on store.audit;

@@ -4,6 +4,8 @@ create schema if not exists serving;
 comment on schema serving is '服务区：授权、密钥、用量、检索、订阅 | grants, keys, use, search, webhooks; not for applications';
 create schema if not exists onemap;
 comment on schema onemap is '一张图：供下游应用查询的视图 | stable views for applications';
+create schema if not exists asked;
+comment on schema asked is '接口专用：与 onemap 同样的视图，不设安全屏障 | the same views for the API, whose SQL is its own';
 
 -- roles are of the whole server and may be there already; without CREATEROLE an administrator makes them
 do $$
@@ -125,6 +127,7 @@ comment on column supervision.project_item.expected is '是否应办；空：未
 comment on column supervision.project_item.state is '已办 在办 未办 未知';
 
 create index case_department_code_ix on store."case" (department_code);
+create index case_in_project_ix on store."case" (project_code, department_code, item_code) where gone_at is null;
 create index change_xid_seq_ix on store.change (xid, seq);
 create index clock_project_light_ix on supervision.clock (project_code, light);
 
@@ -347,7 +350,7 @@ begin
                            where x.project_code = p.project_code and x.geom is not null) r on true$view$;
     execute $note$comment on view onemap.project_geometry is '项目及其红线（无红线时为坐标点）| projects with their red lines, else their point'$note$;
     execute $note$comment on column onemap.project_geometry.geometry is '几何 | PostGIS geometry, EPSG:4490, longitude first'$note$;
-    for entity in select rolname from pg_roles where rolname in ('onemap_reader', 'onemap_scoped', 'onemap_api') loop
+    for entity in select rolname from pg_roles where rolname in ('onemap_reader', 'onemap_scoped') loop
         execute format('grant select on all tables in schema onemap to %I', entity);
     end loop;
     return true;
