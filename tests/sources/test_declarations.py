@@ -81,11 +81,12 @@ def test_absence_is_believed_only_of_full_listings() -> None:
 
 
 def test_lags_are_those_of_the_wires() -> None:
-    """source-systems.md: ten minutes on P1, P3, M2, D1, D3; 90 days on S2, 30 on S3."""
+    """source-systems.md: ten minutes by the source's clock on P1, P3, M2, D1, D3, and ours may differ by as much; 90 days on S2, 30 on S3."""
     for feed in FEEDS:
         if feed.cursor.kind == "window":
             days = {"s2.change": 90, "s3.scene": 30}.get(feed.id)
-            assert feed.cursor.lag.total_seconds() == (days * 86400 if days else 600), feed.id
+            minutes = 10 if feed.id.startswith("m1.") else 20
+            assert feed.cursor.lag.total_seconds() == (days * 86400 if days else minutes * 60), feed.id
 
 
 def test_a_feed_by_its_id() -> None:
