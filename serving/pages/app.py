@@ -204,9 +204,10 @@ def view(seen: City, rows: pl.DataFrame, by: Filters, page: int) -> dict[str, An
     shown = rows.slice((page - 1) * PAGE, PAGE).to_dicts()
     asked = {name: value for name in Filters.__slots__ if (value := getattr(by, name))}
     lit = dict(rows.group_by("light").len().iter_rows())
+    cards = board(rows)
     return {
         "rows": shown, "total": rows.height, "whole": seen.projects.height, "page": page, "pages": pages, "by": by, "asked": asked, "as_of": seen.as_of,
-        "board": board(rows), "most": max((c["projects"] for c in board(rows)), default=0) or 1, "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
+        "board": cards, "most": max((c["projects"] for c in cards if c["stage"] != "done"), default=0) or 1, "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
         "late": int(rows["late"].sum() or 0), "found": int((rows["findings"] > 0).sum() or 0), "stage_names": _stage_names(),
         "towns": sorted(((c, n) for c, n in seen.projects.select("town", "town_name").unique().drop_nulls().iter_rows()), key=lambda t: t[0]),
         "departments": _departments(seen), "rules": {name: rule.name for name, rule in rulebook.load().by_name.items()},

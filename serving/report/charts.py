@@ -16,13 +16,15 @@ from serving.report.dossier import Bar, Dossier
 from serving.report.drawing import LIGHT_TONE, Area, Dot, Drawing, Line, Rect, Text, fitted, width_of
 
 WIDTH = 960
-_ROW, _LABEL, _VERDICT, _TOP = 24, 236, 214, 40
+PRINTED = 720  # the width at which letters are still read on A4
+_ROW, _TOP = 24, 40
 
 
-def stages(told: Dossier) -> Drawing:
+def stages(told: Dossier, width: float = WIDTH) -> Drawing:
     """The eight stages as a way: done, current, ahead, not applicable."""
-    made = Drawing(WIDTH, 92, f"项目所处阶段：{told.sentence}")
-    step = WIDTH / len(told.stages)
+    made = Drawing(width, 92, f"项目所处阶段：{told.sentence}")
+    step = width / len(told.stages)
+    size = min(13.0, (step - 6) / max(len(stage["stage_name"]) for stage in told.stages))
     states = [(s, _state(s, told)) for s in told.stages]
     for n, (_, state) in enumerate(states[:-1]):
         made.add(Line(step * (n + 0.5), 26, step * (n + 1.5), 26, "done" if state == "完成" else "line", 3, dashed=state == "不适用"))
@@ -33,9 +35,9 @@ def stages(told: Dossier) -> Drawing:
         if state in ("未开始", "不适用"):
             made.add(Dot(x, 26, 12, "paper"))
         made.add(Text(x, 31, str(stage["stage"]), {"line": "soft", "done": "ink"}.get(tone, "paper"), 14, "middle"))
-        made.add(Text(x, 66, fitted(stage["stage_name"], 13, step - 6), "ink" if state != "不适用" else "soft", 13, "middle"))
+        made.add(Text(x, 66, stage["stage_name"], "ink" if state != "不适用" else "soft", size, "middle"))
         done = stage["completed_at"]
-        made.add(Text(x, 84, f"{state} {done:%Y-%m-%d}" if state == "完成" and done else state, "brand" if state == "当前" else "soft", 11, "middle"))
+        made.add(Text(x, 84, f"{state} {done:%Y-%m-%d}" if state == "完成" and done else state, "brand" if state == "当前" else "soft", min(size, 11), "middle"))
     return made
 
 
@@ -43,7 +45,15 @@ def _state(stage: dict[str, Any], told: Dossier) -> str:
     return "当前" if stage["stage"] == told.current_stage and not told.finished else stage["state"]
 
 
-def gantt(told: Dossier, bars: Sequence[Bar] | None = None) -> Drawing:
+def span(told: Dossier) -> tuple[date, date]:
+    """First and last day of a dossier's cases, with a little room."""
+    bars = [b for b in told.bars if b.start]
+    first = min((b.start for b in bars), default=told.as_of) - timedelta(days=3)
+    last = max([told.as_of, *(b.ended.date() for b in bars if b.ended), *(b.due for b in bars if b.due and (b.ended is None or b.over))])
+    return first, max(last, first + timedelta(days=20)) + timedelta(days=3)
+
+
+def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH) -> Drawing:
     """Cases against their limits: the limit as a pale bar from acceptance to the due date, the case over it, pauses
     hatched, what is past the due date red; a diamond is the due date, the vertical line the day asked about."""
     rows = [b for b in (told.bars if bars is None else bars) if b.start]
@@ -56,23 +66,22 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None) -> Drawing:
             groups.append((title, []))
         groups[-1][1].append(bar)
     height = _TOP + sum(26 + _ROW * len(g) for _, g in groups) + 16
-    made = Drawing(WIDTH, max(height, 90), f"办件与时限对照：{len(rows)} 件，超期 {sum(b.over > 0 for b in rows)} 件")
+    made = Drawing(width, max(height, 90), f"办件与时限对照：{len(rows)} 件，超期 {sum(b.over > 0 for b in rows)} 件")
     if not rows:
-        made.add(Text(WIDTH / 2, 55, "尚无办件", "soft", 14, "middle"))
+        made.add(Text(width / 2, 55, "尚无办件", "soft", 14, "middle"))
         return made
-    first = min(b.start for b in rows)
-    last = max([told.as_of, *(b.ended.date() for b in rows if b.ended), *(b.due for b in rows if b.due and (b.ended is None or b.over))])
-    first, last = first - timedelta(days=3), max(last, first + timedelta(days=20)) + timedelta(days=3)
-    left, right = _LABEL + 8, WIDTH - _VERDICT - 8
+    label, verdict = width * 0.25, max(width * 0.22, 178)
+    first, last = span(told)
+    left, right = label + 8, width - verdict - 8
     at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
     for tick, text in _ticks(first, last, right - left):
         made.add(Line(at(tick), _TOP - 8, at(tick), made.height - 10, "grid"), Text(at(tick) + 3, _TOP - 14, text, "soft", 10.5))
     y = float(_TOP)
     for title, cases in groups:
-        made.add(Rect(0, y, WIDTH, 20, "band"), Text(6, y + 14.5, title, "ink", 12), Text(WIDTH - 6, y + 14.5, f"{len(cases)} 件", "soft", 11, "end"))
+        made.add(Rect(0, y, width, 20, "band"), Text(6, y + 14.5, title, "ink", 12), Text(width - 6, y + 14.5, f"{len(cases)} 件", "soft", 11, "end"))
         y += 26
         for bar in cases:
-            _bar(made, bar, y, at, told.as_of)
+            _bar(made, bar, y, at, told.as_of, label, verdict)
             y += _ROW
     today = at(told.as_of)
     made.add(Line(today, _TOP - 8, today, made.height - 10, "brand", 1.4, dashed=True))
@@ -80,10 +89,10 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None) -> Drawing:
     return made
 
 
-def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date) -> None:
+def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, verdict: float) -> None:
     middle = y + _ROW / 2
     title = f"{bar.item_name} {bar.case_no}：{bar.verdict}"
-    made.add(Text(6, middle + 4, fitted(bar.item_name, 12, _LABEL - 8), "ink", 12))
+    made.add(Text(6, middle + 4, fitted(bar.item_name, 12, label - 8), "ink", 12))
     begin, end = bar.accepted or bar.start, bar.ended.date() if bar.ended else as_of
     end = max(end, begin)
     if bar.received and bar.accepted and bar.received.date() < bar.accepted:
@@ -91,19 +100,18 @@ def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date) -> None:
     if bar.due and bar.accepted:
         made.add(Rect(at(bar.accepted), y + 3, max(at(bar.due) - at(bar.accepted), 2), _ROW - 8, "limit", 2, f"时限至 {bar.due:%Y-%m-%d}"))
     tone = LIGHT_TONE[bar.light] if bar.light and bar.light != "灰" else ("done" if bar.ended else "grey")
-    split = bar.due if bar.over and bar.due and bar.due < end else end
-    if tone in ("red", "double") and split < end:
-        tone = "yellow" if bar.ended is None else "done"
+    split = end
+    if bar.over and bar.due and bar.due < end:  # within the limit as any other, past it red
+        split, tone = bar.due, "done" if bar.ended else "green"
     made.add(Rect(at(begin), y + 7, max(at(split) - at(begin), 3), _ROW - 16, tone, 2, title))
     if split < end:
-        made.add(Rect(at(split), y + 7, max(at(end) - at(split), 3), _ROW - 16, "double" if bar.light == "双红" or bar.which == "法定" else "red", 2, title))
+        made.add(Rect(at(split), y + 7, max(at(end) - at(split), 3), _ROW - 16, "double" if bar.which == "法定" else "red", 2, title))
     for pause in bar.pauses:
         made.add(Rect(at(pause.start), y + 5, max(at(min(pause.until, end)) - at(pause.start), 3), _ROW - 12, "pause", 0, f"{pause.kind} {pause.start} 至 {pause.until}", hatched=True))
     if bar.due and bar.accepted:
         x = at(bar.due)
         made.add(Area((((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle)),), "paper", "ink", 1.2, f"到期日 {bar.due:%Y-%m-%d}"))
-    tone = "red" if bar.over else ("brand" if bar.ended is None else "soft")
-    made.add(Text(WIDTH - _VERDICT, middle + 4, fitted(bar.verdict, 11, _VERDICT - 2), tone, 11))
+    made.add(Text(made.width - verdict, middle + 4, fitted(bar.verdict, 11, verdict - 2), "red" if bar.over else ("brand" if bar.ended is None else "soft"), 11))
 
 
 def _ticks(first: date, last: date, width: float) -> list[tuple[date, str]]:
@@ -203,7 +211,8 @@ def city(points: Sequence[tuple[float, float, str, str]], only: str | None = Non
             continue
         simple = shapely.simplify(polygon, 0.0006 if not only else 0.0001)
         made.add(Area(plane.rings(simple), "paper" if not only or code == only else "town", "townline", 1.4 if code == only else 0.8, name))
-    made.shapes = [made.shapes[0], *(_clipped(s, width, height - 28) for s in made.shapes[1:])]
+    clipped = [_clipped(s, width, height - 28) for s in made.shapes[1:]]
+    made.shapes = [made.shapes[0], *(s for s in clipped if s.rings)]
     for code, name, polygon in zip(codes, names, shapes, strict=True):
         if not only or code == only:
             inner = shapely.point_on_surface(polygon)
@@ -223,7 +232,7 @@ def _clipped(area: Any, width: float, height: float) -> Any:
     rings: list[tuple[tuple[float, float], ...]] = []
     for ring in area.rings:
         part = shapely.intersection(shapely.make_valid(shapely.Polygon(ring)), frame)
-        rings += [tuple(p.exterior.coords) for p in shapely.get_parts(part) if p.geom_type == "Polygon"]
+        rings += [tuple(p.exterior.coords) for p in shapely.get_parts(part) if p.geom_type == "Polygon" and not p.is_empty]
     return Area(tuple(rings), area.fill, area.stroke, area.width, area.title)
 
 

@@ -258,7 +258,7 @@ def png(drawing: Drawing, scale: float = 3) -> bytes:
                 r = shape.radius * scale
                 draw.ellipse((shape.x * scale - r, shape.y * scale - r, shape.x * scale + r, shape.y * scale + r), fill=TONES[shape.fill])
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG")
     return out.getvalue()
 
 

@@ -56,8 +56,9 @@ const map = (() => {
   const pen = canvas.getContext("2d");
   const popup = document.getElementById("popup");
   const TONES = ["double", "red", "yellow", "blue", "green", "none"];
-  const HOME = { x: 113.87, y: 22.91, span: 0.62 }; // longitude, latitude of the middle; degrees from north to south
-  const at = { ...HOME };
+  // longitude, latitude of the middle; degrees from north to south: the whole city, whatever the shape of the frame
+  const home = () => ({ x: 113.895, y: 22.905, span: Math.max(0.54, 0.76 * 0.92 * (height || 1) / (width || 1)) });
+  const at = { x: 113.895, y: 22.905, span: 0.6 };
   let points = { code: [], x: [], y: [], light: [], stage: [], found: [] };
   let towns = [], lines = [], wanted = 0, picked = null, dirty = false, width = 0, height = 0;
 
@@ -96,7 +97,7 @@ const map = (() => {
     pen.fillStyle = colour("soft"); pen.font = "12px " + getComputedStyle(document.body).fontFamily; pen.textAlign = "center";
     if (width > 420 || at.span < 0.4) for (const town of towns) pen.fillText(town.name, px(town.at[0]), py(town.at[1]));
     const inks = TONES.map(colour), rim = colour("card"), ink = colour("ink");
-    const radius = Math.min(9, (points.code.length > 2000 ? 2.6 : points.code.length > 300 ? 3.6 : 5) * Math.sqrt(HOME.span / at.span) ** 0.7);
+    const radius = Math.min(9, (points.code.length > 2000 ? 2.6 : points.code.length > 300 ? 3.6 : 5) * Math.sqrt(0.6 / at.span) ** 0.7);
     for (let n = points.code.length - 1; n >= 0; n--) { // the worst last, on top
       const x = px(points.x[n] / 1e5), y = py(points.y[n] / 1e5);
       if (x < -12 || y < -12 || x > width + 12 || y > height + 12) continue;
@@ -201,26 +202,26 @@ const map = (() => {
   frame.addEventListener("keydown", (event) => {
     if (event.target !== frame) return;
     const step = at.span / 8;
-    const keys = { ArrowUp: () => { at.y += step; }, ArrowDown: () => { at.y -= step; }, ArrowLeft: () => { at.x -= step; }, ArrowRight: () => { at.x += step; }, "+": () => zoom(1 / 1.4), "=": () => zoom(1 / 1.4), "-": () => zoom(1.4), Home: () => Object.assign(at, HOME), Escape: () => pick(null) };
+    const keys = { ArrowUp: () => { at.y += step; }, ArrowDown: () => { at.y -= step; }, ArrowLeft: () => { at.x -= step; }, ArrowRight: () => { at.x += step; }, "+": () => zoom(1 / 1.4), "=": () => zoom(1 / 1.4), "-": () => zoom(1.4), Home: () => Object.assign(at, home()), Escape: () => pick(null) };
     if (keys[event.key]) { event.preventDefault(); keys[event.key](); moved(); }
   });
   frame.querySelector(".zoom").addEventListener("click", (event) => {
     const how = event.target.dataset.zoom;
-    if (how === "in") zoom(1 / 1.6); else if (how === "out") zoom(1.6); else if (how === "all") { Object.assign(at, HOME); moved(); }
+    if (how === "in") zoom(1 / 1.6); else if (how === "out") zoom(1.6); else if (how === "all") { Object.assign(at, home()); moved(); }
   });
   new ResizeObserver(draw).observe(frame);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
   function focusTown(search) {
     const town = towns.find((t) => t.code === new URLSearchParams(search).get("town"));
-    if (!town) { Object.assign(at, HOME); return; }
+    if (!town) { Object.assign(at, home()); return; }
     const flat = town.rings.flat(), xs = flat.filter((_, n) => n % 2 === 0), ys = flat.filter((_, n) => n % 2);
     const [w, e, s, n] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
     at.x = (w + e) / 2; at.y = (s + n) / 2;
     at.span = 1.15 * Math.max(n - s, (e - w) * squeeze() * (height || 1) / (width || 1));
   }
 
-  let town = null;
+  let town;
   return {
     async load(search) {
       const mine = ++wanted;
@@ -231,7 +232,7 @@ const map = (() => {
       picked = null; popup.hidden = true;
       width = frame.clientWidth; height = frame.clientHeight;
       const now = new URLSearchParams(search).get("town");
-      if (now !== town) { town = now; focusTown(search); }
+      if (now !== town) { town = now; focusTown(search); } // undefined at first
       frame.dataset.points = points.code.length;
       moved();
     },

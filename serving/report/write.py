@@ -1,0 +1,270 @@
+"""A report as HTML, Word or PDF. The same content gives the same bytes: no clock goes in but the report's own day."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import UTC, datetime, time
+from typing import Any, Literal
+
+from docx import Document
+from docx.enum.section import WD_ORIENT
+from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.oxml import OxmlElement
+from docx.oxml.ns import qn
+from docx.shared import Emu, Mm, Pt, RGBColor
+from fpdf import FPDF, FontFace
+from fpdf.enums import TableBordersLayout
+
+from serving.pages.render import template
+from serving.report import drawing
+from serving.report.content import Block, Facts, Figure, Heading, Paragraph, Points, Report, Table
+
+Kind = Literal["html", "docx", "pdf"]
+MEDIA = {
+    "html": "text/html; charset=utf-8", "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+}  # fmt: skip
+FAMILY = "sc"
+WORD_FONT = "微软雅黑"
+_MARGIN, _WIDTH = 16, 178  # mm, A4
+_CLOSING, _OPENING = frozenset("，。、；：？！）》”’】〕…,.;:)%"), frozenset("（《“‘【〔(")
+_INK, _SOFT, _BRAND, _BAD, _BAND = (29, 39, 51), (88, 101, 116), (11, 79, 158), (179, 33, 30), (244, 246, 248)
+
+
+def written(report: Report, kind: Kind) -> tuple[bytes, str]:
+    """(bytes, media type)."""
+    return {"html": html, "docx": docx, "pdf": pdf}[kind](report), MEDIA[kind]
+
+
+def html(report: Report) -> bytes:
+    """One file, complete in itself, without scripts."""
+    blocks = [(type(block).__name__, block) for block in report.blocks]
+    return template("report.html.j2").render(r=report, blocks=blocks, svg=drawing.svg).encode()
+
+
+# -- PDF ---------------------------------------------------------------------------------------------------------------
+
+
+class _Pages(FPDF):
+    """A4 with the report's name and page numbers at the foot."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(format="A4", unit="mm")
+        self.foot = title
+        self.add_font(FAMILY, "", str(drawing.font_path()))
+        self.set_margins(_MARGIN, 16, _MARGIN)
+        self.set_auto_page_break(True, 18)
+        self.alias_nb_pages()
+
+    def footer(self) -> None:
+        self.set_y(-13)
+        self.set_font(FAMILY, size=8)
+        self.set_text_color(*_SOFT)
+        self.cell(_WIDTH / 2, 5, self.foot)
+        self.cell(_WIDTH / 2, 5, f"第 {self.page_no()} 页，共 {{nb}} 页", align="R")
+
+
+def pdf(report: Report) -> bytes:
+    """Text and vectors, with the font embedded as the glyphs that are used."""
+    made = _Pages(report.title)
+    made.set_title(report.title)
+    made.set_lang("zh-CN")
+    made.set_creator("OneMap hub")
+    made.set_creation_date(datetime.combine(report.as_of, time(), UTC))
+    made.add_page()
+    _line(made, report.title, 19, _INK, 10)
+    _line(made, report.subtitle, 10.5, _SOFT, 6)
+    made.ln(2)
+    for block, following in zip(report.blocks, [*report.blocks[1:], None], strict=True):
+        if isinstance(block, Heading):  # never alone at the foot of a page
+            below = _figure_size(made, following)[1] if isinstance(following, Figure) else 20
+            if made.will_page_break(min(14 + below, made.h - 40)):
+                made.add_page()
+        _pdf_block(made, block)
+    return bytes(made.output())
+
+
+def _figure_size(made: FPDF, figure: Figure) -> tuple[float, float]:
+    """Width and height of a figure; none is higher than a page."""
+    height, room = figure.drawing.height * _WIDTH / figure.drawing.width, made.h - 44
+    return (_WIDTH, height) if height <= room else (_WIDTH * room / height, room)
+
+
+def _line(made: FPDF, text: str, size: float, colour: tuple[int, int, int], height: float) -> None:
+    made.set_font(FAMILY, size=size)
+    made.set_text_color(*colour)
+    for line in _broken(made, text):
+        made.cell(_WIDTH, height, line, new_x="LMARGIN", new_y="NEXT")
+
+
+def _broken(made: FPDF, text: str) -> list[str]:
+    """Lines of the page's width; none begins with a mark that closes (GB/T 15834-2011, 5.1)."""
+    lines, line, width = [], "", 0.0
+    room = _WIDTH - 2 * made.c_margin
+    for letter in text:
+        wide = made.get_string_width(letter)
+        if width + wide > room and letter not in _CLOSING:
+            kept = len(line)
+            while kept > 1 and (line[kept - 1] in _OPENING or (letter.isascii() and letter.isalnum() and line[kept - 1].isascii() and line[kept - 1].isalnum() and len(line) - kept < 24)):
+                kept -= 1
+            lines.append(line[:kept])
+            line = line[kept:].lstrip()
+            width = made.get_string_width(line)
+        line, width = line + letter, width + wide
+    return [*lines, line]
+
+
+def _pdf_block(made: FPDF, block: Block) -> None:
+    match block:
+        case Heading():
+            made.ln(4 if block.level == 2 else 2)
+            _line(made, block.text, 14 if block.level == 2 else 11.5, _BRAND if block.level == 2 else _INK, 7 if block.level == 2 else 6)
+            made.ln(0.8)
+        case Paragraph():
+            size, colour = {"lead": (12, _INK), "soft": (9, _SOFT), "bad": (10, _BAD)}.get(block.tone, (10, _INK))
+            _line(made, block.text, size, colour, size * 0.55)
+            made.ln(1.2)
+        case Points():
+            for n, text in enumerate(block.texts, 1):
+                _line(made, f"{n}. {text}", 10, _INK, 5.6)
+            made.ln(1)
+        case Facts():
+            _pdf_table(made, [[cell for pair in block.pairs[n : n + 2] for cell in pair] + [""] * (4 - 2 * len(block.pairs[n : n + 2])) for n in range(0, len(block.pairs), 2)], (0.15, 0.35, 0.15, 0.35), None)
+        case Table():
+            _pdf_table(made, block.rows, block.widths, block.columns)
+        case Figure():
+            width, height = _figure_size(made, block)
+            if made.will_page_break(height + 6):
+                made.add_page()
+            y = made.get_y() + 1
+            drawing.onto(made, block.drawing, _MARGIN + (_WIDTH - width) / 2, y, width, FAMILY)
+            made.set_xy(_MARGIN, y + height + 1)
+            if block.caption:
+                _line(made, block.caption, 8.5, _SOFT, 5)
+            made.ln(1)
+
+
+def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
+    made.set_font(FAMILY, size=8.8)
+    made.set_text_color(*_INK)
+    made.set_draw_color(213, 219, 226)
+    made.set_line_width(0.15)
+    heading = FontFace(color=_SOFT, fill_color=_BAND)
+    with made.table(
+        width=_WIDTH, col_widths=tuple(round(w * 100) for w in widths), text_align="LEFT", line_height=4.8, padding=1.2, wrapmode="CHAR", align="LEFT",
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES, first_row_as_headings=columns is not None, headings_style=heading,
+    ) as table:  # fmt: skip
+        for row in [*([columns] if columns else []), *rows]:
+            line = table.row()
+            for n, cell in enumerate(row):
+                line.cell(str(cell), style=FontFace(color=_SOFT) if columns is None and n % 2 == 0 else None)
+    made.ln(2)
+
+
+# -- Word --------------------------------------------------------------------------------------------------------------
+
+
+def docx(report: Report) -> bytes:
+    """A4, headings as headings, tables as tables; figures as pictures with alternative text."""
+    made = Document()
+    section = made.sections[0]
+    section.orientation, section.page_width, section.page_height = WD_ORIENT.PORTRAIT, Mm(210), Mm(297)
+    section.left_margin = section.right_margin = Mm(_MARGIN)
+    section.top_margin = section.bottom_margin = Mm(18)
+    for name, size in (("Normal", 10.5), ("Heading 1", 18), ("Heading 2", 14), ("Heading 3", 12)):
+        style = made.styles[name]
+        style.font.name, style.font.size = WORD_FONT, Pt(size)
+        style.element.get_or_add_rPr().get_or_add_rFonts().set(qn("w:eastAsia"), WORD_FONT)
+        style.font.color.rgb = RGBColor(*(_BRAND if name == "Heading 2" else _INK))
+    stamp = datetime.combine(report.as_of, time())
+    properties = made.core_properties
+    properties.title, properties.author, properties.language, properties.created, properties.modified = report.title, "OneMap hub", "zh-CN", stamp, stamp
+    made.add_heading(report.title, 1)
+    _run(made.add_paragraph(), report.subtitle, _SOFT, 10)
+    for block in report.blocks:
+        _docx_block(made, block)
+    _page_numbers(section.footer.paragraphs[0])
+    out = io.BytesIO()
+    made.save(out)
+    return _timeless(out.getvalue())
+
+
+def _run(paragraph: Any, text: str, colour: tuple[int, int, int] = _INK, size: float | None = None) -> None:
+    run = paragraph.add_run(_legible(text))
+    run.font.color.rgb = RGBColor(*colour)
+    if size:
+        run.font.size = Pt(size)
+
+
+def _legible(text: str) -> str:
+    """Without what XML cannot hold."""
+    return "".join(c for c in text if c in "\t\n" or c >= " ")
+
+
+def _docx_block(made: Any, block: Block) -> None:
+    match block:
+        case Heading():
+            made.add_heading(_legible(block.text), block.level)
+        case Paragraph():
+            colour, size = {"lead": (_INK, 12), "soft": (_SOFT, 9.5), "bad": (_BAD, 10.5)}.get(block.tone, (_INK, 10.5))
+            _run(made.add_paragraph(), block.text, colour, size)
+        case Points():
+            for text in block.texts:
+                _run(made.add_paragraph(style="List Number"), text)
+        case Facts():
+            rows = [[cell for pair in block.pairs[n : n + 2] for cell in pair] for n in range(0, len(block.pairs), 2)]
+            _docx_table(made, rows, (0.15, 0.35, 0.15, 0.35), None)
+        case Table():
+            _docx_table(made, block.rows, block.widths, block.columns)
+        case Figure():
+            paragraph = made.add_paragraph()
+            paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
+            height = block.drawing.height * _WIDTH / block.drawing.width
+            width = _WIDTH * min(1, 240 / height)
+            picture = paragraph.add_run().add_picture(io.BytesIO(drawing.png(block.drawing, 2.5)), width=Mm(width))
+            picture._inline.docPr.set("descr", _legible(block.drawing.label))
+            if block.caption:
+                _run(made.add_paragraph(), block.caption, _SOFT, 9)
+
+
+def _docx_table(made: Any, rows: Any, widths: Any, columns: Any) -> None:
+    table = made.add_table(rows=0, cols=len(widths))
+    table.style = "Table Grid" if columns else "Normal Table"
+    table.autofit = False
+    for number, row in enumerate([*([columns] if columns else []), *rows]):
+        line = table.add_row()
+        for n, width in enumerate(widths):
+            cell = line.cells[n]
+            cell.width = Emu(int(Mm(_WIDTH) * width))
+            soft = (columns and number == 0) or (not columns and n % 2 == 0)
+            _run(cell.paragraphs[0], str(row[n]) if n < len(row) else "", _SOFT if soft else _INK, 9)
+        if columns and number == 0:
+            repeated = OxmlElement("w:tblHeader")
+            repeated.set(qn("w:val"), "true")
+            line._tr.get_or_add_trPr().append(repeated)
+    made.add_paragraph().paragraph_format.space_after = Pt(2)
+
+
+def _page_numbers(paragraph: Any) -> None:
+    paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    for kind, text in (("begin", None), (None, "PAGE"), ("end", None)):
+        run = paragraph.add_run()
+        if kind:
+            mark = OxmlElement("w:fldChar")
+            mark.set(qn("w:fldCharType"), kind)
+        else:
+            mark = OxmlElement("w:instrText")
+            mark.text = text
+        run._r.append(mark)
+
+
+def _timeless(content: bytes) -> bytes:
+    """The package without the time at which its parts were packed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as again:
+        for part in packed.infolist():
+            member = zipfile.ZipInfo(part.filename, (1980, 1, 1, 0, 0, 0))
+            member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
+            again.writestr(member, packed.read(part))
+    return out.getvalue()
