@@ -42,7 +42,7 @@ def preview(feed_id: str, limit: int = 5) -> Preview:
     source, feed = rooms.feed(feed_id)
     mapping = rooms.mapping(feed)
     if feed.cursor.kind == "stream":
-        return Preview(feed_id, "stream", issues=[{"code": "no_preview", "detail": "a stream's messages are only read by its sync"}])
+        return Preview(feed_id, "流，不作预览 | a stream: only its sync takes messages")
     connector = rooms.connector(source)
     try:
         due = planned(connector, feed, clock.now())

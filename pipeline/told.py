@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import polars as pl
 
 from connectors.base import Issue
-from core import declared
 from core.redaction import redact
-from core.settings import ROOT
+from quality import issues
 
-LIST = ROOT / "quality" / "issues.yaml"
-_UNKNOWN = {"severity": "warning", "duty": "provider"}
-
-
-@cache
-def known() -> dict[str, dict[str, Any]]:
-    """Issue code → its entry; empty while no list is declared."""
-    return declared.read(LIST).data if LIST.exists() else {}
+_UNKNOWN = ("warning", "provider")  # a code that the list lacks is told all the same
 
 
 def frame(found: list[tuple[Issue, int]]) -> pl.DataFrame:
     """Issues as rows of the staging table, equal ones together."""
-    listed = known()
     rows = []
     for issue, count in found:
-        entry = listed.get(issue.code, _UNKNOWN)
+        entry = issues.find(issue.code)
+        severity, duty = (entry.severity, entry.duty) if entry else _UNKNOWN
         rows.append(
             (
                 issue.code,
-                entry.get("severity", _UNKNOWN["severity"]),
-                entry.get("duty", _UNKNOWN["duty"]),
+                severity,
+                duty,
                 issue.record,
                 issue.field,
                 redact(issue.detail).replace("\x00", ""),
