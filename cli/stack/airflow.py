@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any
 
+import psutil
 import requests
 
 from cli.stack.layout import Layout
@@ -109,17 +110,42 @@ def _cat(layout: Layout, name: str) -> str:
     return f"cat {shlex.quote(str(layout.secrets / name))}"
 
 
-def free_port(preferred: int) -> int:
-    """The preferred port of the loopback interface, or any free one when it is taken."""
-    for port in (preferred, 0):
+def reserve_port(preferred: int) -> tuple[int, socket.socket | None]:
+    """The preferred port of the loopback interface, or any free one when it is taken.
+
+    Airflow listens only seconds later: until then, and as long as the returned socket is open, no other hub of this
+    machine takes the same port (an abstract Unix socket stands for it: no file, and gone with this process; Linux).
+    """
+    for port in (preferred, *([0] * 20)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return probe.getsockname()[1]
+            port = probe.getsockname()[1]
+        if sys.platform != "linux":
+            return port, None
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            held.bind(f"\0onemap-port-{port}")
+            return port, held
+        except OSError:
+            held.close()
     raise ConfigurationError("no free port on 127.0.0.1", zh="本机没有空闲端口。")
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether that process, or one below it, is the one that listens there: another hub would answer just as well."""
+    try:
+        process = psutil.Process(pid)
+        return any(
+            connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            for one in (process, *process.children(recursive=True))
+            for connection in one.net_connections("tcp")
+        )
+    except psutil.Error:
+        return False
 
 
 class Api:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from cli.stack.metadata import OURS
 from core.errors import ConfigurationError, InternalError
 from core.redaction import hide
 
-START_SECONDS = 120
+START_SECONDS = 240
 _RESTARTS = 5  # of one component within ten minutes, then the hub gives up on it
 
 
@@ -37,6 +38,7 @@ class Hub:
     _running: dict[str, subprocess.Popen] = field(default_factory=dict)
     _restarted: dict[str, list[float]] = field(default_factory=dict)
     _env: dict[str, str] = field(default_factory=dict)
+    _port_held: socket.socket | None = None
 
     # -- up -------------------------------------------------------------------------------------------------------
 
@@ -144,7 +146,7 @@ class Hub:
 
         :raises InternalError: a component is not healthy in time.
         """
-        self.port = airflow.free_port(int(os.environ.get("AIRFLOW__API__PORT") or 8080))
+        self.port, self._port_held = airflow.reserve_port(int(os.environ.get("AIRFLOW__API__PORT") or 8080))
         self._env = self._environment()
         if paused:
             self._env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
@@ -154,7 +156,8 @@ class Hub:
         until = time.monotonic() + START_SECONDS
         while True:
             self.keep()
-            healthy = api.healthy()
+            ours = airflow.listens(self._running["api-server"].pid, self.port)
+            healthy = api.healthy() if ours else {}
             if healthy and all(healthy.values()):
                 return
             if time.monotonic() > until:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from cli.stack import airflow
@@ -51,5 +52,28 @@ def test_a_taken_port_gives_another_one():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert airflow.free_port(port) != port
-    assert airflow.free_port(port) == port
+        assert airflow.reserve_port(port)[0] != port
+
+
+def test_two_hubs_that_start_at_once_get_two_ports_before_either_listens():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    first, held = airflow.reserve_port(port)
+    second, also = airflow.reserve_port(port)
+    assert first == port
+    assert second != first
+    for one in (held, also):
+        if one:
+            one.close()
+    assert airflow.reserve_port(port)[0] == port
+
+
+def test_only_the_process_that_listens_is_taken_for_the_server():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert airflow.listens(os.getpid(), port)
+        assert not airflow.listens(os.getppid(), 1)
+    assert not airflow.listens(os.getpid(), port)

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from core import settings
 
 FIRST = ("d2", "m1", "p1", "s2")  # REST in two ways, SOAP, OGC: enough to run every task of a DAG
-START_SECONDS = 240
+START_SECONDS = 480
 
 
 @dataclass
