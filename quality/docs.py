@@ -23,7 +23,9 @@ from store.staging import Staged, Verdict
 
 log = logging.getLogger(__name__)
 _SUMMARY = "summary.json"
-_OUTSIDE = re.compile(r"<link\b[^>]*>|<script\b.*?</script>|<img\b[^>]*>|<button\b.*?</button>", re.S)
+_OUTSIDE = re.compile(
+    r"<link\b[^>]*>|<script\b.*?</script>|<img\b[^>]*>|<button\b.*?</button>|<footer\b.*?</footer>|<a\b[^>]*https?://[^>]*>", re.S
+)
 _URL = re.compile(r"url\([^)]*\)")
 
 

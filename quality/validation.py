@@ -107,7 +107,7 @@ def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows:
             )
         if not one.success:
             query = one.result["unexpected_index_query"].strip().rstrip(";")
-            found[number] = _written(connection, staged, check, _failing(connection, suite, check, query, f"{staged.schema}.{table}"))
+            found[number] = _written(connection, staged, suite, check, query, f"{staged.schema}.{table}")
         one.result = _counted(rows, found[number])
     return Validated(suite, rows, tuple(found), result)
 
@@ -130,55 +130,58 @@ def _counted(rows: int, found: int) -> dict[str, Any]:
 # -- rows --------------------------------------------------------------------------------------------------------------
 
 
-def _failing(connection: Connection, suite: Suite, check: Check, query: str, table: str) -> str:
-    """Rows (row_id, value) that the library's ``query`` finds, with what stands in the columns that were asked."""
-    if check.personal:
-        return f"select q.row_id, null::text as value from ({query}) q"
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    values = ", ".join(f"coalesce(t.{quote(suites.laid_out(name))}::text, '')" for name in check.columns)
-    return (
-        f"select q.row_id, nullif(left(concat_ws(' / ', {values}), {_VALUE}), '') as value "
-        f"from ({query}) q join {table} t using ({', '.join(suite.key)})"
-    )
-
-
-def _written(connection: Connection, staged: Staged, check: Check, failing: str) -> int:
-    """Write the failing rows; returns how many there are."""
+def _written(connection: Connection, staged: Staged, suite: Suite, check: Check, query: str, table: str) -> int:
+    """Write the rows that the library's ``query`` finds; returns how many there are."""
     issue = issues.load_all()[check.code]
-    names = {"record": staged.name("record"), "failed": staged.name("failed"), "issue": staged.name("issue")}
-    given = {"code": check.code, "field": check.field}
+    statement = (_FAIL if check.rejects else _TELL).format(
+        query=query,
+        table=table,
+        key=", ".join(suite.key),
+        value=_value(connection, check),
+        record=staged.name("record"),
+        failed=staged.name("failed"),
+        issue=staged.name("issue"),
+    )
+    given: dict[str, Any] = {"code": check.code, "field": check.field}
     if check.rejects:
-        statement = _FAIL.format(**names, failing=failing)
         given["message"] = f"{issue.zh} {issue.en}"
     else:
-        statement = _TELL.format(**names, failing=failing)
         given |= {"severity": check.severity, "duty": issue.duty, "told": TOLD, "rest": f"同批其余 more in the same batch (> {TOLD})"}
     return connection.exec_driver_sql(statement, given).scalar_one()
 
 
+def _value(connection: Connection, check: Check) -> str:
+    """What stands in the columns that were asked, as text."""
+    if check.personal:
+        return "null::text"
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    values = ", ".join(f"coalesce(t.{quote(suites.laid_out(name))}::text, '')" for name in check.columns)
+    return f"nullif(left(concat_ws(' / ', {values}), {_VALUE}), '')"
+
+
 _FAIL = """
-with failing as ({failing}),
+with failing as materialized (select {key} from ({query}) q),
 written as (
     insert into {failed} (row_id, code, field, message, value)
-    select distinct on (row_id, value) row_id, %(code)s::text, %(field)s::text, %(message)s::text, value from failing
+    select distinct row_id, %(code)s::text, %(field)s::text, %(message)s::text, {value}
+    from failing join {table} t using ({key})
 )
 select count(*) from failing
 """
 
 _TELL = """
-with failing as materialized ({failing}),
-records as (
-    select s.record_key, f.value, count(*) as count, row_number() over (order by min(f.row_id), f.value) as n
-    from failing f join {record} s using (row_id)
-    group by s.record_key, f.value
+with failing as materialized (select {key} from ({query}) q),
+named as (
+    select * from failing order by {key} limit %(told)s
 ),
 written as (
     insert into {issue} (code, severity, duty, record, field, detail, count)
-    select %(code)s::text, %(severity)s::text, %(duty)s::text, record_key, %(field)s::text, value, count
-    from records where n <= %(told)s
+    select %(code)s::text, %(severity)s::text, %(duty)s::text, record_key, %(field)s::text, value, count(*)
+    from (select s.record_key, {value} as value from named join {table} t using ({key}) join {record} s using (row_id)) n
+    group by record_key, value
     union all
-    select %(code)s::text, %(severity)s::text, %(duty)s::text, null, %(field)s::text, %(rest)s::text, sum(count)
-    from records where n > %(told)s having count(*) > 0
+    select %(code)s::text, %(severity)s::text, %(duty)s::text, null, %(field)s::text, %(rest)s::text, count(*) - %(told)s
+    from failing having count(*) > %(told)s
 )
 select count(*) from failing
 """
@@ -206,6 +209,8 @@ def _asked(staged: Staged, suite: Suite, table: str) -> ExpectationSuiteValidati
     compiled = suite.compiled()
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", sa.exc.SAWarning)  # `box` is a type that SQLAlchemy does not reflect
+        # its PostgresDatasource takes no URL whose server is a socket's folder
+        warnings.filterwarnings("ignore", "You are using a generic SQLDatasource")
         source = _source()
         asset = source.add_table_asset(name=table, table_name=table, schema_name=staged.schema)
         try:
