@@ -21,7 +21,10 @@ def attach() -> None:
 
 
 def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
-    """A group of commands; each of them is attached to the run folder first."""
+    """A group of commands; each of them is attached to the run folder first. The same name again adds to the group."""
+    for known in app.registered_groups:
+        if known.typer_instance is not None and known.typer_instance.info.name == name:
+            return known.typer_instance
     made = typer.Typer(name=name, help=text, no_args_is_help=True, rich_markup_mode="rich", callback=attach)
     app.add_typer(made)
     return made

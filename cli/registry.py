@@ -7,13 +7,16 @@ from collections.abc import Callable
 import typer
 
 from cli import (
+    archive,
     hold,
     identity,
     keys,
     orders,
+    pages,
     prepare,
     quarantine,
     reconcile,
+    report,
     runs,
     serve,
     source,
@@ -38,6 +41,9 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     orders.register,
     keys.register,
     serve.register,
+    pages.register,
+    archive.register,
+    report.register,
     prepare.register,
     testing.register,
 ]

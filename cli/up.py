@@ -133,6 +133,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
     output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]   用户 user: admin", end="")
     # shown once, on the first start; later starts name the file
     output.out.print(f"   密码 password: {password}" if fresh else f"   密码见 password in {hub.layout.passwords}", markup=False)
+    output.out.print(f"  一张图 One Map     [bold]{told['one_map']}[/]")
     output.out.print(f"  运行健康 health    [bold]{told['health']}[/]\n")
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:

@@ -184,6 +184,7 @@ class Hub:
         """run.json: what other commands and people look for."""
         told = {
             "airflow": self.address,
+            "one_map": f"{self.address}/onemap/map/",
             "health": f"{self.address}/onemap/health",
             "pid": os.getpid(),
             "home": str(self.layout.home),

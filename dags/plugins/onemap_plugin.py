@@ -1,4 +1,4 @@
-"""The hub inside Airflow's UI: the navigation entry "运行健康 Pipeline health" and the pages behind it."""
+"""The hub inside Airflow's UI: the navigation entries 一张图 One Map and 运行健康 Pipeline health, and the pages behind them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from dags.one_map import page
 from dags.pages import app
 
 
@@ -22,9 +23,19 @@ class OneMapPlugin(AirflowPlugin):
     name = "onemap"
     fastapi_apps = [
         {"app": api, "url_prefix": "/onemap/api", "name": "一张图 API"},  # before the prefix that it lies within
+        {"app": page, "url_prefix": "/onemap/map", "name": "一张图 One Map"},
         {"app": app, "url_prefix": "/onemap", "name": "一张图 OneMap"},
     ]
     external_views = [
+        {
+            "name": "一张图",
+            "href": "/onemap/map/",
+            "destination": "nav",
+            "url_route": "one-map",
+            "icon": "/onemap/map/static/nav.svg",
+            "icon_dark_mode": "/onemap/map/static/nav-dark.svg",
+            "nav_top_level": True,
+        },
         {
             "name": "运行健康",
             "href": "/onemap/health",

@@ -1,4 +1,4 @@
-"""The pages on their own, without Airflow: ``onemap serve``. Whoever comes shows a key of the API, or the link that the
+"""Pages and API on their own, without Airflow: ``onemap serve pages``. Whoever comes shows a key of the API, or the link that the
 command printed; the browser keeps it in a cookie that no script can read and no other site can send.
 """
 
@@ -15,11 +15,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from serving import keys
 from serving.access import PROJECTS, Grant
+from serving.api.app import app as api
 from serving.pages.app import HEADERS, application
 from serving.pages.render import template
 
 COOKIE = "onemap_key"
-PLACE = "/onemap/map"
+PLACE, API = "/onemap/map", "/onemap/api"
 
 
 class _LogIn(Exception):
@@ -83,6 +84,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         return _kept(key, _inside(next), secure=request.url.scheme == "https")
 
     app.mount(PLACE, pages)
+    app.mount(API, api)
     return app
 
 

@@ -1,0 +1,58 @@
+"""The One Map page inside Airflow's API server, for users whom Airflow knows. Nothing of it is imported before it is asked."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.responses import RedirectResponse
+
+if TYPE_CHECKING:
+    from serving.access import Grant
+
+
+class _LogIn(Exception):
+    """A browser without a session is sent to the login page and back."""
+
+
+async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """The application, at its first request and ever after."""
+    await _application()(scope, receive, send)
+
+
+@cache
+def _application() -> Any:
+    from serving.pages.app import application
+
+    app = application(_asker)
+    app.add_exception_handler(_LogIn, _to_login)
+    return app
+
+
+async def _asker(request: Request) -> Grant:
+    """Whoever may see Airflow's pages sees all projects, personal data masked; the audit log says who it was."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.core_api.security import get_user
+    from fastapi.security import HTTPAuthorizationCredentials
+
+    from serving.access import PROJECTS, Grant
+
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    bearer = HTTPAuthorizationCredentials(scheme=kind, credentials=token) if kind.lower() == "bearer" and token else None
+    try:
+        user = await get_user(request, None, bearer)
+    except HTTPException as refused:
+        if "text/html" in request.headers.get("accept", ""):
+            raise _LogIn from refused
+        raise
+    if not get_auth_manager().is_authorized_view(access_view=AccessView.WEBSITE, user=user):
+        raise HTTPException(403, "无权查看。")
+    return Grant(f"airflow:{user.get_name()}", frozenset({PROJECTS}))
+
+
+async def _to_login(request: Request, _: Exception) -> Response:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)
