@@ -1,0 +1,178 @@
+"""The change feed beside transactions that run, and webhooks to a receiver that fails."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import sqlalchemy as sa
+
+from connectors.endpoint import Endpoint
+from serving import webhooks
+from serving.access import grant_of, reading
+from serving.query import changes
+from store.engine import engine, transaction
+from tests.serving.conftest import rows
+
+ALL = grant_of("test", ["read:projects"])
+INSERT = sa.text("insert into store.change (entity, entity_id, op, columns, sources) values ('item', :id, 'MOD', array['item_name'], array['m1.items'])")
+
+
+def read(cursor: str | None = None, limit: int = 1000) -> tuple[list[str], str]:
+    """Everything after a cursor that may be read now: ids, and the cursor to go on from."""
+    found, more = [], True
+    with reading(ALL) as c:
+        while more:
+            page, cursor, more = changes.changes(c, cursor, limit=limit)
+            found += [row["id"] for row in page]
+    return found, cursor
+
+
+def now() -> str:
+    with reading(ALL) as c:
+        return changes.end(c)
+
+
+def test_nothing_is_passed_by_whatever_the_order_of_commits(store):
+    cursor = now()
+    with engine().connect() as early, engine().connect() as late:
+        early.execute(INSERT, {"id": "early 1"})
+        late.execute(INSERT, {"id": "late 1"})
+        late.execute(INSERT, {"id": "late 2"})
+        late.commit()  # a higher transaction is done while a lower one still runs
+        assert read(cursor)[0] == []
+        early.execute(INSERT, {"id": "early 2"})  # drawn after the numbers of the other
+        early.commit()
+    first, place = read(cursor)
+    assert first == ["early 1", "early 2", "late 1", "late 2"]
+    assert read(place)[0] == []
+
+
+def test_a_number_that_was_drawn_early_and_committed_late_still_comes(store):
+    """Where a reader by number alone loses a change: the lower number of the younger transaction."""
+    cursor = now()
+    with engine().connect() as old, engine().connect() as young:
+        old.execute(sa.text("select pg_current_xact_id()"))
+        young.execute(INSERT, {"id": "young"})
+        old.execute(INSERT, {"id": "old"})
+        old.commit()
+        got, place = read(cursor)
+        assert got == ["old"]
+        young.commit()
+    assert read(place)[0] == ["young"]
+
+
+def test_pages_of_any_size_tell_the_same(store):
+    whole, _ = read(limit=1000)
+    assert whole and read(limit=97)[0] == whole
+    assert len(whole) == rows("select count(*) from store.change")[0]["count"]
+
+
+def test_a_change_says_what_changed_and_from_where(ask):
+    client = ask("read:projects")
+    start = client.get("/v1/changes?from=now").json()["next"]
+    with transaction() as c:
+        c.execute(INSERT, {"id": "DG-304|1"})
+    answer = client.get(f"/v1/changes?cursor={start}").json()
+    [change] = answer["items"]
+    assert (change["op"], change["entity"], change["id"], change["columns"], change["sources"]) == ("MOD", "item", "DG-304|1", ["item_name"], ["m1.items"])
+    assert client.get(f"/v1/changes?cursor={answer['next']}").json()["items"] == []
+    assert client.get(f"/v1/changes?cursor={start}&entities=case").json()["items"] == []
+    assert client.get(f"/v1/changes?cursor={start}&entities=nothing").status_code == 400
+
+
+class Receiver(BaseHTTPRequestHandler):
+    answers: list[int] = []
+    taken: list[tuple[dict, bytes]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        status = self.answers.pop(0) if self.answers else 204
+        self.taken.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        if status == 302:
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver(store) -> Iterator[Endpoint]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    Receiver.answers, Receiver.taken = [], []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Endpoint("hook", "http", "127.0.0.1", server.server_port, password="whsec_" + base64.b64encode(b"s" * 32).decode(), schema="http")
+    server.shutdown()
+    server.server_close()
+    with transaction() as c:
+        c.exec_driver_sql("delete from serving.delivery; delete from serving.webhook")
+
+
+def due() -> None:
+    with transaction() as c:
+        c.exec_driver_sql("update serving.webhook set next_try_at = now()")
+
+
+def test_a_receiver_gets_each_change_once_signed_in_order_through_failures(receiver):
+    webhooks.subscribe("platform", "hook", [], by="test")
+    for n in range(3):
+        with transaction() as c:
+            c.execute(INSERT, {"id": f"w{n}"})
+    Receiver.answers = [500, 302]
+    look_up = {"hook": receiver}.__getitem__
+    assert webhooks.deliver(look_up) == {"platform": 0}
+    assert webhooks.deliver(look_up) == {}  # not before its time
+    due()
+    assert webhooks.deliver(look_up) == {"platform": 0}  # a redirect is not followed
+    with transaction() as c:
+        c.execute(INSERT, {"id": "w3"})
+    due()
+    assert webhooks.deliver(look_up) == {"platform": 2}
+    sent = Receiver.taken
+    assert len({headers["webhook-id"] for headers, _ in sent[:3]}) == 1 and len({body for _, body in sent[:3]}) == 1
+    told = [c["id"] for _, body in sent[2:] for c in json.loads(body)["data"]["changes"]]
+    assert told == ["w0", "w1", "w2", "w3"]
+    for headers, body in sent:
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        mac = base64.b64encode(hmac.new(b"s" * 32, signed, hashlib.sha256).digest()).decode()
+        assert headers["webhook-signature"] == f"v1,{mac}"
+    [state] = webhooks.listed()
+    assert (state["failures"], state["waiting_since"]) == (0, None)
+
+
+def test_failures_wait_longer_each_time_and_gone_is_gone(receiver):
+    webhooks.subscribe("platform", "hook", [], by="test")
+    with transaction() as c:
+        c.execute(INSERT, {"id": "x"})
+    Receiver.answers = [503, 503, 503, 410]
+    waits = []
+    for _ in range(3):
+        webhooks.deliver({"hook": receiver}.__getitem__)
+        waits.append(rows("select extract(epoch from next_try_at - now())::int as s from serving.webhook")[0]["s"])
+        due()
+    assert waits[0] < waits[1] < waits[2]
+    webhooks.deliver({"hook": receiver}.__getitem__)
+    assert webhooks.listed()[0]["stopped_why"]
+    due()
+    assert webhooks.deliver({"hook": receiver}.__getitem__) == {}
+
+
+def test_a_receiver_that_is_down_is_told_later(receiver):
+    webhooks.subscribe("platform", "hook", [], by="test")
+    with transaction() as c:
+        c.execute(INSERT, {"id": "later"})
+    dead = Endpoint("hook", "http", "127.0.0.1", 9, password="x", schema="http")
+    webhooks.deliver({"hook": dead}.__getitem__)
+    assert webhooks.listed()[0]["error"]
+    due()
+    webhooks.deliver({"hook": receiver}.__getitem__)
+    assert "later" in Receiver.taken[-1][1].decode()
