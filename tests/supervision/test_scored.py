@@ -1,13 +1,14 @@
-"""Against the told world's planted truth: all of it found, nothing else."""
+"""Against the told world's planted truth: all of it found, nothing else; and day by day as at once."""
 
 from __future__ import annotations
 
 from datetime import date
 
-import pytest
-
 from standins import world
-from supervision.ledger import on_day
+from supervision import explain
+from supervision.ledger import listed, on_day, supervise
+from supervision.listing import clocks
+from tests.pipeline.rows import rows
 from tests.supervision.told import planted, take
 
 KINDS = {"paper": "账面停滞", "ground": "实地停滞"}
@@ -20,12 +21,35 @@ def key(row: dict) -> tuple:
     return row["rule"], row["project_code"], row["item_code"], row["case_no"], kind, row["severity"]
 
 
-@pytest.mark.parametrize(("seed", "projects", "today"), [(7, 60, date(2026, 11, 24)), (8, 40, date(2026, 3, 2))])
-def test_all_that_was_planted_is_found_and_nothing_else(hub, monkeypatch, tmp_path, seed, projects, today) -> None:
-    folder = world.make(tmp_path / "world", projects=projects, seed=seed, today=today)
+def test_all_that_was_planted_is_found_and_nothing_else(hub, monkeypatch, tmp_path) -> None:
+    folder = world.make(tmp_path / "world", projects=60, seed=7, today=date(2026, 11, 24))
     now = take(folder, monkeypatch, tmp_path / "clock")
     judged = on_day(now.date()).findings
     assert judged.filter(judged["waits_for"].list.len() > 0).is_empty()
     found, truth = {key(row) for row in judged.to_dicts()}, {key(row) for row in planted(folder)}
+    assert len(truth) > 8
     assert found - truth == set()
     assert truth - found == set()
+
+
+def test_a_ledger_kept_day_by_day_ends_where_the_truth_does(hub, monkeypatch, tmp_path) -> None:
+    folder = world.make(tmp_path / "world", projects=30, seed=8, today=date(2026, 3, 2))
+    now = take(folder, monkeypatch, tmp_path / "clock")
+    supervise(now.date())
+    world.advance(folder, 9)
+    later = date(2026, 3, 11)
+    supervise(later)  # the day moves on, its data have not come yet
+    assert take(folder, monkeypatch, tmp_path / "clock").date() == later
+    assert not supervise(later).whole
+    standing = listed()
+    found = {key(row) for row in standing.filter(standing["state"] == "open").to_dicts()}
+    assert found == {key(row) for row in planted(folder)}
+
+    by_number = {row["case_no"]: row for row in clocks(later)}
+    accepted = [row["case_no"] for row in by_number.values() if row["used_promised"]]
+    for number in accepted[:: len(accepted) // 8]:
+        (told,) = [one for one in explain.case(number, later) if one["case_no"] == number]
+        assert sum(isinstance(day.get("promised"), int) for day in told["days"]) == by_number[number]["used_promised"]
+        assert told["light"] == by_number[number]["light"]
+    (own,) = rows("select case_no from store.case_member where channel = 'D1' and case_id like 'M2:%' limit 1")
+    assert {one["case_id"][:3] for one in explain.case(own["case_no"], later)} == {"M2:"}, "a department's number leads to the case"
