@@ -17,6 +17,9 @@ from sources.declaration import DaysCursor
 from store import holds, landing, merge, quarantine
 from store.engine import transaction
 
+_FEW = 3  # records that a complete listing may lack, whatever their share
+_FEW_REPLACED = 10  # records that a part sent again may take back
+
 
 def merged(job: Job) -> str:
     """Write the batch; returns the run's outcome, ``ok`` or ``held``. All of it is committed, or nothing.
@@ -74,10 +77,15 @@ def _deletions(connection: Connection, job: Job, told: list[tuple[Issue, int]]) 
 
 
 def _allowed(connection: Connection, job: Job, gone: int) -> bool:
-    """Whether so many may go without a person: a share of what stands, or a single one, but never all at once."""
+    """Whether so many may go without a person: a share of what stands, or a few of small feeds.
+
+    Of a listing a few are never more than half of what stands: it may have been cut. A part that is sent again was
+    proven whole before it replaces (docs/architecture.md, "Replacement").
+    """
     stored = merge.live(connection, job.feed.id)
     share = job.feed.max_deleted
-    if gone <= share * stored or (gone == 1 and share > 0 and stored > 1):
+    few = gone <= _FEW_REPLACED if job.staged.scopes else gone <= _FEW and 2 * gone <= stored
+    if gone <= share * stored or (few and share > 0):
         return True
     release = holds.released(connection, job.feed.id, gone)
     if release is None:

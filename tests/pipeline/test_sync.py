@@ -105,12 +105,18 @@ def test_what_does_not_decode_or_map_is_in_quarantine_with_every_reason(world):
 
 
 def test_too_many_rejected_rows_stop_the_batch_and_are_told(world):
-    world["m2.sb"].pages = [[case(1), case(2, at="nie"), case(3, at="nie")]]
+    world["m2.sb"].pages = [[case(1), *(case(n, at="nie") for n in range(2, 62))]]
     outcome = run("m2.sb")
     assert (outcome.outcome, outcome.fault) == ("failed", ProviderError.fault)
     assert scalar("select count(*) from source.record") == 0
-    assert scalar("select count(*) from landing.quarantine") == 2
+    assert scalar("select count(*) from landing.quarantine") == 60
     assert scalar("select count(*) from landing.completed") == 0
+
+
+def test_a_few_bad_rows_do_not_keep_the_sound_ones_of_a_small_batch_out(world):
+    world["m2.sb"].pages = [[case(1), case(2, at="nie"), case(3, at="nie")]]
+    outcome = run("m2.sb")
+    assert (outcome.outcome, outcome.counts.new, outcome.counts.quarantined) == ("ok", 1, 2)
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(hub):

@@ -245,6 +245,18 @@ def test_a_part_that_would_delete_many_waits_for_a_person(world):
     assert part(world, "HB_1", sheet(1)).counts.absent == 19
 
 
+def test_a_small_part_replaces_the_one_before_wholly(world):
+    part(world, "HB_1", sheet(1), sheet(2), sheet(3))
+    outcome = part(world, "HB_1", sheet(4))
+    assert (outcome.outcome, outcome.counts.new, outcome.counts.absent) == ("ok", 1, 3)
+
+
+def test_a_few_may_go_from_a_small_listing_but_not_most_of_it(world):
+    full(world, range(1, 9))
+    assert full(world, range(1, 6)).counts.absent == 3
+    assert full(world, range(1, 3)).outcome == "held"
+
+
 def test_a_part_may_come_back_empty(world):
     part(world, "HB_1", *map(sheet, range(1, 21)))
     part(world, "HB_2", sheet(99))
