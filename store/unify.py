@@ -116,7 +116,9 @@ def _resolve_cases(connection: Connection) -> None:
             """update folded f set
                    channel = split_part(f.id, ':', 1), case_no = substr(f.id, strpos(f.id, ':') + 1),
                    channels = (select array_agg(channel order by array_position(cast(:channels as text[]), channel))
-                               from (select distinct channel from store.case_member m where m.case_id = f.id) x),
+                               from (select distinct s.channel from store.member m
+                                     join source."case" s on s.record_id = m.record_id and s.ord = m.ord
+                                     where m.entity = 'case' and m.id = f.id) standing),
                    item_code_written = f.item_code, project_code_written = f.project_code,
                    item_code = (select i.item_code from store.item_code i
                                 where i.code = f.item_code
