@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
         only: Annotated[
             list[str] | None, typer.Option("--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused")
         ] = None,
-        no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接 · real sources only"),
+        no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接（环境变量 AIRFLOW_CONN_<ID> 或 Airflow 界面）· real sources only, by Connections given as AIRFLOW_CONN_<ID> or in Airflow"),
         no_first_sync: bool = typer.Option(False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"),
     ) -> None:
         """启动 · Start everything on this machine and take in every source."""
