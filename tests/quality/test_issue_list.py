@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
+from connectors.base import Issue
 from core.settings import ROOT
 from pipeline import told
 from quality import issues, suites
@@ -112,9 +112,12 @@ def test_an_entry_speaks_both_languages(code: str) -> None:
         assert not re.search(r"[\u4e00-\u9fff]", english)
 
 
-def test_the_pipeline_reads_the_same_list() -> None:
-    assert set(told.known()) == set(issues.load_all())
-    assert Path(told.LIST) == issues.LIST
+def test_what_the_pipeline_tells_has_the_lists_severity_and_duty() -> None:
+    frame = told.frame([(Issue("unknown_column", "NEW"), 2), (Issue("http_503", ""), 1), (Issue("never_heard", ""), 1)])
+    found = {row["code"]: (row["severity"], row["duty"]) for row in frame.iter_rows(named=True)}
+    assert found["unknown_column"] == ("warning", "operations")
+    assert found["http_503"] == ("error", "provider")
+    assert "never_heard" in found
 
 
 def test_what_is_told_of_an_unknown_code_is_the_code() -> None:
