@@ -37,12 +37,14 @@ def register(app: typer.Typer) -> None:
     @quarantine.command()
     def show(entry: int, as_json: Json = False) -> None:
         """查看 · One entry with its row as it came. The row may hold personal data."""
+        from quality import issues
         from store import listing
 
         row = listing.entry(entry)
+        row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
         if as_json:
             return output.as_json(row)
-        return output.table(("项", "值"), [(k, _reasons(v) if k == "reasons" else str(v)) for k, v in row.items() if v is not None])
+        return output.table(("项", "值"), [(k, _explained(v) if k == "reasons" else str(v)) for k, v in row.items() if v is not None])
 
     @quarantine.command()
     def redrive(
@@ -76,3 +78,12 @@ def register(app: typer.Typer) -> None:
 
 def _reasons(reasons: list[dict]) -> str:
     return "; ".join(f"{r.get('code')} {r.get('field') or ''} {r.get('message') or ''}".strip() for r in reasons)
+
+
+def _explained(reasons: list[dict]) -> str:
+    """Each reason on its lines: the code, where and what, whose duty, what to do."""
+    return "\n".join(
+        f"{r.get('code')} {r.get('field') or ''} {r.get('message') or ''} {r.get('value') or ''}".strip()
+        + (f"\n  {r['duty_zh']}：{r['remedy_zh']} {r['remedy']}" if "remedy" in r else "")
+        for r in reasons
+    )
