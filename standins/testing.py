@@ -110,7 +110,7 @@ def running(
                 table.drop()
 
 
-def wait_for(said: Any, seconds: float = 5.0) -> None:
+def wait_for(said: Any, seconds: float = 30.0) -> None:
     """Until ``said()`` is true. :raises InternalError: it never was."""
     end = time.monotonic() + seconds
     while not said():

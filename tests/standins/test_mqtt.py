@@ -40,7 +40,7 @@ def client(stand: Running, name: str, *, password: str | None = None, subscribe:
     paho.connect(told["host"], told["port"])
     paho.loop_start()
     try:
-        assert state["ready"].wait(5)
+        assert state["ready"].wait(30)
         yield {**state, "client": paho}
     finally:
         paho.disconnect()
