@@ -179,8 +179,8 @@ def docx(report: Report) -> bytes:
         style.font.color.rgb = RGBColor(*(_BRAND if name == "Heading 2" else _INK))
     stamp = datetime.combine(report.as_of, time())
     properties = made.core_properties
-    properties.title, properties.author, properties.language, properties.created, properties.modified = report.title, "OneMap hub", "zh-CN", stamp, stamp
-    made.add_heading(report.title, 1)
+    properties.title, properties.author, properties.language, properties.created, properties.modified = _legible(report.title), "OneMap hub", "zh-CN", stamp, stamp
+    made.add_heading(_legible(report.title), 1)
     _run(made.add_paragraph(), report.subtitle, _SOFT, 10)
     for block in report.blocks:
         _docx_block(made, block)

@@ -1,0 +1,145 @@
+"""Analysis reports: what they say, in three forms, to whom."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+import sqlalchemy as sa
+from docx import Document
+
+from serving import report
+from serving.access import Grant, grant_of, reading
+from serving.report import charts, dossier, drawing, write
+from serving.report.content import Heading, Paragraph, Report, Table
+from store.engine import transaction
+
+FREE = Grant("test")
+BAR = dossier.Bar("M2:1", "1", "DG-604", "建筑工程施工许可证核发", 6, "住建局", datetime(2026, 3, 2, 9), date(2026, 3, 2), False, None, None, "红", "承诺", 3, "工作日", 5,
+                  date(2026, 3, 5), date(2026, 3, 11), False)  # fmt: skip
+
+
+@pytest.fixture
+def marked(store: None) -> str:
+    """A project with a finding."""
+    with transaction() as connection:
+        return connection.exec_driver_sql("select project_code from supervision.finding where state = 'open' and project_code <> '' order by 1 limit 1").scalar_one()
+
+
+def test_a_project_is_told_alike_in_three_forms(marked: str) -> None:
+    told = dossier.dossier(FREE, marked)
+    made = report.of_project(FREE, marked)
+    text = write.html(made).decode()
+    word = Document(io.BytesIO(write.docx(made)))
+    paragraphs = [p.text for p in word.paragraphs]
+    assert told.sentence in paragraphs and told.sentence in text
+    for finding in told.findings:
+        assert finding["text"] in paragraphs and finding["text"] in text
+    sections = [b.text for b in made.blocks if isinstance(b, Heading) and b.level == 2]
+    assert [p.text for p in word.paragraphs if p.style.name == "Heading 2"] == sections
+    assert all(shape._inline.docPr.get("descr") for shape in word.inline_shapes) and len(word.inline_shapes) >= 3
+    pdf = write.pdf(made)
+    assert pdf.startswith(b"%PDF-") and b"/FontFile3" in pdf and b"STSong" not in pdf
+    assert "疑似，待核" in text and "<script" not in text and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_same_content_gives_the_same_bytes(marked: str) -> None:
+    made = report.of_project(FREE, marked)
+    for kind in ("html", "docx", "pdf"):
+        assert write.written(made, kind) == write.written(report.of_project(FREE, marked), kind), kind
+
+
+def test_a_past_day_is_judged_as_of_that_day(marked: str) -> None:
+    now = dossier.dossier(FREE, marked)
+    first = min(b.start for b in now.bars if b.start)
+    then = dossier.dossier(FREE, marked, first)
+    assert then.past and then.as_of == first
+    assert all(b.start <= first for b in then.bars if b.start) and len(then.bars) < len(now.bars)
+    assert all(e["day"] <= first.isoformat() for e in then.timeline)
+    assert all(x["issued_at"][:10] <= first.isoformat() for x in then.licences if x["issued_at"])
+
+
+def test_nothing_of_a_project_that_is_not_shown(marked: str) -> None:
+    with transaction() as connection:
+        town = connection.execute(sa.text("select town_code from store.project where id = :code"), {"code": marked}).scalar_one()
+    elsewhere = "441900121" if town != "441900121" else "441900119"
+    assert report.of_project(grant_of("key", ["read:projects", f"town:{elsewhere}"]), marked) is None
+    assert report.of_area(grant_of("key", ["read:projects", f"town:{elsewhere}"]), "town", town) is None
+    assert report.of_project(grant_of("key", ["read:projects", f"town:{town}"]), marked) is not None
+    assert report.of_project(FREE, "2601-000000-00-00-000000") is None
+
+
+def test_a_town_and_a_department_by_name(store: None) -> None:
+    with reading(FREE) as connection:
+        town, count = connection.exec_driver_sql("select town_code, count(*) from onemap.project where town_code is not null group by 1 order by 2 desc limit 1").one()
+    from serving.access import towns
+
+    made = report.of_area(FREE, "town", towns()[town])
+    lead = next(b.text for b in made.blocks if isinstance(b, Paragraph))
+    assert f"投资项目 {count} 个" in lead
+    assert report.of_area(FREE, "department", "住房和城乡建设局").title.startswith("东莞市住房和城乡建设局")
+    assert report.of_area(FREE, "town", "镇") is None and report.of_area(FREE, "department", "没有这个局") is None
+
+
+def test_what_sources_wrote_is_text(store: None, marked: str) -> None:
+    with transaction() as connection:
+        connection.execute(sa.text("update store.project set project_name = :name where id = :code"), {"name": '<img src=x onerror=alert(1)>\x07"&', "code": marked})
+    made = report.of_project(FREE, marked)
+    assert b"<img" not in write.html(made)
+    Document(io.BytesIO(write.docx(made)))
+    assert write.pdf(made)
+
+
+def test_verdicts_in_words() -> None:
+    assert BAR.verdict == "超期 2 个工作日（承诺 3，已用 5）"
+    assert replace(BAR, used=2, light="绿").verdict == "剩余 1 个工作日（承诺 3，已用 2）"
+    assert replace(BAR, used=2, ended=datetime(2026, 3, 4)).verdict == "按时办结（承诺 3，已用 2）"
+    pause = dossier.Pause("补正", date(2026, 3, 3), date(2026, 3, 6), True)
+    assert replace(BAR, used=1, pauses=(pause,)).verdict.startswith("暂停计时：补正")
+    assert replace(BAR, limit=None, which=None).verdict == "无时限"
+
+
+def _told(*bars: dossier.Bar) -> dossier.Dossier:
+    import shapely
+
+    stages = [{"stage": n, "stage_name": f"阶段{n}", "state": "未开始", "completed_at": None} for n in range(1, 9)]
+    return dossier.Dossier("x", date(2026, 3, 9), False, {"project_name": "甲"}, stages, 6, False, [], [], list(bars), [], [], [], [], [], [], shapely.from_wkt("POLYGON EMPTY"))
+
+
+def test_overdue_is_red_and_a_pause_is_hatched() -> None:
+    pause = dossier.Pause("特别程序", date(2026, 3, 3), date(2026, 3, 4), False)
+    drawn = charts.gantt(_told(replace(BAR, pauses=(pause,))))
+    rects = [s for s in drawn.shapes if isinstance(s, drawing.Rect)]
+    red = next(r for r in rects if r.fill == "red")
+    limit = next(r for r in rects if r.fill == "limit")
+    assert red.x == pytest.approx(limit.x + limit.width) and red.width > 0
+    hatched = [r for r in rects if r.hatched]
+    assert len(hatched) == 1 and limit.x < hatched[0].x < red.x
+    assert not any(r.fill in ("red", "double") for r in charts.gantt(_told(replace(BAR, used=2, light="绿", due=date(2026, 3, 20)))).shapes if isinstance(r, drawing.Rect))
+
+
+def test_drawings_need_no_styles_and_survive_nothing() -> None:
+    for drawn in (charts.gantt(_told()), charts.site(_told()), charts.stages(_told(BAR)), charts.bars([], "空"), charts.stacked([], "空"), charts.city([]), charts.city([], "441900121")):
+        text = str(drawing.svg(drawn))
+        assert "style=" not in text and text.count("<svg") == text.count("</svg>") == 1
+        assert drawing.png(drawn, 1).startswith(b"\x89PNG")
+
+
+def test_no_line_begins_with_a_closing_mark() -> None:
+    pages = write._Pages("标题")
+    pages.add_page()
+    pages.set_font(write.FAMILY, size=10)
+    lines = write._broken(pages, "办结（通过），" * 60 + "DG-N-101" * 5)
+    assert "".join(lines) == "办结（通过），" * 60 + "DG-N-101" * 5
+    assert not any(line[0] in write._CLOSING for line in lines) and not any(line[-1] in write._OPENING for line in lines)
+
+
+def test_long_tables_break_across_pages() -> None:
+    rows = [(f"事项 {n}", "内容，" * 30) for n in range(120)]
+    made = Report("n", "长", "", date(2026, 1, 1), [Table(("甲", "乙"), rows, (0.3, 0.7))])
+    assert write.pdf(made).count(b"/Type /Page\n") >= 5
+    with zipfile.ZipFile(io.BytesIO(write.docx(made))) as packed:
+        assert packed.read("word/document.xml").count(b"w:tblHeader") == 1
