@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
 if TYPE_CHECKING:
     from serving.access import Grant
@@ -17,8 +18,9 @@ class _LogIn(Exception):
 
 
 async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """The application, at its first request and ever after."""
-    await _application()(scope, receive, send)
+    """The application. What it needs is imported aside, so that nobody else waits for it."""
+    app = await run_in_threadpool(_application)
+    await app(scope, receive, send)
 
 
 @cache
