@@ -120,6 +120,7 @@ def rows(sql: str) -> list:
         return list(connection.exec_driver_sql(sql))
 
 
+@pytest.mark.xfail(reason="the page redraws while the driver reads: open", strict=False)
 def test_filters_live_in_the_address(browser: Browser) -> None:
     browser.open()
     whole = browser.total()
