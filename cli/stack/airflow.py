@@ -28,6 +28,7 @@ COMPONENTS = {
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+PATIENCE = 300  # seconds that the API server may take under load
 _HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 
 
@@ -170,9 +171,7 @@ class Api:
 
     def login(self) -> None:
         """:raises ConfigurationError: the password is not the one of the run folder."""
-        answer = self._session.post(
-            f"{self.base}/auth/token", json={"username": "admin", "password": self._password}, timeout=30
-        )
+        answer = self._ask("POST", "/auth/token", json={"username": "admin", "password": self._password})
         if answer.status_code >= 400:
             raise ConfigurationError(
                 f"Airflow refused the administrator of this run folder (HTTP {answer.status_code})",
@@ -182,20 +181,26 @@ class Api:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, **arguments: Any) -> Any:
-        """JSON of an API call; a busy server is asked again for a minute. :raises InternalError: it refused."""
-        until = time.monotonic() + 60
-        while True:
-            try:
-                answer = self._session.request(method, f"{self.base}/api/v2{path}", timeout=30, **arguments)
-                if answer.status_code < 500 or time.monotonic() > until:
-                    break
-            except requests.RequestException:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(1)
+        """JSON of an API call. :raises InternalError: it refused, or does not answer."""
+        answer = self._ask(method, f"/api/v2{path}", **arguments)
         if answer.status_code >= 400:
             raise InternalError(f"Airflow's API: {method} {path} -> HTTP {answer.status_code} {answer.text[:300]}")
         return answer.json() if answer.content else None
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """An answer; a server that is busy or starts again is asked again for some minutes."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                answer = self._session.request(method, f"{self.base}{path}", timeout=60, **arguments)
+                if answer.status_code < 500 or time.monotonic() > until:
+                    return answer
+            except requests.RequestException as error:
+                if time.monotonic() > until:
+                    raise InternalError(
+                        f"Airflow's API does not answer: {type(error).__name__}", zh="Airflow 接口没有应答，请查看 logs/api-server.log。"
+                    ) from error
+            time.sleep(1)
 
     def dags(self) -> set[str]:
         """Ids of the DAGs that are there and active."""
