@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, NaiveDatetime
+from pydantic import BeforeValidator
 
 from serving.access import Grant
 from serving.api.problems import Problem
@@ -15,20 +17,43 @@ from serving.query.listing import MAX_LIMIT
 from serving.query.paging import Page
 from serving.sql.views import views
 
+TEXT = r"^[^\x00]*$"  # what a text column can hold
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})?")
+
+
+def _only(form: re.Pattern[str], name: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not form.fullmatch(value):
+            raise ValueError(f"not of the form of a {name}")  # a bare number would be read as seconds since 1970
+        return value
+
+    return BeforeValidator(check)
+
+
+Day = Annotated[date, _only(_DATE, "date")]
+Instant = Annotated[datetime, _only(_TIME, "date-time")]
+
+
+def choice(allowed: Iterable[str], text: str) -> Any:
+    """A parameter that takes some of ``allowed``, by commas; the description says which."""
+    words = "|".join(re.escape(word) for word in sorted(allowed))
+    return Annotated[str | None, Query(pattern=f"^({words})(,({words}))*$", description=f"{text}，逗号分隔 · by commas")]
+
+
+def fields_param(view: str) -> Any:
+    """``fields`` of a listing: the view's columns."""
+    return choice(views()[view].by_name, "只取这些字段 · only these fields")
+
+
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="每页条数 · rows a page")]
-After = Annotated[str | None, Query(alias="cursor", max_length=1000, description="上一页的 next · next of the page before")]
-Fields = Annotated[
-    str | None, Query(max_length=2000, description="只取这些字段，逗号分隔 · only these fields, by commas")
-]
-Town = Annotated[str | None, Query(pattern=r"^\d{9}$", description="镇街代码 · town, 9 digits")]
+After = Annotated[str | None, Query(alias="cursor", min_length=1, max_length=1000, pattern=TEXT, description="上一页的 next · next of the page before")]
+Town = Annotated[str | None, Query(pattern=r"^[0-9]{9}$", description="镇街代码 · town, 9 digits")]
 Department = Annotated[str | None, Query(pattern=r"^[0-9A-Z]{9}([0-9A-Z]{9})?$", description="部门代码 · department, 18 or 9 characters")]
-Project = Annotated[str | None, Query(max_length=64, description="项目代码 · project code")]
-ItemCode = Annotated[str | None, Query(max_length=64, description="事项编码 · item")]
-UpdatedSince = Annotated[
-    AwareDatetime | NaiveDatetime | None,
-    Query(description="此时间后内容有变 · content changed since; without a zone: local time"),
-]
-Code = Annotated[str, Path(max_length=64, description="项目代码 · project code")]
+Project = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="项目代码 · project code")]
+ItemCode = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="事项编码 · item")]
+UpdatedSince = Annotated[Instant | None, Query(description="此时间后内容有变 · content changed since; without a zone: local time")]
+Code = Annotated[str, Path(max_length=64, pattern=TEXT, description="项目代码 · project code")]
 
 
 def _grant(request: Request) -> Grant:
@@ -38,15 +63,9 @@ def _grant(request: Request) -> Grant:
 Asker = Annotated[Grant, Depends(_grant)]
 
 
-def fields_of(view: str, text: str | None) -> list[str] | None:
-    """``fields`` as names. :raises Problem: one that the view has not."""
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in names if name not in views()[view].by_name]
-    if unknown or not names:
-        raise Problem("invalid-parameter", f"没有字段 {'、'.join(unknown)}。", f"No field {', '.join(unknown)}.", fields=sorted(views()[view].by_name))
-    return names
+def words(text: str | None) -> list[str] | None:
+    """What was chosen of a :func:`choice`."""
+    return None if text is None else list(dict.fromkeys(text.split(",")))
 
 
 def listed(request: Request, page: Page) -> JSONResponse:
@@ -65,14 +84,3 @@ def single(request: Request, found: Any, zh: str, en: str) -> JSONResponse:
         raise Problem("not-found", zh, en)
     request.state.rows = 1
     return JSONResponse(found)
-
-
-def words(text: str | None, allowed: Iterable[str], name: str) -> list[str] | None:
-    """A comma-separated choice. :raises Problem: one that is not among ``allowed``."""
-    if text is None:
-        return None
-    given = [word.strip() for word in text.split(",") if word.strip()]
-    wrong = [word for word in given if word not in set(allowed)]
-    if wrong or not given:
-        raise Problem("invalid-parameter", f"{name} 不能取 {'、'.join(wrong)}。", f"{name} cannot be {', '.join(wrong)}.", allowed=sorted(allowed))
-    return given

@@ -111,6 +111,9 @@ def _legible(request: Request, known: set[str] | None) -> None:
     unknown = sorted(set(request.query_params) - known) if known is not None else []
     if unknown:
         raise Problem("unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}.")
+    twice = sorted({name for name in request.query_params if len(request.query_params.getlist(name)) > 1})
+    if twice:
+        raise Problem("invalid-parameter", f"参数重复：{'、'.join(twice)}。", f"Given more than once: {', '.join(twice)}.")
     texts = [*request.path_params.values(), *(text for pair in request.query_params.multi_items() for text in pair)]
     for text in texts:
         if "\x00" in str(text) or any("\ud800" <= c <= "\udfff" for c in str(text)):
@@ -139,12 +142,17 @@ def _problem(error: Exception) -> Problem:
 
 
 def _log(request: Request, grant: Grant, response: Response) -> None:
-    asked = {name: audit.scrub(value) if name == "q" else value for name, value in request.query_params.items()}
-    asked = {name: value.replace("\x00", "").encode("utf-8", "replace").decode() for name, value in asked.items()}
+    """Parameters that were refused may be anything: as long, and of what letters, as a client likes."""
+    asked = {_kept(name): _kept(audit.scrub(value) if name == "q" else value) for name, value in list(request.query_params.items())[:50]}
     audit.append(
-        grant.actor, "read", request.url.path.replace("\x00", ""),
+        grant.actor, "read", _kept(request.url.path),
         {"query": asked, "status": response.status_code, "rows": getattr(request.state, "rows", None), "personal": grant.personal},
     )  # fmt: skip
+
+
+def _kept(text: str) -> str:
+    """What the log can hold of a text."""
+    return text[:300].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _conditional(request: Request, response: Response) -> Response:

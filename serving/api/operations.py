@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -11,10 +10,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from serving import balance, lineage, metrics
 from serving.access import ADMIN, METRICS, PERSONAL
-from serving.api.common import Asker, fields_of, single
+from serving.api.common import TEXT, Asker, Day, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded, scope
 from serving.api.problems import Problem
+from serving.sql.views import views
 from store import archive, tables
 
 router = APIRouter(tags=["运维 operations"], route_class=Guarded)
@@ -30,15 +30,15 @@ def _city(asker: Asker) -> None:
 def of_row(
     request: Request,
     asker: Asker,
-    entity: Annotated[str, Path(max_length=64, description="实体 · entity")],
-    id: Annotated[str, Path(max_length=300, description="编号 · id")],
-    field: Annotated[str | None, Query(max_length=64, description="只看该字段 · this field alone")] = None,
+    entity: Annotated[str, Path(max_length=64, pattern=TEXT, description="实体 · entity")],
+    id: Annotated[str, Path(max_length=300, pattern=TEXT, description="编号 · id")],
+    field: Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="只看该字段 · this field alone")] = None,
 ) -> Response:
     _city(asker)
     if entity not in tables.golden:
         raise Problem("not-found", f"没有实体 {entity}。", f"No entity {entity}.")
-    if field is not None:
-        fields_of(entity, field)
+    if field is not None and field not in views()[entity].by_name:
+        raise Problem("not-found", f"{entity} 没有字段 {field}。", f"{entity} has no field {field}.")
     found = lineage.lineage(asker, entity, id, field)
     return single(request, found, f"没有 {entity} {id}。", f"No {entity} {id}.")
 
@@ -72,8 +72,8 @@ def _pieces(sha256: str) -> Iterator[bytes]:
 def over_time(
     request: Request,
     asker: Asker,
-    feed: Annotated[str | None, Query(max_length=100, description="数据流 · feed")] = None,
-    since: Annotated[date | None, Query(description="起始日 · from that day")] = None,
+    feed: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="数据流 · feed")] = None,
+    since: Annotated[Day | None, Query(description="起始日 · from that day")] = None,
 ) -> Response:
     _city(asker)
     rows = balance.over_time(feed, since)

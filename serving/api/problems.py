@@ -12,18 +12,17 @@ MEDIA_TYPE = "application/problem+json"
 KINDS: dict[str, tuple[int, str, str]] = {
     "invalid-parameter": (400, "参数有误", "Invalid parameter"),
     "unknown-parameter": (400, "未知参数", "Unknown parameter"),
-    "invalid-cursor": (400, "游标无效", "Invalid cursor"),
+    "invalid-cursor": (404, "游标处没有页", "No page at this cursor"),
     "unauthenticated": (401, "未提供有效密钥", "No valid key"),
     "forbidden": (403, "权限不足", "Not allowed"),
     "not-found": (404, "未找到，或不在可见范围内", "Not found, or not within what you may see"),
     "method-not-allowed": (405, "不支持的方法", "Method not allowed"),
-    "not-acceptable": (406, "不支持的格式", "Not acceptable"),
     "gone": (410, "已按保存期限清理", "No longer kept"),
     "quota-exceeded": (429, "超出调用配额", "Quota exceeded"),
     "internal": (500, "系统内部错误", "Internal error"),
     "unavailable": (503, "暂时不可用", "Unavailable for now"),
 }
-BY_STATUS = {status: code for code, (status, _, _) in reversed(KINDS.items())}
+BY_STATUS = {400: "invalid-parameter", 404: "not-found", 405: "method-not-allowed"}
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -12,17 +11,19 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from core import clock
 from serving.access import Grant, reading
 from serving.api.common import (
+    TEXT,
     After,
     Asker,
     Code,
+    Day,
     Department,
-    Fields,
     ItemCode,
     Limit,
     Project,
     Town,
     UpdatedSince,
-    fields_of,
+    choice,
+    fields_param,
     listed,
     single,
     words,
@@ -37,6 +38,11 @@ from serving.query import statistics as statistic_queries
 from store import tables
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
+ProjectFields, CaseFields, ItemFields = fields_param("project"), fields_param("case"), fields_param("item")
+FindingFields, WorkOrderFields, LicenceFields = fields_param("finding"), fields_param("work_order"), fields_param("licence")
+Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
+Groups = choice([*statistic_queries.GROUPS, "outside"], "只取这些统计项 · only these groups")
+Entities = choice(tables.golden, "只取这些实体 · only these entities")
 Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
 
 
@@ -44,7 +50,7 @@ Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
 def projects(
     request: Request,
     asker: Asker,
-    q: Annotated[str | None, Query(max_length=100, description="名称、代码、单位的任一部分，汉字、全拼或简拼 · any part of name, code, enterprise; Chinese, pinyin, initials")] = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="名称、代码、单位的任一部分，汉字、全拼或简拼 · any part of name, code, enterprise; Chinese, pinyin, initials")] = None,
     town: Town = None,
     department: Department = None,
     stage: Annotated[int | None, Query(ge=1, le=8, description="当前阶段 · current stage")] = None,
@@ -53,11 +59,11 @@ def projects(
     has_findings: Annotated[bool | None, Query(description="有未消除的发现 · has findings open or confirmed")] = None,
     finished: Annotated[bool | None, Query(description="是否办结 · finished")] = None,
     updated_since: UpdatedSince = None,
-    fields: Fields = None,
+    fields: ProjectFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("project", fields)
+    chosen = words(fields)
     where = filters.projects(
         q=q, town=town, department=department, stage=stage, light=light, type_=type, has_findings=has_findings, finished=finished,
         updated_since=updated_since,
@@ -76,9 +82,9 @@ def project(
     request: Request,
     asker: Asker,
     code: Code,
-    parts: Annotated[str | None, Query(max_length=500, description="只取这些部分，逗号分隔 · only these parts")] = None,
+    parts: Parts = None,
 ) -> Response:
-    chosen = words(parts, project_queries.PARTS, "parts")
+    chosen = words(parts)
     with reading(asker) as c:
         found = project_queries.full(c, code, chosen)
     return _moved(request, asker, code, "") if found is None else single(request, found, "", "")
@@ -118,11 +124,11 @@ def cases(
     light: Annotated[Light | None, Query(description="灯 · light")] = None,
     running: Annotated[bool | None, Query(description="时钟在走 · its clock has not stopped")] = None,
     updated_since: UpdatedSince = None,
-    fields: Fields = None,
+    fields: CaseFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("case", fields)
+    chosen = words(fields)
     where = filters.cases(
         project=project, item=item, town=town, department=department, channel=channel, light=light, running=running, updated_since=updated_since
     )
@@ -132,7 +138,7 @@ def cases(
 
 @router.get("/cases/{no}", tags=["办件 cases"], responses=answers("case_full"), summary="办件详情 · a case, whole")
 def case(
-    request: Request, asker: Asker, no: Annotated[str, Path(max_length=100, description="办件编号，或 <系统>:<编号> · its number, or <system>:<number>")]
+    request: Request, asker: Asker, no: Annotated[str, Path(max_length=100, pattern=TEXT, description="办件编号，或 <系统>:<编号> · its number, or <system>:<number>")]
 ) -> Response:
     with reading(asker) as c:
         found = case_queries.case(c, no)
@@ -146,12 +152,12 @@ def items(
     code: ItemCode = None,
     stage: Annotated[int | None, Query(ge=1, le=8, description="阶段 · stage")] = None,
     department: Department = None,
-    in_force_on: Annotated[date | None, Query(description="该日有效 · in force on that day")] = None,
-    fields: Fields = None,
+    in_force_on: Annotated[Day | None, Query(description="该日有效 · in force on that day")] = None,
+    fields: ItemFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("item", fields)
+    chosen = words(fields)
     where = filters.items(code=code, stage=stage, department=department, in_force_on=in_force_on)
     with reading(asker) as c:
         return listed(request, listing.page(c, "item", where, fields=chosen, after=cursor, limit=limit))
@@ -162,17 +168,17 @@ def findings(
     request: Request,
     asker: Asker,
     project: Project = None,
-    rule: Annotated[str | None, Query(max_length=20, description="规则 · rule")] = None,
+    rule: Annotated[str | None, Query(min_length=1, max_length=20, pattern=TEXT, description="规则 · rule")] = None,
     state: Annotated[Literal["open", "confirmed", "lifted", "closed"] | None, Query(description="状态 · state")] = None,
     severity: Annotated[int | None, Query(ge=1, le=3, description="严重程度 · severity")] = None,
     item: ItemCode = None,
     town: Town = None,
     department: Department = None,
-    fields: Fields = None,
+    fields: FindingFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("finding", fields)
+    chosen = words(fields)
     where = filters.findings(project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department)
     with reading(asker) as c:
         return listed(request, listing.page(c, "finding", where, fields=chosen, after=cursor, limit=limit))
@@ -187,18 +193,18 @@ def work_orders(
     town: Town = None,
     department: Department = None,
     overdue: Annotated[bool, Query(description="本环节已超期 · past the running limit")] = False,
-    fields: Fields = None,
+    fields: WorkOrderFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("work_order", fields)
+    chosen = words(fields)
     where = filters.orders(project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None)
     with reading(asker) as c:
         return listed(request, listing.page(c, "work_order", where, fields=chosen, after=cursor, limit=limit))
 
 
 @router.get("/work-orders/{no}", tags=["督办 supervision"], responses=answers("work_order_full"), summary="工单详情 · a work order with its steps")
-def work_order(request: Request, asker: Asker, no: Annotated[str, Path(max_length=64, description="工单编号 · number")]) -> Response:
+def work_order(request: Request, asker: Asker, no: Annotated[str, Path(max_length=64, pattern=TEXT, description="工单编号 · number")]) -> Response:
     with reading(asker) as c:
         found = case_queries.order(c, no)
     return single(request, found, f"没有可见的工单 {no}。", f"No work order {no} is shown.")
@@ -209,14 +215,14 @@ def licences(
     request: Request,
     asker: Asker,
     project: Project = None,
-    number: Annotated[str | None, Query(max_length=100, description="证照编号 · number as written")] = None,
+    number: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="证照编号 · number as written")] = None,
     item: ItemCode = None,
-    type_code: Annotated[str | None, Query(max_length=64, description="证照类型代码 · type")] = None,
-    fields: Fields = None,
+    type_code: Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="证照类型代码 · type")] = None,
+    fields: LicenceFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = fields_of("licence", fields)
+    chosen = words(fields)
     where = filters.licences(project=project, number=number, item=item, type_code=type_code)
     with reading(asker) as c:
         return listed(request, listing.page(c, "licence", where, fields=chosen, after=cursor, limit=limit))
@@ -226,9 +232,9 @@ def licences(
 def statistics(
     request: Request,
     asker: Asker,
-    groups: Annotated[str | None, Query(max_length=500, description="只取这些统计项，逗号分隔 · only these groups")] = None,
+    groups: Groups = None,
 ) -> Response:
-    chosen = words(groups, [*statistic_queries.GROUPS, "outside"], "groups")
+    chosen = words(groups)
     with reading(asker) as c:
         return single(request, statistic_queries.statistics(c, chosen), "", "")
 
@@ -237,12 +243,12 @@ def statistics(
 def changes(
     request: Request,
     asker: Asker,
-    entities: Annotated[str | None, Query(max_length=500, description="只取这些实体，逗号分隔 · only these entities")] = None,
+    entities: Entities = None,
     from_: Annotated[Literal["start", "now"], Query(alias="from", description="无游标时从头，或从现在 · without a cursor: from the start, or from now")] = "start",
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    chosen = words(entities, tables.golden, "entities")
+    chosen = words(entities)
     with reading(asker) as c:
         if cursor is None and from_ == "now":
             return JSONResponse({"items": [], "next": change_queries.end(c), "more": False})

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from serving import tiles
 from serving.access import reading
-from serving.api.common import Asker, words
+from serving.api.common import TEXT, Asker, choice, words
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.api.problems import Problem
 from serving.features import service
+from serving.sql.views import views
 
 features = APIRouter(prefix="/features", tags=["空间 features"], route_class=Guarded)
 vector_tiles = APIRouter(prefix="/tiles", tags=["空间 tiles"], route_class=Guarded)
 GEOJSON = "application/geo+json"
-Collection = Annotated[str, Path(max_length=64, description="图层 · collection")]
-F = Annotated[str | None, Query(max_length=20, description="格式，只有 json · format, json alone")]
-Lang = Annotated[str | None, Query(max_length=10, description="语言 · language")]
-Crs = Annotated[str | None, Query(max_length=100, description="坐标系 URI，默认 CRS84 经度在前 · CRS, by default CRS84")]
+Collection = Annotated[str, Path(max_length=64, pattern=TEXT, description="图层 · collection")]
+F = Annotated[Literal["json"] | None, Query(description="格式，只有 json · format, json alone")]
+Lang = Annotated[Literal["zh", "en"] | None, Query(description="语言 · language")]
+Crs = Annotated[Literal[tuple(service.CRS)] | None, Query(description="坐标系，默认 CRS84 经度在前 · CRS, by default CRS84")]  # type: ignore[valid-type]
+_NUMBER = r"-?[0-9]{1,9}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,2})?"
+Box = Annotated[
+    str | None,
+    Query(
+        pattern=f"^{_NUMBER}(,{_NUMBER}){{3}}((,{_NUMBER}){{2}})?$",
+        description="西,南,东,北（可带高程，不起作用）· west,south,east,north; heights are let be; west > east crosses the antimeridian",
+    ),
+]
+Properties = choice(
+    {column.name for view, *_ in service.COLLECTIONS.values() for column in views()[view].columns}, "只取这些属性 · only these properties"
+)
+Layers = choice(tiles.LAYERS, "只取这些图层 · only these layers")
 
 
 def base_of(request: Request) -> str:
@@ -66,14 +79,14 @@ def items(
     request: Request,
     asker: Asker,
     collection: Collection,
-    bbox: Annotated[str | None, Query(max_length=200, description="西,南,东,北 · west,south,east,north")] = None,
-    bbox_crs: Annotated[str | None, Query(alias="bbox-crs", max_length=100)] = None,
+    bbox: Box = None,
+    bbox_crs: Annotated[Literal[tuple(service.CRS)] | None, Query(alias="bbox-crs", description="bbox 的坐标系 · CRS of bbox")] = None,  # type: ignore[valid-type]
     crs: Crs = None,
     limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
-    datetime: Annotated[str | None, Query(max_length=100, description="无时间属性，不起作用 · features have no time of their own")] = None,
-    resulttype: Annotated[str | None, Query(pattern="^(hits|results)$")] = None,
-    properties: Annotated[str | None, Query(max_length=2000, description="只取这些属性 · only these properties")] = None,
+    datetime: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="无时间属性，不起作用 · features have no time of their own")] = None,
+    resulttype: Annotated[Literal["hits", "results"] | None, Query(description="hits 只要总数 · hits: the count alone")] = None,
+    properties: Properties = None,
     skipGeometry: Annotated[bool | None, Query()] = None,  # noqa: N803 - the standard's name
     f: F = None,
     lang: Lang = None,
@@ -88,8 +101,6 @@ _RESERVED = {"bbox", "bbox-crs", "crs", "limit", "offset", "datetime", "resultty
 
 def _known(request: Request, collection: str) -> None:
     """:raises Problem: a parameter that is neither the standard's nor a property."""
-    from serving.sql.views import views
-
     found = service.COLLECTIONS.get(collection)
     if found is None:
         return
@@ -101,7 +112,7 @@ def _known(request: Request, collection: str) -> None:
 
 @features.get("/collections/{collection}/items/{feature}", responses=answers("Any", media_type=GEOJSON), summary="单个要素 · a feature")
 def item(
-    request: Request, asker: Asker, collection: Collection, feature: Annotated[str, Path(max_length=200)], crs: Crs = None, f: F = None, lang: Lang = None
+    request: Request, asker: Asker, collection: Collection, feature: Annotated[str, Path(max_length=200, pattern=TEXT, description="编号 · id")], crs: Crs = None, f: F = None, lang: Lang = None
 ) -> Response:
     return _told(request, asker, "item", collection, feature, media_type=GEOJSON)
 
@@ -126,9 +137,9 @@ def tile(
     z: Annotated[int, Path(ge=0, le=tiles.MAX_ZOOM)],
     x: Annotated[int, Path(ge=0, lt=1 << tiles.MAX_ZOOM)],
     y: Annotated[int, Path(ge=0, lt=1 << tiles.MAX_ZOOM)],
-    layers: Annotated[str | None, Query(max_length=200, description="只取这些图层，逗号分隔 · only these layers")] = None,
+    layers: Layers = None,
 ) -> Response:
-    chosen = words(layers, tiles.LAYERS, "layers")
+    chosen = words(layers)
     if x >= 1 << z or y >= 1 << z:
         raise Problem("not-found", f"第 {z} 级没有瓦片 {x}/{y}。", f"Zoom {z} has no tile {x}/{y}.")
     with reading(asker) as c:

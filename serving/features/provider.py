@@ -19,7 +19,7 @@ from serving.sql.views import Column, views
 asking: ContextVar[Grant] = ContextVar("asking")
 _KINDS = {"int": "integer", "integer": "integer", "small": "integer", "decimal": "number", "bool": "boolean", "json": "object", "texts": "array"}
 _FORMATS = {"date": "date", "timestamp": "date-time", "instant": "date-time"}
-_LEFT_OUT = {"geom", "provenance"}
+LEFT_OUT = {"geom", "provenance"}
 
 
 class Shapes(BaseProvider):
@@ -34,7 +34,7 @@ class Shapes(BaseProvider):
     def get_fields(self) -> dict[str, dict[str, Any]]:
         """Properties with their type, title and description."""
         if not self._fields:
-            self._fields = {column.name: self._field(column) for column in self.view.columns if column.name not in _LEFT_OUT}
+            self._fields = {column.name: self._field(column) for column in self.view.columns if column.name not in LEFT_OUT}
         return self._fields
 
     @staticmethod
@@ -52,7 +52,8 @@ class Shapes(BaseProvider):
         if filterq is not None or q is not None or sortby:
             raise ProviderInvalidQueryError("filter, q and sortby are not offered; filter by properties and bbox", user_msg="filter, q and sortby are not offered")
         with reading(asking.get()) as connection:
-            found = self._shapes(connection, self._box(bbox), self._where(properties or []))
+            where = self._where(properties or [])
+            found = self._merged([self._shapes(connection, box, where) for box in self._boxes(bbox)]) if bbox else self._shapes(connection, None, where)
             matched = len(found.ids)
             if resulttype == "hits":
                 return {"type": "FeatureCollection", "features": [], "numberMatched": matched, "numberReturned": 0}
@@ -77,14 +78,18 @@ class Shapes(BaseProvider):
         return space.shapes(connection, self.view.name, box, where)
 
     @staticmethod
-    def _box(bbox: list | None) -> space.Box | None:
-        if not bbox:
-            return None
-        numbers = [float(n) for n in bbox]
-        west, south, east, north = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])
+    def _merged(parts: list[space.Shapes]) -> space.Shapes:
+        both = {i: geometry for part in parts for i, geometry in zip(part.ids, part.geometries, strict=True)}
+        ids = sorted(both)
+        return space.Shapes(ids, np.array([both[i] for i in ids], dtype=object))
+
+    @staticmethod
+    def _boxes(bbox: list | None) -> list[space.Box]:
+        """One box, or the two of one that crosses the antimeridian; none when a CRS could not carry it over."""
+        west, south, east, north = (float(n) for n in bbox or ())
         if not all(np.isfinite((west, south, east, north))):
-            raise ProviderInvalidQueryError("bbox is not finite", user_msg="bbox is not finite")
-        return west, south, east, north
+            return []
+        return [(west, south, east, north)] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
 
     def _where(self, properties: list[tuple[str, str]]) -> Filter:
         made = Filter()

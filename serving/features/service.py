@@ -15,7 +15,8 @@ from pygeoapi.api import itemtypes
 
 from serving.access import Grant
 from serving.api.problems import Problem
-from serving.features.provider import asking
+from serving.features.provider import LEFT_OUT, asking
+from serving.sql.views import views
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 #: EPSG:4490 and 4326 have latitude first, as their authority says; CRS84 longitude
@@ -89,12 +90,11 @@ def ask(request: Request, grant: Grant, base: str, what: str, *names: str) -> tu
         "landing": core.landing_page, "conformance": core.conformance, "collections": core.describe_collections,
         "queryables": itemtypes.get_collection_queryables, "items": itemtypes.get_collection_items, "item": itemtypes.get_collection_item,
     }  # fmt: skip
-    if request.query_params.get("f", "json") not in ("json", "geojson"):
-        raise Problem("not-acceptable", "只提供 JSON。", "JSON is what is spoken here.")
     api = copy.copy(_api())
     api.base_url = base
     asked = core.APIRequest(request, api.locales)
     asked._format = "json"  # browsers ask for HTML, whose pages would call outside addresses
+    asked._args = _parameters(request, names[0] if names else None)
     token = asking.set(grant)
     try:
         headers, status, content = functions[what](api, asked, *names)
@@ -111,6 +111,21 @@ def ask(request: Request, grant: Grant, base: str, what: str, *names: str) -> tu
     return _spoken(document, base, what), kept
 
 
+def _parameters(request: Request, collection: str | None) -> dict[str, str]:
+    """What is passed on: a box by its corners in order, properties that the collection has, nothing that has no effect."""
+    given = {name: value for name, value in request.query_params.items() if name != "datetime"}
+    if "bbox" in given:
+        numbers = given["bbox"].split(",")
+        west, south, east, north = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])
+        given["bbox"] = ",".join((west, *sorted((south, north), key=float), east)[i] for i in (0, 1, 3, 2))
+    else:
+        given.pop("bbox-crs", None)
+    if "properties" in given and collection in COLLECTIONS:
+        known = views()[COLLECTIONS[collection][0]].by_name
+        given["properties"] = ",".join(name for name in given["properties"].split(",") if name in known and name not in LEFT_OUT) or "id"
+    return given
+
+
 def _spoken(document: dict[str, Any], base: str, what: str) -> dict[str, Any]:
     """Without links to formats and documents that are not offered."""
     if what == "conformance":
@@ -119,7 +134,7 @@ def _spoken(document: dict[str, Any], base: str, what: str) -> dict[str, Any]:
         if "links" in part:
             part["links"] = [
                 link for link in part["links"]
-                if link.get("type") in _SPOKEN and not any(rest in link["href"] for rest in ("/processes", "/jobs", "/tileMatrixSets", "f=jsonld", "f=html", "/schema"))
+                if link.get("type") in _SPOKEN and not any(rest in link["href"] for rest in ("/processes", "/jobs", "/TileMatrixSets", "/tileMatrixSets", "f=jsonld", "f=html", "/schema"))
             ]  # fmt: skip
     if what == "landing":
         document["links"].append(

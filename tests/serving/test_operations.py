@@ -1,0 +1,119 @@
+"""Lineage down to the bytes, balance, metrics and their dashboard, the commands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from datetime import date
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
+
+from core.settings import ROOT
+from serving import balance, keys, metrics
+from tests.serving.conftest import rows
+
+DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
+
+
+def test_a_field_leads_down_to_the_archived_bytes(ask):
+    client = ask("read:projects", "admin", "read:personal")
+    code = rows("select id from store.project where provenance ? 'applicant_name' limit 1")[0]["id"]
+    told = client.get(f"/v1/lineage/project/{code}?field=applicant_name").json()
+    [field] = told["fields"]
+    assert field["value"] and field["zh"] == "项目单位"
+    [record] = told["records"]
+    assert record["record"] == field["record"] and field["record"].split("|")[0] == record["feed"]
+    assert (ROOT / record["mapping"]).exists() and record["mapping_version"] >= 1
+    assert record["archived"] is True and field["value"] in json.dumps(record["raw"], ensure_ascii=False)
+    content = client.get(f"/v1/receipts/{record['receipt_id']}/content")
+    assert hashlib.sha256(content.content).hexdigest() == record["sha256"]
+    assert content.headers["content-disposition"].startswith("attachment")
+
+
+def test_raw_rows_are_told_with_the_personal_scope_alone(ask):
+    code = rows("select id from store.project limit 1")[0]["id"]
+    plain = ask("read:projects", "admin")
+    told = plain.get(f"/v1/lineage/project/{code}").json()
+    assert told["records"] and all("raw" not in record for record in told["records"])
+    assert plain.get(f"/v1/receipts/{told['records'][0]['receipt_id']}/content").status_code == 403
+    assert plain.get("/v1/lineage/project/none").status_code == 404
+    assert ask("read:projects", "admin", "read:personal").get("/v1/receipts/99999999/content").status_code == 404
+
+
+def test_every_column_of_every_entity_has_its_source(ask):
+    client = ask("read:projects", "admin")
+    for entity in ("case", "licence", "redline", "change_polygon", "item", "enterprise"):
+        id_ = rows(f'select id from store."{entity}" where gone_at is null order by id limit 1')[0]["id"]
+        told = client.get(f"/v1/lineage/{entity}/{id_}").json()
+        assert told["records"], entity
+        known = {record["record"] for record in told["records"]}
+        assert all(field["record"] in known for field in told["fields"] if field["record"]), entity
+
+
+def test_the_balance_of_a_day_is_written_once_and_nothing_is_lost(ask):
+    assert balance.record(date(2026, 11, 23)) == balance.record(date(2026, 11, 23)) > 10
+    balance.record(date(2026, 11, 24))
+    told = ask("read:projects", "admin").get("/v1/balance?feed=m2.sb").json()["items"]
+    assert [row["day"] for row in told] == ["2026-11-24", "2026-11-23"]
+    live = rows("select count(*) from source.record where feed = 'm2.sb' and tombstoned_at is null")[0]["count"]
+    assert told[0]["live"] == live and told[0]["lost"] == 0
+
+
+def test_metrics_are_what_prometheus_reads_and_count_the_store(ask):
+    answer = ask("read:metrics").get("/metrics")
+    families = {f.name: f for f in text_string_to_metric_families(answer.text)}
+    assert families["onemap_store_up"].samples[0].value == 1
+    assert set(metrics.GAUGES) <= set(families)
+    open_ = rows("select count(*) from supervision.finding where state in ('open', 'confirmed')")[0]["count"]
+    assert sum(s.value for s in families["onemap_findings"].samples) == open_
+    assert all(s.value == 0 for s in families["onemap_feed_unaccounted_rows"].samples)
+    assert ask("read:projects").get("/metrics").status_code == 403
+
+
+def test_a_store_that_does_not_answer_is_a_metric_too(store, monkeypatch):
+    monkeypatch.setenv("ONEMAP_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:9/none")
+    families = {f.name: f for f in text_string_to_metric_families(metrics.exposed().decode())}
+    assert families["onemap_store_up"].samples[0].value == 0
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are():
+    told = DASHBOARD.read_text(encoding="utf-8")
+    asked = set(re.findall(r"onemap_[a-z_]+", " ".join(t["expr"] for p in json.loads(told)["panels"] for t in p.get("targets", []))))
+    known = set(metrics.GAUGES) | {"onemap_store_up", "onemap_api_requests_total", "onemap_api_seconds_bucket"}
+    assert asked and asked <= known
+    assert set(metrics.GAUGES) - asked <= {"onemap_audit_entries", "onemap_change_seq"}
+
+
+@pytest.fixture
+def run(store, monkeypatch):
+    from cli import context
+    from cli.__main__ import app
+
+    monkeypatch.setattr(context, "command_environment", lambda layout: None)
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_keys_are_made_listed_and_revoked_by_the_command_line(run):
+    made = json.loads(run("keys", "make", "大屏", "--scope", "read:projects", "--scope", "town:441900119", "--by", "王", "--json").stdout)
+    admission = keys.admit(made["key"])
+    assert admission.grant.towns == ("441900119",) and admission.grant.scopes == {"read:projects"}
+    listed = {row["id"]: row for row in json.loads(run("keys", "list", "--json").stdout)}
+    assert listed[made["id"]]["name"] == "大屏" and made["key"] not in json.dumps(listed)
+    assert run("keys", "revoke", made["id"], "--by", "王").exit_code == 0
+    assert keys.admit(made["key"]) is None
+    assert rows("select count(*) from store.audit where object = :k", k=made["id"])[0]["count"] == 2
+
+
+def test_audit_verify_says_whether_the_chain_holds(run):
+    assert "链完整" in run("audit", "verify").stdout
+    head = run("audit", "head").stdout.strip()
+    assert run("audit", "verify", "--anchor", head).exit_code == 0
+    assert run("audit", "verify", "--anchor", "1:00").exit_code == 1
+
+
+def test_serve_refresh_and_postgis(run):
+    assert run("serve", "refresh").exit_code == 0
+    assert run("serve", "postgis").exit_code in (0, 1)
