@@ -3,6 +3,7 @@
 **Out.** The outbox holds the very bytes and the key of each change before it is sent. An order's changes go one after the
 other; the next only when the one before was taken. An attempt is written down before it is made, so that after a crash it
 is known that the platform may have the change: it is sent again under the same key with the same bytes, and has one effect.
+A 409 to a change that was sent before says that it was taken; to one that never was, that the number has a past.
 
 **Back.** A page of updates, the orders that it moves and the cursor are one transaction; an update that comes again is known
 by its ``seq``. A cursor that has died (410) begins anew.
@@ -33,6 +34,7 @@ from supervision import rulebook
 from supervision.orders import life
 from supervision.rulebook import Delivery
 
+_RAISES = 100  # of a revision that the platform has seen already, from a hub before this one
 _PAGES = 10_000  # of one poll: a listing that never ends is the platform's fault
 
 
@@ -114,6 +116,8 @@ def _heard(row: Any, answer: Answer) -> int:
         return _taken(row, answer)
     if answer.status == 409 and row.attempts > 1:
         return _taken(row, answer)  # an attempt before went through, its answer was lost, its key has lapsed since
+    if answer.status == 409 and _raised(row):
+        return 0
     said = redact(answer.content[:500].decode("utf-8", "replace"))
     if answer.status == 422 and not (row.error or "").startswith("rekeyed"):
         # the key stands there with other bytes: these bytes were never taken
@@ -129,6 +133,29 @@ def _heard(row: Any, answer: Answer) -> int:
             {"id": row.id, "said": f"HTTP {answer.status}: {said}"},
         )
     return 0
+
+
+def _raised(row: Any) -> bool:
+    """Give the order's untold changes higher revisions: this one was never sent before, so what the platform has under its
+    number is of a hub before this one (a store restored or made anew). False: tried often enough."""
+    with transaction() as connection:
+        told = connection.execute(
+            sa.text("select id, revision, body from supervision.outbox where order_no = :no and state <> 'sent' order by revision desc"),
+            {"no": row.order_no},
+        ).fetchall()
+        first = json.loads(bytes(told[-1].body))
+        if first["revision"] > _RAISES:
+            return False
+        for change in told:
+            body = {**json.loads(bytes(change.body)), "revision": change.revision + 1}
+            connection.execute(
+                sa.text(
+                    """update supervision.outbox set revision = :revision, body = :body, key = gen_random_uuid(), attempts = 0 where id = :id"""
+                ),
+                {"id": change.id, "revision": change.revision + 1, "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()},
+            )
+        connection.execute(sa.text("update supervision.work_order set revision = revision + 1 where no = :no"), {"no": row.order_no})
+    return True
 
 
 def _taken(row: Any, answer: Answer) -> int:

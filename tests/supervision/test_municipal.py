@@ -133,6 +133,19 @@ def test_a_key_that_lapsed_after_a_crash_is_known_by_its_revision(m3):
     assert taken(m3) == [(1, "dispatch")]
 
 
+def test_a_number_with_a_past_goes_on_above_it(m3):
+    municipal.send()
+    change("closed")
+    municipal.send()
+    with transaction() as connection:  # as a store made anew has it
+        connection.exec_driver_sql("delete from supervision.outbox where revision = 2")
+        connection.exec_driver_sql("update supervision.outbox set state = 'waiting', key = gen_random_uuid(), attempts = 0")
+        connection.exec_driver_sql("update supervision.work_order set revision = 1")
+    assert municipal.send().sent == 1
+    assert taken(m3) == [(1, "dispatch"), (2, "close"), (3, "dispatch")]
+    assert queries.listed(state="all")[0]["revision"] == 3
+
+
 def test_a_key_that_stands_for_something_else_is_replaced_once(m3):
     municipal.send()
     change("closed")
