@@ -17,7 +17,7 @@ import pytest
 from bench import scratch
 from standins import world
 from supervision.ledger import on_day
-from tests.supervision.test_scored import key
+from tests.supervision.test_scored import key, not_over
 from tests.supervision.told import planted, take
 
 FIRST_DAY = date(2026, 1, 20)
@@ -26,8 +26,12 @@ FIRST_DAY = date(2026, 1, 20)
 def score(folder: Path, patch: pytest.MonkeyPatch, scratch_folder: Path) -> tuple[Counter, Counter, Counter]:
     """(right, wrong, missed) by rule."""
     now = take(folder, patch, scratch_folder / "clock")
-    found = {key(row) for row in on_day(now.date()).findings.to_dicts() if not row["waits_for"]}
-    truth = {key(row) for row in planted(folder)}
+    judged = on_day(now.date()).findings
+    found = {key(row) for row in judged.to_dicts() if not row["waits_for"]}
+    early = not_over(judged, now.date())  # rightly not judged yet: neither found nor missed
+    truth = {key(row) for row in planted(folder)} - early
+    for row in sorted(early):
+        print(f"    waits:       {row}", flush=True)
     for row in sorted(found - truth):
         print(f"    not planted: {row}", flush=True)
     for row in sorted(truth - found):

@@ -14,16 +14,12 @@ from sqlalchemy.engine import Connection
 _FAR = datetime(9999, 12, 31)
 HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
 
-# A source that adds rows for months (imagery) is never complete to the hour: there the last complete run's start counts.
+# A source that adds rows for months (imagery) is never complete to the hour: there, up to when it was last read in full counts.
 _INTERVALS = """
     select f.feed, lower(part), upper(part)
-    from (select c.feed, case when r.started is not null and r.started - upper(c.intervals) >= interval '1 day'
-                              then c.intervals + tsmultirange(tsrange(upper(c.intervals), r.started)) else c.intervals end as whole
-          from landing.completed c
-          left join (select feed, max(started_at at time zone 'Asia/Shanghai') as started
-                     from landing.run where outcome = 'ok' and complete group by feed) r on r.feed = c.feed
-                and not exists (select from landing.run later where later.feed = c.feed and later.outcome = 'failed'
-                                and later.started_at at time zone 'Asia/Shanghai' > r.started)) f,
+    from (select feed, case when read_at - upper(intervals) >= interval '1 day'
+                            then intervals + tsmultirange(tsrange(upper(intervals), read_at)) else intervals end as whole
+          from landing.completed) f,
          unnest(f.whole) part"""
 
 

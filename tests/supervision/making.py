@@ -129,16 +129,17 @@ def scene(code: str, taken: str, west: float, south: float, east: float, north: 
         geom_box=f"({east},{north}),({west},{south})")  # fmt: skip
 
 
-def complete(*feeds: str, until: str = "2027-12-31", since: str = "2020-01-01") -> None:
-    """Every feed delivered in full over a span; without names, all that the rules need."""
+def complete(*feeds: str, until: str = "2027-12-31", since: str = "2020-01-01", read: str | None = None) -> None:
+    """Every feed delivered in full over a span; without names, all that the rules need. ``read``: when it was read last."""
     with transaction() as connection:
         for feed in feeds or WINDOW:
             connection.execute(
                 sa.text(
-                    """insert into landing.completed (feed, intervals) values (:feed, tsmultirange(tsrange(cast(:a as timestamp), cast(:b as timestamp))))
-                       on conflict (feed) do update set intervals = excluded.intervals"""
+                    """insert into landing.completed (feed, intervals, read_at)
+                       values (:feed, tsmultirange(tsrange(cast(:a as timestamp), cast(:b as timestamp))), cast(:read as timestamp))
+                       on conflict (feed) do update set intervals = excluded.intervals, read_at = excluded.read_at"""
                 ),
-                {"feed": feed, "a": since, "b": until},
+                {"feed": feed, "a": since, "b": until, "read": read},
             )
 
 

@@ -105,7 +105,7 @@ def cases(draw) -> dict:
 
 
 @given(st.lists(cases(), min_size=1, max_size=8), st.integers(-1, 60), st.booleans())
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_columns_say_what_the_slow_clock_says(drawn: list[dict], later: int, overridden: bool) -> None:
     today = drawn[0]["season"] + timedelta(days=later)
     calendar, works = (OVERRIDDEN, own) if overridden else (CALENDAR, official)

@@ -131,6 +131,10 @@ def test_stalled_on_the_ground():
 
     assert ground("2026-07-12") == set(), "no image of after the six months"
     assert ground("2026-07-13") == {still}
+    # imagery comes for months: it counts as read when the source was, not when its lag is over
+    complete("s2.change", until="2026-04-13", read="2026-07-13 08:00")
+    assert ground("2026-07-13") == {still} and found("2026-07-13", "stalled", waiting=True) == set()
+    assert found("2026-07-15", "stalled", waiting=True) == {("stalled", "DG-604", "")}
 
 
 def test_c1_missing_link():
