@@ -117,14 +117,10 @@ def reserve_port(preferred: int) -> tuple[int, socket.socket | None]:
     Airflow listens only seconds later: until then, and as long as the returned socket is open, no other hub of this
     machine takes the same port (an abstract Unix socket stands for it: no file, and gone with this process; Linux).
     """
-    for port in (preferred, *([0] * 20)):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            port = probe.getsockname()[1]
+    for wanted in (preferred, *([0] * 20)):
+        port = _free_port(wanted)
+        if port is None:
+            continue
         if sys.platform != "linux":
             return port, None
         held = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -134,6 +130,22 @@ def reserve_port(preferred: int) -> tuple[int, socket.socket | None]:
         except OSError:
             held.close()
     raise ConfigurationError("no free port on 127.0.0.1", zh="本机没有空闲端口。")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens at that port of the loopback interface."""
+    return _free_port(port) is not None
+
+
+def _free_port(wanted: int) -> int | None:
+    """That port if it can be had, any free one for 0; None when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return None
+        return probe.getsockname()[1]
 
 
 def listens(pid: int, port: int) -> bool:

@@ -144,22 +144,39 @@ class Hub:
     def start_airflow(self, *, paused: bool = False) -> None:
         """All components; returns when every one is healthy. ``paused``: DAGs that are new wait to be asked for.
 
+        The port is free when it is chosen, and Airflow listens there seconds later: where a program that is no hub was
+        quicker, all begins again with another port, since every component was told the first one.
+
         :raises InternalError: a component is not healthy in time.
         """
-        self.port, self._port_held = airflow.reserve_port(int(os.environ.get("AIRFLOW__API__PORT") or 8080))
-        self._env = self._environment()
-        if paused:
-            self._env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
-        for name in airflow.COMPONENTS:
-            self._start_component(name)
-        api = airflow.Api(self.address, "")
+        preferred = int(os.environ.get("AIRFLOW__API__PORT") or 8080)
         until = time.monotonic() + START_SECONDS
         while True:
+            self.port, self._port_held = airflow.reserve_port(preferred)
+            self._env = self._environment()
+            if paused:
+                self._env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
+            for name in airflow.COMPONENTS:
+                self._start_component(name)
+            if self._healthy(until):
+                return
+            processes.note(self.layout, f"another program took port {self.port}")
+            processes.end_named(self.layout, airflow.COMPONENTS, 5)
+            for name in airflow.COMPONENTS:
+                del self._running[name]
+            preferred = 0
+
+    def _healthy(self, until: float) -> bool:
+        """Wait for every component; False when the API server could not have its port."""
+        api = airflow.Api(self.address, "")
+        while True:
+            if self._running["api-server"].poll() is not None and not airflow.is_free(self.port):
+                return False
             self.keep()
             ours = airflow.listens(self._running["api-server"].pid, self.port)
             healthy = api.healthy() if ours else {}
             if healthy and all(healthy.values()):
-                return
+                return True
             if time.monotonic() > until:
                 bad = ", ".join(sorted(n for n in airflow.COMPONENTS if not healthy.get(n)))
                 raise InternalError(

@@ -73,6 +73,12 @@ def _recorded(path: Path) -> psutil.Process | None:
         return None
 
 
+def end_named(layout: Layout, names: Iterable[str], patience: float) -> None:
+    """End the processes written down under these names, with those below them."""
+    found = [process for name in names if (process := recorded(layout, name)) is not None]
+    end([one for process in found for one in (process, *_below(process))], patience)
+
+
 def owned(layout: Layout, *, but: psutil.Process | None = None) -> list[psutil.Process]:
     """Every living process of this run, but this process, those above it, and ``but`` with those below it."""
     found: dict[int, psutil.Process] = {}
