@@ -23,16 +23,26 @@ def register(app: typer.Typer) -> None:
         limit: Annotated[int, typer.Option(min=1)] = 100,
         as_json: Json = False,
     ) -> None:
-        """列出 · The latest entries, without their rows."""
+        """列出 · The latest entries, without their rows: what is wrong, whose turn it is and what to do."""
+        from quality import issues
         from store import quarantine
 
         rows = quarantine.listed(feed, None if state == "all" else state, limit)
+        for row in rows:
+            row["source_name"] = _source(row["feed"])
+            row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
         if as_json:
             return output.as_json(rows)
         return output.table(
-            ("隔离号", "数据项", "记录键", "状态", "次数", "原因", "首次", "最近"),
-            [(r["id"], r["feed"], r["record_key"], r["state"], r["seen"], _reasons(r["reasons"]), f"{r['opened_at']:%m-%d %H:%M}", f"{r['seen_at']:%m-%d %H:%M}") for r in rows],
-        )
+            ("隔离号", "数据项", "数源", "记录键", "状态", "次数", "原因", "处置", "首次", "最近"),
+            [
+                (
+                    r["id"], r["feed"], r["source_name"], r["record_key"], r["state"], r["seen"], "\n".join(map(_reason, r["reasons"])),
+                    "\n".join(dict.fromkeys(map(_remedy, r["reasons"]))), f"{r['opened_at']:%m-%d %H:%M}", f"{r['seen_at']:%m-%d %H:%M}",
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
 
     @quarantine.command()
     def show(entry: int, as_json: Json = False) -> None:
@@ -41,6 +51,7 @@ def register(app: typer.Typer) -> None:
         from store import listing
 
         row = listing.entry(entry)
+        row["source_name"] = _source(row["feed"])
         row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
         if as_json:
             return output.as_json(row)
@@ -76,14 +87,27 @@ def register(app: typer.Typer) -> None:
         output.out.print(f"✓ {count} 条已关闭 closed")
 
 
-def _reasons(reasons: list[dict]) -> str:
-    return "; ".join(f"{r.get('code')} {r.get('field') or ''} {r.get('message') or ''}".strip() for r in reasons)
+def _source(feed: str) -> str:
+    """The name of the source, as people call it; its id where it is declared no more."""
+    from sources.loader import load_all
+
+    found = load_all().get(feed.partition(".")[0])
+    return found.name if found else feed.partition(".")[0]
+
+
+def _reason(reason: dict) -> str:
+    """What is wrong: in Chinese, with the code, the field and the particulars."""
+    parts = (reason.get("title_zh"), reason.get("code"), reason.get("field"), reason.get("message"))
+    return " ".join(str(part) for part in parts if part)
+
+
+def _remedy(reason: dict) -> str:
+    """Whose turn it is, and what to do."""
+    return f"{reason['duty_zh']}：{reason['remedy_zh']}" if "remedy_zh" in reason else ""
 
 
 def _explained(reasons: list[dict]) -> str:
-    """Each reason on its lines: the code, where and what, whose duty, what to do."""
+    """Each reason on its lines: what and where, whose duty, what to do in both languages."""
     return "\n".join(
-        f"{r.get('code')} {r.get('field') or ''} {r.get('message') or ''} {r.get('value') or ''}".strip()
-        + (f"\n  {r['duty_zh']}：{r['remedy_zh']} {r['remedy']}" if "remedy" in r else "")
-        for r in reasons
+        f"{_reason(r)} {r.get('value') or ''}".strip() + (f"\n  {_remedy(r)} {r['remedy']}" if "remedy" in r else "") for r in reasons
     )

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     @source.command("list")
     def list_(as_json: Json = False) -> None:
         """列出 · Every declared source with its owner, Connection, schedule and promise."""
+        from dags.lights import span
         from sources.loader import load_all
 
         sources = load_all().values()
@@ -26,7 +27,7 @@ def register(app: typer.Typer) -> None:
             return output.as_json([s.model_dump(mode="json") for s in sources])
         return output.table(
             ("数源", "名称", "数源部门", "连接", "协议", "计划", "时效承诺", "数据项"),
-            [(s.source, s.name, s.owner.department, s.connection, s.protocol, s.schedule, str(s.promise), len(s.feeds)) for s in sources],
+            [(s.source, s.name, s.owner.department, s.connection, s.protocol, s.schedule, span(s.promise.total_seconds()), len(s.feeds)) for s in sources],
         )
 
     @source.command()
@@ -61,7 +62,7 @@ def register(app: typer.Typer) -> None:
         made = asdict(preview(feed, limit))
         if as_json:
             return output.as_json(made)
-        output.out.print(f"{feed}  窗口 window: {made['window']}")
+        output.out.print(f"{feed}  窗口 window: {made['window']}" + ("" if made["rows"] else "  没有记录 no rows"))
         for row in made["rows"]:
             output.out.rule(f"{row['record']}  {row['place'] or ''}")
             raw = {k: v for k, v in _plain(row["raw"]).items() if v not in (None, "")}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from connectors.base import Issue, Proof, Window
+from connectors.base import Connector, Issue, Proof, Window
 from core import clock
 from core.redaction import redact
+from mappings.compiler import Mapping
 from pipeline import rooms
 from pipeline.plan import planned, window
 from pipeline.told import frame
+from sources.declaration import Feed
 
 
 @dataclass(slots=True)
@@ -32,10 +36,10 @@ class Preview:
 
 
 def preview(feed_id: str, limit: int = 5) -> Preview:
-    """Ask the live source for the feed's first rows and map them.
+    """Ask the live source for some rows of the feed and map them.
 
-    The next window that is due is asked for, else everything; no state is kept, so it can be repeated. Of a stream
-    nothing is taken: its messages would be lost to the next sync.
+    The latest day is looked into first, then further back, everything at last; no state is kept, so it can be
+    repeated. Of a stream nothing is taken: its messages would be lost to the next sync.
 
     :raises OneMapError: as the source or the declarations have it.
     """
@@ -45,38 +49,53 @@ def preview(feed_id: str, limit: int = 5) -> Preview:
         return Preview(feed_id, "流，不作预览 | a stream: only its sync takes messages")
     connector = rooms.connector(source)
     try:
-        due = planned(connector, feed, clock.now())
-        asked = window(due[0]) if due else Window(full=True)
-        made = Preview(feed_id, str(asked))
-        told: list[tuple[Issue, int]] = []
-        fetching = connector.fetch(feed, asked, None)
-        try:
-            for payload in fetching:
-                if isinstance(payload, Proof):
-                    told += [(issue, 1) for issue in payload.issues]
-                    break
-                made.payload = made.payload or redact({"request": payload.request, "facts": payload.facts})
-                for batch in connector.decode(feed, payload):
-                    told += [(issue, 1) for issue in batch.issues]
-                    made.rejects += [
-                        {"place": reject.place, "code": reject.code, "message": reject.message, "raw": reject.raw}
-                        for reject in batch.rejects[:limit]
-                    ]
-                    told += _add(made, mapping, batch.rows.slice(0, limit - len(made.rows)))
-                    if len(made.rows) >= limit:
-                        break
-                if len(made.rows) >= limit:
-                    break
-        finally:
-            if hasattr(fetching, "close"):
-                fetching.close()
-        made.issues = frame(told).to_dicts()
+        for asked in _windows(connector, feed, clock.now()):
+            made = Preview(feed_id, str(asked))
+            _fill(made, connector, feed, mapping, asked, limit)
+            if made.rows or made.rejects:
+                break
         return made
     finally:
         connector.close()
 
 
-def _add(made: Preview, mapping, rows: pa.Table) -> list[tuple[Issue, int]]:
+def _windows(connector: Connector, feed: Feed, now: datetime) -> Iterator[Window]:
+    """What to look into until something is seen."""
+    if feed.cursor.kind == "window":
+        yield from (Window(now - timedelta(days=days), now) for days in (1, 31, 366))
+        yield Window(full=True)
+    else:
+        due = planned(connector, feed, now)
+        yield window(due[-1]) if due else Window(full=True)
+
+
+def _fill(made: Preview, connector: Connector, feed: Feed, mapping: Mapping, asked: Window, limit: int) -> None:
+    told: list[tuple[Issue, int]] = []
+    fetching = connector.fetch(feed, asked, None)
+    try:
+        for payload in fetching:
+            if isinstance(payload, Proof):
+                told += [(issue, 1) for issue in payload.issues]
+                break
+            made.payload = made.payload or redact({"request": payload.request, "facts": payload.facts})
+            for batch in connector.decode(feed, payload):
+                told += [(issue, 1) for issue in batch.issues]
+                made.rejects += [
+                    {"place": reject.place, "code": reject.code, "message": reject.message, "raw": reject.raw}
+                    for reject in batch.rejects[:limit]
+                ]
+                told += _add(made, mapping, batch.rows.slice(0, limit - len(made.rows)))
+                if len(made.rows) >= limit:
+                    break
+            if len(made.rows) >= limit:
+                break
+    finally:
+        if hasattr(fetching, "close"):
+            fetching.close()
+    made.issues = frame(told).to_dicts()
+
+
+def _add(made: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, int]]:
     from pipeline.map import issues
 
     if not rows.num_rows:

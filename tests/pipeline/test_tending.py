@@ -45,6 +45,12 @@ def test_a_preview_stops_at_its_limit(world):
     assert len(preview.preview("m2.sb", limit=3).rows) == 3 and read == [0]
 
 
+def test_a_preview_looks_further_back_until_it_sees_something(world):
+    assert preview.preview("m2.sb").rows == []
+    starts = [asked.start for asked, _ in world["m2.sb"].asked]
+    assert starts[:-1] == sorted(starts[:-1], reverse=True) and starts[-1] is None, "recent days before everything"
+
+
 def test_a_preview_of_a_source_that_refuses_raises(world):
     world["m2.sb"].fail_after, world["m2.sb"].error = 0, AuthenticationError("no", zh="口令错误")
     with pytest.raises(AuthenticationError):
