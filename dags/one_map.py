@@ -27,19 +27,23 @@ async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
 def _application() -> Any:
     from serving.pages.app import application
 
-    app = application(_asker)
+    app = application(_asker, redrive="../../api/v2/dags/redrive/dagRuns")
     app.add_exception_handler(_LogIn, _to_login)
     return app
 
 
 async def _asker(request: Request) -> Grant:
-    """Whoever may see Airflow's pages sees all projects, personal data masked; the audit log says who it was."""
+    """What Airflow's rights allow; the audit log says who it was.
+
+    Whoever may see Airflow's pages sees all projects, personal data masked. Whoever may see the cluster's activity sees lineage,
+    quarantine and balance too; whoever may edit Connections, and so could ask the sources himself, rows and payloads as received.
+    """
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi.security import HTTPAuthorizationCredentials
 
-    from serving.access import PROJECTS, Grant
+    from serving.access import ADMIN, PROJECTS, RAW, Grant
 
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = HTTPAuthorizationCredentials(scheme=kind, credentials=token) if kind.lower() == "bearer" and token else None
@@ -49,9 +53,15 @@ async def _asker(request: Request) -> Grant:
         if "text/html" in request.headers.get("accept", ""):
             raise _LogIn from refused
         raise
-    if not get_auth_manager().is_authorized_view(access_view=AccessView.WEBSITE, user=user):
+    manager = get_auth_manager()
+    if not manager.is_authorized_view(access_view=AccessView.WEBSITE, user=user):
         raise HTTPException(403, "无权查看。")
-    return Grant(f"airflow:{user.get_name()}", frozenset({PROJECTS}))
+    scopes = {PROJECTS}
+    if manager.is_authorized_view(access_view=AccessView.CLUSTER_ACTIVITY, user=user):
+        scopes.add(ADMIN)
+        if manager.is_authorized_connection(method="PUT", user=user):
+            scopes.add(RAW)
+    return Grant(f"airflow:{user.get_name()}", frozenset(scopes))
 
 
 async def _to_login(request: Request, _: Exception) -> Response:

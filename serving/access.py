@@ -24,7 +24,8 @@ from store.engine import engine
 PROJECTS = "read:projects"  # 项目、办件、发现、工单、空间、变更
 PERSONAL = "read:personal"  # 个人信息明文
 METRICS = "read:metrics"  # 运行指标
-ADMIN = "admin"  # 溯源、平衡、原始报文
+ADMIN = "admin"  # 溯源、平衡、隔离区
+RAW = "read:raw"  # 原始记录与报文，含个人信息：不发给密钥，由 Airflow 的权限而来 · no scope of keys
 SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN}
 TIMEOUT_MS = 15_000
 _TOWN = re.compile(r"\d{9}")
@@ -49,6 +50,16 @@ class Grant:
     def free(self) -> bool:
         """Neither towns nor departments restrict it."""
         return self.towns is None and self.departments is None
+
+    @property
+    def operates(self) -> bool:
+        """Sees the pages of operations, which know no towns."""
+        return self.free and self.may(ADMIN)
+
+    @property
+    def raw(self) -> bool:
+        """Records and payloads as they were received, which nobody masks."""
+        return self.operates and (self.personal or RAW in self.scopes)
 
     def may(self, scope: str) -> bool:
         """Whether it holds a scope; ``admin`` holds all but personal data."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from serving.access import Grant, reading
 from serving.query.listing import Filter, one, value_of
 from serving.sql.views import views
+from sources import loader
 from store import archive, tables
 from store.engine import transaction
 
@@ -23,7 +24,7 @@ where r.feed = :feed and r.record_key = :key"""
 def lineage(grant: Grant, entity: str, id_: str, field: str | None = None) -> dict[str, Any] | None:
     """For each column (or ``field`` alone): the record that it was taken from, down to the archived bytes.
 
-    ``records`` holds each record once; the raw row is told to who may see personal data. None: no such row is shown.
+    ``records`` holds each record once; the row as received is told to who may see such. None: no such row is shown.
     """
     view = views()[entity]
     with reading(grant) as connection:
@@ -38,11 +39,11 @@ def lineage(grant: Grant, entity: str, id_: str, field: str | None = None) -> di
         for name in names
     ]
     wanted = sorted({f["record"] for f in fields if f["record"]})
-    records = [told for source in wanted if (told := _record(source, grant.personal))]
+    records = [told for source in wanted if (told := _record(source, grant.raw))]
     return {"entity": entity, "id": id_, "fields": fields, "records": records}
 
 
-def _record(source: str, personal: bool) -> dict[str, Any] | None:
+def _record(source: str, raw: bool) -> dict[str, Any] | None:
     feed, _, key = source.partition("|")
     with transaction() as connection:
         found = connection.execute(sa.text(_STEPS), {"feed": feed, "key": key}).first()
@@ -50,17 +51,31 @@ def _record(source: str, personal: bool) -> dict[str, Any] | None:
         return None
     told = {name: value_of("text", value) for name, value in found._mapping.items() if name not in ("raw", "id")}
     told["record"] = source
-    told["mapping"] = f"mappings/{feed.replace('.', '/')}.yaml"
+    told["mapping"] = f"mappings/{loader.feed(feed).mapping}.yaml"
     told["archived"] = bool(found.sha256) and found.dropped_at is None and archive.exists(found.sha256)
-    if personal:
+    if raw:
         told["raw"] = found.raw
     return told
 
 
-def receipt(number: int) -> tuple[str, str, bool] | None:
-    """(sha256, media type, whether the bytes are still kept) of a receipt."""
+def receipt(number: int) -> dict[str, Any] | None:
+    """A receipt: every column of it but the connector's own facts, and ``kept``, whether its bytes still are; None: there is none."""
     with transaction() as connection:
         found = connection.execute(
-            sa.text("select sha256, media_type, dropped_at from landing.receipt where id = :id"), {"id": number}
+            sa.text(
+                """select id, run_id, source, feed, request, sha256, size, media_type, started_at, finished_at, signature, archived_at, dropped_at
+                   from landing.receipt where id = :id"""
+            ),
+            {"id": number},
         ).first()
-    return None if found is None else (found.sha256, found.media_type, found.dropped_at is None and archive.exists(found.sha256))
+    if found is None:
+        return None
+    return {**found._mapping, "kept": found.dropped_at is None and archive.exists(found.sha256)}
+
+
+def to_save(receipt: dict[str, Any]) -> dict[str, str]:
+    """Headers under which a receipt's bytes leave: whatever the source called them, a browser is to save them, never to run them."""
+    return {
+        "Content-Disposition": f'attachment; filename="{receipt["sha256"]}"', "X-Content-Type-Options": "nosniff", "X-Media-Type": receipt["media_type"],
+        "ETag": f'"{receipt["sha256"]}"',
+    }  # fmt: skip

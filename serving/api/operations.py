@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
@@ -54,17 +53,9 @@ def content(request: Request, asker: Asker, number: Annotated[int, Path(ge=1, lt
     found = lineage.receipt(number)
     if found is None:
         raise Problem("not-found", f"没有回执 {number}。", f"No receipt {number}.")
-    sha256, media_type, kept = found
-    if not kept:
+    if not found["kept"]:
         raise Problem("gone", f"回执 {number} 的报文已按期限清理。", f"The bytes of receipt {number} are no longer kept.")
-    # whatever the source called it, a browser is to save it, never to run it
-    headers = {"Content-Disposition": f'attachment; filename="{sha256}"', "X-Content-Type-Options": "nosniff", "X-Media-Type": media_type,
-               "ETag": f'"{sha256}"'}  # fmt: skip
-    return StreamingResponse(_pieces(sha256), media_type="application/octet-stream", headers=headers)
-
-
-def _pieces(sha256: str) -> Iterator[bytes]:
-    yield from archive.read(sha256)
+    return StreamingResponse(archive.read(found["sha256"]), media_type="application/octet-stream", headers=lineage.to_save(found))
 
 
 @router.get("/v1/balance", responses=answers("Any"), summary="来源与在库平衡 · source against store over time")

@@ -7,7 +7,6 @@ before its answer leaves. No outside address is called, and no script but our ow
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -26,60 +25,50 @@ from starlette.middleware.gzip import GZipMiddleware
 from core import clock
 from core.clock import SHANGHAI
 from core.errors import OneMapError
-from serving import audit, places
+from serving import places
 from serving.access import Grant, departments, reading
+from serving.pages import operations
+from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
-from serving.pages.render import template
 from serving.query import projects, space
 from supervision import rulebook
 
 FOLDER = Path(__file__).resolve().parent
-HEADERS = {
-    "Cache-Control": "private, no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'self'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 _STANDALONE = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"}
 MAX_REDLINES = 600
-Asker = Callable[[Request], Awaitable[Grant]]
 Code = Annotated[str, Query(max_length=64)]
 
 
 router = APIRouter()
 
 
-async def _asker(request: Request) -> Grant:
-    return await request.app.state.asker(request)
+def application(asker: Asker, redrive: str | None = None) -> FastAPI:
+    """The pages, for askers that ``asker`` knows.
 
-
-Who = Annotated[Grant, Depends(_asker)]
-
-
-def application(asker: Asker) -> FastAPI:
-    """The pages, for askers that ``asker`` knows."""
+    :param redrive: where Airflow's API starts a re-drive, from the pages' root; None: the command line does.
+    """
     app = FastAPI(title="一张图 One Map", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.asker = asker
+    app.state.asker, app.state.redrive = asker, redrive
     app.add_middleware(GZipMiddleware, minimum_size=2000)
     app.add_exception_handler(OneMapError, _unavailable)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _illegible)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(router)
+    app.include_router(operations.router)
     return app
 
 
 def _unavailable(request: Request, error: OneMapError) -> Response:
-    return _page("message.html.j2", request, 503, title="暂时无法读取", text=error.zh)
+    return rendered("message.html.j2", request, 503, title="暂时无法读取", text=error.zh)
 
 def _refused(request: Request, error: HTTPException) -> Response:
     text = error.detail if error.status_code != 404 or error.detail != "Not Found" else "没有这个页面。"
-    return _page("message.html.j2", request, error.status_code, dict(error.headers or {}), title=str(error.status_code), text=text)
+    return rendered("message.html.j2", request, error.status_code, dict(error.headers or {}), title=str(error.status_code), text=text)
 
 def _illegible(request: Request, error: RequestValidationError) -> Response:
     wrong = "、".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
-    return _page("message.html.j2", request, 400, title="400", text=f"请检查地址中的参数：{wrong}。")
+    return rendered("message.html.j2", request, 400, title="400", text=f"请检查地址中的参数：{wrong}。")
 
 
 def filters(
@@ -99,10 +88,10 @@ def filters(
 def index(request: Request, who: Who, by: Annotated[Filters, Depends(filters)], page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
     """Map, board and list; with the header X-Partial what the filters change alone."""
     seen = city(who)
-    shown = view(seen, chosen(seen, who, by), by, page)
+    shown = view(seen, chosen(seen, who, by), by, page) | {"operations": who.operates}
     partial = request.headers.get("x-partial") == "1"
-    answer = _page("results.html.j2" if partial else "index.html.j2", request, **shown)
-    return _logged(request, who, answer, len(shown["rows"]))
+    answer = rendered("results.html.j2" if partial else "index.html.j2", request, **shown)
+    return logged(request, who, answer, len(shown["rows"]))
 
 
 @router.get("/data/points")
@@ -118,7 +107,7 @@ def points(request: Request, who: Who, by: Annotated[Filters, Depends(filters)])
         "stage": rows.select(pl.when("finished").then(9).otherwise(pl.col("stage").fill_null(0)).alias("stage"))["stage"].to_list(),
         "found": rows["findings"].to_list(),
     }
-    return _logged(request, who, JSONResponse(told, headers=HEADERS), rows.height)
+    return logged(request, who, JSONResponse(told, headers=HEADERS), rows.height)
 
 
 @router.get("/data/brief")
@@ -134,7 +123,7 @@ def brief(request: Request, who: Who, code: Code) -> Response:
         "findings": row["findings"], "stage": "已完成" if row["finished"] else _stage_names().get(row["stage"], "未启动"),
         "item": turn.get("item_name"), "turn": turn.get("turn"), "department": turn.get("department"),
     }  # fmt: skip
-    return _logged(request, who, JSONResponse(told, headers=HEADERS), 1)
+    return logged(request, who, JSONResponse(told, headers=HEADERS), 1)
 
 
 @router.get("/data/towns")
@@ -150,7 +139,7 @@ def redlines(request: Request, who: Who, box: Annotated[str, Query(pattern=r"^-?
     with reading(who) as connection:
         found = space.project_areas(connection, (west, south, east, north))
     told = [{"code": code, "rings": _rings(shape, 1e-6)} for code, shape in zip(found.ids[:MAX_REDLINES], found.geometries[:MAX_REDLINES], strict=True)]
-    return _logged(request, who, JSONResponse(told, headers=HEADERS), len(told))
+    return logged(request, who, JSONResponse(told, headers=HEADERS), len(told))
 
 
 @router.get("/project/{code}", response_class=HTMLResponse)
@@ -164,8 +153,8 @@ def project(request: Request, code: str, who: Who, as_of: date | None = None) ->
     drawn = {
         "stages": drawing.svg(charts.stages(told), "stages"), "gantt": drawing.svg(charts.gantt(told), "gantt"), "site": drawing.svg(charts.site(told), "site"),
     }  # fmt: skip
-    answer = _page("project.html.j2", request, base="../", d=told, drawn=drawn, feeds=dossier.feeds(), today=clock.today(), asked=as_of)
-    return _logged(request, who, answer, 1)
+    answer = rendered("project.html.j2", request, base="../", d=told, drawn=drawn, feeds=dossier.feeds(), today=clock.today(), asked=as_of, operations=who.operates)
+    return logged(request, who, answer, 1)
 
 
 @router.get("/project/{code}/report.{kind}")
@@ -193,8 +182,8 @@ def archive(request: Request, code: str, who: Who, as_of: date | None = None, re
     whole = archive.collect(who, code, _day(as_of), instant)
     if whole is None:
         raise HTTPException(404, "没有这个项目，或无权查看。")
-    answer = Response(archive.zipped(whole), media_type="application/zip", headers={**HEADERS, **_attached(f"{whole.name}.zip")})
-    return _logged(request, who, answer, len(whole.entries))
+    answer = Response(archive.zipped(whole), media_type="application/zip", headers={**HEADERS, **attached(f"{whole.name}.zip")})
+    return logged(request, who, answer, len(whole.entries))
 
 
 def view(seen: City, rows: pl.DataFrame, by: Filters, page: int) -> dict[str, Any]:
@@ -233,7 +222,7 @@ def _moved(request: Request, who: Grant, code: str) -> Response:
     now = projects.merged_into(code)
     if now is None:
         raise HTTPException(404, f"没有项目 {code}，或无权查看。")
-    return _logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
+    return logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
 
 
 def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
@@ -243,25 +232,8 @@ def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
     if made is None:
         raise HTTPException(404, "没有可报告的内容，或无权查看。")
     content, media = write.written(made, kind)
-    headers = _STANDALONE if kind == "html" else {**HEADERS, **_attached(f"{made.name}.{kind}")}
-    return _logged(request, who, Response(content, media_type=media, headers=headers), 1)
-
-
-def _attached(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-
-
-def _page(name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
-    depth = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/").count("/")
-    values.setdefault("base", "../" * depth)
-    return HTMLResponse(template(name).render(**values), status, {**HEADERS, "Vary": "X-Partial", **(headers or {})})
-
-
-def _logged(request: Request, who: Grant, answer: Response, rows: int) -> Response:
-    """:raises: whatever keeps the entry from being written: then there is no answer either."""
-    asked = {name: audit.scrub(value.replace("\x00", "")) for name, value in request.query_params.items()}
-    audit.append(who.actor, "read", request.url.path.replace("\x00", ""), {"query": asked, "status": answer.status_code, "rows": rows, "personal": who.personal})
-    return answer
+    headers = _STANDALONE if kind == "html" else {**HEADERS, **attached(f"{made.name}.{kind}")}
+    return logged(request, who, Response(content, media_type=media, headers=headers), 1)
 
 
 @cache

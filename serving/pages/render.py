@@ -9,12 +9,15 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from core.clock import SHANGHAI
+
 
 @cache
 def _environment() -> Environment:
     folder = Path(__file__).resolve().parent / "templates"
     made = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters["day"] = day
+    made.filters["moment"] = lambda value: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     made.filters["money"] = money
     made.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
     return made

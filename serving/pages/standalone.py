@@ -14,9 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from serving import keys
-from serving.access import PROJECTS, Grant
+from serving.access import ADMIN, PROJECTS, RAW, Grant
 from serving.api.app import app as api
-from serving.pages.app import HEADERS, application
+from serving.pages.answering import HEADERS
+from serving.pages.app import application
 from serving.pages.render import template
 
 COOKIE = "onemap_key"
@@ -30,12 +31,12 @@ class _LogIn(Exception):
 def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     """The application.
 
-    :param token: whoever shows it reads as ``operator``, without personal data; made anew at each start.
+    :param token: whoever shows it reads and operates as ``operator``, personal data masked but in what was received; made anew at each start.
     :param hosts: names that it may be called by; others are refused, so that no foreign page can reach it by DNS.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    here = Grant(operator, frozenset({PROJECTS}))
+    here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW}))
 
     async def asker(request: Request) -> Grant:
         kind, _, shown = request.headers.get("authorization", "").partition(" ")

@@ -263,6 +263,26 @@ def stacked(rows: Sequence[tuple[str, dict[str, int]]], label: str, unit: str = 
     return made
 
 
+def over_time(rows: Sequence[dict[str, Any]], width: float = WIDTH, height: float = 220) -> Drawing:
+    """Rows of the balance of one feed, oldest day first: ``live``, ``claimed`` and ``quarantined`` by day."""
+    made = Drawing(width, height, f"{rows[0]['day']} 至 {rows[-1]['day']}：在库、来源声明、待处理隔离")
+    most = max(max(row[name] or 0 for row in rows) for name in ("live", "claimed", "quarantined")) or 1
+    days = [date.fromisoformat(row["day"]) for row in rows]
+    left, right, bottom = 80, width - 16, height - 28
+    at = lambda day: left + (day - days[0]).days / ((days[-1] - days[0]).days or 1) * (right - left)  # noqa: E731
+    level = lambda value: bottom - value / most * (bottom - 16)  # noqa: E731
+    for value in (0, most // 2, most):
+        made.add(Line(left, level(value), right, level(value), "grid"), Text(left - 8, level(value) + 4, f"{value:,}", "soft", 11, "end"))
+    for name, tone in (("claimed", "done"), ("live", "blue"), ("quarantined", "red")):
+        known = [(at(day), level(row[name])) for day, row in zip(days, rows, strict=True) if row[name] is not None]
+        for (x1, y1), (x2, y2) in zip(known, known[1:], strict=False):
+            made.add(Line(x1, y1, x2, y2, tone, 2))
+        for x, y in known:
+            made.add(Dot(x, y, 3, tone))
+    made.add(Text(left, height - 8, rows[0]["day"], "soft", 11), Text(right, height - 8, rows[-1]["day"], "soft", 11, "end"))
+    return made
+
+
 def bars(rows: Sequence[tuple[str, float, str]], label: str, tone: str = "brand", width: float = WIDTH) -> Drawing:
     """Horizontal bars: (name, value, what is written at the end)."""
     made = Drawing(width, 26 * len(rows) + 12, label)

@@ -8,6 +8,7 @@ import re
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
@@ -117,3 +118,89 @@ def test_audit_verify_says_whether_the_chain_holds(run):
 def test_serve_refresh_and_postgis(run):
     assert run("serve", "refresh").exit_code == 0
     assert run("serve", "postgis").exit_code in (0, 1)
+
+
+@pytest.fixture
+def operate(store):
+    """``operate("admin")`` → a client of the pages with such a key; ``operate()`` → whoever started the server."""
+    from starlette.testclient import TestClient
+
+    from serving.pages import standalone
+
+    served = standalone.make("the-link", "operator", ["testserver"])
+
+    def client(*scopes: str) -> TestClient:
+        key = keys.make("test", ["read:projects", *scopes], by="test")[1] if scopes else "the-link"
+        return TestClient(served, cookies={standalone.COOKIE: key}, base_url="http://testserver" + standalone.PLACE)
+
+    return client
+
+
+@pytest.fixture
+def rejected(store) -> int:
+    """A row in the quarantine."""
+    from store.engine import transaction
+
+    receipt = rows("select id, run_id from landing.receipt where feed = 'm2.sb' limit 1")[0]
+    with transaction() as connection:
+        return connection.execute(
+            sa.text(
+                """insert into landing.quarantine (run_id, feed, record_key, raw, receipt_id, reasons, fingerprint)
+                   values (:run_id, 'm2.sb', 'K', '{"SBLSH_SHORT": "K"}', :id, '[{"code": "missing_value", "field": "SBSJ", "message": "no time"}]', sha256(gen_random_uuid()::text::bytea))
+                   returning id"""
+            ),
+            receipt,
+        ).scalar_one()
+
+
+def _link(page: str, text: str) -> str:
+    """The address of the first link whose address holds ``text``."""
+    return next(href for href in re.findall(r'href="([^"]+)"', page) if text in href)
+
+
+def test_a_field_on_the_pages_is_a_click_from_record_mapping_receipt_and_bytes(operate):
+    client = operate()
+    code = rows("select id from store.project where provenance ? 'applicant_name' limit 1")[0]["id"]
+    page = client.get(f"project/{code}")
+    at = page.url
+    told = client.get(at.join(_link(page.text, "ops/lineage/project/")))
+    assert told.status_code == 200 and "项目单位" in told.text and "原始记录（未脱敏）" in told.text
+    at = told.url
+    mapping = client.get(at.join(_link(told.text, "#project.applicant_name")))
+    assert mapping.status_code == 200 and 'id="project.applicant_name"' in mapping.text
+    receipt = client.get(at.join(_link(told.text, "ops/receipt/")))
+    digest = re.search(r"[0-9a-f]{64}", receipt.text)[0]
+    content = client.get(receipt.url.join(_link(receipt.text, "/content")))
+    assert hashlib.sha256(content.content).hexdigest() == digest
+    read = rows("select detail from store.audit where object like '%/content' order by seq desc limit 1")[0]["detail"]
+    assert read["personal"] is True
+
+
+def test_the_quarantine_says_whose_duty_and_how_to_drive_again(operate, rejected):
+    page = operate().get("ops/quarantine").text
+    assert f"ops/quarantine/{rejected}" in page and "onemap quarantine redrive" in page
+    assert re.search("数源部门|本系统|运维", page) and "m2.sb" in page
+    assert "SBLSH_SHORT" in operate().get(f"ops/quarantine/{rejected}").text
+    assert operate().get("ops/quarantine?state=dismissed").status_code == 200
+
+
+def test_the_balance_is_a_table_of_feeds_and_a_chart_of_one(operate):
+    balance.record(date(2026, 11, 23)), balance.record()
+    client = operate()
+    assert "m2.sb" in client.get("ops/balance").text
+    assert "<svg" in client.get("ops/balance?feed=m2.sb").text
+
+
+def test_operations_are_for_the_whole_city_and_raw_rows_for_few(operate, rejected):
+    number = rejected
+    receipt = rows("select id from landing.receipt limit 1")[0]["id"]
+    everywhere = ["ops/quarantine", "ops/balance", f"ops/receipt/{receipt}", "ops/mapping/m2.sl"]
+    for scopes in (("read:personal",), ("admin", "town:441900119"), ("admin", "department:114419000001000445")):
+        client = operate(*scopes)
+        assert {client.get(path).status_code for path in [*everywhere, f"ops/quarantine/{number}", f"ops/receipt/{receipt}/content"]} == {403}
+    client = operate("admin")
+    assert {client.get(path).status_code for path in everywhere} == {200}
+    assert client.get(f"ops/quarantine/{number}").status_code == client.get(f"ops/receipt/{receipt}/content").status_code == 403
+    code = rows("select id from store.project limit 1")[0]["id"]
+    assert "只对可编辑 Airflow 连接的人员开放" in client.get(f"ops/lineage/project/{code}").text
+    assert client.get("ops/receipt/99999999").status_code == client.get("ops/lineage/secret/1").status_code == client.get("ops/mapping/none").status_code == 404

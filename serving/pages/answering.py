@@ -1,0 +1,54 @@
+"""What every page answers with: for whom, on which headers, and never before its entry stands on the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse
+
+from serving import audit
+from serving.access import Grant
+from serving.pages.render import template
+
+HEADERS = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+Asker = Callable[[Request], Awaitable[Grant]]
+
+
+async def _asker(request: Request) -> Grant:
+    return await request.app.state.asker(request)
+
+
+Who = Annotated[Grant, Depends(_asker)]
+
+
+def rendered(name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+    """A template as a page; ``base`` leads from it to where the pages are mounted."""
+    depth = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/").count("/")
+    values.setdefault("base", "../" * depth)
+    return HTMLResponse(template(name).render(**values), status, {**HEADERS, "Vary": "X-Partial", **(headers or {})})
+
+
+def attached(name: str) -> dict[str, str]:
+    """Headers of a file to keep."""
+    return {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
+
+
+def logged(request: Request, who: Grant, answer: Response, rows: int, *, personal: bool | None = None) -> Response:
+    """The answer, once its entry is written.
+
+    :param personal: whether it holds personal data in clear; None: as the grant says.
+    :raises: whatever keeps the entry from being written: then there is no answer either.
+    """
+    asked = {name: audit.scrub(value.replace("\x00", "")) for name, value in request.query_params.items()}
+    told = who.personal if personal is None else personal
+    audit.append(who.actor, "read", request.url.path.replace("\x00", ""), {"query": asked, "status": answer.status_code, "rows": rows, "personal": told})
+    return answer
