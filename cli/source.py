@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli import output
 from cli.context import Json, group
@@ -64,7 +65,8 @@ def register(app: typer.Typer) -> None:
             return output.as_json(made)
         output.out.print(f"{feed}  窗口 window: {made['window']}" + ("" if made["rows"] else "  没有记录 no rows"))
         for row in made["rows"]:
-            output.out.rule(f"{row['record']}  {row['place'] or ''}")
+            key = row["record"] or {"record_key": "✗", "source_time": None}
+            output.out.rule(escape(f"{key['record_key']}  {key['source_time'] or ''}  {row['place'] or ''}"))
             raw = {k: v for k, v in _plain(row["raw"]).items() if v not in (None, "")}
             output.table(("原始列 raw", "值"), list(raw.items()))
             for entity, rows in row["entities"].items():

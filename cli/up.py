@@ -76,6 +76,8 @@ def _up(
                 code = _sync(hub, names)
             if once:
                 return code
+            if names and sync:  # the summary has pushed them out of sight
+                _addresses(hub.write_addresses())
             output.out.print("\n运行中，按 Ctrl-C 停止 · running, Ctrl-C stops")
             while True:
                 hub.keep(output.out.print)
@@ -130,15 +132,20 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
         hub.start_airflow(paused=bool(only))
         note(hub.address)
     told = hub.write_addresses()
-    output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]   用户 user: admin", end="")
+    _addresses(told)
     # shown once, on the first start; later starts name the file
-    output.out.print(f"   密码 password: {password}" if fresh else f"   密码见 password in {hub.layout.passwords}", markup=False)
-    output.out.print(f"  一张图 One Map     [bold]{told['one_map']}[/]")
-    output.out.print(f"  运行健康 health    [bold]{told['health']}[/]\n")
+    output.out.print(f"  用户 user: admin   密码 password: {password}\n" if fresh else f"  用户 user: admin   密码见 password in {hub.layout.passwords}\n", markup=False)
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:
         output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}")
     return {s.source: s.name for s in sources if s.source in first and s not in left_out}
+
+
+def _addresses(told: dict[str, Any]) -> None:
+    """What to open."""
+    output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]")
+    output.out.print(f"  一张图 One Map     [bold]{told['one_map']}[/]")
+    output.out.print(f"  运行健康 health    [bold]{told['health']}[/]")
 
 
 def _sync(hub: stack.Hub, names: dict[str, str]) -> int:

@@ -179,12 +179,18 @@ def _error(told: dict[str, Any]) -> Exception:
 
 
 def _local(text: str | None) -> datetime | None:
-    """A time of the UI's form as the city's local time, naive."""
+    """A time of the UI's form as the city's local time, naive. :raises ConfigurationError: it is none."""
     if not text:
         return None
     from core.clock import SHANGHAI
+    from core.errors import ConfigurationError
 
-    time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is no time", remedy="write it like 2026-03-01 or 2026-03-01T08:00", zh=f"“{text}” 不是时间，应写作 2026-03-01 或 2026-03-01T08:00。"
+        ) from None
     return time.astimezone(SHANGHAI).replace(tzinfo=None) if time.tzinfo else time
 
 

@@ -24,6 +24,11 @@ def test_a_time_of_the_form_is_the_citys_local_time(text, time):
     assert bodies._local(text) == time
 
 
+def test_a_word_that_is_no_time_is_ours_to_correct_and_not_tried_again():
+    with pytest.raises(ConfigurationError, match="yesterday"):
+        bodies._local("yesterday")
+
+
 @pytest.mark.parametrize(
     ("outcome", "fault", "kind"),
     [
