@@ -158,8 +158,8 @@ class Tables:
                 own.execute(sql.SQL("grant update ({}) on {} to {}").format(column, table, role))
 
     def _connect(self, database: str | None = None, **options: Any) -> psycopg.Connection:
-        url = self._admin.set(drivername="postgresql", database=database or self.name)
-        return psycopg.connect(url.render_as_string(hide_password=False), **options)
+        url = self._admin.set(database=database or self.name)
+        return psycopg.connect(**url.translate_connect_args(username="user", database="dbname"), **url.query, **options)
 
     def _increment(self, table: str) -> str:
         return self.layout.increment.get(table, self.layout.increment[""])
