@@ -72,7 +72,7 @@ def _limits(made: Report, told: Dossier) -> None:
     if told.late:
         made.add(Heading("超期办件", 3))
         rows = [(b.item_name, b.case_no, b.department or "—", day(b.accepted), day(b.due), day(b.ended) if b.ended else "在办", b.verdict) for b in told.late]
-        made.add(Table(("事项", "办件编号", "部门", "受理", "到期", "办结", "判定"), rows, (0.2, 0.17, 0.17, 0.1, 0.1, 0.1, 0.16)))
+        made.add(Table(("事项", "办件编号", "部门", "受理", "到期", "办结", "判定"), rows, (0.15, 0.18, 0.15, 0.12, 0.12, 0.12, 0.16)))
 
 
 def _findings(made: Report, told: Dossier) -> None:
