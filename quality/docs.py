@@ -124,14 +124,21 @@ def _name(result: Validated) -> str:
 def _rendered(summary: Summary, result: Validated) -> str:
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer import ValidationResultsPageRenderer
-    from great_expectations.render.view import DefaultJinjaPageView
 
     told = result.result
     told.suite_name = f"{summary.feed} · {_name(result)}"
     told.meta["run_id"] = RunIdentifier(run_name=f"run {summary.run}", run_time=datetime.now(UTC))
     document: Any = ValidationResultsPageRenderer().render(told)
-    html = DefaultJinjaPageView().render(document)
+    html = _view().render(document)
     return _URL.sub("none", _OUTSIDE.sub("", html)).replace("</head>", f"<style>{_style()}</style></head>", 1)
+
+
+@cache
+def _view() -> Any:
+    """Kept, since it keeps its compiled templates."""
+    from great_expectations.render.view import DefaultJinjaPageView
+
+    return DefaultJinjaPageView()
 
 
 @cache

@@ -246,6 +246,7 @@ def _source() -> SQLDatasource:
 
 
 def _context() -> AbstractDataContext:
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # before its import, which tells a lot
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -253,7 +254,6 @@ def _context() -> AbstractDataContext:
         ProgressBarsConfig,
     )
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     config = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
         progress_bars=ProgressBarsConfig(globally=False),

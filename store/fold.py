@@ -66,6 +66,11 @@ def enroll(connection: Connection, entity: str) -> None:
     if entity in OF_CASES:
         joins = "join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"
         rows += f' union select s.record_id from source.{_q(entity)} s join moved using (channel, case_no)'
+    if entity == "project":
+        # a code that cannot be one stands once a founder says it: rows that quote it are looked at again
+        rows += f""" union select s.record_id from source.project s where s.project_code in (
+                        select f.project_code from source.project f join taken using (record_id) where f.feed in ({_founders(entity)})
+                        union select m.id from taken join store.member m on m.entity = 'project' and m.record_id = taken.record_id)"""
     if entity == "licence":
         joins = "join licence_id l on l.record_id = s.record_id and l.ord = s.ord"
         rows = "select record_id from licence_id union select record_id from taken"
@@ -104,15 +109,17 @@ def enroll(connection: Connection, entity: str) -> None:
     connection.exec_driver_sql("drop table enrolling")
 
 
+def _founders(entity: str) -> str:
+    return _list(tuple(authority().get(entity, {}).get("founders", ())))
+
+
 def _founded(entity: str) -> str:
     """A row that only quotes a project (``founders`` of authority.yaml) makes none of a code that cannot be one."""
-    founders = authority().get(entity, {}).get("founders")
-    if not founders:
+    if not (feeds := _founders(entity)):
         return "true"
-    feeds = ", ".join(f"'{feed}'" for feed in founders)
     return (
         f"(r.feed in ({feeds}) or store.project_code_valid(s.project_code) or store.project_code_old(s.project_code)"
-        f" or exists (select from store.project p where p.id = s.project_code))"
+        f" or exists (select from source.project f where f.project_code = s.project_code and f.feed in ({feeds})))"
     )
 
 

@@ -50,8 +50,11 @@ def rebuild_item_codes(connection: Connection) -> bool:
     return bool(gone or come)
 
 
-def cluster(connection: Connection) -> None:
-    """Join nodes (channel, case_no) to cases around everything in ``taken``; fills ``moved``."""
+def cluster(connection: Connection, *, whole: bool = False) -> None:
+    """Join nodes (channel, case_no) to cases around everything in ``taken``; fills ``moved``.
+
+    ``whole``: every node, as the meaning of item codes decides what may be joined.
+    """
     connection.exec_driver_sql(
         """create temp table node (channel text, case_no text, round int, label text,
                                    primary key (channel, case_no)) on commit drop"""
@@ -69,17 +72,22 @@ def cluster(connection: Connection) -> None:
            ) changed
            where channel is not null and case_no is not null"""
     )
-    _close_over_neighbours(connection)
+    _close_over_neighbours(connection, whole)
+    _forget_unspoken(connection)
     _join_nodes(connection)
 
 
-def _close_over_neighbours(connection: Connection) -> None:
-    """Everything that the changed nodes may touch, through numbers and through cases as they stand."""
+def _close_over_neighbours(connection: Connection, whole: bool) -> None:
+    """Everything that the changed nodes may touch: through numbers, judgements, and cases as they stand.
+
+    Nodes that only events tell of stand in ``store.case_member`` alone.
+    """
     count = connection.exec_driver_sql("select count(*) from node").scalar_one()
-    if count > WHOLE:
+    if whole or count > WHOLE:
         connection.exec_driver_sql(
             """insert into node (channel, case_no, round)
-               select distinct channel, case_no, 0 from source."case" where case_no is not null
+               select channel, case_no, 0 from source."case" where case_no is not null
+               union select channel, case_no, 0 from store.case_member
                on conflict do nothing"""
         )
         return
@@ -95,8 +103,14 @@ def _close_over_neighbours(connection: Connection) -> None:
                    union all
                    select b.channel, b.case_no from source."case" b where b.department_no = n.case_no
                    union all
-                   select k, b.case_no from unnest(cast(:channels as text[])) k
-                   join source."case" b on b.channel = k and b.case_no in (a.municipal_no, a.department_no, n.case_no)
+                   select b.channel, b.case_no from unnest(cast(:channels as text[])) k
+                   join store.case_member b on b.channel = k and b.case_no in (a.municipal_no, a.department_no, n.case_no)
+                   union all
+                   select split_part(o.id, ':', 1), substr(o.id, strpos(o.id, ':') + 1)
+                   from store.identity_judgement j
+                   join lateral (values (j.left_id, j.right_id), (j.right_id, j.left_id)) o (own, id)
+                        on o.own = n.channel || ':' || n.case_no
+                   where j.entity = 'case' and j.undone_at is null and j.verdict = 'same'
                    union all
                    select o.channel, o.case_no from store.case_member m join store.case_member o using (case_id)
                    where m.channel = n.channel and m.case_no = n.case_no
@@ -107,6 +121,20 @@ def _close_over_neighbours(connection: Connection) -> None:
         {"turn": turn, "channels": list(CHANNELS), "alone": list(ALONE)},
     ).rowcount:
         turn += 1
+
+
+def _forget_unspoken(connection: Connection) -> None:
+    """Numbers that no source speaks of any more join nothing: a store that never knew them has the same cases."""
+    connection.exec_driver_sql(
+        """with dropped as (
+               delete from node n
+               where not exists (select from source."case" s where s.channel = n.channel and s.case_no = n.case_no)
+                 and not exists (select from source.case_event s where s.channel = n.channel and s.case_no = n.case_no)
+                 and not exists (select from source.special_procedure s where s.channel = n.channel and s.case_no = n.case_no)
+                 and not exists (select from source.material s where s.channel = n.channel and s.case_no = n.case_no)
+               returning channel, case_no)
+           delete from store.case_member m using dropped d where m.channel = d.channel and m.case_no = d.case_no"""
+    )
 
 
 def _join_nodes(connection: Connection) -> None:

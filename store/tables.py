@@ -397,6 +397,7 @@ def _source_table(entity: str) -> sa.Table:
         *columns,
         sa.Index(None, *key),
         *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
+        *((sa.Index("licence_normal_number_ix", sa.text("store.normal_number(number)")),) if entity == "licence" else ()),
         *_box_indexes(entity),
         schema=SOURCE,
         comment=_comment(f"{about.zh}（数源）", f"{entity} as each source tells it, current versions that stand"),

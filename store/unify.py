@@ -62,10 +62,12 @@ def _work(connection: Connection, result: Unified) -> None:
     for entity in FIRST:
         fold.enroll(connection, entity)
         fold.fold(connection, entity)
+        if entity == "project":
+            _applicants(connection)
         publish(entity)
         if entity == "item" and "item" in result.changes:
             codes_changed = identity.rebuild_item_codes(connection)
-    identity.cluster(connection)
+    identity.cluster(connection, whole=codes_changed)
     fold.enroll(connection, "case")
     _touch_cases(connection, codes_changed)
     fold.fold(connection, "case")
@@ -88,20 +90,29 @@ def _work(connection: Connection, result: Unified) -> None:
             publish(entity)
 
 
+def _applicants(connection: Connection) -> None:
+    """Who applies, before and after: by their names cases find projects."""
+    connection.exec_driver_sql(
+        """create temp table applicant on commit drop as
+           select applicant_uscc from folded where applicant_uscc is not null
+           union select p.applicant_uscc from touched t join store.project p on p.id = t.id
+                 where t.entity = 'project' and p.applicant_uscc is not null"""
+    )
+
+
 def _touch_cases(connection: Connection, codes_changed: bool) -> None:
-    """Cases to resolve again because a code, a project or a work that they name has changed."""
+    """Cases to resolve again because a code, a project, a work or an applicant that one of their rows names has changed."""
     connection.execute(
         sa.text(
-            """with project as (select id from changed where entity = 'project'),
-                    applicant as (select distinct p.applicant_uscc from store.project p join project using (id)
-                                  where p.applicant_uscc is not null),
-                    work as (select id from changed where entity = 'engineering')
+            """with project as (
+                   select id from changed where entity = 'project'
+                   union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id)
                insert into touched (entity, id)
-               select 'case', c.id from store."case" c
-               where c.gone_at is null
-                 and (:all or c.project_code in (select id from project) or c.project_code_written in (select id from project)
-                      or c.engineering_code in (select id from work)
-                      or c.applicant_id in (select applicant_uscc from applicant))
+               select distinct 'case', m.id
+               from source."case" s join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
+               where :all or s.project_code in (select id from project)
+                  or s.engineering_code in (select id from changed where entity = 'engineering')
+                  or exists (select from project) and s.applicant_id in (select applicant_uscc from applicant)
                on conflict do nothing"""
         ),
         {"all": codes_changed},
@@ -109,7 +120,8 @@ def _touch_cases(connection: Connection, codes_changed: bool) -> None:
 
 
 def _resolve_cases(connection: Connection) -> None:
-    """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md."""
+    """Number, channels, item by the codes in force on the day of receipt (of no known day: the latest), project by the
+    order of architecture.md."""
     channels = list(identity.CHANNELS)
     connection.execute(
         sa.text(
@@ -122,8 +134,8 @@ def _resolve_cases(connection: Connection) -> None:
                    item_code_written = f.item_code, project_code_written = f.project_code,
                    item_code = (select i.item_code from store.item_code i
                                 where i.code = f.item_code
-                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, now())::date >= i.valid_from
-                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, now())::date < i.valid_to
+                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, '9999-12-31')::date >= i.valid_from
+                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, '9999-12-31')::date < i.valid_to
                                 order by i.code <> i.item_code, i.item_code limit 1)"""
         ),
         {"channels": channels},
@@ -192,29 +204,19 @@ def _licences(connection: Connection, codes_changed: bool) -> None:
 
     Its item is that of its type code, or of its case; its project the one written, of its work, or of its case.
     """
-    connection.execute(
-        sa.text(
-            """create temp table licence_of on commit drop as
-               select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
-                      store.normal_number(s.number) as normal,
-                      coalesce((select i.item_code from store.item_code i where i.code = s.type_code
-                                and coalesce(s.issued_at, now())::date >= i.valid_from
-                                and coalesce(s.issued_at, now())::date < i.valid_to
-                                order by i.code <> i.item_code, i.item_code limit 1),
-                               s.item_code, c.item_code) as item
-               from source.licence s join source.record r on r.id = s.record_id
-               left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
-               left join store."case" c on c.id = m.case_id
-               where exists (select from taken) and (:all
-                     or s.record_id in (select record_id from taken)
-                     or m.case_id in (select id from changed where entity = 'case')
-                     or s.engineering_code in (select id from changed where entity = 'engineering')
-                     or store.normal_number(s.number) in (
-                         select store.normal_number(x.number) from source.licence x join taken using (record_id)
-                         union select store.normal_number(g.number) from store.licence g
-                         join store.member m on m.entity = 'licence' and m.id = g.id join taken using (record_id)))"""
-        ),
-        {"all": codes_changed},
+    _reach_licences(connection, codes_changed)
+    connection.exec_driver_sql(
+        """create temp table licence_of on commit drop as
+           select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
+                  store.normal_number(s.number) as normal,
+                  coalesce((select i.item_code from store.item_code i where i.code = s.type_code
+                            and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
+                            and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
+                            order by i.code <> i.item_code, i.item_code limit 1),
+                           s.item_code, c.item_code) as item
+           from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
+           left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
+           left join store."case" c on c.id = m.case_id"""
     )
     connection.execute(
         sa.text(
@@ -247,7 +249,51 @@ def _licences(connection: Connection, codes_changed: bool) -> None:
                     where p.id = coalesce((select project_id from store.project_alias a where a.alias = f.project_code), f.project_code)),
                    (select e.project_code from store.engineering e where e.id = f.engineering_code),
                    (select c.project_code from store."case" c where c.id = x.case_id), f.project_code)
-           from (select l.id, max(o.case_id) as case_id, (array_agg(o.item order by o.feed, o.record_key) filter (where o.item is not null))[1] as item
+           from (select l.id, max(o.case_id) as case_id, (array_agg(o.item order by o.feed, o.record_key, o.ord) filter (where o.item is not null))[1] as item
                  from licence_id l join licence_of o using (record_id, ord) group by l.id) x
            where x.id = f.id"""
     )
+
+
+def _reach_licences(connection: Connection, codes_changed: bool) -> None:
+    """Fills ``reached``: documents that changed, or whose case, work or project did, and all that share a number or a
+    certificate with one of them, however far: what a document is, is decided among these."""
+    connection.exec_driver_sql(
+        "create temp table reached (record_id bigint, ord int, turn int, primary key (record_id, ord)) on commit drop"
+    )
+    connection.execute(
+        sa.text(
+            """with project as (
+                   select id from changed where entity = 'project'
+                   union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id)
+               insert into reached
+               select s.record_id, s.ord, 0
+               from source.licence s left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
+               where :all
+                  or s.record_id in (
+                      select record_id from taken
+                      union select o.record_id from taken
+                            join store.member g on g.entity = 'licence' and g.record_id = taken.record_id
+                            join store.member o on o.entity = 'licence' and o.id = g.id)
+                  or m.case_id in (select id from changed where entity = 'case')
+                  or s.engineering_code in (select id from changed where entity = 'engineering')
+                  or s.project_code in (select id from project)"""
+        ),
+        {"all": codes_changed},
+    )
+    turn = 0
+    while connection.execute(
+        sa.text(
+            """with here as (
+                   select s.number, s.certificate_id from reached r join source.licence s using (record_id, ord) where r.turn = :turn)
+               insert into reached
+               select o.record_id, o.ord, :turn + 1
+               from source.licence o
+               where store.normal_number(o.number) in (select store.normal_number(number) from here)
+                  or o.certificate_id in (select certificate_id from here)
+               on conflict do nothing"""
+        ),
+        {"turn": turn},
+    ).rowcount:
+        turn += 1
+        connection.exec_driver_sql("analyze reached")

@@ -45,15 +45,27 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def database(postgres_server: str) -> Iterator[str]:
-    """A fresh, empty database; yields its SQLAlchemy URL."""
+def new_database(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Makes fresh, empty databases, dropped after the test; each call gives an SQLAlchemy URL."""
     import sqlalchemy as sa
 
-    name = f"t{uuid.uuid4().hex[:12]}"
     admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"t{uuid.uuid4().hex[:12]}")
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"create database {names[-1]}"))
+        return postgres_server.format(database=names[-1])
+
+    yield make
     with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name}"))
-    yield postgres_server.format(database=name)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
+        for name in names:
+            connection.execute(sa.text(f"drop database if exists {name} with (force)"))
     admin.dispose()
+
+
+@pytest.fixture
+def database(new_database: Callable[[], str]) -> str:
+    """A fresh, empty database's SQLAlchemy URL."""
+    return new_database()
