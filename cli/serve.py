@@ -45,6 +45,19 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(1)
         output.out.print("✓ 已建几何视图 views with geometry are there")
 
+    @serve.command()
+    def openlineage(after: Annotated[int, typer.Option(help="此批次号之后 · behind this run")] = 0) -> None:
+        """血缘事件 · OpenLineage events of runs that have ended, one a line, for a receiver that takes files."""
+        import json
+
+        from serving import openlineage as lineage
+        from store.engine import transaction
+
+        with transaction() as connection:
+            for run in lineage.ended(connection, after):
+                for event in lineage.events(run):
+                    print(json.dumps(event, ensure_ascii=False))
+
     hooks = group(app, "webhooks", "变更订阅 · webhooks")
 
     @hooks.command()

@@ -1,6 +1,6 @@
 """The DAG of serving, made by :mod:`dags.onemap_dags` with the house's ways of making one.
 
-``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks.
+``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts:
             "serve",
             "服务 · 检索与推送",
             ["serving"],
-            "### 数据服务\n\n归并之后更新检索名、图形所在镇街和来源与在库平衡；把变更推送给订阅者，对方未收下的按间隔重发，原样、不乱序。\n\n"
-            "*Refreshes what serving makes beforehand; delivers webhooks. A receiver that is down gets the same messages later, in order.*",
+            "### 数据服务\n\n归并之后更新检索名、图形所在镇街和来源与在库平衡；把变更推送给订阅者，对方未收下的按间隔重发，原样、不乱序；"
+            "有连接 `openlineage` 时向其报送各批次的 OpenLineage 事件。\n\n"
+            "*Refreshes what serving makes beforehand; delivers webhooks: a receiver that is down gets the same messages later, in order. "
+            "With a Connection `openlineage`, tells it of every run.*",
             schedule=AssetOrTimeSchedule(timetable=cron("*/5 * * * *"), assets=[store]),
             default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
             on_failure_callback=alerts() or None,
@@ -48,7 +50,15 @@ def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts:
                 guard()
                 return webhooks.deliver()
 
-            chain(refresh(), deliver())
+            @task(task_id="lineage", task_display_name="血缘 lineage", trigger_rule="all_done")
+            def lineage():
+                from core.logging import guard
+                from serving import openlineage
+
+                guard()
+                return openlineage.deliver()
+
+            chain(refresh(), deliver(), lineage())
         return dag
 
     return {"serve": serve_dag}

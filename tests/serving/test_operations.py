@@ -204,3 +204,83 @@ def test_operations_are_for_the_whole_city_and_raw_rows_for_few(operate, rejecte
     code = rows("select id from store.project limit 1")[0]["id"]
     assert "只对可编辑 Airflow 连接的人员开放" in client.get(f"ops/lineage/project/{code}").text
     assert client.get("ops/receipt/99999999").status_code == client.get("ops/lineage/secret/1").status_code == client.get("ops/mapping/none").status_code == 404
+
+
+class _Catalogue:
+    """Takes OpenLineage events, or refuses them."""
+
+    def __init__(self) -> None:
+        import threading
+        from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+        self.taken, self.refuses = [], False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if not outer.refuses:
+                    outer.taken.append((self.path, self.headers["Authorization"], json.loads(body)))
+                self.send_response(503 if outer.refuses else 201)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def look_up(self, connection: str):
+        from connectors.endpoint import Endpoint
+
+        assert connection == "openlineage"
+        return Endpoint(connection, "http", "127.0.0.1", self.server.server_port, password="k-1")
+
+
+def test_a_lineage_catalogue_is_told_of_every_run_once_it_takes_them(store):
+    from core.errors import TransientError
+    from serving import openlineage
+
+    catalogue = _Catalogue()
+    catalogue.refuses = True
+    with pytest.raises(TransientError):
+        openlineage.deliver(catalogue.look_up)
+    catalogue.refuses = False
+    runs = rows("select count(*), sum(rows_in) as came from landing.run")[0]
+    assert openlineage.deliver(catalogue.look_up) == runs["count"] and openlineage.deliver(catalogue.look_up) == 0
+    assert {(path, key) for path, key, _ in catalogue.taken} == {("/api/v1/lineage", "Bearer k-1")}
+    *told, design = [event for _, _, event in catalogue.taken]
+    assert design["job"]["name"] == "unify" and {"namespace": "onemap", "name": "store.case"} in design["outputs"]
+    started, ended = [e for e in told if e["eventType"] == "START"], [e for e in told if e["eventType"] != "START"]
+    assert len(started) == len(ended) == len({e["run"]["runId"] for e in told}) == runs["count"]
+    assert sum(e["inputs"][0]["inputFacets"]["dataQualityMetrics"]["rowCount"] for e in ended) == runs["came"]
+    accepted = next(e for e in ended if e["job"]["name"] == "sync.m2.sl")
+    case = next(d for d in accepted["outputs"] if d["name"] == "source.case")
+    assert case["facets"]["columnLineage"]["fields"]["accepted_at"]["inputFields"] == [{"namespace": "onemap://m2", "name": "m2.sl", "field": "SLSJ"}]
+    catalogue.server.shutdown()
+    catalogue.server.server_close()
+
+
+def test_without_a_connection_nobody_is_told(store, monkeypatch):
+    from core.errors import ConfigurationError
+    from serving import openlineage
+
+    def nothing(connection: str):
+        raise ConfigurationError("none", remedy="", zh="")
+
+    assert openlineage.deliver(nothing) == 0
+
+
+def test_a_failed_run_is_told_with_its_error(run):
+    from serving import openlineage
+    from store.engine import transaction
+
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into landing.run (source, feed, window_full, trigger, started_at, ended_at, outcome, error)
+                   values ('m2', 'm2.sl', true, 'cli', now(), now(), 'failed', 'no way to the host')"""
+            )
+        )
+        last = openlineage.ended(connection, 0)[-1]
+    start, end = (json.loads(line) for line in run("serve", "openlineage", "--after", str(last.id - 1)).stdout.splitlines())
+    assert (start["eventType"], end["eventType"]) == ("START", "FAIL") and end["run"]["facets"]["errorMessage"]["message"] == "no way to the host"
