@@ -54,6 +54,8 @@ def read(path: Path) -> Mapping:
                 used.add("mappings/units.yaml")
             if inner.as_ == "industry":
                 used.add("schemas/industry.yaml")
+            if inner.as_ == "department":
+                used.add("schemas/catalogue/departments.csv")
 
     for number, part in enumerate(declaration.key):
         value_faults(("key", number), part, None)

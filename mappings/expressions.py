@@ -175,6 +175,7 @@ def _shape(multi: bool) -> Callable[..., Read]:
 #: reading → (how, code of what cannot be read)
 READINGS: dict[str, tuple[Callable[[pl.Series, Value, str | None], Read], str]] = {
     "code": (lambda text, value, unit: (words.codes(text), None), "unreadable_value"),
+    "department": (lambda text, value, unit: (words.departments(text), None), "unreadable_value"),
     "document_no": (lambda text, value, unit: (words.document_numbers(text), None), "unreadable_value"),
     "industry": (lambda text, value, unit: words.industries(text), "unknown_code"),
     "int": (lambda text, value, unit: numbers.integers(text), "unreadable_number"),
@@ -219,7 +220,7 @@ TYPES: dict[str, tuple[pl.DataType | type[pl.DataType], Reading]] = {
 #: reading → type in the frame
 RESULTS: dict[str, pl.DataType | type[pl.DataType]] = {
     **{
-        kind: pl.String for kind in ("text", "code", "document_no", "industry", "json", "list", "asset_links")
+        kind: pl.String for kind in ("text", "code", "department", "document_no", "industry", "json", "list", "asset_links")
     },
     "int": pl.Int64,
     "decimal": numbers.DECIMAL,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_v
 
 #: What a value is read as. Without ``as`` it is the type of the entity's column.
 Reading = Literal[
-    "text", "code", "document_no", "industry",
+    "text", "code", "department", "document_no", "industry",
     "int", "decimal", "bool",
     "timestamp", "date", "end_date", "end_timestamp", "epoch_ms",
     "json", "list", "asset_links",

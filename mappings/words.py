@@ -13,6 +13,7 @@ import polars as pl
 from core import declared
 from core.settings import ROOT
 from mappings.cleaning import half_width
+from schemas.departments import by_organisation
 
 INDUSTRY = ROOT / "schemas" / "industry.yaml"
 _YES = ["1", "true", "t", "yes", "y", "是", "1.0"]
@@ -61,6 +62,11 @@ def booleans(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
 def codes(text: pl.Series) -> pl.Series:
     """An identifier that officials made: half-width throughout, no blanks inside, upper case."""
     return half_width(text).str.replace_all(r"\s+", "").str.to_uppercase()
+
+
+def departments(text: pl.Series) -> pl.Series:
+    """A department's code in its 18 characters; the 9 of its organisation code are enough for one on the register."""
+    return codes(text).replace(by_organisation())
 
 
 def document_numbers(text: pl.Series) -> pl.Series:

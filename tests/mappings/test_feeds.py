@@ -106,7 +106,7 @@ def test_m2_sl(state: str, event: str) -> None:
     )
     assert told(result, "case") | {"inserted_at": None} == {
         "channel": "M2", "part": "SL", "version": 2, "inserted_at": None, "case_no": "4419000001", "municipal_no": "4419000001",
-        "department_no": "Y1", "department_name": "发改局", "department_code": "000100028", "accept_state": state, "accepted_at": AT,
+        "department_no": "Y1", "department_name": "发改局", "department_code": "11441900000100028F", "accept_state": state, "accepted_at": AT,
     }  # fmt: skip
     assert (told(result, "case_event")["event"], told(result, "case_event")["raw_code"]) == (event, state)
 
@@ -124,7 +124,7 @@ def test_m2_spcl(step: str | None, event: str) -> None:
     assert (row["event"], row["series_key"], row["department_code"]) == (
         event,
         "4419000001|02|2026-03-02 09:30:00",
-        "000100028",
+        "11441900000100028F",
     )
     assert row["at"] == AT
 

@@ -345,3 +345,8 @@ def test_heights_go_and_nonsense_is_told() -> None:
     values, bad = shapes.shapes(column("POINT Z (1 2 3)", "POLYGON((0 0", "12ab", '{"type":"Nothing"}'))
     assert shapely.from_wkb(values[0]).wkt == "POINT (1 2)"
     assert bad.to_list() == [False, True, True, True]
+
+
+def test_a_departments_organisation_code_becomes_its_full_code() -> None:
+    read = words.departments(pl.Series(["000100028", " 11441900000100028f", "123456789", None]))
+    assert read.to_list() == ["11441900000100028F", "11441900000100028F", "123456789", None]
