@@ -16,10 +16,10 @@ from sources import loader
 from store.engine import engine
 from supervision import rulebook
 from supervision.calendar import FIRST, LAST
+from supervision.completeness import DEPARTMENT, OWN
 from supervision.judge import departments
 from supervision.rulebook import RuleSet
 
-CASE = "case"  # in completeness.yaml: the feeds of the case's own source
 NEEDED = (*RuleSet.model_fields, "stalled_on_the_ground")
 FILES: dict[str, Callable[[Path], Any]] = {
     "rules.yaml": rulebook.load,
@@ -74,15 +74,20 @@ def _rules(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _completeness(data: dict[str, Any]) -> Iterator[Fault]:
-    feeds = _feeds()
-    for rule, patterns in data.items():
+    feeds, codes = _feeds(), set(departments()["code"])
+    for rule in data["rules"]:
         if rule not in NEEDED:
-            yield (rule,), f"no such rule; one of {', '.join(NEEDED)}"
-        for place, pattern in enumerate(patterns):
-            if pattern != CASE and not any(fnmatchcase(feed, pattern) for feed in feeds):
-                yield (rule, place), f"no feed {pattern} is declared in sources/"
-    if not data.get("C14"):
-        yield (), "C14 needs a feed of licences, whose first day it begins with"
+            yield ("rules", rule), f"no such rule; one of {', '.join(NEEDED)}"
+    for code in data.get("departments") or {}:
+        if code not in codes:
+            yield ("departments", code), f"no department {code} in the catalogue"
+    for part, words in (("rules", (OWN, DEPARTMENT)), ("departments", ())):
+        for name, patterns in (data.get(part) or {}).items():
+            for place, pattern in enumerate(patterns):
+                if pattern not in words and not any(fnmatchcase(feed, pattern) for feed in feeds):
+                    yield (part, name, place), f"no feed {pattern} is declared in sources/"
+    if not data["rules"].get("C14"):
+        yield ("rules",), "C14 needs a feed of licences, whose first day it begins with"
 
 
 def _calendar(data: dict[str, Any]) -> Iterator[Fault]:

@@ -44,11 +44,7 @@ def effective(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date) -> pl.Data
         .with_columns(
             pl.coalesce(stop, last_day).alias("until"),
             (stop.is_null() & pl.col("case_ended_at").is_null()).alias("unlimited"),
-            (
-                (pl.col("ended_at").is_null() | (pl.col("ended_at").dt.date() > as_of))
-                & pl.col("case_ended_at").is_null()
-                & (pl.col("limit_until").is_null() | (pl.col("limit_until") >= as_of))
-            ).alias("running"),
+            (pl.col("standing") & pl.col("case_ended_at").is_null()).alias("running"),
         )
         .sort("case_id", "from_", "until")
         .select("case_id", "kind", "from_", "until", "running", "unlimited")

@@ -11,6 +11,9 @@ from fnmatch import fnmatchcase
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from supervision.rulebook import Needs
+
+OWN, DEPARTMENT = "own", "department"  # in completeness.yaml: the evidence's own feeds; those of the departments that a finding names
 _FAR = datetime(9999, 12, 31)
 HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
 
@@ -45,24 +48,24 @@ def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_
     return pl.DataFrame(rows, schema=HOLES, orient="row")
 
 
-def waiting(found: pl.DataFrame, holes: pl.DataFrame, rule_feeds: dict[str, list[str]], channels: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``found`` with ``waits_for`` (feeds, empty: judged). ``channels``: (case_id, channel) for rules that need a case's own
-    source."""
+def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """``found`` with ``waits_for`` (feeds, empty: judged). ``own``: (ref, feed), which feeds an evidence row comes by."""
     asked = found.with_row_index("_row").filter(pl.col("since").is_not_null()).with_columns(_needs_key())
     feeds = holes["feed"].unique().to_list()
-    pairs = [(rule, feed) for rule, patterns in rule_feeds.items() for pattern in patterns for feed in feeds if fnmatchcase(feed, pattern)]
-    by_rule = asked.join(pl.DataFrame(pairs, schema={"_needs": pl.String, "feed": pl.String}, orient="row"), left_on="_needs_key", right_on="_needs")
-    of_case = [rule for rule, patterns in rule_feeds.items() if "case" in patterns]
-    own = (
-        asked.filter(pl.col("rule").is_in(of_case))
-        .join(channels, on="case_id")
-        .join(holes.select("feed").unique().with_columns(pl.col("feed").str.extract(r"^([a-z]\d)").str.to_uppercase().alias("channel")), on="channel")
-    )
+
+    def whose(word: str) -> pl.DataFrame:
+        return asked.filter(pl.col("_needs").is_in([rule for rule, listed in needs.rules.items() if word in listed]))
+
+    wanted = [
+        asked.join(_matching(needs.rules, feeds), left_on="_needs", right_on="name"),
+        whose(OWN).explode("evidence").join(own, left_on="evidence", right_on="ref"),
+        whose(DEPARTMENT).explode("rests_on").join(_matching(needs.departments, feeds), left_on="rests_on", right_on="name"),
+    ]
     last = pl.coalesce(
         pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))
     )
     blocked = (
-        pl.concat([by_rule.select("_row", "feed", "since", "until"), own.select("_row", "feed", "since", "until")])
+        pl.concat(part.select("_row", "feed", "since", "until") for part in wanted)
         .join(holes, on="feed")
         .filter((pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us"))))
         .group_by("_row")
@@ -76,11 +79,17 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, rule_feeds: dict[str, list
     )
 
 
+def _matching(patterns: dict[str, list[str]], feeds: list[str]) -> pl.DataFrame:
+    """(name, feed): every feed that one of a name's patterns means."""
+    pairs = [(name, feed) for name, listed in patterns.items() for feed in feeds if any(fnmatchcase(feed, p) for p in listed)]
+    return pl.DataFrame(pairs, schema={"name": pl.String, "feed": pl.String}, orient="row")
+
+
 def _needs_key() -> pl.Expr:
     """The name under which completeness.yaml knows a finding: stalled on the ground needs imagery, not cases."""
     return (
         pl.when((pl.col("rule") == "stalled") & (pl.col("kind") == "实地停滞"))
         .then(pl.lit("stalled_on_the_ground"))
         .otherwise(pl.col("rule"))
-        .alias("_needs_key")
+        .alias("_needs")
     )

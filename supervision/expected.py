@@ -47,8 +47,8 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         "process_type",
         "fast_track",
         pl.coalesce(pl.col("submitted_at").dt.date(), pl.lit(facts.as_of)).alias("day"),
-        pl.col("planned_items").str.json_decode(_TEXTS).fill_null([]).alias("planned"),
-        pl.col("conditions").str.json_decode(_TEXTS).fill_null([]).alias("conditions"),
+        pl.col("planned_items").str.json_decode(_TEXTS).alias("planned"),
+        pl.col("conditions").str.json_decode(_TEXTS).alias("conditions"),
         pl.col("filing_type").replace_strict(BY_FILING, default=None, return_dtype=pl.String).alias("by_filing"),
     )
     codes = facts.items.select("item_code").unique()
@@ -64,11 +64,13 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     any_type = pl.col("process_types").list.len() == 0
     right_type = any_type | pl.col("process_types").list.contains(pl.col("process_type"))  # null: the type is unknown
     conditional = pl.col("alternatives").is_not_null()
-    has_plan = pl.col("planned").list.len() > 0
-    planned = pl.col("planned").list.contains(pl.col("item_code"))
-    told = pl.concat_list("conditions", pl.col("by_filing").fill_null("")).list.set_intersection("alternatives").list.len() > 0
+    has_plan = (pl.col("planned").list.len() > 0).fill_null(False)
+    planned = pl.col("planned").list.contains(pl.col("item_code")).fill_null(False)
+    conditions = pl.concat_list(pl.col("conditions").fill_null([]), pl.col("by_filing").fill_null(""))
+    told = conditions.list.set_intersection("alternatives").list.len() > 0
     filing_alone = pl.col("alternatives").list.set_difference(list(BY_FILING.values())).list.len() == 0
-    knows_conditions = (pl.col("conditions").list.len() > 0) | (filing_alone & pl.col("by_filing").is_not_null())
+    # null is unknown, [] is none
+    knows = pl.col("planned").is_not_null() | pl.col("conditions").is_not_null() | (filing_alone & pl.col("by_filing").is_not_null())
     applies = (
         pl.when(~conditional | planned)
         .then(True)
@@ -76,7 +78,7 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         .then(False)
         .when(told)
         .then(True)
-        .when(knows_conditions)
+        .when(knows)
         .then(False)
         .otherwise(None)
     )
@@ -192,7 +194,7 @@ def _current(items: pl.DataFrame, edges: pl.DataFrame, facts: Facts) -> pl.DataF
         pl.col("expected").fill_null(False) & ~pl.col("done") & ~pl.col("unknown")
     ).join(blocked, on=key, how="anti")
     asked = (
-        facts.pauses.filter((pl.col("kind") == "supplement") & pl.col("ended_at").is_null())
+        facts.pauses.filter((pl.col("kind") == "supplement") & pl.col("standing"))
         .join(facts.cases.filter("open").select("case_id", *key), on="case_id")
         .select(key)
         .unique()

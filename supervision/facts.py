@@ -141,9 +141,7 @@ def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
     items = catalogue(frames.items)
     last = datetime.combine(as_of, time.max)
     lines = timeline.timelines(frames.events, as_of, calendar)
-    begun = (
-        frames.events.filter(pl.col("at") <= last).group_by("case_id").agg(pl.col("at").min().alias("first_event_at"))
-    )
+    begun = frames.events.group_by("case_id").agg(pl.col("at").min().alias("first_event_at"))
     cases = (
         frames.cases.with_columns(
             pl.col("channels").str.split(",").list.contains("M2").alias("in_m2"),
@@ -151,7 +149,8 @@ def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
             normal_number(pl.col("licence_no")).alias("licence_normal"),
             pl.when(pl.col("licence_issued_at") <= last).then(pl.col("licence_issued_at")).alias("licence_issued_at"),
         )
-        .join(begun, on="case_id", how="inner")  # what has no event by that day is not there yet
+        .join(begun, on="case_id", how="left")
+        .filter((pl.col("first_event_at") <= last).fill_null(True))  # not there yet; one without any date always is
         .join(lines.cases, on="case_id", how="left")
     )
     cases = cases.with_columns(
@@ -159,7 +158,12 @@ def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
     )
     cases = _limits(cases, items)
     told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar)
-    cases = cases.join(told, on="case_id", how="left", maintain_order="left")
+    # before acceptance no clock runs that a pause could stop, but the case waits all the same
+    waits = lines.pauses.filter("standing").select("case_id", pl.lit(True).alias("_waits")).unique("case_id")
+    cases = cases.join(told, on="case_id", how="left", maintain_order="left").join(waits, on="case_id", how="left", maintain_order="left")
+    cases = cases.with_columns(
+        pl.when(pl.col("acceptance_on").is_null() & pl.col("ended_at").is_null()).then("_waits").otherwise("paused").fill_null(False).alias("paused")
+    ).drop("_waits")
     documents = _documents(frames, cases, as_of)
     issued = documents.filter(pl.col("case_id").is_not_null()).group_by("case_id").agg(
         pl.col("issued_at").min().alias("document_at")

@@ -16,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import settings
+from sources import loader
 from supervision import completeness, expected, facts, read, rulebook
 from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.findings import FOUND, Context, clocked, ground, linked, stalled
-from supervision.rulebook import Routing, Rulebook
+from supervision.rulebook import Needs, Routing, Rulebook
 
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
@@ -68,7 +69,7 @@ class Rules:
     """A folder of rules, read."""
 
     book: Rulebook
-    needs: dict[str, list[str]]
+    needs: Needs
     routing: Routing
     calendar: Calendar
 
@@ -97,7 +98,7 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
     cases = cases.with_columns(pl.coalesce("item_name", "item_name_written").alias("item_name")).join(
         cut_off, on="project_code", how="left", maintain_order="left"
     )
-    licence_since = _first_complete_day(connection, by.needs["C14"][0])
+    licence_since = _first_complete_day(connection, by.needs.rules["C14"][0])
     return Context(as_of, by.book, by.needs, by.routing, calendar, frames, known, standing, cases, cut_off, licence_since, connection)
 
 
@@ -138,10 +139,13 @@ def in_chunks(
 
 
 def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
-    feeds = [row[0] for row in c.connection.exec_driver_sql("select distinct feed from landing.run union select feed from landing.completed")]
+    """A feed that is declared and was never read in full is a hole like any other."""
+    feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
-    channels = c.cases.select("case_id", "channel")
-    return completeness.waiting(found, gaps, c.needs, channels, c.as_of)
+    by_channel = pl.DataFrame({"feed": feeds}).with_columns(pl.col("feed").str.extract(r"^(\w+)\.").str.to_uppercase().alias("channel"))
+    cases = c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel").join(by_channel, on="channel").select("ref", "feed")
+    documents = c.frames.licences.select(pl.format("licence {}", "licence_id").alias("ref"), "feed")
+    return completeness.waiting(found, gaps, c.needs, pl.concat([cases, documents]), c.as_of)
 
 
 def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ temporary tables and is compared with the ledger in one transaction, so that a r
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -114,6 +115,7 @@ def _changed_projects(connection: Connection, since: int, until: int) -> list[st
                    union all select l.project_code from store.licence l join c on c.entity = 'licence' and c.entity_id = l.id
                    union all select l.project_code from store.land_approval l join c on c.entity = 'land_approval' and c.entity_id = l.id
                    union all select r.project_code from store.redline r join boxes on r.geom_box && boxes.geom_box
+                   union all select l.project_code from store.land_approval l join boxes on l.geom_box && boxes.geom_box
                    -- a number that became known mends a broken reference elsewhere, one that is gone breaks some
                    union all select f.project_code from supervision.finding f
                              where f.rule = 'C14' and f.state in ('open', 'confirmed')
@@ -255,6 +257,9 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
                     union all
                     select ref.finding, ref.ref, l.provenance, l.content_hash from ref join store.licence l on l.id = ref.row_id where ref.kind = 'licence'
                     union all
+                    select ref.finding, ref.ref, a.provenance, a.content_hash from ref join store.land_approval a on a.id = ref.row_id
+                    where ref.kind = 'land_approval'
+                    union all
                     select ref.finding, ref.ref, y.provenance, y.content_hash from ref join store.change_polygon y on y.id = ref.row_id
                     where ref.kind = 'change_polygon'
                     union all
@@ -365,18 +370,23 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
 
 _LISTED = {
     "id": pl.String, "rule": pl.String, "project_code": pl.String, "item_code": pl.String, "case_no": pl.String, "level": pl.String,
-    "kind": pl.String, "severity": pl.Int8, "state": pl.String, "opened": pl.Date, "closed": pl.Date, "department_code": pl.String,
-    "department_name": pl.String, "text": pl.String,
+    "kind": pl.String, "severity": pl.Int8, "state": pl.String, "opened": pl.Date, "closed": pl.Date, "decided": pl.Date,
+    "department_code": pl.String, "department_name": pl.String, "text": pl.String,
 }  # fmt: skip
 
 
-def listed() -> pl.DataFrame:
-    """Every finding of the ledger, whatever its state."""
+def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
+    """Every finding of the ledger, whatever its state; or those of some ids."""
     with transaction() as connection:
+        connection.exec_driver_sql("create temp table asked (id text primary key) on commit drop")
+        if ids is not None:
+            connection.exec_driver_sql("insert into asked select distinct unnest(%(ids)s::text[])", {"ids": list(ids)})
         return frame(
             connection,
-            """select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on, department_code,
-                      department_name, text from supervision.finding order by project_code, rule, item_code, case_no""",
+            f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
+                       (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
+                from supervision.finding {'' if ids is None else 'join asked using (id)'}
+                order by project_code, rule, item_code, case_no""",
             _LISTED,
         )
 

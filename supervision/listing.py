@@ -31,7 +31,8 @@ class Findings:
 
 
 def findings(as_of: date | None = None) -> Findings:
-    """The ledger; with ``as_of``, or before anything was judged, what fires as of that day (state open)."""
+    """The ledger. With ``as_of``, or before anything was judged: what fires as of that day, with state and days as the ledger
+    has them by then (unknown to it: open since that day), and what it had closed by then."""
     if as_of is None and _judged_on() is not None:
         rows = listed().rename({"department_name": "department"})
         with transaction() as connection:
@@ -43,12 +44,33 @@ def findings(as_of: date | None = None) -> Findings:
     day = as_of or clock.today()
     with transaction() as connection:
         told = pl.concat(judged.findings for judged in in_chunks(connection, day))
-    rows = told.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
-    open_, waiting = [], []
+    rows = _told(told)
+    known = listed()
+    fires = _as_known([row for row in rows if row["state"] == "open"], known, day)
+    ended = known.filter((pl.col("state") == "closed") & (pl.col("closed") <= day) & ~pl.col("id").is_in([row["id"] for row in rows]))
+    everything = [*fires, *ended.rename({"department_name": "department"}).to_dicts()]
+    everything.sort(key=lambda row: (row["project_code"], row["rule"], row["item_code"], row["case_no"]))
+    return Findings(
+        [{name: row[name] for name in KEYS} for row in everything],
+        [{name: row[name] for name in [*KEYS, "waits_for"]} for row in rows if row["state"] == "waiting"],
+    )
+
+
+def _told(judged: pl.DataFrame) -> list[dict[str, Any]]:
+    """Findings as judged, with :data:`KEYS` and ``waits_for``; state open or waiting."""
+    rows = judged.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
+    return [{**row, "id": _id(row), "opened": None, "closed": None, "state": "waiting" if row["waits_for"] else "open"} for row in rows]
+
+
+def _as_known(rows: list[dict[str, Any]], ledger: pl.DataFrame, day: date) -> list[dict[str, Any]]:
+    """What fires, with the state and the day of opening that the ledger has of it by a day."""
+    known = {row["id"]: row for row in ledger.filter(pl.col("opened") <= day).to_dicts()}
+    told = []
     for row in rows:
-        row = {**row, "id": _id(row), "opened": None, "closed": None, "state": "waiting" if row["waits_for"] else "open"}
-        (waiting if row["waits_for"] else open_).append({name: row[name] for name in [*KEYS, *(["waits_for"] if row["waits_for"] else [])]})
-    return Findings(open_, waiting)
+        before = known.get(row["id"])
+        decided = before and before["decided"] and before["decided"] <= day and before["state"] in ("confirmed", "lifted")
+        told.append({**row, "opened": before["opened"] if before else day, "state": before["state"] if decided else "open"})
+    return told
 
 
 def _id(row: Any) -> str:
@@ -83,29 +105,20 @@ def position(project: str, as_of: date | None = None) -> dict[str, Any]:
         "item_code", "item_name", "stage", "turn", "department", "department_code", pl.col("has_open_case").alias("open"), "promised_limit", "statutory_limit"
     )
     (where,) = standing.projects.to_dicts()
-    rows = judged.findings.with_columns(pl.when(pl.col("waits_for").list.len() > 0).then(pl.lit("waiting")).otherwise(pl.lit("open")).alias("state"))
+    rows = _told(judged.findings)
+    fires = [row for row in rows if row["state"] == "open"]
+    found = [*_as_known(fires, listed(row["id"] for row in fires), judged.as_of), *(row for row in rows if row["state"] == "waiting")]
     return {
         "project_code": code, "project_name": name, "as_of": judged.as_of, "current_stage": where["current_stage"], "finished": where["finished"],
         "stages": standing.stages.select("stage", "stage_name", "state", "completed_at").sort("stage").to_dicts(),
         "current_items": current.to_dicts(),
-        "findings": _decided(rows.select("rule", "item_code", "case_no", "project_code", "level", "kind", "severity", "state", "text", "waits_for").to_dicts(), as_of),
+        "findings": [{name: row[name] for name in [*KEYS, "waits_for"]} for row in found],
         "clocks": _running(judged),
     }  # fmt: skip
 
 
 def _running(judged: Judged) -> list[dict[str, Any]]:
     return judged.facts.cases.filter("open").select(CLOCK).sort("case_no").to_dicts()
-
-
-def _decided(rows: list[dict[str, Any]], as_of: date | None) -> list[dict[str, Any]]:
-    """Findings of today carry the state that a person gave them."""
-    if as_of is not None:
-        return rows
-    with transaction() as connection:
-        states = dict(connection.execute(
-            sa.text("select id, state from supervision.finding where id = any(:ids) and state <> 'closed'"), {"ids": [_id(row) for row in rows]}
-        ).fetchall())  # fmt: skip
-    return [{**row, "state": states.get(_id(row), row["state"])} for row in rows]
 
 
 def _project(connection: Connection, given: str) -> tuple[str, str | None]:

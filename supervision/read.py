@@ -70,6 +70,7 @@ LICENCES = {
     "item_code": pl.String,
     "case_id": pl.String,
     "engineering_code": pl.String,
+    "feed": pl.String,
 }
 PROJECTS = {
     "project_code": pl.String,
@@ -113,7 +114,7 @@ ITEMS = {
     "valid_from": pl.Date,
     "valid_to": pl.Date,
 }
-LAND = {"project_code": pl.String, "approval_no": pl.String, "approved_at": STAMP}
+LAND = {"land_id": pl.String, "project_code": pl.String, "approved_at": STAMP}
 QUOTES = {
     "licence_id": pl.String,
     "project_code": pl.String,
@@ -213,25 +214,27 @@ _CASES = """
            on found.applicant_uscc = c.applicant_id and found.name = store.normal_name(c.project_name)
           and c.applicant_type is distinct from '3'"""
 
-_EVENTS = """
-    select e.case_id, e.channel, e.event, e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit,
-           e.inserted_at, e.origin
+# A step named 接件 or 补正 is an event of the case, but no review of it (C6).
+_EVENT = """e.case_id, e.channel, case when e.event = 'HANDLING' and e.step_name ~ '接件|收件|补正|补齐' then 'INTAKE' else e.event end,
+           e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit, e.inserted_at, e.origin"""
+_EVENTS = f"""
+    select {_EVENT}
     from scope_case s join store.case_event e on e.case_id = s.id
     where e.gone_at is null"""
 
-_LICENCES = """
-    select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
-           l.case_id, l.engineering_code
+_LICENCE = """l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
+           l.case_id, l.engineering_code, split_part(coalesce(l.provenance ->> 'number', l.provenance ->> '*'), '|', 1)"""
+_LICENCES = f"""
+    select {_LICENCE}
     from scope s join store.licence l on l.project_code = s.project_code
     where l.gone_at is null
     union all
-    select l.id, l.channel, l.kind, l.number, store.normal_number(l.number), l.issued_at, l.state, l.project_code, l.item_code,
-           l.case_id, l.engineering_code
+    select {_LICENCE}
     from store.licence l
     where l.gone_at is null and l.project_code is null and exists (select from scope where project_code = '')"""
 
 _LAND = """
-    select project_code, approval_no, approved_at from store.land_approval
+    select id, project_code, approved_at from store.land_approval
     where gone_at is null and project_code in (select project_code from scope)"""
 
 _PROJECTS = """
@@ -257,9 +260,8 @@ _QUOTES = """
                       where store.normal_number(k.approval_no) = store.normal_number(q.quoted))"""
 
 
-_TOLD = """
-    select e.case_id, e.channel, e.event, e.at, e.until, e.series, e.series_key, e.version, e.limit_days, e.limit_unit,
-           e.inserted_at, e.origin, e.provenance ->> '*'
+_TOLD = f"""
+    select {_EVENT}, e.provenance ->> '*'
     from scope_case s join store.case_event e on e.case_id = s.id
     where e.gone_at is null"""
 

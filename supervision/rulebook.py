@@ -218,6 +218,15 @@ class Routing(BaseModel):
     otherwise: str | None = None
 
 
+class Needs(BaseModel):
+    """All of completeness.yaml: patterns of feeds by rule, and by the code of a department whose own feeds a rule may need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: dict[str, list[str]]
+    departments: dict[str, list[str]] = Field(default_factory=dict)
+
+
 class CalendarTable(BaseModel):
     """All of calendar.yaml: the city's own days."""
 
@@ -247,17 +256,9 @@ def routing(folder: Path = FOLDER) -> Routing:
     return declared.load(folder / "routing.yaml", Routing)
 
 
-def needs(folder: Path = FOLDER) -> dict[str, list[str]]:
-    """Rule → patterns of the feeds that it needs in full. :raises ConfigurationError: as :func:`load`."""
-    document = declared.read(folder / "completeness.yaml")
-    wrong = [
-        ((rule,), "a list of feeds (m2.*, p1.licence) or of the word case")
-        for rule, feeds in (document.data or {}).items()
-        if not (isinstance(feeds, list) and all(isinstance(feed, str) for feed in feeds))
-    ]
-    if wrong:
-        raise document.errors(wrong)
-    return document.data or {}
+def needs(folder: Path = FOLDER) -> Needs:
+    """Which feeds a verdict needs in full. :raises ConfigurationError: as :func:`load`."""
+    return declared.load(folder / "completeness.yaml", Needs)
 
 
 def calendar(folder: Path = FOLDER) -> Calendar:

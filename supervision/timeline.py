@@ -69,7 +69,8 @@ class Timelines:
     starts, deemed or recorded; null: not accepted), deemed, ended_at, end_event, concluded_at, conclusion, first_process_at.
 
     ``pauses``, one row a pause: case_id, kind (supplement, special), started_at, ended_at (null: open), limit_days,
-    limit_unit, limit_until (date; null: none). ``issues``: case_id, code, at.
+    limit_unit, limit_until (date; null: none), standing (neither ended nor outrun its granted limit by that day).
+    ``issues``: case_id, code, at.
     """
 
     cases: pl.DataFrame
@@ -318,7 +319,10 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timeline
             "conclusion",
             "first_process_at",
         ),
-        pauses.select("case_id", "kind", "started_at", "ended_at", "limit_days", "limit_unit", "limit_until"),
+        pauses.select(
+            "case_id", "kind", "started_at", "ended_at", "limit_days", "limit_unit", "limit_until",
+            ((pl.col("ended_at").dt.date() > as_of).fill_null(True) & (pl.col("limit_until") >= as_of).fill_null(True)).alias("standing"),
+        ),
         issues,
     )
 

@@ -16,7 +16,7 @@ from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.read import Frames
-from supervision.rulebook import Routing, Rulebook
+from supervision.rulebook import Needs, Routing, Rulebook
 
 FOUND = {
     "rule": pl.String,
@@ -30,17 +30,18 @@ FOUND = {
     "evidence": pl.List(pl.String),  # golden rows: "case M2:…", "licence …", "change_polygon …"
     "since": pl.Date,  # a verdict from absence: from which day data must be complete; null: it rests on what is there
     "until": pl.Date,  # the last day of that; null: to the day asked about
+    "rests_on": pl.List(pl.String),  # codes: the verdict rests on what these departments' own systems tell
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """All that a rule may ask. ``cases`` are the facts' cases with the attributes of the item in force on the day of
+    """All that a rule may ask, and which feeds its verdict ``needs``. ``cases`` are the facts' cases with the attributes of the item in force on the day of
     receipt and the project's cut-off."""
 
     as_of: date
     rules: Rulebook
-    needs: dict[str, list[str]]  # rule → feeds
+    needs: Needs
     routing: Routing
     calendar: Calendar
     frames: Frames

@@ -89,10 +89,9 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
         .otherwise(pl.min_horizontal("concluded_at", "document_at"))
         .alias("result_at")
     ).filter(pl.col("result_at").is_not_null())
-    late = working_days(c.calendar, cases, "result_at", "first_in")
     span = working_days(c.calendar, cases, "first_at", "last_at")
     grace = c.calendar.add(cases["result_at"].dt.date().to_numpy(), pl.Series([rule["grace_working_days"]]).new_from_index(0, cases.height).to_numpy())
-    cases = cases.with_columns(late.alias("_late"), span.alias("_span"), pl.Series(grace).cast(pl.Date).alias("_grace"))
+    cases = cases.with_columns(span.alias("_span"), pl.Series(grace).cast(pl.Date).alias("_grace"))
     after_grace = pl.col("first_in").dt.date() > pl.col("_grace")
     burst = (
         (pl.col("last_in") - pl.col("first_in") <= pl.duration(minutes=rule["burst_minutes"]))

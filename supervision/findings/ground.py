@@ -34,8 +34,11 @@ _POLYGONS = f"""
                   union all select from store.land_approval r where r.geom_box && p.geom_box and {_IN_SCOPE})"""
 _SCENES = f"""
     select distinct s.id, r.project_code, coalesce(s.taken_at, s.taken_until)::date
-    from store.scene s join store.redline r on r.geom_box && s.geom_box
-    where s.gone_at is null and r.gone_at is null and r.{_IN_SCOPE}"""
+    from store.scene s
+    join (select project_code, geom_box from store.redline where gone_at is null and {_IN_SCOPE}
+          union all select project_code, geom_box from store.land_approval where gone_at is null and {_IN_SCOPE}) r
+         on r.geom_box && s.geom_box
+    where s.gone_at is null"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ MUNICIPAL = "M2"
 LISTED = ["M2", "D1", "D3", "D4"]  # C9 asks of these channels
 CODED = ["M2", "D1", "D4", "D5"]  # channels whose cases carry a project code; P3 and D3 have none to be absent
 RESULTS = ["DONE_OK", "DONE_TOLERANT", "DONE_FAIL"]
-OWN_SYSTEM = "2"  # SJLY 部门自建
+UNIFIED = "1"  # SJLY 统一受理
 KEY = ["project_code", "item_code"]
 _CASE = pl.concat_list(pl.format("case {}", pl.col("case_id")))
 
@@ -28,6 +28,7 @@ def _hard(c: Context) -> pl.DataFrame:
         pl.col("has_case").alias("has_case_p"),
         pl.col("has_m2_case").alias("has_m2_case_p"),
         pl.col("done_at").alias("done_at_p"),
+        pl.col("department_code").alias("department_p"),
     )
     return c.standing.edges.filter(pl.col("strength") == "hard").join(state, on=["project_code", "prerequisite"])
 
@@ -73,8 +74,9 @@ def result_without_case(c: Context) -> pl.DataFrame:
         pl.coalesce("licence_issued_at", "document_at", "concluded_at").alias("issued"),
         pl.format("case {}", "case_id").alias("row"),
     )  # fmt: skip
-    documents = c.facts.documents.join(cases.select(KEY).unique(), on=KEY, how="anti").select(
-        *KEY, pl.coalesce("number", "licence_id").alias("case_no"), pl.lit(None, pl.String).alias("case_id"),
+    of_department = c.cases.filter("in_department").select("case_id", pl.col("case_no").alias("_no"))
+    documents = c.facts.documents.join(cases.select(KEY).unique(), on=KEY, how="anti").join(of_department, on="case_id", how="left").select(
+        *KEY, pl.coalesce("_no", "number", "licence_id").alias("case_no"), pl.when(pl.col("_no").is_not_null()).then("case_id").alias("case_id"),
         pl.col("issued_at").alias("issued"), pl.format("licence {}", "licence_id").alias("row"),
     ).unique([*KEY, "case_no"], keep="first", maintain_order=True)  # fmt: skip
     rows = (
@@ -109,8 +111,8 @@ def order_inverted(c: Context) -> pl.DataFrame:
     rows = rows.sort("case_id", "prerequisite").group_by("case_id", maintain_order=True).agg(
         pl.col("case_no", *KEY, "name", "issued_at", "cut_off").first(),
         pl.format("{}（{}，{}）", "prerequisite_name", "prerequisite", pl.when(pl.col("done_at_p").is_null()).then(pl.lit("至今未办结")).otherwise(pl.format("{} 才办结", stamp("done_at_p")))).alias("_which"),
-        pl.col("done_at_p").is_null().any().alias("_never"),
         pl.col("done_at_p").is_null().all().alias("_only_never"),
+        pl.col("department_p").unique().alias("rests_on"),
     ).with_columns(pl.col("_which").list.join("、"))  # fmt: skip
     return found(
         rows, "C7",
@@ -135,7 +137,7 @@ def off_the_list(c: Context) -> pl.DataFrame:
 
 def split_or_doubled(c: Context) -> pl.DataFrame:
     """C10 拆分或重复: two cases of one item for one project whose [receipt, end) overlap."""
-    cases = c.cases.drop_nulls(KEY).select(*KEY, "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "multiple", "item_name", "open")
+    cases = c.cases.drop_nulls([*KEY, "receipt_at"]).select(*KEY, "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "multiple", "item_name", "open")
     several = cases.filter(pl.len().over(KEY) > 1).sort(*KEY, "receipt_at", "case_no").with_row_index("_place")
     earlier = several.select(*KEY, *(pl.col(name).alias(f"{name}_a") for name in ("_place", "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "open")))
     works = pl.col("engineering_code").is_not_null() & pl.col("engineering_code_a").is_not_null()
@@ -200,17 +202,19 @@ def broken_reference(c: Context) -> pl.DataFrame:
 
 
 def past_the_window(c: Context) -> pl.DataFrame:
-    """C15 绕行: a department's case of an M2 item in its own system only, and M2 has none of that item and project."""
-    own = c.facts.events.filter(pl.col("origin") == OWN_SYSTEM).select("case_id").unique().with_columns(pl.lit(True).alias("_own"))
+    """C15 绕行: a department's case of an M2 item in its own system only, and M2 has none of that item and project.
+
+    D1 and D4 state the municipal number. Elsewhere the case's number is the municipal one where one stands, so that one which
+    M2 does not know is the department's own; but a case that says it came by the one window (SJLY 1) did.
+    """
+    unified = c.facts.events.filter(pl.col("origin") == UNIFIED).select("case_id").unique().with_columns(pl.lit(True).alias("_unified"))
     states_number = pl.col("channel").is_in(["D1", "D4"])
-    no_number = (states_number & pl.col("municipal_no").is_null()) | (
-        (pl.col("channel") == "D5") & (pl.col("case_no") == pl.col("licence_no")).fill_null(False)
-    )
+    own = pl.when(states_number).then(pl.col("municipal_no").is_null()).otherwise(pl.col("_unified").is_null())
     has_m2 = c.facts.states.filter("has_m2_case").select(KEY)
     rows = (
         c.cases.filter(~pl.col("in_m2") & pl.col("in_department") & (pl.col("case_channel") == MUNICIPAL).fill_null(False))
-        .join(own, on="case_id", how="left")
-        .filter(no_number | pl.col("_own").fill_null(False))
+        .join(unified, on="case_id", how="left")
+        .filter(own)
         .drop_nulls(KEY)
         .join(has_m2, on=KEY, how="anti")
         .filter(pl.col("receipt_at").dt.date() >= pl.col("cut_off"))

@@ -12,17 +12,19 @@ KEY = ["project_code", "item_code"]
 
 
 def _last_event(c: Context) -> pl.DataFrame:
-    """(project_code, last_on): the latest case event, licence or land approval of each project."""
+    """(project_code, last_on, row): the latest case event, licence or land approval of each project, and its golden row."""
     last = datetime.combine(c.as_of, time.max)
-    events = c.facts.events.join(c.cases.select("case_id", "project_code"), on="case_id").select("project_code", "at")
-    licences = c.frames.licences.select("project_code", pl.col("issued_at").alias("at"))
-    land = c.frames.land.select("project_code", pl.col("approved_at").alias("at"))
+    of_case = c.facts.events.group_by("case_id").agg(pl.col("at").max())
+    events = of_case.join(c.cases.select("case_id", "project_code"), on="case_id").select("project_code", "at", pl.format("case {}", "case_id").alias("row"))
+    licences = c.frames.licences.select("project_code", pl.col("issued_at").alias("at"), pl.format("licence {}", "licence_id").alias("row"))
+    land = c.frames.land.select("project_code", pl.col("approved_at").alias("at"), pl.format("land_approval {}", "land_id").alias("row"))
     return (
         pl.concat([events, licences, land])
         .filter(pl.col("at") <= last)
         .drop_nulls()
-        .group_by("project_code")
-        .agg(pl.col("at").max().dt.date().alias("last_on"))
+        .sort("project_code", "at", "row")
+        .group_by("project_code", maintain_order=True)
+        .agg(pl.col("at").last().dt.date().alias("last_on"), pl.col("row").last())
     )
 
 
@@ -43,9 +45,8 @@ def on_paper(c: Context) -> pl.DataFrame:
         "project_code", pl.col("stage") != pl.col("current_stage"), ~pl.col("has_open_case"), "stage", "place", "item_code"
     ).unique("project_code", keep="first", maintain_order=True)
 
-    open_cases = c.cases.filter("open").group_by("project_code").agg(pl.col("paused").fill_null(False).all().alias("_all_paused"))
+    open_cases = c.cases.filter("open").group_by("project_code").agg(pl.col("paused").all().alias("_all_paused"))
     excused = open_cases.filter("_all_paused").select("project_code")
-    # paused within its limit: a 补正 or 特别程序 before acceptance counts as little as it does for the clock
     permit = c.facts.states.filter((pl.col("item_code") == c.rules.items.permit) & pl.col("done_at").is_not_null()).select(
         "project_code", pl.lit(True).alias("_permit")
     )
@@ -59,5 +60,5 @@ def on_paper(c: Context) -> pl.DataFrame:
     return found(
         rows, "stalled",
         pl.format("项目自 {} 起 {} 个工作日无任何办理动态，当前事项为 {}（{}），{}。", "last_on", "days", "item_name", "item_code", "turn"),
-        kind=pl.lit("账面停滞"), case_no=pl.lit(""), evidence=pl.concat_list(pl.format("project {}", "project_code")), since=pl.col("last_on"),
+        kind=pl.lit("账面停滞"), case_no=pl.lit(""), evidence=pl.concat_list(pl.format("project {}", "project_code"), "row"), since=pl.col("last_on"),
     )  # fmt: skip

@@ -13,13 +13,13 @@ from shapely import to_wkb
 from shapely.geometry import box
 
 from core.codes import project_code_check
+from sources import loader
 from store import tables
 from store.engine import transaction
 from supervision.ledger import on_day
 
 OWNER = "91441900MA0000015D"
-WINDOW = ("d1.cases", "d2.projects", "d3.log", "d3.item", "d3.permit", "d4.cases", "d5.weather", "d5.fire", "m1.items", "m1.projects", "m2.sb", "m2.sl", "m2.bj",
-          "p1.licence", "p1.project_filing", "p2.land_approval", "p3.accept", "s1.redline", "s2.change", "s3.scene")  # fmt: skip
+FEEDS = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
 
 
 def project_code(number: int) -> str:
@@ -130,9 +130,9 @@ def scene(code: str, taken: str, west: float, south: float, east: float, north: 
 
 
 def complete(*feeds: str, until: str = "2027-12-31", since: str = "2020-01-01", read: str | None = None) -> None:
-    """Every feed delivered in full over a span; without names, all that the rules need. ``read``: when it was read last."""
+    """Feeds delivered in full over a span; without names, all of them. ``read``: when it was read last."""
     with transaction() as connection:
-        for feed in feeds or WINDOW:
+        for feed in feeds or FEEDS:
             connection.execute(
                 sa.text(
                     """insert into landing.completed (feed, intervals, read_at)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli import __main__ as command_line
 from core.errors import OneMapError
 from supervision import checking, comparing, explain, report, rulebook
-from supervision.ledger import listed, supervise
+from supervision.ledger import decide, listed, supervise
 from supervision.orders import life
 from tests.supervision.making import OWNER, P, case, catalogue, complete, filed, found, project
 
@@ -126,6 +126,21 @@ def test_a_persons_word_on_a_finding(city):
     assert data("findings", "--state", "lifted")[0]["id"] == id_
 
 
+def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
+    supervise(date(2026, 3, 19))
+    (id_,) = listed().filter(listed()["rule"] == "returned")["id"]
+    decide(id_, "confirmed", by="王五", note="属实")
+    case("M4", "DG-604", {"SUBMITTED": "2026-03-20 09:00", "ACCEPTED": "2026-03-20 10:00"})
+    supervise(date(2026, 3, 20))
+
+    def told(day: str) -> dict:
+        return {row["rule"]: (row["state"], row["opened"], row["closed"]) for row in data("findings", "--as-of", day)}
+
+    assert told("2026-03-20") == {"overdue": ("open", "2026-03-19", None), "returned": ("closed", "2026-03-19", "2026-03-20")}
+    assert told("2026-03-18") == {"overdue": ("open", "2026-03-18", None), "returned": ("open", "2026-03-18", None)}
+    assert [row["id"] for row in data("findings")] == [row["id"] for row in data("findings", "--as-of", "2026-03-20")]
+
+
 @pytest.mark.parametrize(
     ("file", "was", "becomes", "says"),
     [
@@ -133,7 +148,7 @@ def test_a_persons_word_on_a_finding(city):
         ("rules.yaml", "severity: {红: 2, 双红: 3}", "severity: {红: 2, 双红: 9}", "rules.yaml:8: rules.overdue.severity.双红"),
         ("rules.yaml", "grace_working_days: 3", "grace_days: 3", "no such key"),
         ("rules.yaml", "permit: DG-604 ", "permit: DG-999 ", "no item DG-999"),
-        ("completeness.yaml", "C2: [m2.*]", "C2: [m9.*]", "completeness.yaml:7: C2[0]: no feed m9.*"),
+        ("completeness.yaml", "C2: [m2.*, own]", "C2: [m9.*, own]", "completeness.yaml:8: rules.C2[0]: no feed m9.*"),
         ("completeness.yaml", "C10: [m2.*]", "C99: [m2.*]", "no such rule"),
         ("calendar.yaml", "days: {}", "days: {2027-01-01: maybe}", "calendar.yaml:5: days"),
         ("calendar.yaml", "years: []", "years: [soon]", "calendar.yaml:4: years"),

@@ -105,6 +105,17 @@ def test_a_false_alarm_stays_silent_until_its_evidence_changes():
     assert ledger()[0]["decided_by"] is None and life() == ["opened", "lifted", "reopened"]
 
 
+def test_a_stall_judged_false_opens_again_when_something_happened_since():
+    filed()
+    supervise(date(2026, 3, 31))
+    (stall,) = [f for f in ledger() if f["rule"] == "stalled"]
+    decide(stall["id"], "lifted", by="王五", note="业主暂缓")
+    assert supervise(date(2026, 4, 1)).reopened == 0
+    case("X", "DG-502", {"SUBMITTED": "2026-04-02 09:00", "WITHDRAWN": "2026-04-02 10:00"})
+    supervise(date(2026, 4, 3))
+    assert supervise(date(2026, 5, 29)).reopened == 1 and states()["stalled "] == "open"
+
+
 def test_a_confirmed_finding_closes_with_the_data():
     returned()
     supervise(MONDAY)

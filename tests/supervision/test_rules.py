@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from store.engine import transaction
 from supervision.ledger import on_day
 from tests.supervision.making import (
     P,
@@ -13,6 +14,7 @@ from tests.supervision.making import (
     complete,
     filed,
     found,
+    gone,
     item,
     licence,
     polygon,
@@ -77,8 +79,8 @@ def test_returned():
 
 
 def test_stalled_on_paper():
-    codes = projects(8)
-    quiet, paused, half, done, withdrawn, invalid, expired, silent = codes
+    codes = projects(9)
+    quiet, paused, asked, half, done, withdrawn, invalid, expired, silent = codes
     item("DG-900", stage=5, promised=None, statutory=None, process_types=["9"])
     item("DG-707", stage=7, promised=12, needs=("DG-604", "DG-900"), process_types=["3", "9"])
     for code in codes:
@@ -88,6 +90,7 @@ def test_stalled_on_paper():
     for code in (quiet, withdrawn, invalid, expired):
         case(f"M{code}", "DG-502", begun, project=code)
     case("paused", "DG-502", [*begun, stop], project=paused)
+    case("asked", "DG-502", [begun[0], ("SUPPLEMENT_START", "2026-03-02 11:00", {})], project=asked)
     case("half 1", "DG-502", [*begun, stop], project=half)
     case("half 2", "DG-604", begun, project=half)
     case("end", "DG-N-803", {"ACCEPTED": "2026-02-20", "DONE_OK": "2026-03-02"}, project=done)
@@ -138,7 +141,7 @@ def test_stalled_on_the_ground():
 
 
 def test_c1_missing_link():
-    names = ("missing", "before", "not expected", "unknown", "soft", "refused", "department", "early result", "issued")
+    names = ("missing", "before", "not expected", "unknown", "soft", "refused", "undated", "department", "early result", "issued")
     code = dict(zip(names, projects(len(names)), strict=True))
     item("DG-502", stage=5, promised=7, applies_when="需规划许可", process_types=["3"])
     item("DG-604", stage=6, promised=3, needs=("DG-502",), soft_prerequisites=["DG-502"], process_types=["3"])
@@ -153,6 +156,7 @@ def test_c1_missing_link():
             case(f"604 {name}", "DG-604", {"ACCEPTED": day}, project=code[name])
     licence("施1号", issued="2026-03-02", project=code["issued"])
     case("refused", "DG-502", {"REJECTED_INTAKE": "2026-02-02"}, project=code["refused"])
+    case("without a date", "DG-502", project=code["undated"])
     case("department", "DG-502", {"ACCEPTED": "2026-02-02"}, channel="D1", project=code["department"])
     licence("早1号", "DG-502", "2025-12-20", project=code["early result"])
 
@@ -236,6 +240,7 @@ def test_c6_review_before_acceptance():
     case("reviewed", "DG-502", {"SUBMITTED": "2026-02-25 09:00", "HANDLING": "2026-03-02 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
     case("consulted", "DG-502", {"CONSULTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
     case("two days", "DG-502", {"HANDLING": "2026-03-02 09:00", "ACCEPTED": "2026-03-04 09:00"}, project=a)
+    case("a step of intake", "DG-502", [("HANDLING", "2026-03-02 09:00", {"step_name": "窗口接件"}), ("ACCEPTED", "2026-03-05 09:00", {})], project=a)
     case("intake", "DG-502", {"SUBMITTED": "2026-02-25 09:00", "SUPPLEMENT_START": "2026-02-26 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
     for code, returns in ((b, 2), (c, 1)):
         previous = None
@@ -382,7 +387,7 @@ def test_c14_broken_reference():
 
 
 def test_c15_past_the_one_window():
-    names = ("own", "linked", "in m2", "built", "unified", "filed elsewhere")
+    names = ("own", "linked", "in m2", "built", "unified", "filed elsewhere", "silent", "sheet")
     code = dict(zip(names, projects(len(names)), strict=True))
     item("DG-906", channel="other", process_types=["3"])
     case("own", "DG-502", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["own"])
@@ -392,7 +397,10 @@ def test_c15_past_the_one_window():
     case("built", "DG-502", [("ACCEPTED", "2026-03-02 09:00", {"origin": "2"}), ("DONE_OK", "2026-03-04 09:00", {"origin": "2"})], channel="D3", project=code["built"])
     case("unified", "DG-502", [("ACCEPTED", "2026-03-02 09:00", {"origin": "1"})], channel="D3", project=code["unified"])
     case("elsewhere", "DG-906", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["filed elsewhere"])
-    assert keys("2026-03-10", "C15") == {"own", "built"} and keys("2026-03-01", "C15") == set()
+    # without SJLY (2.0, spreadsheets) a number that M2 does not know is the department's own
+    case("silent", "DG-502", {"ACCEPTED": "2026-03-02"}, channel="D3", project=code["silent"])
+    case("sheet", "DG-502", {"ACCEPTED": "2026-03-02"}, channel="D5", project=code["sheet"])
+    assert keys("2026-03-10", "C15") == {"own", "built", "silent", "sheet"} and keys("2026-03-01", "C15") == set()
 
 
 def test_a_verdict_from_absence_waits_for_complete_data():
@@ -406,6 +414,32 @@ def test_a_verdict_from_absence_waits_for_complete_data():
     assert found("2026-03-02", "overdue", waiting=True) == {("overdue", "DG-502", "running")}
     complete("m2.sl", until="2027-12-31")
     assert found("2026-03-20", "C1") == {("C1", "DG-502", "")}
+
+
+def test_a_result_waits_for_its_own_source_and_a_prerequisite_for_its_departments():
+    project()
+    case("D", "DG-502", {"ACCEPTED": "2026-02-24", "DONE_OK": "2026-03-02"}, channel="D4", municipal_no="4419")
+    case("never", "DG-502", {"ACCEPTED": "2026-03-02"})
+    case("604", "DG-604", {"ACCEPTED": "2026-03-02", "DONE_OK": "2026-03-03"})
+    other = project_code(2)
+    project(other)
+    case("E", "DG-502", {"ACCEPTED": "2026-02-24", "DONE_OK": "2026-03-02"}, channel="D4", project=other, municipal_no="4420")
+    complete("d4.cases", until="2026-03-02 12:00")
+    assert found("2026-03-20", "C2", waiting=True) == {("C2", "DG-502", "E")}
+    assert found("2026-03-20", "C7") == set(), "the prerequisite is done"
+    case("D", "DG-502", {"ACCEPTED": "2026-02-24"}, channel="D4", municipal_no="4419")
+    gone("case_event", "D4:D|1")
+    assert found("2026-03-20", "C7") == {("C7", "DG-604", "604")}, "生态环境局's files say nothing of 住建局's items"
+    complete("d3.log", until="2026-03-10")
+    assert found("2026-03-20", "C7", waiting=True) == {("C7", "DG-604", "604")}
+
+
+def test_a_source_that_was_never_read_is_waited_for():
+    project()
+    case("604", "DG-604", {"ACCEPTED": "2026-03-13"})
+    with transaction() as connection:
+        connection.exec_driver_sql("delete from landing.completed where feed = 'm2.sb'")
+    assert found("2026-04-10", "C1", waiting=True) == {("C1", "DG-502", "")} and found("2026-04-10", "C1") == set()
 
 
 def test_a_hole_older_than_thirty_days_is_not_waited_for():
