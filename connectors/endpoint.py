@@ -27,11 +27,16 @@ class Endpoint:
 
     @property
     def base(self) -> str:
-        """Base URL without a trailing slash, whether the host was given as URL or as name, port and schema."""
+        """Base URL without a trailing slash: the host is a URL, or a name with port and schema beside it.
+
+        In a Connection that was given as a URI (``https://name:port/path``), Airflow's type is the scheme and its
+        schema the path.
+        """
         host = self.host.strip()
         if "://" not in host:
-            scheme = self.schema or "http"
-            host = f"{scheme}://{host}"
+            schemes = ("http", "https")
+            scheme = next((word for word in (self.schema, self.conn_type) if word in schemes), "http")
+            host = f"{scheme}://{host}" + ("" if self.schema in ("", *schemes) else f"/{self.schema}")
         scheme, rest = host.split("://", 1)
         name, slash, path = rest.partition("/")
         if self.port and ":" not in name.rpartition("]")[2]:

@@ -46,8 +46,8 @@ class Gateway:
         answer = self.http.post(path, json={"pageNumber": number, "pageSize": page_size, **body}, retry=retry, classify=self.classify_list)
         listed, total, pages = unwrap(answer.content)
         objects, places, rejects = jsonrows.rows(listed)
-        rows = {tuple(jsonrows.one(row.get(name)) for name in key): _mark(row) for row in objects}
-        rows.update({("", reject.place, number): hash(reject.raw) for reject in rejects})
+        rows = {_key(row, key): _mark(row) for row in objects}
+        rows.update({("", reject.raw): hash(reject.raw) for reject in rejects})
         return settling.Page(number, rows, total, pages, answer)
 
     def classify(self, answer: Answer) -> None:
@@ -125,6 +125,12 @@ def _object(value: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw] | None:
         return _layer.decode(jsonrows.clean(value) if isinstance(value, bytes) else value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def _key(row: dict[str, msgspec.Raw], names: Sequence[str]) -> tuple[Any, ...]:
+    """What tells a row from another: its key, else its content, since several may lack a key."""
+    key = tuple(jsonrows.one(row.get(name)) for name in names)
+    return key if any(key) else ("", _mark(row))
 
 
 def _mark(row: dict[str, msgspec.Raw]) -> int:

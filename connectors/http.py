@@ -536,18 +536,15 @@ def raise_for_status(answer: Answer) -> None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds, whether given as seconds or as a date; None without it."""
+    """``Retry-After`` in seconds, whether given as seconds or as a date of the server's clock; None without it."""
     value = (headers.get("Retry-After") or "").strip()
-    if not value:
-        return None
     try:
         return max(0.0, float(value))
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
+        until = _moment(value)
+    if until is None:
         return None
+    return max(0.0, (until - (_moment(headers.get("Date") or "") or datetime.now(UTC))).total_seconds())
 
 
 def origin(url: str) -> str:
@@ -695,9 +692,14 @@ def _bare(url: str) -> str:
 
 
 def _date(response: requests.Response) -> datetime | None:
+    return _moment(response.headers.get("Date", ""))
+
+
+def _moment(text: str) -> datetime | None:
+    """An HTTP date in UTC; None where it is none."""
     try:
-        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-    except (KeyError, TypeError, ValueError):
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (TypeError, ValueError):
         return None
 
 

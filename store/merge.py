@@ -31,6 +31,9 @@ _SAME = (
     "{a}.source_time is not distinct from {b}.source_time and {a}.rank is not distinct from {b}.rank "
     "and {a}.content_hash = {b}.content_hash"
 )
+# what an entry of the quarantine is known by, of a mapped row s and of one that did not decode, x
+_RECORD_PRINT = "sha256(convert_to(coalesce(s.record_key, ''), 'UTF8') || s.content_hash)"
+_REJECT_PRINT = "sha256(convert_to(concat_ws(chr(31), x.code, x.record_key, coalesce(x.raw, x.place || x.message)), 'UTF8'))"
 _ORDER = "(coalesce({v}.source_time, '-infinity'), coalesce({v}.rank, -9223372036854775808), {v}.content_hash)"
 
 
@@ -61,10 +64,19 @@ def lock(connection: Connection, feed: str) -> None:
 
 
 def unkeyed(connection: Connection, staged: Staged) -> int:
-    """Rejected rows whose key could not be read: any of them may be the record that seems to be missing."""
+    """Rejected rows whose key could not be read: any of them may be the record that seems to be missing.
+
+    One that a person dismissed is none: who dismisses a row says that it stands for no record.
+    """
     return _Runner(connection, staged)(
-        """select (select count(*) from {reject} where record_key is null)
-                + (select count(*) from {record} where record_key is null and not again)"""
+        f"""with said as (
+                select {_REJECT_PRINT} as fingerprint from {{reject}} x where x.record_key is null
+                union all
+                select {_RECORD_PRINT} from {{record}} s where s.record_key is null and not s.again
+            )
+            select count(*) from said where not exists (
+                select from landing.quarantine q
+                where q.feed = :feed and q.fingerprint = said.fingerprint and q.state = 'dismissed')"""
     ).scalar_one()
 
 
@@ -439,14 +451,11 @@ insert into landing.quarantine as q
 select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, scope, source_time, reasons,
        :mapping_version
 from (
-    select s.record_key, sha256(convert_to(coalesce(s.record_key, ''), 'UTF8') || s.content_hash) as fingerprint,
-           s.raw as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
+    select s.record_key, {_RECORD_PRINT} as fingerprint, s.raw as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
     from {{record}} s join ({_REASONS}) r using (row_id)
     where not s.again
     union all
-    select x.record_key,
-           sha256(convert_to(concat_ws(chr(31), x.code, x.record_key, coalesce(x.raw, x.place || x.message)), 'UTF8')),
-           to_jsonb(x.raw), x.receipt_id, x.place, null, null,
+    select x.record_key, {_REJECT_PRINT}, to_jsonb(x.raw), x.receipt_id, x.place, null, null,
            jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.code, 'field', x.field, 'message', x.message)))
     from {{reject}} x
 ) found

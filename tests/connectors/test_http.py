@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.breaker import Breaker
+from connectors.endpoint import Endpoint
 from connectors.http import Again, Http, basic, retry_after
 from connectors.quota import rates
 from core.errors import (
@@ -160,6 +161,8 @@ def test_retry_after_is_waited_for_and_a_longer_one_handed_on():
 
 def test_retry_after_may_be_a_date():
     assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+    off = {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT", "Date": "Wed, 21 Oct 2015 07:27:30 GMT"}
+    assert retry_after(off) == 30, "by the server's clock, whatever ours says"
     assert retry_after({"Retry-After": "soon"}) is None
 
 
@@ -259,6 +262,16 @@ def test_loopback_never_goes_through_a_proxy(monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with web(lambda asked: Reply({})) as server:
         assert http(server.url).get("/x").status == 200
+
+
+def test_a_base_url_is_found_however_the_connection_was_written():
+    written = [
+        Endpoint("t", "http", "http://h:81/base/"),
+        Endpoint("t", "http", "h/base", 81, schema="http"),
+        Endpoint("t", "http", "h", 81, schema="base"),  # as Airflow reads http://h:81/base
+    ]
+    assert {endpoint.base for endpoint in written} == {"http://h:81/base"}
+    assert Endpoint("t", "https", "h", schema="a/b").base == Endpoint("t", "http", "h/a/b", schema="https").base == "https://h/a/b"
 
 
 @pytest.mark.parametrize("host", ["ftp://x", "http://user:secret@x", "http://", "http://x/?a=b"])

@@ -107,6 +107,14 @@ def test_rows_that_shift_while_paging_are_not_lost(gateway, end):
     assert reading.keys(["id"]) == keys(25) | {("late",)}
 
 
+def test_rows_without_a_key_do_not_keep_a_listing_from_settling(gateway):
+    keyless = [{"id": None, "projectName": name, "updateTime": "2026-01-09 08:00:00"} for name in "甲乙"]
+    gateway.set(rows={"project_filing": [*rows(3), *keyless]})
+    proof = read(make(gateway), FEED, WINDOW).proof
+    assert proof.complete
+    assert proof.distinct == 5
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store import hash as store_hash
-from store import holds
+from store import holds, quarantine
 from store.engine import engine
 from tests.pipeline.rows import case, licence, project, rows, run, scalar, sheet, window
 
@@ -180,6 +180,16 @@ def test_a_rejected_row_is_not_an_absent_one(world):
     outcome = run("d2.projects")
     assert (outcome.counts.quarantined, outcome.counts.absent) == (1, 0)
     assert scalar("select count(*) from landing.issue where code = 'absence_unproven'") == 1
+
+def test_a_row_without_a_key_that_a_person_dismissed_hides_no_absence(world):
+    full(world, range(1, 21))
+    for keyless in ({"_broken": "?"}, project(99, projectCode="")):
+        left = scalar("select count(*) from source.record where tombstoned_at is null") - 1
+        world["d2.projects"].pages = [[*map(project, range(1, left + 1)), keyless]]
+        assert run("d2.projects").counts.absent == 0
+        quarantine.dismiss([scalar("select max(id) from landing.quarantine")], "tester", "a line of dashes")
+        outcome = run("d2.projects")
+        assert (outcome.counts.quarantined, outcome.counts.absent) == (1, 1), outcome
 
 
 def test_what_was_received_before_an_absence_revives_nothing(world):
