@@ -32,10 +32,16 @@ def tell(found: Summary) -> None:
         title="各数据项收支 balance of every feed",
     )
     if found.rejected:
+        from quality import issues
+
+        explained = [issues.explained(reason) for reason in found.rejected]
         output.table(
-            ("数据项", "原因", "字段", "说明", "行数"),
-            [(r["feed"], r["code"], r["field"], r["message"], r["rows"]) for r in found.rejected],
-            title="隔离原因 rejected by reason (open)",
+            ("数据项", "原因", "代码", "字段", "例如", "责任", "处置", "行数"),
+            [
+                (r["feed"], r.get("title_zh"), r["code"], r["field"], r["message"], r.get("duty_zh"), r.get("remedy_zh"), r["rows"])
+                for r in explained
+            ],
+            title="隔离原因 rejected by reason (open); onemap quarantine list",
         )
     output.table(
         ("实体 entity", "来源行 source rows", "统一行 golden rows"),
