@@ -74,6 +74,12 @@ def _up(
             names = _start(hub, projects, seed, only, standins)
             if sync and names:
                 code = _sync(hub, names)
+            if once and not names:
+                raise ConfigurationError(
+                    "no source is connected, so nothing was read",
+                    remedy="give the Connections of docs/source-systems.md as AIRFLOW_CONN_<ID> or in the Airflow UI",
+                    zh="没有接入任何数源，未读取数据。请按 docs/source-systems.md 的 Connections 一节以 AIRFLOW_CONN_<ID> 或在 Airflow 界面（管理 > 连接）中给出连接。",
+                )
             if once:
                 return code
             if names and sync:  # the summary has pushed them out of sight
@@ -137,7 +143,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
     output.out.print(f"  用户 user: admin   密码 password: {password}\n" if fresh else f"  用户 user: admin   密码见 password in {hub.layout.passwords}\n", markup=False)
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:
-        output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}")
+        output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}（AIRFLOW_CONN_{source.connection.upper()}，或界面“管理 > 连接”）")
     return {s.source: s.name for s in sources if s.source in first and s not in left_out}
 
 
