@@ -1,4 +1,4 @@
-"""``onemap identity``: which numbers are one case, and a person's word on it."""
+"""``onemap identity``: which numbers are one case, which code means which project, and a person's word on it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def register(app: typer.Typer) -> None:
     @identity.command("list")
     def list_(as_json: Json = False) -> None:
         """列出人工判定 · Every judgement, undone ones too."""
-        from store import identity
+        from store import judgement
 
-        rows = identity.judgements()
+        rows = judgement.listed()
         if as_json:
             return output.as_json(rows)
         columns = ("id", "left_id", "verdict", "right_id", "judged_by", "note", "undone_at")
@@ -27,9 +27,9 @@ def register(app: typer.Typer) -> None:
     @identity.command()
     def show(number: str, as_json: Json = False) -> None:
         """查看一个办件 · Every number joined to a case, and why."""
-        from store import identity
+        from store import judgement
 
-        rows = [asdict(member) for member in identity.members(number)]
+        rows = [asdict(member) for member in judgement.members(number)]
         if as_json:
             output.as_json(rows)
         else:
@@ -49,15 +49,22 @@ def register(app: typer.Typer) -> None:
         _judge(left, right, "same", by, note)
 
     @identity.command()
-    def undo(judgement: int, by: By) -> None:
-        """撤销判定 · Take a judgement back; it stays on record."""
-        from store import identity
+    def rename(code: str, project: str, note: Note, by: By) -> None:
+        """认定项目代码 · Say that a project code as written (old, wrong, merged away) means a project; holds from the next unify on."""
+        from store import judgement
 
-        identity.undo(judgement, by=by)
-        output.out.print(f"✓ 已撤销 undone: {judgement}")
+        output.out.print(f"✓ 判定 judgement {judgement.rename(code, project, by=by, note=note)}")
+
+    @identity.command()
+    def undo(number: int, by: By) -> None:
+        """撤销判定 · Take a judgement back; it stays on record."""
+        from store import judgement
+
+        judgement.undo(number, by=by)
+        output.out.print(f"✓ 已撤销 undone: {number}")
 
 
 def _judge(left: str, right: str, verdict: str, by: str, note: str) -> None:
-    from store import identity
+    from store import judgement
 
-    output.out.print(f"✓ 判定 judgement {identity.judge(left, right, verdict, by=by, note=note)}")
+    output.out.print(f"✓ 判定 judgement {judgement.judge(left, right, verdict, by=by, note=note)}")

@@ -119,7 +119,8 @@ def _founded(entity: str) -> str:
         return "true"
     return (
         f"(r.feed in ({feeds}) or store.project_code_valid(s.project_code) or store.project_code_old(s.project_code)"
-        f" or exists (select from source.project f where f.project_code = s.project_code and f.feed in ({feeds})))"
+        f" or exists (select from source.project f where f.project_code = s.project_code and f.feed in ({feeds}))"
+        f" or exists (select from store.project_alias a where a.alias = s.project_code))"
     )
 
 

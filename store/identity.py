@@ -1,20 +1,13 @@
-"""The identity step: which numbers of which systems are one case, what a code means, and judgements of people.
+"""The identity step: which numbers of which systems are one case, and what a code means.
 
-Keys first (docs/architecture.md, "Golden case"); a judgement of a person (``store.identity_judgement``) overrules them,
-is kept, and can be undone. Everything is set-based and works on temporary tables that :mod:`store.unify` sets up:
+Keys first (docs/architecture.md, "Golden case"); a judgement of a person (:mod:`store.judgement`) overrules them. Everything is set-based and works on temporary tables that :mod:`store.unify` sets up:
 ``taken(record_id)`` the changed records, ``moved(channel, case_no)`` the nodes whose case became another.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-
-from core.errors import ConfigurationError
-from store.engine import transaction
 
 #: Whose number a case goes by: the municipal platform's, a department's, the national tables', else its own channel's.
 CHANNELS = ("M2", "D1", "D3", "D4", "D5", "P3", "P1", "P2")
@@ -238,107 +231,4 @@ def _join_nodes(connection: Connection) -> None:
            on conflict (channel, case_no) do update
            set case_id = excluded.case_id, why = excluded.why, judgement_id = excluded.judgement_id, joined_at = now()
            where (case_member.case_id, case_member.why) is distinct from (excluded.case_id, excluded.why)"""
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A number that belongs to a case, and why."""
-
-    channel: str
-    case_no: str
-    case_id: str
-    why: str
-    judgement_id: int | None
-
-
-def members(case_id: str) -> list[Member]:
-    """Every number that the identity step joined to the case that ``case_id`` (or one of its numbers) names."""
-    with transaction() as connection:
-        rows = connection.execute(
-            sa.text(
-                """select channel, case_no, case_id, why, judgement_id from store.case_member
-                   where case_id in (select case_id from store.case_member where case_id = :id or case_no = :id
-                                     or channel || ':' || case_no = :id)
-                   order by case_id, why <> 'self', channel, case_no"""
-            ),
-            {"id": case_id},
-        )
-        return [Member(*row) for row in rows]
-
-
-def judge(left: str, right: str, verdict: str, *, by: str, note: str) -> int:
-    """A person's word on two numbers ``<channel>:<case_no>``: same or different. Returns the judgement's id.
-
-    The records of both are taken up again by the next unify.
-
-    :raises ConfigurationError: unknown number, or a verdict of another kind.
-    """
-    if verdict not in ("same", "different"):
-        raise ConfigurationError(f"verdict {verdict!r}", remedy="same or different", zh="判定只能是 same 或 different。")
-    left, right = sorted((left, right))
-    with transaction() as connection:
-        for number in (left, right):
-            known = connection.execute(
-                sa.text("select 1 from store.case_member where channel || ':' || case_no = :n"), {"n": number}
-            ).scalar()
-            if not known:
-                raise ConfigurationError(
-                    f"no such number {number}",
-                    remedy="give it as <channel>:<case_no>, see onemap identity show",
-                    zh=f"没有编号 {number}，请用 <来源系统>:<办件编号> 的形式。",
-                )
-        connection.execute(
-            sa.text(
-                """update store.identity_judgement set undone_at = now(), undone_by = :by
-                   where entity = 'case' and left_id = :left and right_id = :right and undone_at is null"""
-            ),
-            {"left": left, "right": right, "by": by},
-        )
-        number = connection.execute(
-            sa.text(
-                """insert into store.identity_judgement (entity, left_id, right_id, verdict, judged_by, note)
-                   values ('case', :left, :right, :verdict, :by, :note) returning id"""
-            ),
-            {"left": left, "right": right, "verdict": verdict, "by": by, "note": note},
-        ).scalar_one()
-        _take_up_again(connection, [left, right])
-        return number
-
-
-def undo(judgement_id: int, *, by: str) -> None:
-    """Take a judgement back; it stays on record. :raises ConfigurationError: none of that id is in force."""
-    with transaction() as connection:
-        row = connection.execute(
-            sa.text(
-                """update store.identity_judgement set undone_at = now(), undone_by = :by
-                   where id = :id and undone_at is null returning left_id, right_id"""
-            ),
-            {"id": judgement_id, "by": by},
-        ).first()
-        if row is None:
-            raise ConfigurationError(
-                f"no judgement {judgement_id} in force",
-                remedy="see onemap identity list",
-                zh=f"没有生效中的判定 {judgement_id}。",
-            )
-        _take_up_again(connection, list(row))
-
-
-def judgements() -> list[dict[str, Any]]:
-    """Every judgement, undone ones included, the latest first."""
-    with transaction() as connection:
-        rows = connection.execute(sa.text("select * from store.identity_judgement order by id desc"))
-        return [dict(row._mapping) for row in rows]
-
-
-def _take_up_again(connection: Connection, numbers: list[str]) -> None:
-    connection.execute(
-        sa.text(
-            """insert into store.dirty (record_id, feed, run_id)
-               select distinct r.id, r.feed, r.run_id from source.record r
-               join source."case" s on s.record_id = r.id
-               where s.channel || ':' || s.case_no = any(:numbers)"""
-        ),
-        {"numbers": numbers},
     )

@@ -9,21 +9,14 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from store import identity, migrate, tables
-from store.engine import dispose, transaction
+from core.errors import ConfigurationError
+from store import judgement, tables
+from store.engine import transaction
 from store.unify import unify
 
 CODE = "2304-441900-04-01-135254"
 OTHER = "2312-441900-04-01-123450"
 USCC = "91441900MA0000015D"
-
-
-@pytest.fixture
-def store(database: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ONEMAP_DATABASE_URL", database)
-    migrate.upgrade()
-    yield
-    dispose()
 
 
 def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> None:
@@ -93,7 +86,7 @@ WORLD = [
 ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("hub")
 class TestUnify:
     def test_one_case_of_three_systems_each_field_from_who_is_believed(self) -> None:
         for tell in WORLD:
@@ -163,13 +156,76 @@ class TestUnify:
             tell()
         put("d1.cases", "Y9", case={"channel": "D1", "case_no": "Y9", "department_no": "Y9", "item_code": "DG-604"})
         unify()
-        judgement = identity.judge("M2:S1", "D1:Y9", "different", by="王", note="两件事")
+        said = judgement.judge("M2:S1", "D1:Y9", "different", by="王", note="两件事")
         unify()
         assert set(golden("case")) == {"M2:S1", "D1:Y9"}
-        identity.undo(judgement, by="王")
+        judgement.undo(said, by="王")
         unify()
         assert set(golden("case")) == {"M2:S1"}
-        assert [m.why for m in identity.members("M2:S1") if m.channel == "D1"] == ["department_no"]
+        assert [m.why for m in judgement.members("M2:S1") if m.channel == "D1"] == ["department_no"]
+
+    def test_a_person_can_say_which_project_a_code_means(self) -> None:
+        catalogue()
+        project()
+        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "project_code": OTHER})
+        put("d3.project", "L8", project={"project_code": "甲-旧", "project_name": "旧"}, engineering={"engineering_code": "甲-旧-1", "project_code": "甲-旧"})
+        unify()
+        assert set(golden("project")) == {CODE}
+        said = [judgement.rename(alias, CODE, by="王", note="旧码") for alias in (OTHER, "甲-旧")]
+        unify()
+        assert golden("case")["M2:S2"]["project_code"] == CODE
+        assert set(golden("project")) == {CODE}
+        for refused in ((CODE, CODE), ("2304-441900-04-01-135255", "无")):
+            with pytest.raises(ConfigurationError):
+                judgement.rename(*refused, by="王", note="")
+        for number in said:
+            judgement.undo(number, by="王")
+        unify()
+        assert golden("case")["M2:S2"]["project_code"] == OTHER
+
+    def test_a_number_that_only_events_tell_of_is_joined_whichever_came_first(self) -> None:
+        told = [
+            lambda: put("m2.spcl", "S3|x", case_event={"channel": "M2", "case_no": "S3", "event": "HANDLING"}),
+            lambda: put("d1.cases", "Y3", case={"channel": "D1", "case_no": "Y3", "municipal_no": "S3"}),
+        ]
+        for order in (told, told[::-1]):
+            for tell in order:
+                tell()
+                unify()
+            assert {m.channel for m in judgement.members("M2:S3")} == {"M2", "D1"}
+            put("m2.spcl", "S3|x", case_event=None)
+            put("d1.cases", "Y3", case=None)
+            unify()
+            assert judgement.members("M2:S3") == []
+
+    def test_a_number_that_no_source_speaks_of_any_more_joins_nothing(self) -> None:
+        put("m2.sb", "S4|1", case={"channel": "M2", "version": 1, "case_no": "S4", "municipal_no": "S4"})
+        put("d1.cases", "Y4", case={"channel": "D1", "case_no": "Y4", "municipal_no": "S4"})
+        unify()
+        assert set(golden("case")) == {"M2:S4"}
+        put("m2.sb", "S4|1", case=None)
+        unify()
+        assert set(golden("case")) == {"D1:Y4"}
+
+    def test_a_quoted_code_makes_a_row_once_a_founder_says_it(self) -> None:
+        put("d3.project", "L8", project={"project_code": "不是代码", "project_name": "乙", "process_type": "1"})
+        unify()
+        assert golden("project") == {}
+        put("d2.projects", "1", project={"project_code": "不是代码", "project_name": "甲"})
+        unify()
+        assert golden("project")["不是代码"]["process_type"] == "1"
+        put("d2.projects", "1", project=None)
+        unify()
+        assert golden("project") == {}
+
+    def test_documents_of_one_certificate_stay_together_when_a_case_of_one_changes(self) -> None:
+        for tell in WORLD:
+            tell()
+        unify()
+        before = golden("licence", "case_id, title, number")
+        put("d3.item_v3", "L1", "2026-03-05", case={"channel": "D3", "version": None, "case_no": "S1", "variant": "乙"})
+        unify()
+        assert golden("licence", "case_id, title, number") == before
 
     def test_a_case_without_a_code_finds_the_one_project_of_owner_and_name(self) -> None:
         catalogue()
@@ -198,7 +254,7 @@ class TestUnify:
         assert (case["project_code"], case["project_link"]) == (CODE, "engineering")
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("hub")
 def test_the_order_of_arrival_does_not_matter() -> None:
     ends = []
     for order in itertools.islice(itertools.permutations(range(len(WORLD))), 0, None, 400_000):
