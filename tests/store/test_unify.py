@@ -257,7 +257,7 @@ class TestUnify:
 @pytest.mark.usefixtures("hub")
 def test_the_order_of_arrival_does_not_matter() -> None:
     ends = []
-    for order in itertools.islice(itertools.permutations(range(len(WORLD))), 0, None, 400_000):
+    for order in itertools.islice(itertools.permutations(range(len(WORLD))), 0, None, 600_000):
         with transaction() as c:
             for table in (*tables.golden.values(), *tables.source_entity.values(), tables.record, tables.member, tables.case_member, tables.item_code, tables.dirty):
                 c.execute(sa.text(f'truncate {table.schema}."{table.name}" cascade'))
