@@ -147,7 +147,7 @@ def connector_class():
 
 def hub(base: str, rows: int) -> tuple[float, dict]:
     """Seconds of one batch through the hub, and its counts."""
-    from connectors.base import Window
+    from connectors.window import Window
     from pipeline import plan, rooms, sync
 
     kind = connector_class()

@@ -25,24 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from connectors import planning
+from connectors.window import Window
+
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
     from sources.declaration import Feed, Source
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Half-open interval [start, end) of a feed's increment, local time; an open bound is None.
-
-    ``full``: everything that the source has; what is not in it is gone. Only a full window proves absence.
-    """
-
-    start: datetime | None = None
-    end: datetime | None = None
-    full: bool = False
-
-    def __str__(self) -> str:
-        return "full" if self.full else f"{self.start or '…'} .. {self.end or '…'}"
 
 
 @dataclass(slots=True)
@@ -138,8 +126,6 @@ class Connector(ABC):
 
     def plan(self, feed: Feed, done: list[Window], state: dict[str, Any] | None, now: datetime) -> list[Window]:
         """Windows still to be read: what is promised minus what is complete (see :mod:`connectors.planning`)."""
-        from connectors import planning
-
         return planning.windows(feed, done, now)
 
     @abstractmethod

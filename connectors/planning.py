@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from connectors.base import Window
+from connectors.window import Window
 from core.errors import ConfigurationError
 from sources.declaration import DaysCursor, WindowCursor
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from connectors import connector
-from connectors.base import Window
 from connectors.spool import Spool
+from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, TransientError
 from core.settings import ROOT
 from sources.declaration import StreamCursor

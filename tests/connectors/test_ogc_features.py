@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from connectors import connector
-from connectors.base import Window
 from connectors.ogc_features import interval
+from connectors.window import Window
 from core.errors import Fault, ProviderError
 from sources.declaration import WindowCursor
 from tests.connectors.contract import Case, Contract, read

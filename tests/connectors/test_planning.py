@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from connectors.base import Window
 from connectors.planning import completes, windows
+from connectors.window import Window
 from core.errors import ConfigurationError
 from sources.declaration import DaysCursor, FilesCursor, FullCursor, StreamCursor, WindowCursor
 from tests.connectors.http_cases import feed

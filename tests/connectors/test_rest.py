@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from connectors import connector
-from connectors.base import Window
+from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, Fault, ProviderError
 from sources.declaration import DaysCursor, WindowCursor
 from tests.connectors.contract import Case, Contract, read

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from connectors import connector
-from connectors.base import Window
+from connectors.window import Window
 from sources.declaration import FilesCursor
 from tests.connectors.contract import Case, Contract, read
 from tests.connectors.gateway_node import PAASID, TOKEN, file, serve

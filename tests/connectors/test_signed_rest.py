@@ -9,8 +9,8 @@ from datetime import datetime
 import pytest
 
 from connectors import connector
-from connectors.base import Window
 from connectors.signing import signature
+from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, Fault, OneMapError, TransientError
 from sources.declaration import WindowCursor
 from tests.connectors.contract import Case, Contract, read

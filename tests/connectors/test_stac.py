@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from connectors import connector
-from connectors.base import Window
+from connectors.window import Window
 from core.errors import ProviderError
 from sources.declaration import WindowCursor
 from tests.connectors.contract import Case, Contract, read

@@ -8,9 +8,9 @@ import pytest
 import shapely
 
 from connectors import geometry
-from connectors.base import Window
 from connectors.endpoint import Endpoint
 from connectors.wfs import Wfs
+from connectors.window import Window
 from connectors.xml import UnsafeXml
 from core.errors import ConfigurationError, Fault, TransientError
 from core.redaction import hide

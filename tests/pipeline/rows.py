@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from connectors.base import Window
+from connectors.window import Window
 from pipeline import plan, rooms, sync
 from pipeline.outcome import Outcome
 from store.engine import engine
