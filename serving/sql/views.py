@@ -383,8 +383,9 @@ def _of_supervision() -> list[View]:
 
 
 def _change() -> View:
+    # offset 0: a change is judged by the key of its row; without it the planner may read whole tables for a page
     cases = " ".join(
-        f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule})''' if rule else 'true'}"""
+        f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule} offset 0)''' if rule else 'true'}"""
         for entity, rule in SEEN.items()
     )
     return View(
