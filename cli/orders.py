@@ -102,7 +102,8 @@ def _table(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         return output.as_json(rows)
     return output.table(
-        ("工单", "状态", "规则", "项目", "事项", "办件", "责任部门", "派单", "到期", "催办", "督办", "内容"),
-        [(r["no"], r["state_zh"], r["rule"], r["project_code"], r["item_code"], r["case_no"], r["department_name"] or r["department_code"],
-          r["dispatched_at"], r["due_on"] or "", r["urged_on"] or "", r["escalated_on"] or "", r["text"]) for r in rows],
+        ("工单", "状态", "规则", "项目", "责任部门", "派单", "到期", "催督", "内容"),  # item and case stand in the text
+        [(r["no"], r["state_zh"], r["rule"], r["project_code"], r["department_name"] or r["department_code"], r["dispatched_at"].date(),
+          r["due_on"] or "", f"督办 {r['escalated_on']}" if r["escalated_on"] else f"催办 {r['urged_on']}" if r["urged_on"] else "", r["text"])
+         for r in rows],
     )  # fmt: skip

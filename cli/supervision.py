@@ -41,8 +41,10 @@ def register(app: typer.Typer) -> None:
             f"✓ 判定日 {done.as_of}{'（全市）' if done.whole else ''}  项目 {done.projects:,}  办件 {done.cases:,}  新立 {done.opened:,}"
             f"  再现 {done.reopened:,}  消除 {done.closed:,}  未判定 {waits:,}"
         )
-        if moved.steps or moved.unrouted:
-            output.out.print(f"  工单 {'  '.join(f'{life.STEP_ZH[k]} {v:,}' for k, v in moved.steps.items())}  无责任部门 {moved.unrouted:,}")
+        if moved.steps:
+            output.out.print(f"  工单 {'  '.join(f'{life.STEP_ZH[k]} {v:,}' for k, v in moved.steps.items())}")
+        if moved.unrouted:
+            output.out.print(f"  ⚠ {moved.unrouted:,} 条发现没有责任部门，未派单：在 supervision/rules/routing.yaml 指定 otherwise")
         return None
 
     @app.command()
@@ -68,11 +70,10 @@ def register(app: typer.Typer) -> None:
         ]  # fmt: skip
         if as_json:
             return _json(kept)
-        columns = ("编号", "规则", "项目", "事项", "办件", "级别", "状态", "立", "消", "责任部门", "内容")
-        output.table(
-            columns,
-            [(r["id"], r["rule"], r["project_code"], r["item_code"], r["case_no"], r["level"] or r["kind"] or "", r["state"], r["opened"] or "",
-              r["closed"] or "", r["department"] or "", r["text"]) for r in kept],
+        output.table(  # item and case stand in the text
+            ("编号", "规则", "项目", "级别", "状态", "立", "消", "责任部门", "内容"),
+            [(r["id"], r["rule"], r["project_code"], r["level"] or r["kind"] or "", r["state"], r["opened"] or "", r["closed"] or "",
+              r["department"] or "", r["text"]) for r in kept],
         )  # fmt: skip
         if not waiting:
             output.out.print(f"共 {len(kept):,} 条；因数据未到齐未判定 {len(listed.waiting):,} 条（--waiting 查看）")
@@ -237,17 +238,21 @@ def _show_case(told: dict[str, Any]) -> None:
     output.out.print(f"  灯 {told['light'] or '—'}  {' '.join(marks)}  截至 {told['as_of']}")
     output.table(
         ("时间", "事件", "来源", "记录", "版本", "采信"),
-        [(t["at"], t["event"], t["channel"], t["source_ref"] or "", t["version"], "✓" if t["counts"] else "") for t in told["times"]], "时间来源",
+        [(t["at"], t["event_zh"], t["channel"], t["source_ref"] or "", t["version"], "✓" if t["counts"] else "") for t in told["times"]], "时间来源",
     )  # fmt: skip
-    output.table(
-        ("暂停", "起", "止", "批准至", "计至", "说明"),
-        [(p["kind"], p["started_at"], p["ended_at"] or "", p["granted_until"] or "", p["counts_until"] or "", p["ignored"] or "") for p in told["pauses"]], "暂停",
-    )  # fmt: skip
+    if told["pauses"]:
+        output.table(
+            ("暂停", "起", "止", "批准至", "计至", "说明"),
+            [(p["kind"], p["started_at"], p["ended_at"] or "", p["granted_until"] or "", p["counts_until"] or "", p["ignored"] or "") for p in told["pauses"]],
+            "暂停",
+        )
     output.table(
         ("日期", "", "", "承诺", "法定"),
         [(f"{d['day']}{' 暂估' if d['provisional'] else ''}", d["weekday"], d["kind"], str(d.get("promised", "")), str(d.get("statutory", ""))) for d in told["days"]],
         "逐日",
     )
+    for issue in told["issues"]:
+        output.out.print(f"  ⚠ {issue['at'] or ''} {issue['zh']}", markup=False)
     for one in told["findings"]:
         output.out.print(f"  {one['id']} {one['rule']} {one['state']} {one['text']}", markup=False)
 
@@ -267,6 +272,6 @@ def _show_finding(told: dict[str, Any]) -> None:
         )
     output.out.print(f"  如何消除  {told['lifted_by'] or '—'}", markup=False)
     output.out.print(f"  可能的正当解释  {'；'.join(told['innocent']) or '—'}", markup=False)
-    output.table(("判定日", "事项", "何人", "何故"), [(e["as_of"], e["event"], e["by"], e["why"] or "") for e in told["life"]], "履历")
+    output.table(("判定日", "事项", "何人", "何故"), [(e["as_of"], e["event_zh"], e["by"], e["why"] or "") for e in told["life"]], "履历")
     if told["waiting"]:
         output.table(("规则", "事项", "办件", "等待"), [(w["rule"], w["item_code"], w["case_no"], "、".join(w["waits_for"])) for w in told["waiting"]], "本项目未判定")

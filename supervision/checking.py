@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from core import declared, settings
 from core.errors import ConfigurationError, OneMapError
+from schemas.departments import register
 from sources import loader
 from store.engine import engine
 from supervision import rulebook
 from supervision.calendar import FIRST, LAST
 from supervision.completeness import DEPARTMENT, OWN
-from supervision.judge import departments
 from supervision.rulebook import RuleSet
 
 NEEDED = (*RuleSet.model_fields, "stalled_on_the_ground")
@@ -74,7 +74,7 @@ def _rules(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _completeness(data: dict[str, Any]) -> Iterator[Fault]:
-    feeds, codes = _feeds(), set(departments()["code"])
+    feeds, codes = _feeds(), set(register()["code"])
     for rule in data["rules"]:
         if rule not in NEEDED:
             yield ("rules", rule), f"no such rule; one of {', '.join(NEEDED)}"
@@ -100,7 +100,7 @@ def _calendar(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _orders(data: dict[str, Any]) -> Iterator[Fault]:
-    kinds = set(departments()["kind"])
+    kinds = set(register()["kind"])
     for kind in data["superior"]:
         if kind not in kinds:
             yield ("superior", kind), f"no such kind of department; one of {'、'.join(sorted(kinds))}"
@@ -111,7 +111,7 @@ def _orders(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _routing(data: dict[str, Any]) -> Iterator[Fault]:
-    codes, towns, items = set(departments()["code"]), set(departments()["town_code"].drop_nulls()), _items()
+    codes, towns, items = set(register()["code"]), set(register()["town_code"].drop_nulls()), _items()
     for place, override in enumerate(data.get("overrides") or []):
         for key in ("to", "department"):
             if override.get(key) is not None and override[key] not in codes:

@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from supervision.calendar import NATURAL, Calendar
+from supervision.rulebook import CLOCK, ClockRules
 
 GREY, DOUBLE_RED, RED, BLUE, YELLOW, GREEN = "灰", "双红", "红", "蓝", "黄", "绿"
 LIMITS = ("promised", "statutory")
@@ -128,7 +129,7 @@ def _one_limit(cases: pl.DataFrame, pauses: pl.DataFrame, which: str, as_of: dat
     )
 
 
-def clocks(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Calendar) -> pl.DataFrame:
+def clocks(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Calendar, rules: ClockRules = CLOCK) -> pl.DataFrame:
     """The clock of every case of ``cases`` (:data:`CASE_SCHEMA`) at the end of a day.
 
     ``pauses`` as of :class:`supervision.timeline.Timelines`. Returns case_id, used_promised, used_statutory,
@@ -177,7 +178,7 @@ def clocks(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Cal
         .then(None)
         .when(pl.col("paused"))
         .then(pl.lit(BLUE))
-        .when((left <= 1) | (left <= 0.2 * first_limit))
+        .when((left <= rules.yellow_days) | (left <= rules.yellow_share * first_limit))
         .then(pl.lit(YELLOW))
         .otherwise(pl.lit(GREEN))
         .alias("light"),

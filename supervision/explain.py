@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
-from schemas import entities
+from schemas import codes, entities
 from store.engine import engine, transaction
 from supervision import facts, read, rulebook, timeline
 from supervision.calendar import NATURAL, Calendar
@@ -22,6 +22,12 @@ from supervision.clock import LIMITS, effective
 
 PAUSE_ZH = {"supplement": "补正", "special": "特别程序"}
 LIMIT_ZH = {"promised": "承诺", "statutory": "法定"}
+ISSUE_ZH = {
+    "pause_started_twice": "暂停未结束又报开始，后一次不计",
+    "pause_ended_without_start": "暂停只报结束未报开始，不计",
+    "limit_differs": "办件自带时限（SXBLSX）与事项清单的承诺时限不同，按清单",
+}
+EVENT_ZH = {"opened": "出现", "reopened": "再现", "level": "级别变化", "confirmed": "确认", "lifted": "误报", "closed": "消除"}
 _WEEK = "一二三四五六日"
 
 
@@ -43,7 +49,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
     """The clock of every case of that number, day by day. :raises ConfigurationError: no system knows it.
 
     Each: case_no, numbers (of every system), limits (promised, statutory: limit, unit, used, due), light, deemed, times
-    (what happened, which system said so, whether it counts), pauses, days, findings.
+    (what happened, which system said so, whether it counts), pauses, days, issues, findings.
     """
     calendar = rulebook.calendar()
     with transaction() as connection:
@@ -52,7 +58,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
             raise ConfigurationError(f"no system knows a case {number}", remedy="check the number", zh=f"没有任何系统有办件 {number}。")
         read.set_cases(connection, ids)
         frames = read.frames(connection)
-        known = facts.gather(frames, as_of, calendar)
+        known = facts.gather(frames, as_of, calendar, rulebook.load().clock)
         events = read.told(connection)
         members = connection.execute(
             sa.text("select case_id, channel, case_no, why from store.case_member where case_id = any(:ids) order by 1, 2, 3"), {"ids": ids}
@@ -92,6 +98,7 @@ def _case(row: dict[str, Any], known: facts.Facts, events: pl.DataFrame, calenda
         "end_event": row["end_event"], "limits": limits, "light": row["light"], "paused": bool(row["paused"]), "suspended": bool(row["suspended"]),
         "provisional": bool(row["provisional"]), "times": _times(events, as_of), "pauses": _pauses(all_pauses, pauses, row["acceptance_on"]),
         "days": _days(row, pauses, calendar, last) if row["acceptance_on"] else [],
+        "issues": [{**told, "zh": ISSUE_ZH[told["code"]]} for told in known.issues.filter(pl.col("case_id") == row["case_id"]).drop("case_id").to_dicts()],
     }  # fmt: skip
 
 
@@ -101,7 +108,8 @@ def _times(events: pl.DataFrame, as_of: date) -> list[dict[str, Any]]:
     numbered = events.with_row_index("_at").filter(pl.col("at").is_not_null())
     counting = timeline.authoritative(timeline.current(numbered), end_of_day)["_at"]
     rows = numbered.with_columns(pl.col("_at").is_in(counting.implode()).alias("counts")).sort("at", "_at")
-    return rows.select("at", "event", "channel", "series", "version", "limit_days", "limit_unit", "source_ref", "counts").to_dicts()
+    zh = pl.col("event").replace_strict(codes.load("event").labels, default=pl.col("event"), return_dtype=pl.String).alias("event_zh")
+    return rows.select("at", "event", zh, "channel", "series", "version", "limit_days", "limit_unit", "source_ref", "counts").to_dicts()
 
 
 def _pauses(everything: pl.DataFrame, counted: pl.DataFrame, acceptance_on: date | None) -> list[dict[str, Any]]:
@@ -197,7 +205,7 @@ def finding(id_: str) -> dict[str, Any]:
             "lifted_by": rule.lifted_by if rule else None,
             "innocent": rule.innocent if rule else [],
             "evidence": [_evidence(connection, told) for told in row["evidence"]],
-            "life": [dict(step) for step in life],
+            "life": [{**step, "event_zh": EVENT_ZH[step["event"]]} for step in life],
             "order": dict(order) if order else None,
             "waiting": [dict(told) for told in waiting],
         }

@@ -14,6 +14,7 @@ from supervision import timeline
 from supervision.calendar import Calendar
 from supervision.clock import CASE_SCHEMA, clocks
 from supervision.read import Frames
+from supervision.rulebook import ClockRules
 
 DEPARTMENTS = ("D1", "D2", "D3", "D4", "D5")
 DONE = ["DONE_OK", "DONE_TOLERANT"]  # BLZT 11, 12; BJJGDM 0, 6
@@ -38,7 +39,8 @@ _VARIANTS = pl.List(
 class Facts:
     """``cases``: one row a case, with its timeline, limits and clock; ``pauses`` of :mod:`supervision.timeline`;
     ``events`` as read; ``documents``: licences and approval documents with the case that they belong to; ``states``: one row
-    a (project_code, item_code) that anything is known of: done_at, has_case, has_m2_case, has_open_case."""
+    a (project_code, item_code) that anything is known of: done_at, has_case, has_m2_case, has_open_case; ``issues``:
+    case_id, code, at: what of a case's own data was passed over."""
 
     as_of: date
     cases: pl.DataFrame
@@ -136,11 +138,11 @@ def _documents(frames: Frames, cases: pl.DataFrame, as_of: date) -> pl.DataFrame
     )
 
 
-def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
+def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -> Facts:
     """Everything that the rules ask of cases, documents and items, as of the end of a day."""
     items = catalogue(frames.items)
     last = datetime.combine(as_of, time.max)
-    lines = timeline.timelines(frames.events, as_of, calendar)
+    lines = timeline.timelines(frames.events, as_of, calendar, rules)
     begun = frames.events.group_by("case_id").agg(pl.col("at").min().alias("first_event_at"))
     cases = (
         frames.cases.with_columns(
@@ -157,7 +159,7 @@ def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
         pl.coalesce("received_at", "accepted_at", "first_event_at").alias("receipt_at"),
     )
     cases = _limits(cases, items)
-    told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar)
+    told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar, rules)
     # before acceptance no clock runs that a pause could stop, but the case waits all the same
     waits = lines.pauses.filter("standing").select("case_id", pl.lit(True).alias("_waits")).unique("case_id")
     cases = cases.join(told, on="case_id", how="left", maintain_order="left").join(waits, on="case_id", how="left", maintain_order="left")
@@ -178,9 +180,12 @@ def gather(frames: Frames, as_of: date, calendar: Calendar) -> Facts:
         pl.col("end_event").replace_strict(RETURNS, default=None, return_dtype=pl.String).alias("returned"),
         pl.col("ended_at").is_null().alias("open"),
     )
+    differs = cases.filter(pl.col("limit_days") != pl.col("promised_limit")).select(
+        "case_id", pl.lit("limit_differs").alias("code"), pl.col("receipt_at").alias("at")
+    )
     return Facts(
         as_of, cases, lines.pauses, frames.events.filter(pl.col("at") <= last), documents,
-        _states(cases, documents), items, lines.issues,
+        _states(cases, documents), items, pl.concat([lines.issues, differs]),
     )
 
 

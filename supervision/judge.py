@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import settings
+from schemas.departments import register
 from sources import loader
 from supervision import completeness, expected, facts, read, rulebook
 from supervision.calendar import Calendar
@@ -58,12 +57,6 @@ class Judged:
     findings: pl.DataFrame
 
 
-@cache
-def departments() -> pl.DataFrame:
-    """name, code, kind, town_code of schemas/catalogue/departments.csv."""
-    return pl.read_csv(settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String})
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """A folder of rules, read."""
@@ -83,7 +76,7 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
     """Everything known of the scope (:func:`supervision.read.set_scope`) as of a day."""
     calendar = by.calendar
     frames = read.frames(connection)
-    known = facts.gather(frames, as_of, calendar)
+    known = facts.gather(frames, as_of, calendar, by.book.clock)
     standing = expected.stand(frames.projects, known)
     cut_off = expected.cut_off(frames.projects, by.book.supervision_start)
     cases = known.cases.rename({"item_name": "item_name_written"}).with_columns(
@@ -160,7 +153,7 @@ def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
                 fits &= (pl.col(column) == wanted).fill_null(False)
         to = to.when(fits).then(pl.lit(override.to))
     to = to.when(pl.col("department_code").is_null()).then(pl.lit(c.routing.otherwise, pl.String)).otherwise(None)
-    names = departments().select(pl.col("code").alias("_to"), pl.col("name").alias("_to_name"))
+    names = register().select(pl.col("code").alias("_to"), pl.col("name").alias("_to_name"))
     towns = c.frames.projects.select("project_code", pl.col("town_code").alias("_town"))
     return (
         found.join(towns, on="project_code", how="left", maintain_order="left")
@@ -188,29 +181,26 @@ def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
         pl.col("department_code").last().alias("lead_code"), pl.col("department").last().alias("lead_name"),
         pl.col("departments").last(),
     )  # fmt: skip
-    listed = departments()
+    listed = register()
     towns = listed.filter(pl.col("kind") == "镇街")
-    town_codes = towns["code"].to_list()
-    handled = c.cases.select("case_id", "handler_code", "handler_name", "town_code").with_columns(
-        pl.col("handler_code").is_in([*town_codes, *(code[8:17] for code in town_codes)]).fill_null(False).alias("by_town")
+    by_name = listed.select(pl.col("name").alias("handler_name"), pl.col("code").alias("_named"))  # spreadsheets name, not code
+    handled = c.cases.select("case_id", "handler_code", "handler_name").join(by_name, on="handler_name", how="left").with_columns(
+        pl.coalesce("handler_code", "_named").alias("handler_code")
     )
     of_project = c.frames.projects.select("project_code", pl.col("town_code").alias("project_town"))
     office = towns.select("town_code", pl.col("code").alias("office_code"), pl.col("name").alias("office_name"))
-    by_organ = pl.concat(
-        [listed.select(pl.col("code").alias("handler_code"), pl.col("code").alias("full_code"), pl.col("name").alias("full_name")),
-         listed.select(pl.col("code").str.slice(8, 9).alias("handler_code"), pl.col("code").alias("full_code"), pl.col("name").alias("full_name"))]
-    )  # fmt: skip
+    by_code = listed.select(pl.col("code").alias("handler_code"), pl.col("name").alias("full_name"))
     rows = (
         found.join(lead, on="item_code", how="left", maintain_order="left")
         .join(handled, on="case_id", how="left", maintain_order="left")
         .join(of_project, on="project_code", how="left", maintain_order="left")
         .join(office, left_on="project_town", right_on="town_code", how="left", maintain_order="left")
-        .join(by_organ, on="handler_code", how="left", maintain_order="left")
+        .join(by_code, on="handler_code", how="left", maintain_order="left")
     )
-    to_town = pl.col("by_town").fill_null(False) & pl.col("departments").str.contains("镇街").fill_null(False) & pl.col("office_code").is_not_null()
+    to_town = pl.col("handler_code").is_in(towns["code"].implode()).fill_null(False) & pl.col("departments").str.contains("镇街").fill_null(False) & pl.col("office_code").is_not_null()
     return rows.select(
         *FOUND,
         "severity",
-        pl.when(to_town).then(pl.col("office_code")).otherwise(pl.coalesce("lead_code", "full_code", "handler_code")).alias("department_code"),
+        pl.when(to_town).then(pl.col("office_code")).otherwise(pl.coalesce("lead_code", "handler_code")).alias("department_code"),
         pl.when(to_town).then(pl.col("office_name")).otherwise(pl.coalesce("lead_name", "full_name", "handler_name")).alias("department_name"),
     )

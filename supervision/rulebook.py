@@ -133,6 +133,19 @@ class Completeness(BaseModel):
     hole_reported_after_days: int = 30
 
 
+class ClockRules(BaseModel):
+    """Thresholds of the clock of a case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision_working_days: int = Field(5, gt=0, description="行政许可法 §32: undecided that long after receipt, deemed accepted")
+    yellow_days: Days = 1
+    yellow_share: Share = 0.2
+
+
+CLOCK = ClockRules()  # as docs/rules.md has it
+
+
 class Named(BaseModel):
     """Items that the rules speak of by name."""
 
@@ -150,6 +163,7 @@ class Rulebook(BaseModel):
     version: int
     supervision_start: date
     rules: RuleSet
+    clock: ClockRules
     completeness: Completeness
     items: Named
 

@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from supervision.calendar import NATURAL, Calendar
+from supervision.rulebook import CLOCK, ClockRules
 
 #: Which of a case's times an event tells. A kind is taken whole from the first system that has it.
 KIND = {
@@ -45,9 +46,6 @@ WITHDRAWN = ["WITHDRAWN", "VOIDED", "DELETED"]  # BLZT 2, 14; BJJGDM 2, 3
 
 #: Whose word comes first: M2, then the departments, then the national tables; P1 and P2 speak of their own cases.
 RANK = {"M2": 0, "D1": 1, "D2": 1, "D3": 1, "D4": 1, "D5": 1, "P1": 1, "P2": 1, "P3": 2}
-
-#: 行政许可法 §32: a decision on acceptance within 5 working days of receipt, else deemed accepted (视为受理).
-DECISION_DAYS = 5
 
 EVENT_SCHEMA = {
     "case_id": pl.String,
@@ -211,13 +209,13 @@ def _pauses(events: pl.DataFrame, resubmitted: pl.DataFrame, versions: pl.DataFr
 
 def _deemed(
     received: pl.DataFrame, supplements: pl.DataFrame, decisions: pl.DataFrame, refused: pl.DataFrame, accepted: pl.DataFrame,
-    as_of: date, calendar: Calendar,
+    as_of: date, calendar: Calendar, days: int,
 ) -> pl.DataFrame:
     """(case_id, deemed_on): the first receipt or resubmission that no decision answered in time, before the recorded
     acceptance; one that a refusal (4, 5) followed before any acceptance does not count.
 
-    ``decisions``: case_id, at, event: BLZT 3–6 and their kin, and conclusions. The 5 days run from receipt, and anew from
-    each resubmission that ends a 补正.
+    ``decisions``: case_id, at, event: BLZT 3–6 and their kin, and conclusions. The working ``days`` run from receipt, and anew
+    from each resubmission that ends a 补正.
     """
     points = pl.concat(
         [
@@ -225,7 +223,7 @@ def _deemed(
             supplements.filter(pl.col("ended_at").is_not_null()).select("case_id", pl.col("ended_at").alias("from")),
         ]
     ).sort("case_id", "from")
-    last_day = calendar.add(points["from"].dt.date().to_numpy(), np.full(len(points), DECISION_DAYS))
+    last_day = calendar.add(points["from"].dt.date().to_numpy(), np.full(len(points), days))
     points = points.with_columns(pl.Series("last_day", last_day).cast(pl.Date), pl.int_range(pl.len()).alias("_point"))
     answered = (
         points.join(decisions, on="case_id")
@@ -259,7 +257,7 @@ def _deemed(
     )
 
 
-def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timelines:
+def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: ClockRules = CLOCK) -> Timelines:
     """The timelines of all cases in ``events`` (:data:`EVENT_SCHEMA`) as of the end of a day.
 
     What is dated after that day has not happened yet; but the end of a pause that had begun is used as it is known, so
@@ -288,7 +286,7 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timeline
         "case_id", "at", "event", decides.alias("decides")
     )
     refused = chosen.filter(pl.col("kind") == "refusal").select("case_id", "at")
-    deemed = _deemed(received, supplements, decisions, refused, accepted, as_of, calendar)
+    deemed = _deemed(received, supplements, decisions, refused, accepted, as_of, calendar, rules.decision_working_days)
 
     cases = case_ids.join(received, on="case_id", how="left").join(accepted, on="case_id", how="left")
     cases = cases.join(deemed, on="case_id", how="left")
@@ -303,8 +301,14 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar) -> Timeline
     cases = cases.join(_ends(chosen, cases), on="case_id", how="left").join(_conclusions(chosen), on="case_id", how="left")
     process = chosen.filter(pl.col("kind") == "process").group_by("case_id").agg(pl.col("at").min().alias("first_process_at"))
     cases = cases.join(process, on="case_id", how="left")
-    issues = pauses.filter(pl.col("_starts") > 1).select(
-        "case_id", pl.lit("pause_started_twice").alias("code"), pl.col("started_at").alias("at")
+    ends = chosen.filter(pl.col("event").is_in(["SUPPLEMENT_END", "SPECIAL_END"])).select("case_id", "kind", pl.col("at").alias("ended_at"))
+    issues = pl.concat(
+        [
+            pauses.filter(pl.col("_starts") > 1).select("case_id", pl.lit("pause_started_twice").alias("code"), pl.col("started_at").alias("at")),
+            ends.join(pauses, on=["case_id", "kind", "ended_at"], how="anti").select(
+                "case_id", pl.lit("pause_ended_without_start").alias("code"), pl.col("ended_at").alias("at")
+            ),
+        ]
     )
     return Timelines(
         cases.select(

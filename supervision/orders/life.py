@@ -24,10 +24,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
+from schemas.departments import register
 from store.engine import lock_key, transaction
 from supervision import rulebook
 from supervision.calendar import Calendar
-from supervision.judge import departments
 from supervision.ledger import SYSTEM
 from supervision.read import frame
 from supervision.rulebook import Orders, Rulebook
@@ -180,7 +180,7 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     moved = running.filter(pl.col("due") != pl.col("due_on").fill_null(date.min))
     if moved.height:
         connection.execute(sa.text("update supervision.work_order set due_on = :due where no = :no"), moved.select("no", "due").to_dicts())
-    kinds = dict(departments().select("code", "kind").iter_rows())
+    kinds = dict(register().select("code", "kind").iter_rows())
     waiting_for = {"dispatched": "签收", "signed": "反馈"}
     today, changes = now.date(), []
     for row in running.iter_rows(named=True):

@@ -9,9 +9,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from schemas.departments import register
 from store.engine import engine, transaction
 from supervision import rulebook
-from supervision.judge import Judged, departments, in_chunks
+from supervision.judge import Judged, in_chunks
 from supervision.orders import queries
 
 SUMS = ["cases", "accepted", "running", "ended", "overdue", "returned", "saved_cases", "saved_days"]
@@ -102,7 +103,7 @@ def _cases(judged: Judged) -> pl.DataFrame:
     catalogue = judged.facts.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True).select(
         "item_code", "stage", pl.col("item_name").alias("name"), pl.col("department").alias("lead")
     )
-    towns = departments().filter(pl.col("kind") == "镇街").select(pl.col("town_code").alias("_town"), pl.col("name").alias("town"))
+    towns = register().filter(pl.col("kind") == "镇街").select(pl.col("town_code").alias("_town"), pl.col("name").alias("town"))
     with_clock = pl.col("acceptance_on").is_not_null()
     saved = pl.col("ended_at").is_not_null() & with_clock & pl.col("statutory_limit").is_not_null() & ~pl.col("withdrawn")
     over = (pl.col("used_promised") > pl.col("promised_limit")).fill_null(False) | (pl.col("used_statutory") > pl.col("statutory_limit")).fill_null(False)

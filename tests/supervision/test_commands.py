@@ -88,6 +88,15 @@ def test_a_case_is_explained_day_by_day(city):
         run("why", "case", "nobody")
 
 
+def test_what_of_a_case_was_passed_over_is_told(city):
+    begun = [("ACCEPTED", "2026-03-03 09:00", {}), ("SPECIAL_START", "2026-03-05 09:00", {}), ("SPECIAL_START", "2026-03-06 09:00", {})]
+    case("M3", "DG-707", begun, limit_days=99)
+    case("M4", "DG-707", [("ACCEPTED", "2026-03-03 09:00", {}), ("SPECIAL_END", "2026-03-06 09:00", {})], limit_days=12)
+    assert {issue["code"] for issue in explain.case("M3", date(2026, 3, 9))[0]["issues"]} == {"pause_started_twice", "limit_differs"}
+    assert [issue["code"] for issue in explain.case("M4", date(2026, 3, 9))[0]["issues"]] == ["pause_ended_without_start"]
+    assert "SXBLSX" in run("why", "case", "M3", "--as-of", "2026-03-09")[1]
+
+
 def test_a_rest_day_and_the_day_of_a_pause_before_acceptance_are_explained(city):
     case("M3", "DG-707", [("SUPPLEMENT_START", "2026-03-03 09:00", {}), ("ACCEPTED", "2026-03-06 09:00", {})])
     (told,) = explain.case("M3", date(2026, 3, 9))

@@ -305,8 +305,9 @@ def test_c9_off_the_list():
 def test_c9_goes_to_the_department_that_handled_it():
     project()
     case("X", None, {"SUBMITTED": "2026-03-02 09:00"}, item_code_written="X-1", department_code="114419000001000445")
-    (row,) = [row for row in on_day(at("2026-03-02").date()).findings.to_dicts() if row["rule"] == "C9"]
-    assert row["department_name"] == "东莞市自然资源局"
+    case("Y", None, {"SUBMITTED": "2026-03-02 09:00"}, channel="D4", item_code_written="X-1", department_name="东莞市生态环境局")
+    rows = {row["case_no"]: (row["department_code"], row["department_name"]) for row in on_day(at("2026-03-02").date()).findings.to_dicts() if row["rule"] == "C9"}
+    assert rows == {"X": ("114419000001000445", "东莞市自然资源局"), "Y": ("114419000001000520", "东莞市生态环境局")}
 
 
 def test_c10_split_or_doubled():
