@@ -234,9 +234,7 @@ def statistics(
     asker: Asker,
     groups: Groups = None,
 ) -> Response:
-    chosen = words(groups)
-    with reading(asker) as c:
-        return single(request, statistic_queries.statistics(c, chosen), "", "")
+    return single(request, statistic_queries.statistics(asker, words(groups)), "", "")
 
 
 @router.get("/changes", tags=["变更 changes"], responses=answers("change_page"), summary="变更流 · changes since a cursor, without gaps")

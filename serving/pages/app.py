@@ -25,13 +25,12 @@ from starlette.middleware.gzip import GZipMiddleware
 from core import clock
 from core.clock import SHANGHAI
 from core.errors import OneMapError
-from serving import places
+from serving import places, rulebook
 from serving.access import Grant, departments, reading
 from serving.pages import operations
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 from serving.query import projects, space
-from supervision import rulebook
 
 FOLDER = Path(__file__).resolve().parent
 _STANDALONE = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"}
@@ -199,7 +198,7 @@ def view(seen: City, rows: pl.DataFrame, by: Filters, page: int) -> dict[str, An
         "board": cards, "most": max((c["projects"] for c in cards if c["stage"] != "done"), default=0) or 1, "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
         "late": int(rows["late"].sum() or 0), "found": int((rows["findings"] > 0).sum() or 0), "stage_names": _stage_names(),
         "towns": sorted(((c, n) for c, n in seen.projects.select("town", "town_name").unique().drop_nulls().iter_rows()), key=lambda t: t[0]),
-        "departments": _departments(seen), "rules": {name: rule.name for name, rule in rulebook.load().by_name.items()},
+        "departments": _departments(seen), "rules": rulebook.names(),
         "placeless": rows["x"].null_count(),
         "address": lambda **change: "?" + urlencode({k: v for k, v in {**asked, **change}.items() if v is not None}),
     }  # fmt: skip

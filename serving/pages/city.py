@@ -1,32 +1,26 @@
 """All projects that an asker sees, one short row each: what map, board and list are made from.
 
-Kept in memory until the store or the ledger moves (see :data:`PATIENCE`); so filters, counts and pages of 10,000 projects cost a few
-milliseconds. Who sees what is decided by the views (:mod:`serving.access`), and a grant's rows are kept for that grant alone.
+Kept in memory (:mod:`serving.kept`), so filters, counts and pages of 10,000 projects cost a few milliseconds.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import settings
 from serving import derive, search
 from serving.access import Grant, departments, reading, towns
+from serving.kept import Kept
 from serving.query import space
-from store.engine import transaction
 
 LIGHTS = ("双红", "红", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
 NO_LIGHT = "无"  # no running case with a limit
 PAGE = 50
 _KEPT = 8  # grants whose rows stay in memory
-PATIENCE = 5.0  # while the store moves all the time: reading takes at most a fifth of the time
 
 _PROJECTS = """
 select v.id as code, v.project_name as name, v.applicant_name as enterprise, v.town_code as town, v.filing_type as type,
@@ -39,9 +33,6 @@ from asked.finding where state in ('open', 'confirmed') group by 1"""
 _RUNNING = """
 select project_code as code, array_agg(distinct department_code) as handling, count(*) filter (where light in ('红', '双红')) as late
 from asked."case" where light in ('红', '双红', '黄', '蓝', '绿') and project_code is not null group by 1"""
-_STAMP = """
-select coalesce((select max(seq) from store.change), 0) as change, coalesce((select max(id) from supervision.run), 0) as run,
-       coalesce((select max(seq) from supervision.finding_event), 0) as event"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,46 +56,18 @@ class City:
 
     projects: pl.DataFrame
     as_of: date | None
-    stamp: tuple
-    read_at: float = 0.0
-    cost: float = 0.0  # seconds that reading took
-
-
-_cities: OrderedDict[tuple, City] = OrderedDict()
-_lock = threading.Lock()
 
 
 def city(grant: Grant) -> City:
     """The projects that the grant sees, as of now."""
-    key = (settings.database_url(), grant.setting())
     derive.refresh(wait=False)
-    with reading(grant) as connection:
-        stamp = _stamp()
-        with _lock:
-            kept = _cities.get(key)
-            if kept and (kept.stamp == stamp or time.monotonic() - kept.read_at < PATIENCE * kept.cost):
-                _cities.move_to_end(key)
-                return kept
-        begun = time.monotonic()
-        found = _read(connection, stamp)
-        found = replace(found, read_at=time.monotonic(), cost=time.monotonic() - begun)
-    with _lock:
-        _cities[key] = found
-        _cities.move_to_end(key)
-        while len(_cities) > _KEPT:
-            _cities.popitem(last=False)
-    return found
-
-
-def _stamp() -> tuple:
-    with transaction() as connection:
-        return tuple(connection.exec_driver_sql(_STAMP).one())
+    return _cities.of(grant)
 
 
 _ITEM = pl.Struct({"item_code": pl.String, "item_name": pl.String, "stage": pl.Int64, "turn": pl.String, "department": pl.String, "department_code": pl.String, "open": pl.Boolean})
 
 
-def _read(connection: Connection, stamp: tuple) -> City:
+def _read(connection: Connection, _: str) -> City:
     kinds = {"code": pl.String, "name": pl.String, "enterprise": pl.String, "town": pl.String, "type": pl.String, "invest": pl.Float64, "stage": pl.Int64,
              "finished": pl.Boolean, "light": pl.String, "findings": pl.Int64, "items": pl.String, "judged_on": pl.Date}  # fmt: skip
     projects = _frame(connection, _PROJECTS, kinds, none=NO_LIGHT)
@@ -139,7 +102,10 @@ def _read(connection: Connection, stamp: tuple) -> City:
         .drop("items", "answering", "handling")
         .sort(["rank", "severity", "findings", "code"], descending=[False, True, True, True])
     )  # fmt: skip
-    return City(whole, whole["judged_on"].max(), stamp)
+    return City(whole, whole["judged_on"].max())
+
+
+_cities: Kept[City] = Kept(_read, _KEPT)
 
 
 def _frame(connection: Connection, sql: str, kinds: dict, **values: str) -> pl.DataFrame:

@@ -7,6 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from serving.access import Grant
+from serving.kept import Kept
+
 #: what is counted → (SQL of its groups); each gives rows key, count.
 GROUPS: dict[str, str] = {
     "projects_by_town": "select town_code as key, count(*) from asked.project group by 1",
@@ -24,14 +27,13 @@ GROUPS: dict[str, str] = {
 OUTSIDE = ("C1", "C2", "C3", "C9", "C15")
 
 
-def statistics(connection: Connection, groups: list[str] | None = None) -> dict[str, Any]:
-    """Each group as ``[{key, count}]``, most first; and the items and cases outside of the one window (体外循环)."""
-    answer: dict[str, Any] = {}
-    for name, sql in GROUPS.items():
-        if groups is None or name in groups:
-            rows = connection.exec_driver_sql(f"{sql} order by 2 desc, 1")
-            answer[name] = [{"key": row[0], "count": row[1]} for row in rows]
-    if groups is None or "outside" in groups:
+def statistics(grant: Grant, groups: list[str] | None = None) -> dict[str, Any]:
+    """Each group as ``[{key, count}]``, most first; and ``outside``, items and cases outside of the one window (体外循环)."""
+    return {name: _counts.of(grant, name) for name in (*GROUPS, "outside") if groups is None or name in groups}
+
+
+def _count(connection: Connection, name: str) -> Any:
+    if name == "outside":
         row = connection.execute(
             sa.text(
                 """select count(distinct item_code) as items, count(distinct case_no) as cases, count(*) as findings
@@ -39,5 +41,8 @@ def statistics(connection: Connection, groups: list[str] | None = None) -> dict[
             ),
             {"rules": list(OUTSIDE)},
         ).one()
-        answer["outside"] = dict(row._mapping)
-    return answer
+        return dict(row._mapping)
+    return [{"key": row[0], "count": row[1]} for row in connection.exec_driver_sql(f"{GROUPS[name]} order by 2 desc, 1")]
+
+
+_counts: Kept[Any] = Kept(_count, 500)

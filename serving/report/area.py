@@ -9,11 +9,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from core import clock
+from serving import rulebook
 from serving.access import Grant, departments, reading, towns
 from serving.pages.city import NO_LIGHT, Filters, board, chosen, city
 from serving.report import charts
 from serving.report.content import NOTE, Facts, Figure, Heading, Paragraph, Points, Report, Table
-from supervision import rulebook
 from supervision.orders.life import STATE_ZH
 
 Area = Literal["town", "department"]
@@ -119,7 +119,7 @@ def _found(made: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
     if not findings:
         made.add(Paragraph("没有未消除的发现。"))
         return
-    names = {rule: declared.name for rule, declared in rulebook.load().by_name.items()}
+    names = rulebook.names()
     made.add(Figure(charts.bars(_counted([names.get(f["rule"], f["rule"]) for f in findings]), "发现按规则", width=charts.PRINTED), "未消除的发现，按规则"))
     other = [f["department_name"] or "未定" for f in findings] if kind == "town" else [towns().get(f["town_code"] or "", "镇街未知") for f in findings]
     made.add(Figure(charts.bars(_counted(other), "发现按责任", width=charts.PRINTED), "未消除的发现，按责任部门" if kind == "town" else "未消除的发现，按项目所在镇街"))

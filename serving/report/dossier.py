@@ -17,6 +17,7 @@ from shapely.geometry import shape
 
 from core import clock
 from schemas import codes
+from serving import rulebook
 from serving.access import Grant, departments, reading
 from serving.query import projects
 from serving.query.listing import Filter, select
@@ -172,7 +173,7 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
     judged_on = whole["project"]["judged_on"]
     today = date.fromisoformat(judged_on) if judged_on else clock.today()
     day = as_of or today
-    by = judge.rules()
+    by = rulebook.rules()
     with transaction() as connection:
         judged = judge.judge(connection, day, [code], by)
     visible = {c["id"] for c in whole["cases"]}
