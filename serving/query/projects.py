@@ -132,9 +132,9 @@ def _said(found: dict[str, Any]) -> dict[str, str]:
         en += f": item {first['item_code']}, {'the applicant acts' if first['turn'] == '待企业申报' else 'the department acts'}"
         if len(current) > 1:
             zh += f"，另有 {len(current) - 1} 个事项可办"
-            en += f", {len(current) - 1} more items are open to it"
+            en += f"; items open to it besides: {len(current) - 1}"
     late = sum(case["light"] in ("红", "双红") for case in found["running_cases"])
     if late:
         zh += f"；{late} 个办件逾期"
-        en += f"; {late} cases overdue"
+        en += f"; cases overdue: {late}"
     return {"zh": zh + "。", "en": en + "."}
