@@ -162,7 +162,7 @@ def _matched(starts: pl.DataFrame, ends: pl.DataFrame, *, strictly: bool) -> pl.
             pl.col("at").min().alias("started_at"),
             pl.col("limit_days").filter(has_limit).first(),
             pl.col("limit_unit").filter(has_limit).first(),
-            pl.len().alias("_starts"),
+            pl.col("at").dt.date().n_unique().alias("_starts"),  # a log may repeat a row
         )
     )
 

@@ -114,6 +114,7 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
             & (pl.col("near") < rule["neighbour_share"])
         )
         .join(expected, on="project_code")
+        .join(c.cut_off, on="project_code")
         .join(issued, on="project_code", how="left")
         .filter(pl.col("permit_at").is_null() | (pl.col("seen_after") < pl.col("permit_at").dt.date()))
     )
@@ -124,7 +125,7 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
         rows, "C13",
         pl.format("变化图斑 {}（类型 {}，后时相 {}）在用地红线内 {} 平方米，{}，疑似未批先建线索，待外业核实。", "polygon_code", "change_type", "seen_after", pl.col("inside").round(0).cast(pl.Int64), permit_text),
         item_code=pl.lit(permit), case_no=pl.col("polygon_code"),
-        evidence=pl.concat_list(pl.format("change_polygon {}", "polygon_code")), since=pl.lit(c.rules.supervision_start),
+        evidence=pl.concat_list(pl.format("change_polygon {}", "polygon_code")), since=pl.col("cut_off"),
     )  # fmt: skip
 
 

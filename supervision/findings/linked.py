@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from supervision.facts import normal_number
+from supervision.facts import in_force, normal_number
 from supervision.findings import Context, found, stamp, working_days
 from supervision.timeline import before
 
@@ -65,7 +65,6 @@ def missing_link(c: Context) -> pl.DataFrame:
 def result_without_case(c: Context) -> pl.DataFrame:
     """C2 有证照无办件: a licence, document or department case with a result for an M2 item that M2 has no case of."""
     grace = c.rules["C2"]["grace_working_days"]
-    of_m2 = c.facts.items.filter(pl.col("case_channel") == MUNICIPAL).select("item_code", "item_name").unique("item_code", keep="last")
     has_m2 = c.facts.states.filter("has_m2_case").select(KEY)
     cases = c.cases.filter(
         pl.col("in_department") & pl.col("conclusion").is_in(RESULTS) & pl.col("returned").is_null()
@@ -81,18 +80,19 @@ def result_without_case(c: Context) -> pl.DataFrame:
     ).unique([*KEY, "case_no"], keep="first", maintain_order=True)  # fmt: skip
     rows = (
         pl.concat([cases, documents])
-        .drop_nulls(KEY)
-        .join(of_m2, on="item_code")
+        .drop_nulls([*KEY, "issued"])
         .join(has_m2, on=KEY, how="anti")
         .join(c.cut_off, on="project_code")
-        .filter(pl.col("issued").dt.date() >= pl.col("cut_off"))
+        .with_columns(pl.col("issued").dt.date().alias("issued_on"))
+        .filter(pl.col("issued_on") >= pl.col("cut_off"))
     )
+    rows = in_force(rows, c.facts.items, "issued_on", ["item_name", "case_channel"]).filter(pl.col("case_channel") == MUNICIPAL)
     rows = rows.with_columns(working_days(c.calendar, rows, "issued", c.as_of).alias("_days")).filter(pl.col("_days") >= grace)
     rows = rows.with_columns(_later(c, rows, "issued", grace).alias("until"))
     return found(
         rows, "C2",
         pl.format("{}（{}）的结果（编号 {}）于 {} 作出，市平台没有该项目该事项的任何办件，疑似体外循环，待核。", "item_name", "item_code", "case_no", stamp("issued")),
-        evidence=pl.concat_list("row"), since=pl.col("issued").dt.date(),
+        evidence=pl.concat_list("row"), since=pl.col("issued_on"),
     )  # fmt: skip
 
 

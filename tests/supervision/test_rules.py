@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from store.engine import transaction
@@ -176,7 +178,7 @@ def test_c1_has_nothing_to_say_of_a_parallel_item():
 
 
 def test_c2_result_without_case():
-    names = ("licence", "case", "no result", "returned", "before", "in m2", "cancelled")
+    names = ("licence", "case", "no result", "returned", "before", "in m2", "cancelled", "other channel now")
     code = dict(zip(names, projects(len(names)), strict=True))
     licence("规1号", "DG-502", "2026-03-02", project=code["licence"])
     case("D case", "DG-502", {"ACCEPTED": "2026-02-24 09:00", "DONE_OK": "2026-03-02 09:00"}, channel="D1", project=code["case"])
@@ -186,6 +188,9 @@ def test_c2_result_without_case():
     licence("规3号", "DG-502", "2026-03-02", project=code["in m2"])
     case("M", "DG-502", {"SUBMITTED": "2026-02-02 09:00"}, project=code["in m2"])
     licence("规4号", "DG-502", "2026-03-02", project=code["cancelled"], state="注销")
+    item("DG-908", valid_to=date(2026, 2, 1), process_types=["3"])
+    item("DG-908", version=2, channel="other", valid_from=date(2026, 2, 1), process_types=["3"])
+    licence("规5号", "DG-908", "2026-03-02", project=code["other channel now"])
     assert found("2026-03-04", "C2") == set()
     assert found("2026-03-05", "C2") == {("C2", "DG-502", "规1号"), ("C2", "DG-502", "D case")}
 
