@@ -193,12 +193,15 @@ def _timed(what: str, do: Callable[[], Any]) -> None:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGINT, SIGTERM and SIGHUP end the hub in order."""
+    """SIGINT, SIGTERM and SIGHUP end the hub in order; under nohup a SIGHUP stays ignored."""
 
     def stop(number: int, frame: Any) -> None:
         raise Stop
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
