@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll("[data-redrive]")) {
     const run = await answer.json();
     const link = document.createElement("a");
     link.href = new URL("../../../../dags/redrive/runs/" + encodeURIComponent(run.dag_run_id), to);
-    link.target = "_top";
+    link.addEventListener("click", (event) => { event.preventDefault(); openOutside(link.href); });
     link.textContent = "查看运行 " + run.dag_run_id;
     told.replaceChildren("已提交。", link);
   });
