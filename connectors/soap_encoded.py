@@ -88,7 +88,7 @@ class Document:
 
     def digest(self) -> bytes:
         """Of the Body's content."""
-        return hashlib.sha256(etree.tostring(self._body, method="c14n")).digest()
+        return hashlib.sha256(etree.tostring(self._body)).digest()
 
     def _value(self, element: etree._Element) -> etree._Element | None:
         """The element that holds the value, after all hops; None when nil."""

@@ -285,6 +285,9 @@ HREFS = {
         f'<multiRef id="a3">{PROJECT.format("A").replace("<projectName>项目A</projectName>", SHARED_NAME)}</multiRef>'
         f'<multiRef id="b">{PROJECT.format("B")}</multiRef><multiRef id="s">项目A</multiRef>',
     ),
+    "a namespace that is no URI": ARRAY.replace("http://service.fgj.dg.gov.cn", "ProjectQuery").format(
+        f"<getProjectsReturn><item>{PROJECT.format('A')}</item><item>{PROJECT.format('B')}</item></getProjectsReturn>", ""
+    ),
     "references before the answer": '<multiRef id="id0">{}</multiRef>{}'.format(
         PROJECT.format("A"), ARRAY.format(f'<getProjectsReturn><i href="#id0"/><i>{PROJECT.format("B")}</i></getProjectsReturn>', "")
     ),
