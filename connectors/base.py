@@ -30,6 +30,7 @@ from connectors.window import Window
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
+    from core.errors import OneMapError
     from sources.declaration import Feed, Source
 
 
@@ -111,6 +112,12 @@ class CheckLine:
     ok: bool
     detail: str
     remedy: str = ""
+
+    @classmethod
+    def failed(cls, what: str, error: OneMapError) -> CheckLine:
+        """A line that did not hold: in Chinese first, in English for whom to tell."""
+        detail = error.message if error.zh == error.message else f"{error.zh} [{error.message}]"
+        return cls(what, False, detail, error.remedy)
 
 
 class Connector(ABC):

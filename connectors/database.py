@@ -137,7 +137,7 @@ class Database(Connector):
                 for feed in self.source.feeds.values():
                     lines.append(self._check_feed(connection, feed))
         except OneMapError as error:
-            lines.append(CheckLine("connection", False, error.message, error.remedy))
+            lines.append(CheckLine.failed("connection", error))
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
@@ -367,7 +367,7 @@ class Database(Connector):
         except TransientError:
             raise
         except OneMapError as error:
-            return CheckLine(feed.id, False, error.message, error.remedy)
+            return CheckLine.failed(feed.id, error)
         detail = f"table {real.table.fullname}, {len(real.names)} columns, {'has rows' if one else 'empty'}"
         if real.absent:
             detail += f"; absent, read as empty: {', '.join(real.absent)}"

@@ -156,14 +156,14 @@ class FileDrop(Connector):
         try:
             listing = list(self._listing(r"\d{8}"))
         except OneMapError as error:
-            return [CheckLine("connection", False, error.message, error.remedy)]
+            return [CheckLine.failed("connection", error)]
         lines.append(CheckLine("connection", True, f"host key pinned, logged in, {self._root} holds {len(listing)} folders of days"))
         for feed in self.source.feeds.values():
             try:
                 options = _options(feed)
                 drops, _ = self._drops(options)
             except OneMapError as error:
-                lines.append(CheckLine(feed.id, False, error.message, error.remedy))
+                lines.append(CheckLine.failed(feed.id, error))
                 continue
             newest = max(drops, key=lambda drop: drop.path, default=None)
             detail = f"{len(drops)} files, the newest {newest.path}" if newest else "no file yet"

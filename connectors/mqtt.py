@@ -67,7 +67,7 @@ class Mqtt(Connector):
                 session.close()
                 lines.append(CheckLine(feed.id, True, f"subscribed to {_filter(feed)} at {where}"))
             except OneMapError as error:
-                lines.append(CheckLine(feed.id, False, f"{error.zh} [{error.message}]", error.remedy))
+                lines.append(CheckLine.failed(feed.id, error))
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:

@@ -33,18 +33,14 @@ class HttpConnector(Connector):
                 feeds.append(CheckLine(feed.id, True, self.first_page(feed)))
             except OneMapError as error:
                 failed.append(error)
-                feeds.append(CheckLine(feed.id, False, f"{error.zh} [{error.message}]", error.remedy))
+                feeds.append(CheckLine.failed(feed.id, error))
         answered = self.http.answers > 0
         blocked = next((error for error in failed if not answered), None)
         refused = next((error for error in failed if error.fault is Fault.AUTHENTICATION), None)
-        lines = [
-            CheckLine("连通 reach", answered, self.http.origin if answered or not blocked else f"{blocked.zh} [{blocked.message}]",
-                      blocked.remedy if blocked else "")
-        ]  # fmt: skip
+        reach, credentials = "连通 reach", "鉴权 credentials"
+        lines = [CheckLine.failed(reach, blocked) if blocked else CheckLine(reach, answered, self.http.origin)]
         if answered:
-            lines.append(
-                CheckLine("鉴权 credentials", refused is None, refused.message if refused else "accepted", refused.remedy if refused else "")
-            )
+            lines.append(CheckLine.failed(credentials, refused) if refused else CheckLine(credentials, True, "accepted"))
             lines.append(self._clock())
         return lines + feeds
 

@@ -78,12 +78,12 @@ class Soap(Connector):
             where = self._service.targets[0]
             lines.append(CheckLine("WSDL", True, f"{self._wsdl}: calls go to {where}"))
         except OneMapError as error:
-            return [CheckLine("WSDL", False, error.message, error.remedy)]
+            return [CheckLine.failed("WSDL", error)]
         for feed in self.source.feeds.values():
             try:
                 lines.append(CheckLine(feed.id, True, self._look(feed)))
             except OneMapError as error:
-                lines.append(CheckLine(feed.id, False, error.message, error.remedy))
+                lines.append(CheckLine.failed(feed.id, error))
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:

@@ -90,7 +90,7 @@ class Wfs(Connector):
         try:
             names = sorted(layer.name for layer in self._layers.values())
         except OneMapError as error:
-            return [CheckLine("GetCapabilities", False, error.message, error.remedy)]
+            return [CheckLine.failed("GetCapabilities", error)]
         lines = [CheckLine("GetCapabilities", True, f"{len(names)} layers: {', '.join(names)}")]
         for feed in self.source.feeds.values():
             try:
@@ -100,7 +100,7 @@ class Wfs(Connector):
                         raise ProviderError(batch.rejects[0].message, remedy="tell the source's owner")
                 lines.append(CheckLine(feed.id, True, f"{'unknown' if page.total is None else page.total} features"))
             except OneMapError as error:
-                lines.append(CheckLine(feed.id, False, error.message, error.remedy))
+                lines.append(CheckLine.failed(feed.id, error))
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
