@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from datetime import datetime
 
 import pytest
@@ -12,6 +11,7 @@ import sqlalchemy as sa
 from core.errors import ConfigurationError
 from store import judgement, tables
 from store.engine import transaction
+from store.hash import of_store
 from store.unify import unify
 
 CODE = "2304-441900-04-01-135254"
@@ -49,16 +49,6 @@ def golden(entity: str, columns: str = "*") -> dict[str, dict]:
     with transaction() as c:
         rows = c.execute(sa.text(f'select id, {columns} from store."{entity}" where gone_at is null'))
         return {row.id: dict(row._mapping) for row in rows}
-
-
-def content() -> dict:
-    """All golden content, without our own times and numbers."""
-    found = {}
-    with transaction() as c:
-        for entity in tables.golden:
-            rows = c.execute(sa.text(f'select id, encode(content_hash, \'hex\') as h, provenance from store."{entity}" where gone_at is null order by id'))
-            found[entity] = [(row.id, row.h, json.dumps(row.provenance, sort_keys=True)) for row in rows]
-    return found
 
 
 def catalogue() -> None:
@@ -266,6 +256,6 @@ def test_the_order_of_arrival_does_not_matter() -> None:
             if n % 3 == 0:
                 unify()
         unify()
-        ends.append(content())
+        ends.append(of_store())
     assert len(ends) > 5
     assert all(end == ends[0] for end in ends)
