@@ -69,13 +69,13 @@ def result_without_case(c: Context) -> pl.DataFrame:
     cases = c.cases.filter(
         pl.col("in_department") & pl.col("conclusion").is_in(RESULTS) & pl.col("returned").is_null()
     ).select(
-        *KEY, "case_no", "case_id",
+        *KEY, "case_no", "case_id", "receipt_at",
         pl.coalesce("licence_issued_at", "document_at", "concluded_at").alias("issued"),
         pl.format("case {}", "case_id").alias("row"),
     )  # fmt: skip
-    of_department = c.cases.filter("in_department").select("case_id", pl.col("case_no").alias("_no"))
+    of_department = c.cases.filter("in_department").select("case_id", pl.col("case_no").alias("_no"), "receipt_at")
     documents = c.facts.documents.join(cases.select(KEY).unique(), on=KEY, how="anti").join(of_department, on="case_id", how="left").select(
-        *KEY, pl.coalesce("_no", "number", "licence_id").alias("case_no"), pl.when(pl.col("_no").is_not_null()).then("case_id").alias("case_id"),
+        *KEY, pl.coalesce("_no", "number", "licence_id").alias("case_no"), pl.when(pl.col("_no").is_not_null()).then("case_id").alias("case_id"), "receipt_at",
         pl.col("issued_at").alias("issued"), pl.format("licence {}", "licence_id").alias("row"),
     ).unique([*KEY, "case_no"], keep="first", maintain_order=True)  # fmt: skip
     rows = (
@@ -92,7 +92,7 @@ def result_without_case(c: Context) -> pl.DataFrame:
     return found(
         rows, "C2",
         pl.format("{}（{}）的结果（编号 {}）于 {} 作出，市平台没有该项目该事项的任何办件，疑似体外循环，待核。", "item_name", "item_code", "case_no", stamp("issued")),
-        evidence=pl.concat_list("row"), since=pl.col("issued_on"),
+        evidence=pl.concat_list("row"), since=pl.min_horizontal(pl.col("receipt_at").dt.date(), "issued_on"),
     )  # fmt: skip
 
 
