@@ -78,8 +78,8 @@ _REST = (
        from (select *, substr(id, 4)::bigint / 50 as n from store."case" where substr(id, 4)::bigint % 50 = 0) c""",
     """insert into supervision.work_order (no, finding_id, rule, project_code, item_code, case_no, department_code, department_name, severity, state, dispatched_at, step_at, due_on)
        select 'GD' || id, id, rule, project_code, item_code, case_no, department_code, department_name, severity, 'dispatched', :today, :today, :today from supervision.finding where state = 'open'""",
-    """insert into store.licence (id, channel, type_name, number, organ_name, organ_code, issued_at, state, project_code, case_no, item_code, case_id, provenance, content_hash)
-       select 'L' || id, 'P1', '许可证', 'No' || id, department_name, department_code, accepted_at, '有效', project_code, case_no, item_code, id, '{"*": "p1.licence|1"}', sha256(id::bytea)
+    """insert into store.licence (id, channel, type_name, number, organ_name, organ_code, issued_at, state, project_code, case_no, item_code, case_id, quotes_land, provenance, content_hash)
+       select 'L' || id, 'P1', '许可证', 'No' || id, department_name, department_code, accepted_at, '有效', project_code, case_no, item_code, id, 'No' || id, '{"*": "p1.licence|1"}', sha256(id::bytea)
        from store."case" where substr(id, 4)::bigint % 10 = 0""",
     """insert into store.change (entity, entity_id, op, columns, sources) select 'case', id, 'ADD', '{case_no}', '{m2.sb}' from store."case" """,
 )  # fmt: skip
