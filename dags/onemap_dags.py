@@ -65,8 +65,10 @@ def common(dag_id: str, display: str, tags: list[str], doc: str, **more) -> DAG:
 
 
 def cron(expression: str | None) -> CronTriggerTimetable | None:
-    """A schedule in the city's time. Without a start date the first run is the next one due, not one of the past."""
-    return CronTriggerTimetable(expression, timezone="Asia/Shanghai") if expression else None
+    """A schedule in the city's time. The first run is the next one due: Airflow's default also takes one that was due in
+    the last minutes, which would read everything beside the first sync.
+    """
+    return CronTriggerTimetable(expression, timezone="Asia/Shanghai", run_immediately=timedelta(0)) if expression else None
 
 
 def health_link(anchor: str = "") -> str:
