@@ -430,6 +430,16 @@ def _golden_extras(entity: str) -> list[sa.Column]:
     return []
 
 
+def _quoted(entity: str) -> list[sa.Index]:
+    """By these what a licence of one project quotes is found (supervision/read.py), wherever it stands."""
+    numbers = {"licence": ("licence_normal_number_ix", "number"), "case": ("case_normal_licence_no_ix", "licence_no"), "land_approval": ("land_approval_normal_no_ix", "approval_no")}
+    made = [sa.Index("licence_project_or_none_ix", sa.text("coalesce(project_code, '')"))] if entity == "licence" else []
+    if entity in numbers:
+        name, column = numbers[entity]
+        made.append(sa.Index(name, sa.text(f"store.normal_number({column})")))
+    return made
+
+
 def _row_security() -> list[sa.Index]:
     """By these a department finds its cases, and whether it has one in a project (serving/sql/views.py)."""
     standing = sa.text("gone_at is null")
@@ -461,6 +471,7 @@ def _golden_table(entity: str) -> sa.Table:
         _instant("gone_at", "注销时间", "since when no source holds it; null: it stands"),
         *(sa.Index(None, name) for name in lookups),
         *(_row_security() if entity == "case" else ()),
+        *_quoted(entity),
         *_box_indexes(entity),
         schema=STORE,
         comment=_comment(about.zh, f"{about.doc.strip()} Golden rows."),
