@@ -28,8 +28,11 @@ def plan(source: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     return [asdict(unit) for unit in units]
 
 
-def sync(unit: dict[str, Any]) -> dict[str, Any]:
-    """Read one (feed, window) into the store. :raises OneMapError: it did not end well, typed by whose fault."""
+def sync(unit: dict[str, Any], docs: str) -> dict[str, Any]:
+    """Read one (feed, window) into the store; ``docs``: address of the feed's Data Docs, for the log.
+
+    :raises OneMapError: it did not end well, typed by whose fault.
+    """
     _guard()
     from airflow.sdk import get_current_context
 
@@ -42,6 +45,7 @@ def sync(unit: dict[str, Any]) -> dict[str, Any]:
     told = outcome.as_dict()
     context["ti"].xcom_push(OUTCOME, told)
     log.info("%s: %s %s", unit["label"], told["outcome"], told["counts"])
+    log.info("质量校验 Data Docs: %s", docs)
     if outcome.outcome not in ("ok", "waiting"):
         raise _error(told)
     return {"run_id": told["run_id"]}

@@ -176,12 +176,13 @@ def sync_dag(d: Declared) -> DAG:
             task_display_name="读取入库 sync",
             pool=pool(d.source),
             map_index_template="{{ task.op_kwargs['unit']['label'] }}",
+            doc_md=f"[质量校验 Data Docs]({page('data-docs/index.html')})　·　[运行健康]({health_link('#' + d.source)})",
             retries=RETRIES,
             retry_delay=FIRST,
             retry_policy=ByFault(),
         )
         def sync(unit):
-            return bodies.sync(unit)
+            return bodies.sync(unit, page(f"data-docs/{unit['feed']}/index.html"))
 
         @task(task_id="publish", task_display_name="发布变化 publish", trigger_rule="all_done", outlets=[news(d.source)])
         def publish(units):

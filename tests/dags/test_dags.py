@@ -69,6 +69,7 @@ def test_every_real_source_becomes_a_dag(dags):
 
 def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folder):
     dag = dags.build("sync__alpha", folder)["sync__alpha"]
+    assert "onemap/data-docs/" in dag.get_task("sync").doc_md
     assert {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks} == {
         "plan": ["publish", "settle", "sync"],
         "sync": ["publish"],
