@@ -80,6 +80,26 @@ def in_force(rows: pl.DataFrame, items: pl.DataFrame, day: str, columns: list[st
     return keyed.join(found, on="_at", how="left", maintain_order="left").drop("_at", "_day")
 
 
+def _known_by_code(cases: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    """Cases whose code the store knew no item for: it goes by the last submission, which after a 补正 is not the receipt,
+    and a status log's receipt is an event."""
+    day = pl.col("receipt_at").dt.date()
+    found = (
+        cases.filter(pl.col("item_code").is_null() & pl.col("item_code_written").is_not_null())
+        .select("case_id", "item_code_written", "receipt_at")
+        .join(codes, on="item_code_written")
+        .filter((pl.col("from_") <= day).fill_null(True) & (day < pl.col("until")).fill_null(True) & day.is_not_null())
+        .sort(pl.col("item_code_written") != pl.col("item_code"), "item_code")
+        .unique("case_id", keep="first", maintain_order=True)
+        .select("case_id", pl.col("item_code").alias("_known"))
+    )
+    return (
+        cases.join(found, on="case_id", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("item_code", "_known").alias("item_code"))
+        .drop("_known")
+    )
+
+
 def _limits(cases: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
     """Limits and 办件类型 of the version in force on the day of acceptance and of the case's 情形."""
     columns = [*LIMITS, "project_type", "variants"]
@@ -158,7 +178,7 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
     cases = cases.with_columns(
         pl.coalesce("received_at", "accepted_at", "first_event_at").alias("receipt_at"),
     )
-    cases = _limits(cases, items)
+    cases = _limits(_known_by_code(cases, frames.codes), items)
     told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar, rules)
     # before acceptance no clock runs that a pause could stop, but the case waits all the same
     waits = lines.pauses.filter("standing").select("case_id", pl.lit(True).alias("_waits")).unique("case_id")

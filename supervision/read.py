@@ -114,6 +114,7 @@ ITEMS = {
     "valid_from": pl.Date,
     "valid_to": pl.Date,
 }
+CODES = {"item_code_written": pl.String, "item_code": pl.String, "from_": pl.Date, "until": pl.Date}
 LAND = {"land_id": pl.String, "project_code": pl.String, "approved_at": STAMP}
 QUOTES = {
     "licence_id": pl.String,
@@ -137,6 +138,7 @@ class Frames:
     land: pl.DataFrame
     projects: pl.DataFrame
     items: pl.DataFrame
+    codes: pl.DataFrame
     quotes: pl.DataFrame
 
 
@@ -248,6 +250,9 @@ _ITEMS = """
            parallel_group, process_types, applies_when, multiple, valid_from, valid_to
     from store.item where gone_at is null"""
 
+_CODES = """
+    select code, item_code, nullif(valid_from, '-infinity'), nullif(valid_to, 'infinity') from store.item_code"""
+
 _QUOTES = """
     select l.id, l.project_code, l.item_code, l.engineering_code, l.number, l.issued_at, q.field, q.quoted
     from store.licence l
@@ -272,7 +277,7 @@ def told(connection: Connection) -> pl.DataFrame:
 
 
 def frames(connection: Connection) -> Frames:
-    """Everything in scope. ``quotes`` holds only the quoted numbers that no source knows."""
+    """Everything in scope. ``codes``: every code that means an item, and when. ``quotes`` holds only the quoted numbers that no source knows."""
     return Frames(
         cases=frame(connection, _CASES, CASES),
         events=frame(connection, _EVENTS, EVENTS),
@@ -280,5 +285,6 @@ def frames(connection: Connection) -> Frames:
         land=frame(connection, _LAND, LAND),
         projects=frame(connection, _PROJECTS, PROJECTS),
         items=frame(connection, _ITEMS, ITEMS),
+        codes=frame(connection, _CODES, CODES),
         quotes=frame(connection, _QUOTES, QUOTES),
     )

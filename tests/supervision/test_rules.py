@@ -307,6 +307,16 @@ def test_c9_off_the_list():
     assert found("2026-03-01", "C9") == set()
 
 
+def test_c9_asks_of_the_day_of_receipt_and_a_resubmission_is_none():
+    project()
+    with transaction() as connection:
+        connection.exec_driver_sql("insert into store.item_code values ('OLD', 'DG-502', '2020-01-01', '2026-03-05')")
+    asked = [("SUBMITTED", "2026-03-02 09:00", {}), ("SUPPLEMENT_START", "2026-03-03 09:00", {}), ("SUBMITTED", "2026-03-06 09:00", {"version": 2})]
+    case("asked", None, asked, item_code_written="OLD")
+    case("late", None, {"SUBMITTED": "2026-03-05 09:00"}, item_code_written="OLD")
+    assert found("2026-03-06", "C9") == {("C9", "OLD", "late")}
+
+
 def test_c9_goes_to_the_department_that_handled_it():
     project()
     case("X", None, {"SUBMITTED": "2026-03-02 09:00"}, item_code_written="X-1", department_code="114419000001000445")
