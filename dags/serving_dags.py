@@ -45,20 +45,12 @@ def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts:
             @task(task_id="deliver", task_display_name="推送 deliver", trigger_rule="all_done")
             def deliver():
                 from core.logging import guard
-                from serving import webhooks
+                from serving import openlineage, webhooks
 
                 guard()
-                return webhooks.deliver()
+                return {"webhooks": webhooks.deliver(), "lineage": openlineage.deliver()}
 
-            @task(task_id="lineage", task_display_name="血缘 lineage", trigger_rule="all_done")
-            def lineage():
-                from core.logging import guard
-                from serving import openlineage
-
-                guard()
-                return openlineage.deliver()
-
-            chain(refresh(), deliver(), lineage())
+            chain(refresh(), deliver())
         return dag
 
     return {"serve": serve_dag}

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 
 from core import clock
+from core.errors import ConfigurationError
 from core.settings import ROOT
 from quality import issues
 from serving import balance, lineage
@@ -126,7 +127,10 @@ def rejected(
 def rejected_row(request: Request, number: int, who: Operator) -> Response:
     """One rejected row as it came."""
     _may_read_raw(who)
-    row = listing.entry(number)
+    try:
+        row = listing.entry(number)
+    except ConfigurationError as error:
+        raise HTTPException(404, error.zh) from error
     row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
     text = row["raw"] if isinstance(row["raw"], str) else json.dumps(row["raw"], ensure_ascii=False, indent=1)
     answer = rendered("rejected.html.j2", request, q=row, text=text, states=STATES, title=dossier.feeds().get(row["feed"], row["feed"]))

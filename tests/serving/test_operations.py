@@ -182,6 +182,7 @@ def test_the_quarantine_says_whose_duty_and_how_to_drive_again(operate, rejected
     assert re.search("数源部门|本系统|运维", page) and "m2.sb" in page
     assert "SBLSH_SHORT" in operate().get(f"ops/quarantine/{rejected}").text
     assert operate().get("ops/quarantine?state=dismissed").status_code == 200
+    assert operate().get("ops/quarantine/99999999").status_code == 404
 
 
 def test_the_balance_is_a_table_of_feeds_and_a_chart_of_one(operate):
