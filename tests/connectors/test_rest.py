@@ -201,6 +201,14 @@ def test_readings_come_day_by_day():
         assert all(line.ok for line in made.check())
 
 
+def test_a_day_without_readings_is_complete_and_leaves_nothing_behind():
+    with web(lambda asked: Reply({"data": [], "next_cursor": None})) as server:
+        reading = read(connector(source("rest", READINGS, http=FAST), endpoint(server.url)), READINGS, Window(datetime(2026, 1, 1), datetime(2026, 1, 4)))
+    assert len(server.asked) == 3
+    assert reading.proof.complete
+    assert reading.payloads == []
+
+
 def test_rows_that_are_no_objects_are_rejected():
     with web(lambda asked: Reply({"data": [{"project_code": "1"}, 5, None], "next_cursor": None})) as server:
         reading = read(connector(source("rest", PROJECTS), endpoint(server.url)), PROJECTS, FULL)
