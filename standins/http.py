@@ -49,6 +49,8 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        # asyncio does it for sockets made with a protocol number alone; else each answer waits 40 ms for the client's ACK
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _transports[transport.get_extra_info("peername")[:2]] = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
