@@ -161,10 +161,13 @@ def _sync(hub: stack.Hub, names: dict[str, str]) -> int:
         sync.wait_for_dags()
         note(f"{len(names)} 个数源 sources")
     begun = time.monotonic()
-    sync.trigger()
-    with progress.shown() as show:
-        for state in sync.sources():
-            show(state)
+    try:
+        sync.trigger()
+        with progress.shown() as show:
+            for state in sync.sources():
+                show(state)
+    finally:
+        sync.release()
     output.out.print(f"[green]✓[/] 同步 sync  [dim]{time.monotonic() - begun:.1f} s[/]")
     with _step("归并 unify"):
         *_, merged = sync.unify()

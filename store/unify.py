@@ -101,18 +101,24 @@ def _applicants(connection: Connection) -> None:
 
 
 def _touch_cases(connection: Connection, codes_changed: bool) -> None:
-    """Cases to resolve again because a code, a project, a work or an applicant that one of their rows names has changed."""
+    """Cases to resolve again because a code, a project, a work or an applicant that one of their rows names has changed, or
+    because their day of receipt is that of an event."""
     connection.execute(
         sa.text(
             """with project as (
                    select id from changed where entity = 'project'
                    union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id)
                insert into touched (entity, id)
-               select distinct 'case', m.id
+               select 'case', m.id
                from source."case" s join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
                where :all or s.project_code in (select id from project)
                   or s.engineering_code in (select id from changed where entity = 'engineering')
                   or exists (select from project) and s.applicant_id in (select applicant_uscc from applicant)
+               union
+               select 'case', c.id
+               from taken join source.case_event e using (record_id)
+               join store.case_member m on m.channel = e.channel and m.case_no = e.case_no
+               join store."case" c on c.id = m.case_id and coalesce(c.submitted_at, c.accepted_at, c.concluded_at) is null
                on conflict do nothing"""
         ),
         {"all": codes_changed},
@@ -120,8 +126,10 @@ def _touch_cases(connection: Connection, codes_changed: bool) -> None:
 
 
 def _resolve_cases(connection: Connection) -> None:
-    """Number, channels, item by the codes in force on the day of receipt (of no known day: the latest), project by the
-    order of architecture.md."""
+    """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
+
+    Received on the first day that a row of the case tells, else its first event; of no known day, the codes are the latest.
+    """
     channels = list(identity.CHANNELS)
     connection.execute(
         sa.text(
@@ -133,10 +141,18 @@ def _resolve_cases(connection: Connection) -> None:
                                      where m.entity = 'case' and m.id = f.id) standing),
                    item_code_written = f.item_code, project_code_written = f.project_code,
                    item_code = (select i.item_code from store.item_code i
-                                where i.code = f.item_code
-                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, '9999-12-31')::date >= i.valid_from
-                                  and coalesce(f.submitted_at, f.accepted_at, f.concluded_at, '9999-12-31')::date < i.valid_to
-                                order by i.code <> i.item_code, i.item_code limit 1)"""
+                                where i.code = f.item_code and d.day >= i.valid_from and d.day < i.valid_to
+                                order by i.code <> i.item_code, i.item_code limit 1)
+               from (select f.id, coalesce(
+                                (select min(coalesce(s.submitted_at, s.accepted_at, s.concluded_at)) from store.member m
+                                 join source."case" s on s.record_id = m.record_id and s.ord = m.ord
+                                 where m.entity = 'case' and m.id = f.id),
+                                (select min(e.at) from store.case_member m
+                                 join source.case_event e on e.channel = m.channel and e.case_no = m.case_no
+                                 where m.case_id = f.id),
+                                '9999-12-31')::date as day
+                     from folded f) d
+               where d.id = f.id"""
         ),
         {"channels": channels},
     )

@@ -24,21 +24,24 @@ _INTERVALS = """
                             then intervals + tsmultirange(tsrange(upper(intervals), read_at)) else intervals end as whole
           from landing.completed) f,
          unnest(f.whole) part"""
+_YOUNG = "select coalesce(min(started_at) > now() - make_interval(days => %(days)s), true) from landing.run"
 
 
 def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_days: int) -> pl.DataFrame:
     """What of the last ``reported_after_days`` days, and of all days to come, each feed has not delivered.
 
-    A hole older than that is reported elsewhere, not waited for.
+    A hole older than that is reported elsewhere, not waited for. In a hub that is younger, none is: a feed that it never read
+    in full is a hole of all days.
     """
     start = datetime.combine(as_of, time()) - timedelta(days=reported_after_days)
+    young = connection.exec_driver_sql(_YOUNG, {"days": reported_after_days}).scalar_one()
     done: dict[str, list[tuple[datetime, datetime]]] = {feed: [] for feed in feeds}
     for feed, lower, upper in connection.exec_driver_sql(_INTERVALS):
         if feed in done:
             done[feed].append((lower or datetime.min, upper or _FAR))
     rows = []
     for feed, intervals in done.items():
-        at = start
+        at = datetime.min if young and not intervals else start
         for lower, upper in sorted(intervals):
             if lower > at:
                 rows.append((feed, at, lower))

@@ -232,5 +232,6 @@ class Api:
         """queued, running, success or failed."""
         return self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
 
-    def unpause(self, dag_id: str) -> None:
-        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+    def pause(self, dag_id: str, *, paused: bool = True) -> None:
+        """A paused DAG keeps the events that would start it."""
+        self.call("PATCH", f"/dags/{dag_id}", json={"is_paused": paused})

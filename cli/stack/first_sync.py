@@ -58,10 +58,12 @@ class FirstSync:
             time.sleep(1)
 
     def trigger(self) -> None:
-        """Start every source's sync."""
+        """Start every source's sync. What follows from the store waits until all are in: who is judged by half of what
+        there is, is judged wrongly, and a merge after each source would cost more than one."""
         self.since = last_run()
+        self.api.pause("unify")
         for source, name in self.names.items():
-            self.api.unpause(f"sync__{source}")
+            self.api.pause(f"sync__{source}", paused=False)
             run_id = self.api.trigger(f"sync__{source}", "onemap up: 首次同步 first sync")
             self.progress[source] = SourceProgress(source, name, run_id)
 
@@ -81,9 +83,12 @@ class FirstSync:
                 return
             time.sleep(_TICK)
 
+    def release(self) -> None:
+        """Let the store follow the sources from here on."""
+        self.api.pause("unify", paused=False)
+
     def unify(self) -> Iterator[str]:
         """States of a merge that begins after the last source is in."""
-        self.api.unpause("unify")
         run_id = self.api.trigger("unify", "onemap up")
         while True:
             self.keep()

@@ -456,6 +456,12 @@ def test_a_source_that_was_never_read_is_waited_for():
     with transaction() as connection:
         connection.exec_driver_sql("delete from landing.completed where feed = 'm2.sb'")
     assert found("2026-04-10", "C1", waiting=True) == {("C1", "DG-502", "")} and found("2026-04-10", "C1") == set()
+    assert found("2026-10-10", "C1") == set(), "nothing of a hub that is young is older than thirty days"
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "insert into landing.run (source, feed, window_full, started_at, trigger) values ('m2', 'm2.sl', true, now() - interval '31 days', 'test')"
+        )
+    assert found("2026-10-10", "C1") == {("C1", "DG-502", "")}
 
 
 def test_a_hole_older_than_thirty_days_is_not_waited_for():
