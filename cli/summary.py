@@ -8,17 +8,33 @@ from pipeline.health import health
 from pipeline.summary import Summary, summary
 
 
-def show(sync: FirstSync, merged: str) -> int:
-    """Print it; returns 1 when a feed failed or did not balance, or the merge failed, else 0."""
+def show(sync: FirstSync, states: dict[str, str]) -> int:
+    """Print it; ``states``: how each DAG that follows the sources ended. Returns 1 when a feed failed or did not balance, or
+    one of these did not succeed, else 0."""
     found = summary(sync.since)
     tell(found)
+    if states["supervise"] == "success":
+        _supervision()
     bad = [feed for feed in health() if feed.source in sync.names and feed.light in ("failing", "held")]
     for feed in bad:
         output.out.print(f"✗ {feed.feed} {feed.name} [{feed.fault_zh or feed.light}] {feed.zh or feed.error or ''} → {feed.remedy or ''}", markup=False)
-    failed = [one.source for one in sync.progress.values() if one.state != "success"]
+    failed = [one.source for one in sync.progress.values() if one.state != "success"] + [dag for dag, state in states.items() if state != "success"]
     if failed:
         output.out.print(f"✗ 未全部成功 did not succeed: {', '.join(failed)}")
-    return 1 if bad or failed or not found.balanced or merged != "success" else 0
+    return 1 if bad or failed or not found.balanced else 0
+
+
+def _supervision() -> None:
+    """What supervision found: by rule, and the items of 体外循环."""
+    from core import clock
+    from supervision.report import state
+
+    city = state.gather(clock.today())
+    output.table(
+        ("规则 rule", "名称", "发现 findings", "未判定 waiting"),
+        [(row["rule"], row["name"], row["found"], row["not_judged"]) for row in city.rules.to_dicts() if row["found"] or row["not_judged"]],
+        title=f"督办 supervision: {city.projects:,} 个项目，{city.found:,} 条发现（疑似，待核）；体外循环涉及 {city.outside.height} 个事项；onemap findings",
+    )
 
 
 def tell(found: Summary) -> None:

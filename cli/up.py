@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from cli import output, progress, summary
 from cli.stack import hub as stack
-from cli.stack.first_sync import FirstSync
+from cli.stack.first_sync import FOLLOWING, FirstSync
 from cli.stack.layout import Layout
 from core.errors import ConfigurationError, OneMapError
 from dags.provider.onemap_provider.info import FORM_OF
@@ -169,9 +169,11 @@ def _sync(hub: stack.Hub, names: dict[str, str]) -> int:
     finally:
         sync.release()
     output.out.print(f"[green]✓[/] 同步 sync  [dim]{time.monotonic() - begun:.1f} s[/]")
-    with _step("归并 unify"):
-        *_, merged = sync.unify()
-    return summary.show(sync, merged)
+    states = {}
+    for dag, zh in zip(FOLLOWING, ("归并", "督办"), strict=True):
+        with _step(f"{zh} {dag}"):
+            *_, states[dag] = sync.follow(dag)
+    return summary.show(sync, states)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from core.errors import InternalError
 
 PARSE_SECONDS = 180
 _TICK = 1.5
+FOLLOWING = ("unify", "supervise")  # in this order, after the sources
 
 
 @dataclass
@@ -35,7 +36,7 @@ class SourceProgress:
 
 @dataclass
 class FirstSync:
-    """Drives Airflow; iterate :meth:`sources` and :meth:`unify` to see progress."""
+    """Drives Airflow; iterate :meth:`sources` and :meth:`follow` to see progress."""
 
     api: airflow.Api
     names: dict[str, str]  # source -> Chinese name
@@ -45,7 +46,7 @@ class FirstSync:
 
     def wait_for_dags(self) -> None:
         """Until the DAG processor has every DAG. :raises InternalError: it cannot load them, or takes too long."""
-        wanted = {f"sync__{source}" for source in self.names} | {"unify"}
+        wanted = {f"sync__{source}" for source in self.names} | set(FOLLOWING)
         until = time.monotonic() + PARSE_SECONDS
         while missing := wanted - self.api.dags():
             self.keep()
@@ -85,14 +86,15 @@ class FirstSync:
 
     def release(self) -> None:
         """Let the store follow the sources from here on."""
-        self.api.pause("unify", paused=False)
+        for dag in FOLLOWING:
+            self.api.pause(dag, paused=False)
 
-    def unify(self) -> Iterator[str]:
-        """States of a merge that begins after the last source is in."""
-        run_id = self.api.trigger("unify", "onemap up")
+    def follow(self, dag: str) -> Iterator[str]:
+        """States of a run that begins after the last source is in."""
+        run_id = self.api.trigger(dag, "onemap up")
         while True:
             self.keep()
-            state = self.api.state("unify", run_id)
+            state = self.api.state(dag, run_id)
             yield state
             if state in ("success", "failed"):
                 return
