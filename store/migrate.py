@@ -50,14 +50,6 @@ def upgrade(revision: str = "head") -> None:
             connection.commit()
 
 
-def revise(message: str) -> None:
-    """Write a new revision with what the metadata has and the database lacks; to be read and mended by hand."""
-    with engine().connect() as connection:
-        made = config()
-        made.attributes["connection"] = connection
-        command.revision(made, message, autogenerate=True)
-
-
 def included(name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
     """Which of the database's schemas and tables are ours to compare; staging tables of batches are not."""
     if kind == "schema":

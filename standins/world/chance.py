@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
 from typing import Any
 
 
@@ -17,8 +16,3 @@ def share(*name: Any) -> float:
     """One number in [0, 1) for ``name``: cheaper than a stream where a single draw is wanted."""
     digest = hashlib.blake2b("|".join(map(str, name)).encode(), digest_size=7).digest()
     return int.from_bytes(digest, "big") / (1 << 56)
-
-
-def pick(options: Sequence[Any], *name: Any) -> Any:
-    """One of ``options`` for ``name``."""
-    return options[int(share(*name) * len(options))]
