@@ -157,7 +157,7 @@ def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
         ("rules.yaml", "severity: {红: 2, 双红: 3}", "severity: {红: 2, 双红: 9}", "rules.yaml:8: rules.overdue.severity.双红"),
         ("rules.yaml", "grace_working_days: 3", "grace_days: 3", "no such key"),
         ("rules.yaml", "permit: DG-604 ", "permit: DG-999 ", "no item DG-999"),
-        ("completeness.yaml", "C2: [m2.*, own]", "C2: [m9.*, own]", "completeness.yaml:8: rules.C2[0]: no feed m9.*"),
+        ("completeness.yaml", "C2: [m2.*, own]", "C2: [m9.*, own]", "completeness.yaml:9: rules.C2[0]: no feed m9.*"),
         ("completeness.yaml", "C10: [m2.*]", "C99: [m2.*]", "no such rule"),
         ("calendar.yaml", "days: {}", "days: {2027-01-01: maybe}", "calendar.yaml:5: days"),
         ("calendar.yaml", "years: []", "years: [soon]", "calendar.yaml:4: years"),
