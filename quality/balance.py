@@ -92,17 +92,23 @@ def of_runs(feed: str | None = None, *, since: datetime | None = None, only_unba
         return [RunBalance(*row) for row in connection.execute(statement)]
 
 
+def _comparisons() -> sa.Select:
+    """The fields of :class:`Against`, in its order."""
+    told = tables.reconciliation.c
+    return sa.select(
+        told.feed, told.run_id, told.started_at, told.outcome, told.complete, told.claimed, told.listed, told.stored, told.missing,
+        told.different, told.extra,
+    )  # fmt: skip
+
+
 def against_source(feed: str | None = None, *, since: datetime | None = None, limit: int = 200) -> list[Against]:
     """Every comparison with the source, the latest first."""
     told = tables.reconciliation.c
     statement = (
-        sa.select(
-            told.feed, told.run_id, told.started_at, told.outcome, told.complete, told.claimed, told.listed, told.stored, told.missing,
-            told.different, told.extra,
-        )
+        _comparisons()
         .order_by(told.id.desc())
         .limit(limit)
-    )  # fmt: skip
+    )
     if feed is not None:
         statement = statement.where(told.feed == feed)
     if since is not None:
@@ -116,12 +122,7 @@ def latest_against_source() -> dict[str, Against]:
     told = tables.reconciliation.c
     with engine().connect() as connection:
         latest = sa.select(sa.func.max(told.id)).group_by(told.feed)
-        rows = connection.execute(
-            sa.select(
-                told.feed, told.run_id, told.started_at, told.outcome, told.complete, told.claimed, told.listed, told.stored,
-                told.missing, told.different, told.extra,
-            ).where(told.id.in_(latest)).order_by(told.feed)
-        )  # fmt: skip
+        rows = connection.execute(_comparisons().where(told.id.in_(latest)).order_by(told.feed))
         return {row.feed: Against(*row) for row in rows}
 
 

@@ -67,6 +67,11 @@ def _work(connection: Connection, result: Unified) -> None:
         publish(entity)
         if entity == "item" and "item" in result.changes:
             codes_changed = identity.rebuild_item_codes(connection)
+    connection.exec_driver_sql(
+        """create temp table moved_project on commit drop as  -- every code that means a project which changed
+           select id as code from changed where entity = 'project'
+           union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id"""
+    )
     identity.cluster(connection, whole=codes_changed)
     fold.enroll(connection, "case")
     _touch_cases(connection, codes_changed)
@@ -105,15 +110,12 @@ def _touch_cases(connection: Connection, codes_changed: bool) -> None:
     because their day of receipt is that of an event."""
     connection.execute(
         sa.text(
-            """with project as (
-                   select id from changed where entity = 'project'
-                   union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id)
-               insert into touched (entity, id)
+            """insert into touched (entity, id)
                select 'case', m.id
                from source."case" s join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
-               where :all or s.project_code in (select id from project)
+               where :all or s.project_code in (select code from moved_project)
                   or s.engineering_code in (select id from changed where entity = 'engineering')
-                  or exists (select from project) and s.applicant_id in (select applicant_uscc from applicant)
+                  or exists (select from moved_project) and s.applicant_id in (select applicant_uscc from applicant)
                union
                select 'case', c.id
                from taken join source.case_event e using (record_id)
@@ -279,10 +281,7 @@ def _reach_licences(connection: Connection, codes_changed: bool) -> None:
     )
     connection.execute(
         sa.text(
-            """with project as (
-                   select id from changed where entity = 'project'
-                   union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id)
-               insert into reached
+            """insert into reached
                select s.record_id, s.ord, 0
                from source.licence s left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
                where :all
@@ -293,7 +292,7 @@ def _reach_licences(connection: Connection, codes_changed: bool) -> None:
                             join store.member o on o.entity = 'licence' and o.id = g.id)
                   or m.case_id in (select id from changed where entity = 'case')
                   or s.engineering_code in (select id from changed where entity = 'engineering')
-                  or s.project_code in (select id from project)"""
+                  or s.project_code in (select code from moved_project)"""
         ),
         {"all": codes_changed},
     )
