@@ -5,16 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from fastapi import HTTPException, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
+
+from dags import login
 
 if TYPE_CHECKING:
     from serving.access import Grant
-
-
-class _LogIn(Exception):
-    """A browser without a session is sent to the login page and back."""
 
 
 async def page(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -28,7 +25,7 @@ def _application() -> Any:
     from serving.pages.app import application
 
     app = application(_asker, redrive="../../api/v2/dags/redrive/dagRuns")
-    app.add_exception_handler(_LogIn, _to_login)
+    app.add_exception_handler(login.LogIn, login.to_login)
     return app
 
 
@@ -40,19 +37,10 @@ async def _asker(request: Request) -> Grant:
     """
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-    from airflow.api_fastapi.core_api.security import get_user
-    from fastapi.security import HTTPAuthorizationCredentials
 
     from serving.access import ADMIN, PROJECTS, RAW, Grant
 
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
-    bearer = HTTPAuthorizationCredentials(scheme=kind, credentials=token) if kind.lower() == "bearer" and token else None
-    try:
-        user = await get_user(request, None, bearer)
-    except HTTPException as refused:
-        if "text/html" in request.headers.get("accept", ""):
-            raise _LogIn from refused
-        raise
+    user = await login.user(request)
     manager = get_auth_manager()
     if not manager.is_authorized_view(access_view=AccessView.WEBSITE, user=user):
         raise HTTPException(403, "无权查看。")
@@ -62,9 +50,3 @@ async def _asker(request: Request) -> Grant:
         if manager.is_authorized_connection(method="PUT", user=user):
             scopes.add(RAW)
     return Grant(f"airflow:{user.get_name()}", frozenset(scopes))
-
-
-async def _to_login(request: Request, _: Exception) -> Response:
-    from airflow.api_fastapi.app import get_auth_manager
-
-    return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)

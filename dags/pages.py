@@ -9,23 +9,21 @@ from collections import Counter
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from core.errors import OneMapError
+from dags import login
 from dags.lights import LIGHTS, ordered, span
 
 if TYPE_CHECKING:
     from pipeline.health import FeedHealth
 
 app = FastAPI(title="OneMap hub", docs_url=None, redoc_url=None, openapi_url=None)
-_bearer = HTTPBearer(auto_error=False)
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'",
@@ -33,25 +31,12 @@ _HEADERS = {
 }
 
 
-class _LogIn(Exception):
-    """A browser without a session is sent to the login page and back."""
+app.add_exception_handler(login.LogIn, login.to_login)
 
 
-@app.exception_handler(_LogIn)
-async def _to_login(request: Request, _: _LogIn) -> Response:
-    return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)
-
-
-async def reader(
-    request: Request, bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> None:
+async def reader(request: Request) -> None:
     """:raises HTTPException: 401 not logged in, 403 not allowed to see the state of the system."""
-    try:
-        user = await get_user(request, None, bearer)
-    except HTTPException as refused:
-        if "text/html" in request.headers.get("accept", ""):
-            raise _LogIn from refused
-        raise
+    user = await login.user(request)
     if not get_auth_manager().is_authorized_view(access_view=AccessView.CLUSTER_ACTIVITY, user=user):
         raise HTTPException(403, "Forbidden")
 
