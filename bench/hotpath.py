@@ -172,7 +172,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--without-suites", action="store_true", help="leave the suites of quality/ out, to see what they cost")
+    parser.add_argument(
+        "--without-suites", action="store_true", help="leave the suites of quality/ out, to see what they cost"
+    )
     options = parser.parse_args()
     if options.without_suites:
         from quality import validation
@@ -206,7 +208,7 @@ def main() -> None:
             migrate.upgrade()
             names = ", ".join(f'"{name}" text' for name in row(0))
             with engine().begin() as connection:
-                connection.exec_driver_sql(f'create table floor (hash text, {names}, primary key (certificate_id))')
+                connection.exec_driver_sql(f"create table floor (hash text, {names}, primary key (certificate_id))")
             floors.append(floor(base, options.rows, engine()))
             first, counts = hub(base, options.rows)
             again, _ = hub(base, options.rows)

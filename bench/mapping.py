@@ -33,15 +33,50 @@ STEPS = json.dumps(
     ensure_ascii=False,
 )
 FILLED = {
-    "m2.sb": {"SBLSH_SHORT": "4419{n:010}", "VERSION": "1", "INSERTTIME": "2026-03-02 10:{m}:00", "SBSJ": "2026-03-02 09:{m}:00",
-              "SXBM": "DG-503", "SXMC": "环境影响评价审批", "SQRLX": "2", "SQRMC": "东莞市第{n}精密科技有限公司", "SQRZJHM": "91441900MA0000015D",
-              "SBXMMC": "智能终端研发生产基地项目{n}", "XZQHDM": "441900", "PROJECT_CODE": "2304-441900-04-01-135254", "WSSBQD": "0",
-              "REC_FLAG": "1", "SBLSH": "11441900MB2C0000{n:010}"},
-    "d3.log": {"LSH": "L{n}", "DFSJZJ": "T{n}", "GCDM": "2304-441900-04-01-135254-2001", "SPSXSLBM": "4419{n:010}", "BLZT": "3",
-               "BLSJ": "2026-03-02 09:{m}:00", "SJYXBS": "1", "SJSCZT": "3", "GXSJ": "2026-03-02 10:{m}:00"},
-    "d1.cases": {"YWLSH": "Y{n}", "SLSJ": "2026/03/02 09:{m}:00", "BJSJ": "2026-03-05", "BJJGDM": "0", "GXSJ": "2026-03-05 10:{m}:00", "SPHJ": STEPS},
-    "s4.reading": {"project_code": "2304-441900-04-01-135254", "device": "d{m}", "kind": "dust", "t": "17724096{n:05}", "v": "35.5"},
-}  # fmt: skip
+    "m2.sb": {
+        "SBLSH_SHORT": "4419{n:010}",
+        "VERSION": "1",
+        "INSERTTIME": "2026-03-02 10:{m}:00",
+        "SBSJ": "2026-03-02 09:{m}:00",
+        "SXBM": "DG-503",
+        "SXMC": "环境影响评价审批",
+        "SQRLX": "2",
+        "SQRMC": "东莞市第{n}精密科技有限公司",
+        "SQRZJHM": "91441900MA0000015D",
+        "SBXMMC": "智能终端研发生产基地项目{n}",
+        "XZQHDM": "441900",
+        "PROJECT_CODE": "2304-441900-04-01-135254",
+        "WSSBQD": "0",
+        "REC_FLAG": "1",
+        "SBLSH": "11441900MB2C0000{n:010}",
+    },
+    "d3.log": {
+        "LSH": "L{n}",
+        "DFSJZJ": "T{n}",
+        "GCDM": "2304-441900-04-01-135254-2001",
+        "SPSXSLBM": "4419{n:010}",
+        "BLZT": "3",
+        "BLSJ": "2026-03-02 09:{m}:00",
+        "SJYXBS": "1",
+        "SJSCZT": "3",
+        "GXSJ": "2026-03-02 10:{m}:00",
+    },
+    "d1.cases": {
+        "YWLSH": "Y{n}",
+        "SLSJ": "2026/03/02 09:{m}:00",
+        "BJSJ": "2026-03-05",
+        "BJJGDM": "0",
+        "GXSJ": "2026-03-05 10:{m}:00",
+        "SPHJ": STEPS,
+    },
+    "s4.reading": {
+        "project_code": "2304-441900-04-01-135254",
+        "device": "d{m}",
+        "kind": "dust",
+        "t": "17724096{n:05}",
+        "v": "35.5",
+    },
+}
 
 
 def table(feed: str, rows: int, dirty: bool) -> pa.Table:

@@ -82,14 +82,14 @@ _REST = (
        select 'L' || id, 'P1', '许可证', 'No' || id, department_name, department_code, accepted_at, '有效', project_code, case_no, item_code, id, 'No' || id, '{"*": "p1.licence|1"}', sha256(id::bytea)
        from store."case" where substr(id, 4)::bigint % 10 = 0""",
     """insert into store.change (entity, entity_id, op, columns, sources) select 'case', id, 'ADD', '{case_no}', '{m2.sb}' from store."case" """,
-)  # fmt: skip
+)
 _WRITES = (
     "create unlogged table if not exists staging.bench as select id, content_hash, provenance from store.case_event limit 0",
     "truncate staging.bench",
     "insert into staging.bench select id, sha256(content_hash), provenance from store.case_event where series_key = id and version = 1 limit 100000",
     """update store.case_event e set content_hash = b.content_hash, changed_at = now() from staging.bench b where b.id = e.id""",
     """insert into store.change (entity, entity_id, op, columns, sources) select 'case_event', id, 'MOD', '{at}', '{m2.sl}' from staging.bench""",
-)  # fmt: skip
+)
 
 
 def build(projects: int, each: int, events: int) -> None:
@@ -104,7 +104,9 @@ def build(projects: int, each: int, events: int) -> None:
     with transaction() as connection:
         connection.execute(sa.text(_ITEMS), known)
         connection.execute(sa.text(_PROJECTS), {"projects": projects, **town})
-        copy_frame(connection, sa.table("redline", *map(sa.column, _REDLINE), schema="store"), redlines(projects, shapes))
+        copy_frame(
+            connection, sa.table("redline", *map(sa.column, _REDLINE), schema="store"), redlines(projects, shapes)
+        )
         connection.exec_driver_sql("update store.redline set geom_box = box(point(area, area)) where geom_box is null")
     step = 100_000
     for low in range(0, projects * each, step):
@@ -119,7 +121,10 @@ def build(projects: int, each: int, events: int) -> None:
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
     derive.refresh()
-    print(f"\r{projects:,} projects, {projects * each:,} cases, {projects * each * events:,} events: {time.perf_counter() - begun:.0f} s", flush=True)
+    print(
+        f"\r{projects:,} projects, {projects * each:,} cases, {projects * each * events:,} events: {time.perf_counter() - begun:.0f} s",
+        flush=True,
+    )
 
 
 _REDLINE = ("id", "redline_code", "project_code", "area", "geom", "geom_box", "provenance", "content_hash")
@@ -134,11 +139,16 @@ def redlines(projects: int, shapes: np.ndarray) -> pl.DataFrame:
     codes = [f"2019-441900-04-01-{n:06d}" for n in range(projects)]
     return pl.DataFrame(
         {
-            "id": [f"R{code}" for code in codes], "redline_code": [f"R{code}" for code in codes], "project_code": codes, "area": [40_000.0] * projects, "geom": shapely.to_wkb(squares),
-            "geom_box": [f"({a},{b}),({c},{d})" for a, b, c, d in shapely.bounds(squares)], "provenance": ['{"*": "s1.redline|1"}'] * projects,
+            "id": [f"R{code}" for code in codes],
+            "redline_code": [f"R{code}" for code in codes],
+            "project_code": codes,
+            "area": [40_000.0] * projects,
+            "geom": shapely.to_wkb(squares),
+            "geom_box": [f"({a},{b}),({c},{d})" for a, b, c, d in shapely.bounds(squares)],
+            "provenance": ['{"*": "s1.redline|1"}'] * projects,
             "content_hash": [code.encode() for code in codes],
         }
-    )  # fmt: skip
+    )
 
 
 CODE = "2019-441900-04-01-000040"
@@ -147,14 +157,33 @@ CODE = "2019-441900-04-01-000040"
 def addresses(town: str, department: str, case: str) -> dict[str, str]:
     """What is asked of the API; all of it is shown to the town and to the department."""
     return {
-        "a project, whole": f"/v1/projects/{CODE}", "its position": f"/v1/projects/{CODE}/position", "its cases": f"/v1/cases?project={CODE}", "a case, whole": f"/v1/cases/{case}",
-        "its licences": f"/v1/licences?project={CODE}", "its findings": f"/v1/findings?project={CODE}", "projects": "/v1/projects?limit=100", "by Chinese name": "/v1/projects?q=新型储能",
-        "by pinyin": "/v1/projects?q=jichengdianlu", "by initials": "/v1/projects?q=jmmj", "of a town": f"/v1/projects?town={town}", "of a department": f"/v1/projects?department={department}",
-        "double red projects": "/v1/projects?light=双红", "with findings": "/v1/projects?has_findings=true", "cases": "/v1/cases?limit=100", "red cases": "/v1/cases?light=红",
-        "running cases": "/v1/cases?running=true", "cases of a town": f"/v1/cases?town={town}", "open findings": "/v1/findings?state=open", "overdue orders": "/v1/work-orders?overdue=true",
-        "the change feed": "/v1/changes?limit=1000", "statistics": "/v1/statistics", "features in a box": "/features/collections/redlines/items?bbox=113.75,22.8,113.8,22.85&limit=100",
-        "projects as points": "/features/collections/projects/items?limit=100", "tile of the city": "/tiles/10/835/445.mvt", "tile of a town": "/tiles/13/6686/3560.mvt",
-    }  # fmt: skip
+        "a project, whole": f"/v1/projects/{CODE}",
+        "its position": f"/v1/projects/{CODE}/position",
+        "its cases": f"/v1/cases?project={CODE}",
+        "a case, whole": f"/v1/cases/{case}",
+        "its licences": f"/v1/licences?project={CODE}",
+        "its findings": f"/v1/findings?project={CODE}",
+        "projects": "/v1/projects?limit=100",
+        "by Chinese name": "/v1/projects?q=新型储能",
+        "by pinyin": "/v1/projects?q=jichengdianlu",
+        "by initials": "/v1/projects?q=jmmj",
+        "of a town": f"/v1/projects?town={town}",
+        "of a department": f"/v1/projects?department={department}",
+        "double red projects": "/v1/projects?light=双红",
+        "with findings": "/v1/projects?has_findings=true",
+        "cases": "/v1/cases?limit=100",
+        "red cases": "/v1/cases?light=红",
+        "running cases": "/v1/cases?running=true",
+        "cases of a town": f"/v1/cases?town={town}",
+        "open findings": "/v1/findings?state=open",
+        "overdue orders": "/v1/work-orders?overdue=true",
+        "the change feed": "/v1/changes?limit=1000",
+        "statistics": "/v1/statistics",
+        "features in a box": "/features/collections/redlines/items?bbox=113.75,22.8,113.8,22.85&limit=100",
+        "projects as points": "/features/collections/projects/items?limit=100",
+        "tile of the city": "/tiles/10/835/445.mvt",
+        "tile of a town": "/tiles/13/6686/3560.mvt",
+    }
 
 
 def asked(client: TestClient, address: str, times: int) -> tuple[float, float, Any]:
@@ -172,7 +201,8 @@ def scanned() -> dict[str, int]:
     """Scans from end to end of tables with many rows, so far."""
     with engine().connect() as connection:
         rows = connection.execute(
-            sa.text("select schemaname || '.' || relname, seq_scan from pg_stat_user_tables where n_live_tup > :large"), {"large": LARGE}
+            sa.text("select schemaname || '.' || relname, seq_scan from pg_stat_user_tables where n_live_tup > :large"),
+            {"large": LARGE},
         )
         return dict(tuple(row) for row in rows)
 
@@ -185,7 +215,10 @@ def measured(name: str, client: TestClient, address: str, times: int) -> float:
     client.get(address)
     read = [table for table, n in scanned().items() if n > before.get(table, 0)]
     rows = len(found) if isinstance(found := _items(answer), list) else ""
-    print(f"  {name:24} {answer.status_code} {middle:9.1f} {high:9.1f} ms {rows!s:>6} rows {len(answer.content):>9,} bytes  {'reads ' + ', '.join(read) if read else ''}", flush=True)
+    print(
+        f"  {name:24} {answer.status_code} {middle:9.1f} {high:9.1f} ms {rows!s:>6} rows {len(answer.content):>9,} bytes  {'reads ' + ', '.join(read) if read else ''}",
+        flush=True,
+    )
     return middle
 
 
@@ -236,28 +269,53 @@ def main() -> None:
 
         build(given.projects, given.cases, given.events)
         with transaction() as connection:
-            town = connection.execute(sa.text("select town_code from store.project where id = :code"), {"code": CODE}).scalar_one()
-            case, department = connection.execute(sa.text("""select case_no, department_code from store."case" where project_code = :code order by id"""), {"code": CODE}).first()
+            town = connection.execute(
+                sa.text("select town_code from store.project where id = :code"), {"code": CODE}
+            ).scalar_one()
+            case, department = connection.execute(
+                sa.text("""select case_no, department_code from store."case" where project_code = :code order by id"""),
+                {"code": CODE},
+            ).first()
 
         def client(*scopes: str) -> TestClient:
             key = keys.make("bench", ["read:projects", *scopes], by="bench", per_minute=10**6, per_day=10**7)[1]
             return TestClient(app, headers={"X-API-Key": key})
 
         city = client()
-        for who, asker in (("the whole city", city), ("a town", client(f"town:{town}")), ("a department", client(f"department:{department}"))):
+        for who, asker in (
+            ("the whole city", city),
+            ("a town", client(f"town:{town}")),
+            ("a department", client(f"department:{department}")),
+        ):
             print(f"\nA key for {who}: median, 95th percentile")
             for name, address in addresses(town, department, case).items():
                 measured(name, asker, address, given.asked)
         print("\nPages")
-        pages = TestClient(standalone.make("link", "bench", ["testserver"]), cookies={standalone.COOKIE: "link"}, base_url="http://testserver")
+        pages = TestClient(
+            standalone.make("link", "bench", ["testserver"]),
+            cookies={standalone.COOKIE: "link"},
+            base_url="http://testserver",
+        )
         at = standalone.PLACE
         for name, address in {
-            "One Map": f"{at}/", "filtered by town": f"{at}/?town={town}", "searched by pinyin": f"{at}/?q=jichengdianlu", "all points": f"{at}/data/points", "red lines in view": f"{at}/data/redlines?box=113.75,22.8,113.8,22.85",
-            "a project": f"{at}/project/{CODE}", "its report": f"{at}/project/{CODE}/report.html", "its archive": f"{at}/project/{CODE}/archive.zip", "a town's report": f"{at}/town/{town}/report.html",
-        }.items():  # fmt: skip
+            "One Map": f"{at}/",
+            "filtered by town": f"{at}/?town={town}",
+            "searched by pinyin": f"{at}/?q=jichengdianlu",
+            "all points": f"{at}/data/points",
+            "red lines in view": f"{at}/data/redlines?box=113.75,22.8,113.8,22.85",
+            "a project": f"{at}/project/{CODE}",
+            "its report": f"{at}/project/{CODE}/report.html",
+            "its archive": f"{at}/project/{CODE}/archive.zip",
+            "a town's report": f"{at}/town/{town}/report.html",
+        }.items():
             measured(name, pages, address, max(given.asked // 4, 3))
         print("\nBeside writes as of a full sync: median, and how many times that of a quiet store")
-        chosen = {name: (city, address) for name, address in addresses(town, department, case).items() if name in ("a project, whole", "its position", "a case, whole", "by pinyin", "red cases", "the change feed")}
+        chosen = {
+            name: (city, address)
+            for name, address in addresses(town, department, case).items()
+            if name
+            in ("a project, whole", "its position", "a case, whole", "by pinyin", "red cases", "the change feed")
+        }
         chosen["One Map"] = (pages, f"{at}/")
         quiet = {name: asked(asker, address, given.asked)[0] for name, (asker, address) in chosen.items()}
         for name, middle in beside(chosen, given.asked):

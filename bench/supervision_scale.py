@@ -107,7 +107,9 @@ def fill(cases: int, events: int) -> None:
 def database_time() -> float:
     """Processor seconds of this database's backends."""
     with engine().connect() as connection:
-        pids = connection.exec_driver_sql("select pid from pg_stat_activity where datname = current_database()").scalars()
+        pids = connection.exec_driver_sql(
+            "select pid from pg_stat_activity where datname = current_database()"
+        ).scalars()
         return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
 
@@ -117,7 +119,10 @@ def measured(what: str, run: Callable[[], object]) -> None:
     with Peak() as peak:
         told = run()
     wall, own, database = time.perf_counter() - began, time.process_time() - own, database_time() - database
-    print(f"{what:<28}{wall:>9.1f} s  (processor: own {own:.1f} s, database {database:.1f} s)  peak {peak.most / 2**20:,.0f} MiB  {told}", flush=True)
+    print(
+        f"{what:<28}{wall:>9.1f} s  (processor: own {own:.1f} s, database {database:.1f} s)  peak {peak.most / 2**20:,.0f} MiB  {told}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -131,7 +136,10 @@ def main() -> None:
     with scratch.server() as url, scratch.database(url, "scale"):
         began = time.perf_counter()
         fill(options.cases, options.events)
-        print(f"{options.cases:,} cases, {options.cases * options.events:,} events, filled in {time.perf_counter() - began:.0f} s", flush=True)
+        print(
+            f"{options.cases:,} cases, {options.cases * options.events:,} events, filled in {time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
         measured("whole, first", lambda: supervise(TODAY))
         measured("whole, the next day", lambda: supervise(TODAY + timedelta(days=1)))
         with transaction() as connection:

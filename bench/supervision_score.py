@@ -50,19 +50,28 @@ def main() -> int:
     with scratch.server() as url:
         for seed in range(options.first, options.first + options.seeds):
             today = FIRST_DAY + timedelta(days=37 * (seed - 1) % 340)
-            with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch, scratch.database(url, f"s{seed}"):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                pytest.MonkeyPatch.context() as patch,
+                scratch.database(url, f"s{seed}"),
+            ):
                 told = world.make(Path(folder) / "world", projects=options.projects, seed=seed, today=today)
                 for step in range(2 if options.later else 1):
                     if step:
                         world.advance(told, options.later)
                     parts = score(told, patch, Path(folder))
                     totals = [a + b for a, b in zip(totals, parts, strict=True)]
-                    print(f"seed {seed:>3} {'later' if step else today}  right {parts[0].total():>4}  wrong {parts[1].total()}  missed {parts[2].total()}", flush=True)
+                    print(
+                        f"seed {seed:>3} {'later' if step else today}  right {parts[0].total():>4}  wrong {parts[1].total()}  missed {parts[2].total()}",
+                        flush=True,
+                    )
     right, wrong, missed = totals
     print(f"\n{'rule':<10}{'planted':>8}{'precision':>11}{'recall':>8}")
     for rule in sorted({*right, *wrong, *missed}, key=lambda r: (not r.startswith("C"), len(r), r)):
         found, planted_ = right[rule] + wrong[rule], right[rule] + missed[rule]
-        print(f"{rule:<10}{planted_:>8}{right[rule] / found if found else 1:>11.4f}{right[rule] / planted_ if planted_ else 1:>8.4f}")
+        print(
+            f"{rule:<10}{planted_:>8}{right[rule] / found if found else 1:>11.4f}{right[rule] / planted_ if planted_ else 1:>8.4f}"
+        )
     return 1 if wrong or missed else 0
 
 

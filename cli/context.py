@@ -11,7 +11,9 @@ from cli.stack.hub import command_environment
 from cli.stack.layout import Layout
 
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON · data for programs on standard output")]
-By = Annotated[str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)]
+By = Annotated[
+    str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)
+]
 Note = Annotated[str, typer.Option("--note", help="理由 · why", prompt="理由 why")]
 
 

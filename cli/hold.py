@@ -24,7 +24,17 @@ def register(app: typer.Typer) -> None:
         return output.table(
             ("待决号", "数据项", "拟注销", "在库", "样例", "提请", "决定", "决定人", "理由"),
             [
-                (r["id"], r["feed"], r["would_delete"], r["stored"], ", ".join(r["sample"][:5]), f"{r['opened_at']:%m-%d %H:%M}", r["decision"], r["decided_by"], r["note"])
+                (
+                    r["id"],
+                    r["feed"],
+                    r["would_delete"],
+                    r["stored"],
+                    ", ".join(r["sample"][:5]),
+                    f"{r['opened_at']:%m-%d %H:%M}",
+                    r["decision"],
+                    r["decided_by"],
+                    r["note"],
+                )
                 for r in rows
             ],
         )

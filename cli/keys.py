@@ -13,7 +13,10 @@ from core.clock import SHANGHAI
 
 Scope = Annotated[
     list[str],
-    typer.Option("--scope", help="read:projects、read:personal、read:metrics、admin、town:<9位>、department:<18位>，可多次 · repeatable"),
+    typer.Option(
+        "--scope",
+        help="read:projects、read:personal、read:metrics、admin、town:<9位>、department:<18位>，可多次 · repeatable",
+    ),
 ]
 
 
@@ -27,18 +30,27 @@ def register(app: typer.Typer) -> None:
         scope: Scope = ["read:projects"],  # noqa: B006 - typer's way to say a default list
         per_minute: Annotated[int, typer.Option(min=1, help="每分钟次数 · requests a minute")] = 600,
         per_day: Annotated[int, typer.Option(min=1, help="每日次数 · requests a day")] = 100_000,
-        expires: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="到期日 · last day before it ends")] = None,
+        expires: Annotated[
+            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="到期日 · last day before it ends")
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """新建 · Make a key. It is shown once, only its digest is kept."""
         from serving import audit, keys
 
         key_id, key = keys.make(
-            name, scope, by=by, per_minute=per_minute, per_day=per_day, expires=expires.replace(tzinfo=SHANGHAI) if expires else None
+            name,
+            scope,
+            by=by,
+            per_minute=per_minute,
+            per_day=per_day,
+            expires=expires.replace(tzinfo=SHANGHAI) if expires else None,
         )
         audit.append(by, "make key", key_id, {"name": name, "scopes": sorted(scope)})
         if as_json:
-            print(f'{{"id": "{key_id}", "key": "{key}"}}')  # the redactor would hide it, and this is the one place that shows it
+            print(
+                f'{{"id": "{key_id}", "key": "{key}"}}'
+            )  # the redactor would hide it, and this is the one place that shows it
             return
         output.out.print(f"✓ {key_id}  {name}\n  密钥 key（只显示一次 shown once）: ", end="")
         output.out.print(key, markup=False)
@@ -53,7 +65,19 @@ def register(app: typer.Typer) -> None:
             return output.as_json(rows)
         output.table(
             ("id", "名称 name", "权限 scopes", "/分 min", "/日 day", "今日 today", "到期 expires", "吊销 revoked"),
-            [(r["id"], r["name"], " ".join(r["scopes"]), r["per_minute"], r["per_day"], r["used_today"], r["expires_at"], r["revoked_at"]) for r in rows],
+            [
+                (
+                    r["id"],
+                    r["name"],
+                    " ".join(r["scopes"]),
+                    r["per_minute"],
+                    r["per_day"],
+                    r["used_today"],
+                    r["expires_at"],
+                    r["revoked_at"],
+                )
+                for r in rows
+            ],
         )
         return None
 
@@ -91,7 +115,16 @@ def register(app: typer.Typer) -> None:
             return output.as_json(rows)
         output.table(
             ("角色 role", "镇街 towns", "部门 departments", "个人信息 personal", "建于 made"),
-            [(r["role"], " ".join(r["towns"] or ["全部 all"]), " ".join(r["departments"] or ["全部 all"]), r["personal"], r["made_at"]) for r in rows],
+            [
+                (
+                    r["role"],
+                    " ".join(r["towns"] or ["全部 all"]),
+                    " ".join(r["departments"] or ["全部 all"]),
+                    r["personal"],
+                    r["made_at"],
+                )
+                for r in rows
+            ],
         )
         return None
 
@@ -109,14 +142,19 @@ def register(app: typer.Typer) -> None:
 
     @audit_.command()
     def verify(
-        anchor: Annotated[str | None, typer.Option("--anchor", help="此前 head 给出的锚点 · what head said earlier")] = None, as_json: Json = False
+        anchor: Annotated[
+            str | None, typer.Option("--anchor", help="此前 head 给出的锚点 · what head said earlier")
+        ] = None,
+        as_json: Json = False,
     ) -> None:
         """校验 · Recompute the chain of digests; exit code 1 when it is broken."""
         from serving import audit
 
         verdict = audit.verify(anchor)
         if as_json:
-            output.as_json({"entries": verdict.entries, "head": verdict.head, "broken": verdict.broken, "why": verdict.why})
+            output.as_json(
+                {"entries": verdict.entries, "head": verdict.head, "broken": verdict.broken, "why": verdict.why}
+            )
         elif verdict.broken is None:
             output.out.print(f"✓ 链完整 the chain holds  {verdict.entries} 条 entries  {verdict.head}")
         else:

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
     @orders.command("list")
     def list_(
-        state: Annotated[str | None, typer.Option("--state", help="dispatched | signed | answered | disputed | closed | all")] = None,
+        state: Annotated[
+            str | None, typer.Option("--state", help="dispatched | signed | answered | disputed | closed | all")
+        ] = None,
         department: Annotated[str | None, typer.Option("--department", help="责任部门（名称或代码）")] = None,
         project: Annotated[str | None, typer.Option("--project")] = None,
         rule: Annotated[str | None, typer.Option("--rule")] = None,
@@ -36,11 +38,19 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return output.as_json(told)
         _table([told], False)
-        output.table(("时间", "环节", "何人", "何故"), [(s["at"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "") for s in told["steps"]], "履历")
+        output.table(
+            ("时间", "环节", "何人", "何故"),
+            [(s["at"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "") for s in told["steps"]],
+            "履历",
+        )
         return output.table(
             ("修订", "动作", "状态", "尝试", "送达", "错误"),
-            [(t["revision"], t["action"], t["state"], t["attempts"], t["sent_at"] or "", t["error"] or "") for t in told["told"]], "报送市平台",
-        )  # fmt: skip
+            [
+                (t["revision"], t["action"], t["state"], t["attempts"], t["sent_at"] or "", t["error"] or "")
+                for t in told["told"]
+            ],
+            "报送市平台",
+        )
 
     @orders.command()
     def agent(name: str, as_json: Json = False) -> None:
@@ -57,11 +67,16 @@ def register(app: typer.Typer) -> None:
         told = queries.case_file(project)
         if as_json:
             return output.as_json(told)
-        output.out.print(f"{told['project_code']}  {told['project_name'] or ''}  部门 {'、'.join(told['departments'])}", markup=False)
+        output.out.print(
+            f"{told['project_code']}  {told['project_name'] or ''}  部门 {'、'.join(told['departments'])}", markup=False
+        )
         _table(told["orders"], False)
         return output.table(
             ("时间", "工单", "部门", "环节", "何人", "何故"),
-            [(s["at"], s["order_no"], s["department_name"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "") for s in told["steps"]],
+            [
+                (s["at"], s["order_no"], s["department_name"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "")
+                for s in told["steps"]
+            ],
         )
 
     @orders.command()
@@ -71,18 +86,28 @@ def register(app: typer.Typer) -> None:
 
         done = life.advance()
         told = {"steps": done.steps, "unrouted": done.unrouted}
-        output.as_json(told) if as_json else output.table(("环节", "工单"), [(life.STEP_ZH[k], v) for k, v in done.steps.items()])
+        output.as_json(told) if as_json else output.table(
+            ("环节", "工单"), [(life.STEP_ZH[k], v) for k, v in done.steps.items()]
+        )
 
     @orders.command()
     def send(
-        again: Annotated[bool, typer.Option("--again", help="被拒的也再试 · what was refused, too")] = False, as_json: Json = False
+        again: Annotated[bool, typer.Option("--again", help="被拒的也再试 · what was refused, too")] = False,
+        as_json: Json = False,
     ) -> None:
         """报送 · Tell the municipal platform what waits in the outbox; non-zero when something stays there."""
         from supervision.orders import municipal
 
         done = municipal.send(again=again)
-        told = {"sent": done.sent, "waiting": done.waiting, "refused": done.refused, "error": str(done.error) if done.error else None}
-        output.as_json(told) if as_json else output.out.print(f"送达 {done.sent:,}  待发 {done.waiting:,}  被拒 {done.refused:,}")
+        told = {
+            "sent": done.sent,
+            "waiting": done.waiting,
+            "refused": done.refused,
+            "error": str(done.error) if done.error else None,
+        }
+        output.as_json(told) if as_json else output.out.print(
+            f"送达 {done.sent:,}  待发 {done.waiting:,}  被拒 {done.refused:,}"
+        )
         if done.error:
             raise typer.Exit(output.error(done.error))
         if done.refused:
@@ -103,7 +128,18 @@ def _table(rows: list[dict[str, Any]], as_json: bool) -> None:
         return output.as_json(rows)
     return output.table(
         ("工单", "状态", "规则", "项目", "责任部门", "派单", "到期", "催督", "内容"),  # item and case stand in the text
-        [(r["no"], r["state_zh"], r["rule"], r["project_code"], r["department_name"] or r["department_code"], r["dispatched_at"].date(),
-          r["due_on"] or "", f"督办 {r['escalated_on']}" if r["escalated_on"] else f"催办 {r['urged_on']}" if r["urged_on"] else "", r["text"])
-         for r in rows],
-    )  # fmt: skip
+        [
+            (
+                r["no"],
+                r["state_zh"],
+                r["rule"],
+                r["project_code"],
+                r["department_name"] or r["department_code"],
+                r["dispatched_at"].date(),
+                r["due_on"] or "",
+                f"督办 {r['escalated_on']}" if r["escalated_on"] else f"催办 {r['urged_on']}" if r["urged_on"] else "",
+                r["text"],
+            )
+            for r in rows
+        ],
+    )

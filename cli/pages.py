@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
     def pages(
         host: Annotated[str, typer.Option(help="监听地址 · address")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="端口 · port")] = 8091,
-        name: Annotated[list[str] | None, typer.Option("--name", help="对外域名，可多次 · names it is called by, repeatable")] = None,
+        name: Annotated[
+            list[str] | None, typer.Option("--name", help="对外域名，可多次 · names it is called by, repeatable")
+        ] = None,
     ) -> None:
         """一张图 · The One Map page and the API. The link that is printed lets in whoever runs this; others show a key of the API."""
         import uvicorn

@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
         for name in ("ONEMAP_DATABASE_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
             if not os.environ.get(name):
-                raise ConfigurationError(f"{name} is not set", remedy="./onemap up needs no preparation", zh=f"未设置 {name}。")
+                raise ConfigurationError(
+                    f"{name} is not set", remedy="./onemap up needs no preparation", zh=f"未设置 {name}。"
+                )
             _make(os.environ[name])
         migrate.upgrade()
         _run(airflow.command("db", "migrate"))
@@ -39,7 +41,9 @@ def _make(url: str) -> None:
     with server.connect() as connection:
         known = connection.scalar(sa.text("select 1 from pg_database where datname = :name"), {"name": wanted.database})
         if not known:
-            connection.execute(sa.text(f"create database {server.dialect.identifier_preparer.quote(wanted.database or '')}"))
+            connection.execute(
+                sa.text(f"create database {server.dialect.identifier_preparer.quote(wanted.database or '')}")
+            )
     server.dispose()
 
 

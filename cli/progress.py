@@ -37,7 +37,15 @@ def shown() -> Iterator[Callable[[list[SourceProgress]], None]]:
 
 def _table(state: list[SourceProgress]) -> Table:
     made = Table(box=None, header_style="dim")
-    for name, justify in (("数源", "left"), ("状态", "left"), ("完成", "right"), ("失败", "right"), ("流入", "right"), ("入库", "right"), ("隔离", "right")):
+    for name, justify in (
+        ("数源", "left"),
+        ("状态", "left"),
+        ("完成", "right"),
+        ("失败", "right"),
+        ("流入", "right"),
+        ("入库", "right"),
+        ("隔离", "right"),
+    ):
         made.add_column(name, justify=justify)
     for one in state:
         made.add_row(

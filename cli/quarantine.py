@@ -37,12 +37,20 @@ def register(app: typer.Typer) -> None:
             ("隔离号", "数据项", "数源", "记录键", "状态", "次数", "原因", "处置", "首次", "最近"),
             [
                 (
-                    r["id"], r["feed"], r["source_name"], r["record_key"], r["state"], r["seen"], "\n".join(map(_reason, r["reasons"])),
-                    "\n".join(dict.fromkeys(map(_remedy, r["reasons"]))), f"{r['opened_at']:%m-%d %H:%M}", f"{r['seen_at']:%m-%d %H:%M}",
+                    r["id"],
+                    r["feed"],
+                    r["source_name"],
+                    r["record_key"],
+                    r["state"],
+                    r["seen"],
+                    "\n".join(map(_reason, r["reasons"])),
+                    "\n".join(dict.fromkeys(map(_remedy, r["reasons"]))),
+                    f"{r['opened_at']:%m-%d %H:%M}",
+                    f"{r['seen_at']:%m-%d %H:%M}",
                 )
                 for r in rows
             ],
-        )  # fmt: skip
+        )
 
     @quarantine.command()
     def show(entry: int, as_json: Json = False) -> None:
@@ -55,7 +63,9 @@ def register(app: typer.Typer) -> None:
         row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
         if as_json:
             return output.as_json(row)
-        return output.table(("项", "值"), [(k, _explained(v) if k == "reasons" else str(v)) for k, v in row.items() if v is not None])
+        return output.table(
+            ("项", "值"), [(k, _explained(v) if k == "reasons" else str(v)) for k, v in row.items() if v is not None]
+        )
 
     @quarantine.command()
     def redrive(
@@ -69,11 +79,17 @@ def register(app: typer.Typer) -> None:
         outcomes = redrive.run(feed, entries or None)
         done = unify.run()
         if as_json:
-            output.as_json({"outcomes": [o.as_dict() for o in outcomes], "unified": {"taken": done.taken, "written": done.written}})
+            output.as_json(
+                {"outcomes": [o.as_dict() for o in outcomes], "unified": {"taken": done.taken, "written": done.written}}
+            )
         else:
             columns = ("数据项", "结果", "重处理", "新增", "变更", "仍隔离")
             output.table(
-                columns, [(o.feed, o.outcome, o.counts.rows_in, o.counts.new, o.counts.changed, o.counts.quarantined) for o in outcomes]
+                columns,
+                [
+                    (o.feed, o.outcome, o.counts.rows_in, o.counts.new, o.counts.changed, o.counts.quarantined)
+                    for o in outcomes
+                ],
             )
         if any(o.outcome not in ("ok", "waiting") for o in outcomes):
             raise typer.Exit(1)
@@ -109,5 +125,6 @@ def _remedy(reason: dict) -> str:
 def _explained(reasons: list[dict]) -> str:
     """Each reason on its lines: what and where, whose duty, what to do in both languages."""
     return "\n".join(
-        f"{_reason(r)} {r.get('value') or ''}".strip() + (f"\n  {_remedy(r)} {r['remedy']}" if "remedy" in r else "") for r in reasons
+        f"{_reason(r)} {r.get('value') or ''}".strip() + (f"\n  {_remedy(r)} {r['remedy']}" if "remedy" in r else "")
+        for r in reasons
     )

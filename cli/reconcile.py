@@ -13,7 +13,8 @@ from cli.context import Json, attach
 def register(app: typer.Typer) -> None:
     @app.command()
     def reconcile(
-        what: Annotated[str, typer.Argument(help="数源或数据项 · source or feed, e.g. m2 or m2.sb")], as_json: Json = False
+        what: Annotated[str, typer.Argument(help="数源或数据项 · source or feed, e.g. m2 or m2.sb")],
+        as_json: Json = False,
     ) -> None:
         """核对 · Compare with the source's complete listing, read what came late, tell what is extra. Exit 1: not equal."""
         attach()
@@ -27,7 +28,16 @@ def register(app: typer.Typer) -> None:
             output.table(
                 ("数据项", "结论", "清单", "在库", "缺少", "内容不同", "多出", "说明"),
                 [
-                    (one.feed, one.outcome, *((c.listed, c.stored, c.missing, c.different, c.extra) if (c := one.compared) else (None,) * 5), one.run.zh or one.run.error or "")
+                    (
+                        one.feed,
+                        one.outcome,
+                        *(
+                            (c.listed, c.stored, c.missing, c.different, c.extra)
+                            if (c := one.compared)
+                            else (None,) * 5
+                        ),
+                        one.run.zh or one.run.error or "",
+                    )
                     for one in done
                 ],
             )

@@ -32,7 +32,10 @@ def register(app: typer.Typer) -> None:
     def project(
         code: Annotated[str, typer.Argument(help="项目代码 · project code")],
         format_: As = Format.html,
-        as_of: Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="截至日，默认最近判定日 · as of the end of a day")] = None,
+        as_of: Annotated[
+            datetime | None,
+            typer.Option("--as-of", formats=["%Y-%m-%d"], help="截至日，默认最近判定日 · as of the end of a day"),
+        ] = None,
         out: Out = None,
     ) -> None:
         """项目分析报告 · Position, limits, map, findings with evidence, what next and who."""
@@ -41,14 +44,22 @@ def register(app: typer.Typer) -> None:
         _write(code, reports.of_project(_grant(), code, as_of.date() if as_of else None), format_, out)
 
     @report.command()
-    def town(name: Annotated[str, typer.Argument(help="镇街名称或 9 位代码 · town")], format_: As = Format.html, out: Out = None) -> None:
+    def town(
+        name: Annotated[str, typer.Argument(help="镇街名称或 9 位代码 · town")],
+        format_: As = Format.html,
+        out: Out = None,
+    ) -> None:
         """镇街分析报告 · A town's projects, limits, findings, what next."""
         from serving import report as reports
 
         _write(name, reports.of_area(_grant(), "town", name), format_, out)
 
     @report.command()
-    def department(name: Annotated[str, typer.Argument(help="部门名称或代码 · department")], format_: As = Format.html, out: Out = None) -> None:
+    def department(
+        name: Annotated[str, typer.Argument(help="部门名称或代码 · department")],
+        format_: As = Format.html,
+        out: Out = None,
+    ) -> None:
         """部门分析报告 · A department's projects, limits, findings, what next."""
         from serving import report as reports
 
@@ -66,7 +77,11 @@ def _write(asked: str, made: Any, format_: Format, out: Path | None) -> None:
     from serving.report import write
 
     if made is None:
-        raise ConfigurationError(f"nothing to report of {asked}", remedy="check the code or the name", zh=f"没有找到 {asked}，或名称不止一个。")
+        raise ConfigurationError(
+            f"nothing to report of {asked}",
+            remedy="check the code or the name",
+            zh=f"没有找到 {asked}，或名称不止一个。",
+        )
     out = out or Path(f"{made.name}.{format_}")
     content, _ = write.written(made, format_.value)
     audit.append(getpass.getuser(), "report", asked, {"format": format_.value, "as_of": made.as_of.isoformat()})

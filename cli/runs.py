@@ -13,7 +13,8 @@ from cli.context import Json, attach
 def register(app: typer.Typer) -> None:
     @app.command()
     def health(
-        source: Annotated[str | None, typer.Argument(help="数源，默认全部 · default: all")] = None, as_json: Json = False
+        source: Annotated[str | None, typer.Argument(help="数源，默认全部 · default: all")] = None,
+        as_json: Json = False,
     ) -> None:
         """运行健康 · How every feed fares, trouble first; exit 1 when one fails or a person is waited for."""
         attach()
@@ -25,15 +26,38 @@ def register(app: typer.Typer) -> None:
             output.as_json([feed.as_dict() for feed in feeds])
         else:
             output.table(
-                ("状态", "数据项", "名称", "最近成功", "时效", "承诺", "流入", "变更", "隔离", "平账", "连续失败", "责任"),
+                (
+                    "状态",
+                    "数据项",
+                    "名称",
+                    "最近成功",
+                    "时效",
+                    "承诺",
+                    "流入",
+                    "变更",
+                    "隔离",
+                    "平账",
+                    "连续失败",
+                    "责任",
+                ),
                 [
                     (
-                        LIGHTS[f.light].zh, f.feed, f.name, f"{f.last_success:%m-%d %H:%M}" if f.last_success else "", span(f.age),
-                        span(f.promise), f.rows_in, f.changed, f.rejected, "✓" if f.balanced else "✗", f.failures, f.fault_zh,
+                        LIGHTS[f.light].zh,
+                        f.feed,
+                        f.name,
+                        f"{f.last_success:%m-%d %H:%M}" if f.last_success else "",
+                        span(f.age),
+                        span(f.promise),
+                        f.rows_in,
+                        f.changed,
+                        f.rejected,
+                        "✓" if f.balanced else "✗",
+                        f.failures,
+                        f.fault_zh,
                     )
                     for f in feeds
                 ],
-            )  # fmt: skip
+            )
         if any(feed.light in ("failing", "held") for feed in feeds):
             raise typer.Exit(1)
 
@@ -55,10 +79,19 @@ def register(app: typer.Typer) -> None:
             ("批次", "数据项", "窗口", "触发", "开始", "结果", "流入", "新增", "变更", "未变", "隔离", "说明"),
             [
                 (
-                    r["id"], r["feed"], "full" if r["window_full"] else f"{r['window_start'] or '…'} .. {r['window_end'] or '…'}",
-                    r["trigger"], f"{r['started_at']:%m-%d %H:%M:%S}", r["outcome"], r["rows_in"], r["new"], r["changed"],
-                    r["unchanged"], r["quarantined"], r["zh"] or r["error"],
+                    r["id"],
+                    r["feed"],
+                    "full" if r["window_full"] else f"{r['window_start'] or '…'} .. {r['window_end'] or '…'}",
+                    r["trigger"],
+                    f"{r['started_at']:%m-%d %H:%M:%S}",
+                    r["outcome"],
+                    r["rows_in"],
+                    r["new"],
+                    r["changed"],
+                    r["unchanged"],
+                    r["quarantined"],
+                    r["zh"] or r["error"],
                 )
                 for r in rows
             ],
-        )  # fmt: skip
+        )

@@ -63,10 +63,16 @@ def register(app: typer.Typer) -> None:
     @hooks.command()
     def add(
         name: Annotated[str, typer.Argument(help="名称 · name")],
-        connection: Annotated[str, typer.Option("--connection", help="Airflow 连接：地址与签名密钥（密码）· address and signing secret")],
+        connection: Annotated[
+            str, typer.Option("--connection", help="Airflow 连接：地址与签名密钥（密码）· address and signing secret")
+        ],
         by: By,
-        scope: Annotated[list[str] | None, typer.Option("--scope", help="town:…、department:…，可多次 · repeatable")] = None,
-        entity: Annotated[list[str] | None, typer.Option("--entity", help="只推送这些实体，可多次 · these entities alone")] = None,
+        scope: Annotated[
+            list[str] | None, typer.Option("--scope", help="town:…、department:…，可多次 · repeatable")
+        ] = None,
+        entity: Annotated[
+            list[str] | None, typer.Option("--entity", help="只推送这些实体，可多次 · these entities alone")
+        ] = None,
         from_start: Annotated[bool, typer.Option("--from-start", help="从头推送 · all that there ever was")] = False,
     ) -> None:
         """订阅 · Tell a receiver of changes."""
@@ -86,7 +92,10 @@ def register(app: typer.Typer) -> None:
             return output.as_json(rows)
         output.table(
             ("名称 name", "连接 connection", "失败 failures", "等待自 waiting since", "错误 error", "停止 stopped"),
-            [(r["name"], r["connection"], r["failures"], r["waiting_since"], r["error"], r["stopped_at"]) for r in rows],
+            [
+                (r["name"], r["connection"], r["failures"], r["waiting_since"], r["error"], r["stopped_at"])
+                for r in rows
+            ],
         )
         return None
 

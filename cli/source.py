@@ -28,12 +28,25 @@ def register(app: typer.Typer) -> None:
             return output.as_json([s.model_dump(mode="json") for s in sources])
         return output.table(
             ("数源", "名称", "数源部门", "连接", "协议", "计划", "时效承诺", "数据项"),
-            [(s.source, s.name, s.owner.department, s.connection, s.protocol, s.schedule, span(s.promise.total_seconds()), len(s.feeds)) for s in sources],
+            [
+                (
+                    s.source,
+                    s.name,
+                    s.owner.department,
+                    s.connection,
+                    s.protocol,
+                    s.schedule,
+                    span(s.promise.total_seconds()),
+                    len(s.feeds),
+                )
+                for s in sources
+            ],
         )
 
     @source.command()
     def check(
-        sources: Annotated[list[str] | None, typer.Argument(help="数源，默认全部 · default: all")] = None, as_json: Json = False
+        sources: Annotated[list[str] | None, typer.Argument(help="数源，默认全部 · default: all")] = None,
+        as_json: Json = False,
     ) -> None:
         """检查 · Reach a source, prove the credentials, see each feed once; exit 1 when something does not hold."""
         from pipeline import checking
@@ -41,10 +54,13 @@ def register(app: typer.Typer) -> None:
 
         lines = [(name, line) for name in sources or names() for line in checking.check(name)]
         if as_json:
-            output.as_json([{"source": n, "what": x.what, "ok": x.ok, "detail": x.detail, "remedy": x.remedy} for n, x in lines])
+            output.as_json(
+                [{"source": n, "what": x.what, "ok": x.ok, "detail": x.detail, "remedy": x.remedy} for n, x in lines]
+            )
         else:
             output.table(
-                ("数源", "", "检查项", "结果", "处置"), [(n, "✓" if x.ok else "✗", x.what, x.detail, x.remedy) for n, x in lines]
+                ("数源", "", "检查项", "结果", "处置"),
+                [(n, "✓" if x.ok else "✗", x.what, x.detail, x.remedy) for n, x in lines],
             )
         if not all(line.ok for _, line in lines):
             raise typer.Exit(1)
@@ -81,13 +97,18 @@ def register(app: typer.Typer) -> None:
 
     @source.command()
     def sync(
-        sources: Annotated[list[str], typer.Argument(help="数源，可多个 · sources, e.g. m2 d1")], feed: Feeds = None, as_json: Json = False
+        sources: Annotated[list[str], typer.Argument(help="数源，可多个 · sources, e.g. m2 d1")],
+        feed: Feeds = None,
+        as_json: Json = False,
     ) -> None:
         """同步 · Read what is due, here and now, without Airflow; then merge. Exit 1 when a feed does not end well."""
         from pipeline import sync
 
         progress = None if as_json else _progress
-        _told([outcome for source in sources for outcome in sync.source(source, on_progress=progress, feeds=feed)], as_json)
+        _told(
+            [outcome for source in sources for outcome in sync.source(source, on_progress=progress, feeds=feed)],
+            as_json,
+        )
 
     @source.command()
     def backfill(
@@ -131,7 +152,9 @@ def _told(outcomes: list[Any], as_json: bool) -> None:
 
     done = unify.run()
     if as_json:
-        output.as_json({"outcomes": [o.as_dict() for o in outcomes], "unified": {"taken": done.taken, "written": done.written}})
+        output.as_json(
+            {"outcomes": [o.as_dict() for o in outcomes], "unified": {"taken": done.taken, "written": done.written}}
+        )
     else:
         output.out.print(f"归并 unify: {done.taken:,} 条记录 records, {done.written:,} 行变化 rows written")
     if any(o.outcome not in ("ok", "waiting") or not o.counts.balanced for o in outcomes):

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
     @store.command("hash")
     def hash_(
-        parts: Annotated[bool, typer.Option("--parts", help="分部分 · part by part, to see where two stores differ")] = False,
+        parts: Annotated[
+            bool, typer.Option("--parts", help="分部分 · part by part, to see where two stores differ")
+        ] = False,
         as_json: Json = False,
     ) -> None:
         """摘要 · One number for the content: equal whatever the order in which it arrived."""

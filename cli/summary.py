@@ -17,8 +17,13 @@ def show(sync: FirstSync, states: dict[str, str]) -> int:
         _supervision()
     bad = [feed for feed in health() if feed.source in sync.names and feed.light in ("failing", "held")]
     for feed in bad:
-        output.out.print(f"✗ {feed.feed} {feed.name} [{feed.fault_zh or feed.light}] {feed.zh or feed.error or ''} → {feed.remedy or ''}", markup=False)
-    failed = [one.source for one in sync.progress.values() if one.state != "success"] + [dag for dag, state in states.items() if state != "success"]
+        output.out.print(
+            f"✗ {feed.feed} {feed.name} [{feed.fault_zh or feed.light}] {feed.zh or feed.error or ''} → {feed.remedy or ''}",
+            markup=False,
+        )
+    failed = [one.source for one in sync.progress.values() if one.state != "success"] + [
+        dag for dag, state in states.items() if state != "success"
+    ]
     if failed:
         output.out.print(f"✗ 未全部成功 did not succeed: {', '.join(failed)}")
     return 1 if bad or failed or not found.balanced else 0
@@ -32,7 +37,11 @@ def _supervision() -> None:
     city = state.gather(clock.today())
     output.table(
         ("规则 rule", "名称", "发现 findings", "未判定 waiting"),
-        [(row["rule"], row["name"], row["found"], row["not_judged"]) for row in city.rules.to_dicts() if row["found"] or row["not_judged"]],
+        [
+            (row["rule"], row["name"], row["found"], row["not_judged"])
+            for row in city.rules.to_dicts()
+            if row["found"] or row["not_judged"]
+        ],
         title=f"督办 supervision: {city.projects:,} 个项目，{city.found:,} 条发现（疑似，待核）；体外循环涉及 {city.outside.height} 个事项；onemap findings",
     )
 
@@ -40,9 +49,35 @@ def _supervision() -> None:
 def tell(found: Summary) -> None:
     """The three tables."""
     output.table(
-        ("数据项 feed", "批次", "流入 in", "新增 new", "变更 chg", "历史 hist", "未变 same", "隔离 rej", "注销 gone", "缺席", "在库", "平账"),
+        (
+            "数据项 feed",
+            "批次",
+            "流入 in",
+            "新增 new",
+            "变更 chg",
+            "历史 hist",
+            "未变 same",
+            "隔离 rej",
+            "注销 gone",
+            "缺席",
+            "在库",
+            "平账",
+        ),
         [
-            (b.feed, b.runs, b.rows_in, b.new, b.changed, b.history, b.unchanged, b.quarantined, b.tombstoned, b.absent, b.stored, "✓" if b.balanced else "✗")
+            (
+                b.feed,
+                b.runs,
+                b.rows_in,
+                b.new,
+                b.changed,
+                b.history,
+                b.unchanged,
+                b.quarantined,
+                b.tombstoned,
+                b.absent,
+                b.stored,
+                "✓" if b.balanced else "✗",
+            )
             for b in found.balances
         ],
         title="各数据项收支 balance of every feed",
@@ -54,13 +89,26 @@ def tell(found: Summary) -> None:
         output.table(
             ("数据项", "原因", "代码", "字段", "例如", "责任", "处置", "行数"),
             [
-                (r["feed"], r.get("title_zh"), r["code"], r["field"], r["message"], r.get("duty_zh"), r.get("remedy_zh"), r["rows"])
+                (
+                    r["feed"],
+                    r.get("title_zh"),
+                    r["code"],
+                    r["field"],
+                    r["message"],
+                    r.get("duty_zh"),
+                    r.get("remedy_zh"),
+                    r["rows"],
+                )
                 for r in explained
             ],
             title="隔离原因 rejected by reason (open); onemap quarantine list",
         )
     output.table(
         ("实体 entity", "来源行 source rows", "统一行 golden rows"),
-        [(name, count, found.golden_rows.get(name)) for name, count in found.source_rows.items() if count or found.golden_rows.get(name)],
+        [
+            (name, count, found.golden_rows.get(name))
+            for name, count in found.source_rows.items()
+            if count or found.golden_rows.get(name)
+        ],
         title="统一库 rows by entity",
     )

@@ -13,7 +13,9 @@ import typer
 from cli import output
 from cli.context import By, Json, Note, attach, group
 
-AsOf = Annotated[datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="判定日，默认今天 · as of the end of a day")]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="判定日，默认今天 · as of the end of a day")
+]
 Folder = Annotated[Path | None, typer.Argument(help="规则目录，默认现行 · folder, default: the one in force")]
 
 
@@ -44,7 +46,9 @@ def register(app: typer.Typer) -> None:
         if moved.steps:
             output.out.print(f"  工单 {'  '.join(f'{life.STEP_ZH[k]} {v:,}' for k, v in moved.steps.items())}")
         if moved.unrouted:
-            output.out.print(f"  ⚠ {moved.unrouted:,} 条发现没有责任部门，未派单：在 supervision/rules/routing.yaml 指定 otherwise")
+            output.out.print(
+                f"  ⚠ {moved.unrouted:,} 条发现没有责任部门，未派单：在 supervision/rules/routing.yaml 指定 otherwise"
+            )
         return None
 
     @app.command()
@@ -64,17 +68,32 @@ def register(app: typer.Typer) -> None:
         listed = listing.findings(_day(as_of))
         rows = listed.waiting if waiting else listed.findings
         kept = [
-            row for row in rows
-            if (not rule or row["rule"] in rule) and (not project or row["project_code"] == project) and (not state or row["state"] == state)
+            row
+            for row in rows
+            if (not rule or row["rule"] in rule)
+            and (not project or row["project_code"] == project)
+            and (not state or row["state"] == state)
             and (not department or row["department_code"] == department or department in (row["department"] or ""))
-        ]  # fmt: skip
+        ]
         if as_json:
             return _json(kept)
         output.table(  # item and case stand in the text
             ("编号", "规则", "项目", "级别", "状态", "立", "消", "责任部门", "内容"),
-            [(r["id"], r["rule"], r["project_code"], r["level"] or r["kind"] or "", r["state"], r["opened"] or "", r["closed"] or "",
-              r["department"] or "", r["text"]) for r in kept],
-        )  # fmt: skip
+            [
+                (
+                    r["id"],
+                    r["rule"],
+                    r["project_code"],
+                    r["level"] or r["kind"] or "",
+                    r["state"],
+                    r["opened"] or "",
+                    r["closed"] or "",
+                    r["department"] or "",
+                    r["text"],
+                )
+                for r in kept
+            ],
+        )
         if not waiting:
             output.out.print(f"共 {len(kept):,} 条；因数据未到齐未判定 {len(listed.waiting):,} 条（--waiting 查看）")
         return None
@@ -91,9 +110,22 @@ def register(app: typer.Typer) -> None:
         columns = ("办件", "项目", "事项", "已用", "承诺时限", "到期", "法定已用", "法定时限", "法定到期", "灯")
         return output.table(
             columns,
-            [(r["case_no"], r["project_code"], r["item_code"], r["used_promised"], r["promised_limit"], r["due_promised"] or "", r["used_statutory"],
-              r["statutory_limit"], r["due_statutory"] or "", r["light"]) for r in rows],
-        )  # fmt: skip
+            [
+                (
+                    r["case_no"],
+                    r["project_code"],
+                    r["item_code"],
+                    r["used_promised"],
+                    r["promised_limit"],
+                    r["due_promised"] or "",
+                    r["used_statutory"],
+                    r["statutory_limit"],
+                    r["due_statutory"] or "",
+                    r["light"],
+                )
+                for r in rows
+            ],
+        )
 
     @app.command()
     def position(project: str, as_of: AsOf = None, as_json: Json = False) -> None:
@@ -105,11 +137,18 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return _json(told)
         output.out.print(f"{told['project_code']}  {told['project_name'] or ''}")
-        output.table(("阶段", "名称", "状态", "完成时间"), [(s["stage"], s["stage_name"], s["state"], s["completed_at"] or "") for s in told["stages"]])
         output.table(
-            ("当前事项", "名称", "轮到谁", "责任部门", "在办"), [(i["item_code"], i["item_name"], i["turn"], i["department"], i["open"]) for i in told["current_items"]]
+            ("阶段", "名称", "状态", "完成时间"),
+            [(s["stage"], s["stage_name"], s["state"], s["completed_at"] or "") for s in told["stages"]],
         )
-        output.table(("规则", "事项", "办件", "状态", "内容"), [(f["rule"], f["item_code"], f["case_no"], f["state"], f["text"]) for f in told["findings"]])
+        output.table(
+            ("当前事项", "名称", "轮到谁", "责任部门", "在办"),
+            [(i["item_code"], i["item_name"], i["turn"], i["department"], i["open"]) for i in told["current_items"]],
+        )
+        output.table(
+            ("规则", "事项", "办件", "状态", "内容"),
+            [(f["rule"], f["item_code"], f["case_no"], f["state"], f["text"]) for f in told["findings"]],
+        )
         return None
 
     finding = group(app, "finding", "发现 · a person's word on one")
@@ -162,7 +201,9 @@ def register(app: typer.Typer) -> None:
 
     @rules.command()
     def diff(
-        proposed: Annotated[Path, typer.Argument(help="拟用的规则目录或单个文件 · folder, or one changed file", exists=True)],
+        proposed: Annotated[
+            Path, typer.Argument(help="拟用的规则目录或单个文件 · folder, or one changed file", exists=True)
+        ],
         as_of: AsOf = None,
         as_json: Json = False,
     ) -> None:
@@ -170,16 +211,34 @@ def register(app: typer.Typer) -> None:
         from supervision import comparing
 
         found = comparing.compare(proposed, _day(as_of) or _today())
-        told = {name: getattr(found, name).to_dicts() for name in ("opens", "closes", "changes")} | {"as_of": found.as_of, "waits": found.waits}
+        told = {name: getattr(found, name).to_dicts() for name in ("opens", "closes", "changes")} | {
+            "as_of": found.as_of,
+            "waits": found.waits,
+        }
         if as_json:
             return _json(told)
         for name, zh in (("opens", "将新立 opens"), ("closes", "将消除 closes")):
             rows = told[name]
-            output.table(("规则", "项目", "事项", "办件", "级别", "内容"),
-                         [(r["rule"], r["project_code"], r["item_code"], r["case_no"], r["level"] or "", r["text"]) for r in rows], f"{zh} {len(rows):,}")  # fmt: skip
+            output.table(
+                ("规则", "项目", "事项", "办件", "级别", "内容"),
+                [
+                    (r["rule"], r["project_code"], r["item_code"], r["case_no"], r["level"] or "", r["text"])
+                    for r in rows
+                ],
+                f"{zh} {len(rows):,}",
+            )
         output.table(
             ("规则", "项目", "事项", "办件", "级别", "严重程度", "责任部门"),
-            [(r["rule"], r["project_code"], r["item_code"], r["case_no"], *(f"{r[n]} → {r[n + '_after']}" for n in ("level", "severity", "department_code"))) for r in told["changes"]],
+            [
+                (
+                    r["rule"],
+                    r["project_code"],
+                    r["item_code"],
+                    r["case_no"],
+                    *(f"{r[n]} → {r[n + '_after']}" for n in ("level", "severity", "department_code")),
+                )
+                for r in told["changes"]
+            ],
             f"将变化 changes {len(told['changes']):,}",
         )
         return output.out.print(f"未判定 not judged: {found.waits:,}")
@@ -188,7 +247,8 @@ def register(app: typer.Typer) -> None:
 
     @report.command("supervision")
     def supervision_report(
-        as_of: AsOf = None, out: Annotated[Path | None, typer.Option("--out", help="写入 HTML 文件，默认标准输出")] = None
+        as_of: AsOf = None,
+        out: Annotated[Path | None, typer.Option("--out", help="写入 HTML 文件，默认标准输出")] = None,
     ) -> None:
         """督办情况 · The city's state in a page of text, tables and charts."""
         from core import clock
@@ -228,27 +288,57 @@ def _decide(finding: str, verdict: str, by: str, note: str) -> None:
 
 
 def _show_case(told: dict[str, Any]) -> None:
-    output.out.print(f"办件 {told['case_no']}  {told['item_code'] or ''} {told['item_name'] or ''}  项目 {told['project_code'] or '—'}", markup=False)
-    output.out.print("  各系统编号  " + "、".join(f"{n['channel']} {n['case_no']}" for n in told["numbers"]), markup=False)
+    output.out.print(
+        f"办件 {told['case_no']}  {told['item_code'] or ''} {told['item_name'] or ''}  项目 {told['project_code'] or '—'}",
+        markup=False,
+    )
+    output.out.print(
+        "  各系统编号  " + "、".join(f"{n['channel']} {n['case_no']}" for n in told["numbers"]), markup=False
+    )
     for which, zh in (("promised", "承诺"), ("statutory", "法定")):
         limit = told["limits"][which]
         if limit["limit"] is not None:
             output.out.print(f"  {zh}时限 {limit['limit']} {limit['unit']}  已用 {limit['used']}  到期 {limit['due']}")
-    marks = [zh for name, zh in (("deemed", "视为受理"), ("suspended", "暂停中"), ("provisional", "暂估")) if told[name]]
+    marks = [
+        zh for name, zh in (("deemed", "视为受理"), ("suspended", "暂停中"), ("provisional", "暂估")) if told[name]
+    ]
     output.out.print(f"  灯 {told['light'] or '—'}  {' '.join(marks)}  截至 {told['as_of']}")
     output.table(
         ("时间", "事件", "来源", "记录", "版本", "采信"),
-        [(t["at"], t["event_zh"], t["channel"], t["source_ref"] or "", t["version"], "✓" if t["counts"] else "") for t in told["times"]], "时间来源",
-    )  # fmt: skip
+        [
+            (t["at"], t["event_zh"], t["channel"], t["source_ref"] or "", t["version"], "✓" if t["counts"] else "")
+            for t in told["times"]
+        ],
+        "时间来源",
+    )
     if told["pauses"]:
         output.table(
             ("暂停", "起", "止", "批准至", "计至", "说明"),
-            [(p["kind"], p["started_at"], p["ended_at"] or "", p["granted_until"] or "", p["counts_until"] or "", p["ignored"] or "") for p in told["pauses"]],
+            [
+                (
+                    p["kind"],
+                    p["started_at"],
+                    p["ended_at"] or "",
+                    p["granted_until"] or "",
+                    p["counts_until"] or "",
+                    p["ignored"] or "",
+                )
+                for p in told["pauses"]
+            ],
             "暂停",
         )
     output.table(
         ("日期", "", "", "承诺", "法定"),
-        [(f"{d['day']}{' 暂估' if d['provisional'] else ''}", d["weekday"], d["kind"], str(d.get("promised", "")), str(d.get("statutory", ""))) for d in told["days"]],
+        [
+            (
+                f"{d['day']}{' 暂估' if d['provisional'] else ''}",
+                d["weekday"],
+                d["kind"],
+                str(d.get("promised", "")),
+                str(d.get("statutory", "")),
+            )
+            for d in told["days"]
+        ],
         "逐日",
     )
     for issue in told["issues"]:
@@ -258,9 +348,15 @@ def _show_case(told: dict[str, Any]) -> None:
 
 
 def _show_finding(told: dict[str, Any]) -> None:
-    output.out.print(f"{told['id']}  {told['rule']} {told['rule_name'] or ''}  {told['standing']}  严重程度 {told['severity']}  {told['level'] or told['kind'] or ''}", markup=False)
+    output.out.print(
+        f"{told['id']}  {told['rule']} {told['rule_name'] or ''}  {told['standing']}  严重程度 {told['severity']}  {told['level'] or told['kind'] or ''}",
+        markup=False,
+    )
     output.out.print(f"  {told['text']}", markup=False)
-    output.out.print(f"  责任部门 {told['department_name'] or '—'}  立 {told['opened_on']}  消 {told['closed_on'] or '—'}", markup=False)
+    output.out.print(
+        f"  责任部门 {told['department_name'] or '—'}  立 {told['opened_on']}  消 {told['closed_on'] or '—'}",
+        markup=False,
+    )
     if told["order"]:
         output.out.print(f"  工单 {told['order']['no']} {told['order']['state']}", markup=False)
     for row in told["evidence"]:
@@ -268,10 +364,29 @@ def _show_finding(told: dict[str, Any]) -> None:
         output.out.print(f"  证据 {row['row']}  {fields}", markup=False)
         output.table(
             ("来源", "数据项", "记录", "回执", "收到", "入库", "映射版本"),
-            [(s["source"], s["feed"], s["record_key"], s["receipt_id"], s["received_at"], f"{s['recorded_at']:%Y-%m-%d %H:%M:%S}", s["mapping_version"]) for s in row["sources"]],
+            [
+                (
+                    s["source"],
+                    s["feed"],
+                    s["record_key"],
+                    s["receipt_id"],
+                    s["received_at"],
+                    f"{s['recorded_at']:%Y-%m-%d %H:%M:%S}",
+                    s["mapping_version"],
+                )
+                for s in row["sources"]
+            ],
         )
     output.out.print(f"  如何消除  {told['lifted_by'] or '—'}", markup=False)
     output.out.print(f"  可能的正当解释  {'；'.join(told['innocent']) or '—'}", markup=False)
-    output.table(("判定日", "事项", "何人", "何故"), [(e["as_of"], e["event_zh"], e["by"], e["why"] or "") for e in told["life"]], "履历")
+    output.table(
+        ("判定日", "事项", "何人", "何故"),
+        [(e["as_of"], e["event_zh"], e["by"], e["why"] or "") for e in told["life"]],
+        "履历",
+    )
     if told["waiting"]:
-        output.table(("规则", "事项", "办件", "等待"), [(w["rule"], w["item_code"], w["case_no"], "、".join(w["waits_for"])) for w in told["waiting"]], "本项目未判定")
+        output.table(
+            ("规则", "事项", "办件", "等待"),
+            [(w["rule"], w["item_code"], w["case_no"], "、".join(w["waits_for"])) for w in told["waiting"]],
+            "本项目未判定",
+        )

@@ -12,12 +12,17 @@ from core import settings
 
 
 def register(app: typer.Typer) -> None:
-    @app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+    @app.command(
+        "test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    )
     def test(context: typer.Context) -> None:
         """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …)."""
         given = list(context.args)
         command = [sys.executable, "-m", "pytest"]
-        if not any(argument.startswith(("-n", "--numprocesses", "--collect-only", "--co", "-h", "--help")) for argument in given):
+        if not any(
+            argument.startswith(("-n", "--numprocesses", "--collect-only", "--co", "-h", "--help"))
+            for argument in given
+        ):
             command += ["-n", "2", "--dist", "worksteal"]
         # the tests have run folders and databases of their own: nothing of a hub that runs here may reach them
         env = {k: v for k, v in os.environ.items() if not k.startswith(("ONEMAP_", "AIRFLOW"))}

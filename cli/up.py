@@ -27,14 +27,29 @@ class Stop(BaseException):
 def register(app: typer.Typer) -> None:
     @app.command()
     def up(
-        once: bool = typer.Option(False, "--once", help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed"),
-        projects: int = typer.Option(590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"),
+        once: bool = typer.Option(
+            False,
+            "--once",
+            help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed",
+        ),
+        projects: int = typer.Option(
+            590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"
+        ),
         seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
         only: Annotated[
-            list[str] | None, typer.Option("--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused")
+            list[str] | None,
+            typer.Option(
+                "--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused"
+            ),
         ] = None,
-        no_standins: bool = typer.Option(False, "--no-standins", help="不启动模拟数源，只用已配置的连接（环境变量 AIRFLOW_CONN_<ID> 或 Airflow 界面）· real sources only, by Connections given as AIRFLOW_CONN_<ID> or in Airflow"),
-        no_first_sync: bool = typer.Option(False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"),
+        no_standins: bool = typer.Option(
+            False,
+            "--no-standins",
+            help="不启动模拟数源，只用已配置的连接（环境变量 AIRFLOW_CONN_<ID> 或 Airflow 界面）· real sources only, by Connections given as AIRFLOW_CONN_<ID> or in Airflow",
+        ),
+        no_first_sync: bool = typer.Option(
+            False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"
+        ),
     ) -> None:
         """启动 · Start everything on this machine and take in every source."""
         layout = Layout.here()
@@ -61,7 +76,9 @@ def register(app: typer.Typer) -> None:
         layout.make()
         asked = stack.stop_other(layout)
         count = stack.close(layout)
-        output.out.print(f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}")
+        output.out.print(
+            f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}"
+        )
 
 
 def _up(
@@ -140,10 +157,17 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
     told = hub.write_addresses()
     _addresses(told)
     # shown once, on the first start; later starts name the file
-    output.out.print(f"  用户 user: admin   密码 password: {password}\n" if fresh else f"  用户 user: admin   密码见 password in {hub.layout.passwords}\n", markup=False)
+    output.out.print(
+        f"  用户 user: admin   密码 password: {password}\n"
+        if fresh
+        else f"  用户 user: admin   密码见 password in {hub.layout.passwords}\n",
+        markup=False,
+    )
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:
-        output.out.print(f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}（AIRFLOW_CONN_{source.connection.upper()}，或界面“管理 > 连接”）")
+        output.out.print(
+            f"[yellow]![/] 未接入 not connected: {source.name} {source.source}，缺少连接 {source.connection}（AIRFLOW_CONN_{source.connection.upper()}，或界面“管理 > 连接”）"
+        )
     return {s.source: s.name for s in sources if s.source in first and s not in left_out}
 
 

@@ -17,7 +17,9 @@ from cli.stack import processes
 from cli.stack.layout import Layout
 
 SERVED_SECONDS = 120
-Folder = Annotated[Path | None, typer.Option("--world", help="世界目录，默认为运行目录中的 · folder, default: the run folder's")]
+Folder = Annotated[
+    Path | None, typer.Option("--world", help="世界目录，默认为运行目录中的 · folder, default: the run folder's")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +66,12 @@ def _show(folder: Path, as_json: bool) -> None:
     from standins import world
 
     reader = world.load(folder)
-    told: dict[str, Any] = {**reader.facts, "folder": str(folder), "now": f"{clock.now()}", "tables": len(reader.tables)}
+    told: dict[str, Any] = {
+        **reader.facts,
+        "folder": str(folder),
+        "now": f"{clock.now()}",
+        "tables": len(reader.tables),
+    }
     if as_json:
         output.as_json(told)
     else:

@@ -83,13 +83,20 @@ def inspect(body: bytes | Path, options: CasesOptions, limits: archives.Limits) 
                 raise _damaged(f"the md5 of {name} is not the manifest's", f"{name} 的 md5 与清单不符")
         claimed = listed[options.document].rows
         if claimed is None:
-            issues.append(Issue("count_absent", f"the manifest does not say how many {options.record} {options.document} has"))
+            issues.append(
+                Issue("count_absent", f"the manifest does not say how many {options.record} {options.document} has")
+            )
         elif claimed != count:
-            raise _damaged(f"the manifest says {claimed} {options.record}, there are {count}", f"清单称 {claimed} 条 {options.record}，实有 {count} 条")
+            raise _damaged(
+                f"the manifest says {claimed} {options.record}, there are {count}",
+                f"清单称 {claimed} 条 {options.record}，实有 {count} 条",
+            )
     return Inspection(count, issues)
 
 
-def decode(body: bytes | Path, scope: str, options: CasesOptions, key: list[str], known: list[str], limits: archives.Limits) -> Iterator[Batch]:
+def decode(
+    body: bytes | Path, scope: str, options: CasesOptions, key: list[str], known: list[str], limits: archives.Limits
+) -> Iterator[Batch]:
     """The document's records in flat memory. Raises as :func:`inspect`."""
     with archives.open_zip(_file(body), limits) as archive, archive.open(options.document) as stream:
         entries, encoding = set(archive.names), _encoding(archive, options)
@@ -112,7 +119,14 @@ def decode(body: bytes | Path, scope: str, options: CasesOptions, key: list[str]
             if options.attachment:
                 for element in xml.children(one.element, options.attachment):
                     if (href := (element.get("href") or "").strip().replace("\\", "/")) not in entries:
-                        batch.issues.append(Issue("attachment_missing", f"{place}: the zip has no {href!r}", record=name, field=options.attachment))
+                        batch.issues.append(
+                            Issue(
+                                "attachment_missing",
+                                f"{place}: the zip has no {href!r}",
+                                record=name,
+                                field=options.attachment,
+                            )
+                        )
             batch.add(row, place)
             if batch.full:
                 yield batch.take()
@@ -183,9 +197,15 @@ def _manifest(archive: archives.Archive) -> dict[str, _Listed]:
         raise _damaged(f"{_MANIFEST} has more than {_MANIFEST_BYTES} bytes", f"{_MANIFEST} 过大")
     listed: dict[str, _Listed] = {}
     for element in xml.children(xml.parse(archive.read(_MANIFEST), what=_MANIFEST), "file"):
-        name, md5, count = element.get("name"), element.get("md5", "").strip().lower(), (element.get("rows") or "").strip()
+        name, md5, count = (
+            element.get("name"),
+            element.get("md5", "").strip().lower(),
+            (element.get("rows") or "").strip(),
+        )
         if not name or not re.fullmatch(r"[0-9a-f]{32}", md5) or not re.fullmatch(r"\d*", count):
-            raise _damaged(f"{_MANIFEST} has an entry without name, md5 or a number of rows", f"{_MANIFEST} 的条目不完整")
+            raise _damaged(
+                f"{_MANIFEST} has an entry without name, md5 or a number of rows", f"{_MANIFEST} 的条目不完整"
+            )
         name = name.strip().replace("\\", "/").removeprefix("./")
         if name != _MANIFEST:
             listed[name] = _Listed(md5, int(count) if count else None)
@@ -196,7 +216,9 @@ def _encoding(archive: archives.Archive, options: CasesOptions) -> str | None:
     """The charset to read the document in; None: as it declares."""
     with archive.open(options.document) as stream:
         head = stream.read(1 << 16)
-    declares = re.match(rb"\s*<\?xml[^>]*\bencoding\s*=", head) or head.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"))
+    declares = re.match(rb"\s*<\?xml[^>]*\bencoding\s*=", head) or head.startswith(
+        (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+    )
     return None if declares or _is_utf8(head) else options.encoding
 
 

@@ -133,7 +133,9 @@ class Database(Connector):
         lines: list[CheckLine] = []
         try:
             with _snapshot(self._engine, "connect") as connection:
-                lines.append(CheckLine("connection", True, f"logged in to {shown(self._engine.url)} ({connection.dialect.name})"))
+                lines.append(
+                    CheckLine("connection", True, f"logged in to {shown(self._engine.url)} ({connection.dialect.name})")
+                )
                 for feed in self.source.feeds.values():
                     lines.append(self._check_feed(connection, feed))
         except OneMapError as error:
@@ -185,7 +187,9 @@ class Database(Connector):
             for name in contract:
                 if name not in columns:
                     columns[name] = pa.nulls(table.num_rows, pa.large_string())
-            columns["_place"] = pa.array([f"row {n}" for n in range(place + 1, place + table.num_rows + 1)], pa.large_string())
+            columns["_place"] = pa.array(
+                [f"row {n}" for n in range(place + 1, place + table.num_rows + 1)], pa.large_string()
+            )
             place += table.num_rows
             yield Batch(pa.table(columns))
 
@@ -249,15 +253,23 @@ class Database(Connector):
             where: list[sa.ColumnElement[bool]] = []
             if increment is not None:
                 undated = _undated(connection, real.column(increment))
-                loose = connection.execute(sa.select(sa.func.count()).select_from(real.table).where(undated)).scalar_one()
+                loose = connection.execute(
+                    sa.select(sa.func.count()).select_from(real.table).where(undated)
+                ).scalar_one()
                 if int(loose):
                     issues.append(
-                        Issue("increment_missing", f"{loose} rows of {options.table} have no {increment}; read with every window", field=increment)
+                        Issue(
+                            "increment_missing",
+                            f"{loose} rows of {options.table} have no {increment}; read with every window",
+                            field=increment,
+                        )
                     )
                 within = _within(connection, real.column(increment), window)
                 if within is not None:
                     where = [sa.or_(within, undated) if int(loose) else within]
-            claimed = int(connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one())
+            claimed = int(
+                connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one()
+            )
             order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *options.order]))
             statement = (
                 sa.select(*[real.table.c[name] for name in real.names.values()])
@@ -334,12 +346,16 @@ class Database(Connector):
         inspector = sa.inspect(connection)
         declared = self._options.schema_
         if declared is not None:
-            schemas: list[str | None] = [s for s in inspector.get_schema_names() if s.lower() == declared.lower()] or [declared]
+            schemas: list[str | None] = [s for s in inspector.get_schema_names() if s.lower() == declared.lower()] or [
+                declared
+            ]
             found = [(schema, name) for schema in schemas for name in _named(inspector, schema, wanted)]
         else:
             found = [(None, name) for name in _named(inspector, None, wanted)]
             if not found and connection.dialect.name == "postgresql":
-                others = [s for s in inspector.get_schema_names() if s not in ("information_schema", "pg_catalog", "pg_toast")]
+                others = [
+                    s for s in inspector.get_schema_names() if s not in ("information_schema", "pg_catalog", "pg_toast")
+                ]
                 found = [(schema, name) for schema in others for name in _named(inspector, schema, wanted)]
         exact = [entry for entry in found if entry[1] == wanted]
         if len(found) == 1 or len(exact) == 1:

@@ -157,7 +157,11 @@ class FileDrop(Connector):
             listing = list(self._listing(r"\d{8}"))
         except OneMapError as error:
             return [CheckLine.failed("connection", error)]
-        lines.append(CheckLine("connection", True, f"host key pinned, logged in, {self._root} holds {len(listing)} folders of days"))
+        lines.append(
+            CheckLine(
+                "connection", True, f"host key pinned, logged in, {self._root} holds {len(listing)} folders of days"
+            )
+        )
         for feed in self.source.feeds.values():
             try:
                 options = _options(feed)
@@ -186,7 +190,9 @@ class FileDrop(Connector):
         if options.content == "cases":
             yield from cases_xml.decode(payload.body, scopes[0], options.cases, feed.key, known, options.archive_limits)
         else:
-            yield from spreadsheets.decode(payload.body, scopes, options.workbook, feed.key, known, options.archive_limits)
+            yield from spreadsheets.decode(
+                payload.body, scopes, options.workbook, feed.key, known, options.archive_limits
+            )
 
     def close(self) -> None:
         """End the session, remove the files."""
@@ -306,14 +312,22 @@ class FileDrop(Connector):
         if found := re.match(r"[0-9a-fA-F]{32}\b", said):
             return found[0].lower()
         if said:
-            issues.append(Issue("ok_unreadable", f"{drop.path}{_OK} is neither empty nor an md5; taken as empty", record=drop.path))
+            issues.append(
+                Issue(
+                    "ok_unreadable", f"{drop.path}{_OK} is neither empty nor an md5; taken as empty", record=drop.path
+                )
+            )
         return None
 
     def _not_ready(self, drop: _Drop, options: FeedOptions, waiting: set[str], kept: _State) -> Issue | None:
         if options.complete == "ok" and drop.ok is None:
             return Issue("file_not_ready", f"{drop.path} has no {_OK} yet", record=drop.path)
         if drop.path in waiting:
-            return Issue("file_not_ready", f"{drop.path} may still be written: seen in one listing only as it is", record=drop.path)
+            return Issue(
+                "file_not_ready",
+                f"{drop.path} may still be written: seen in one listing only as it is",
+                record=drop.path,
+            )
         refused = kept.refused.get(drop.path)
         if refused and refused[0] == drop.mark:
             return _refusal(drop, refused[1], refused[2])
@@ -346,10 +360,22 @@ class FileDrop(Connector):
                 base = name.removesuffix(_OK) if options.complete == "ok" else name
                 found = re.fullmatch(options.files, base)
                 if found is None:
-                    issues.append(Issue("file_name_unknown", f"{folder.name}/{name} is not named as agreed; not read", record=f"{folder.name}/{name}"))
+                    issues.append(
+                        Issue(
+                            "file_name_unknown",
+                            f"{folder.name}/{name} is not named as agreed; not read",
+                            record=f"{folder.name}/{name}",
+                        )
+                    )
                 elif base != name:
                     if base not in entries:
-                        issues.append(Issue("file_missing", f"{folder.name}/{name} stands without its file", record=f"{folder.name}/{base}"))
+                        issues.append(
+                            Issue(
+                                "file_missing",
+                                f"{folder.name}/{name} stands without its file",
+                                record=f"{folder.name}/{base}",
+                            )
+                        )
                 else:
                     drops.append(_drop(folder.name, entry, entries.get(name + _OK), found.groupdict()))
         return drops, issues
@@ -402,7 +428,9 @@ def _groups(drops: list[_Drop]) -> list[list[_Drop]]:
     for drop in drops:
         scopes.setdefault(drop.scope or drop.path, []).append(drop)
     groups = [sorted(group, key=lambda drop: drop.order, reverse=True) for group in scopes.values()]
-    return sorted(groups, key=lambda group: group[0].order if group[0].scope is None else (group[0].scope,), reverse=True)
+    return sorted(
+        groups, key=lambda group: group[0].order if group[0].scope is None else (group[0].scope,), reverse=True
+    )
 
 
 def _taken(drop: _Drop, kept: _State) -> bool:

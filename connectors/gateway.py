@@ -43,7 +43,9 @@ class Gateway:
         self, path: str, body: dict[str, Any], key: Sequence[str], number: int, page_size: int, *, retry: bool = True
     ) -> settling.Page:
         """One page of a listing."""
-        answer = self.http.post(path, json={"pageNumber": number, "pageSize": page_size, **body}, retry=retry, classify=self.classify_list)
+        answer = self.http.post(
+            path, json={"pageNumber": number, "pageSize": page_size, **body}, retry=retry, classify=self.classify_list
+        )
         listed, total, pages = unwrap(answer.content)
         objects, places, rejects = jsonrows.rows(listed)
         rows = {_key(row, key): _mark(row) for row in objects}
@@ -77,7 +79,9 @@ class Gateway:
             listed, total, _ = unwrap(answer.content)
             empty = not jsonrows.rows(listed)[0]
         except (ValueError, msgspec.DecodeError) as error:
-            raise _retried(f"code 0 without a list and its totals: {error}", "返回码为 0 但缺少列表或总数", "no_list") from error
+            raise _retried(
+                f"code 0 without a list and its totals: {error}", "返回码为 0 但缺少列表或总数", "no_list"
+            ) from error
         if empty and total:
             raise _retried(f"an empty list though totalRow is {total}", f"列表为空但 totalRow 为 {total}", "empty_list")
 

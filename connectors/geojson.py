@@ -31,7 +31,11 @@ class Features:
         self.rows, self.places = [], []
         for feature, place in zip(features, places, strict=True):
             try:
-                row = _object.decode(feature["properties"]) if bytes(feature.get("properties", b"null")) != b"null" else {}
+                row = (
+                    _object.decode(feature["properties"])
+                    if bytes(feature.get("properties", b"null")) != b"null"
+                    else {}
+                )
             except msgspec.DecodeError:
                 raw = bytes(feature["properties"]).decode("utf-8", "replace")
                 self.rejects.append(Reject(place, "not_an_object", "a feature's properties are no JSON object", raw))

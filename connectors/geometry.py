@@ -167,9 +167,7 @@ def _inside(geometries: np.ndarray) -> np.ndarray:
     boxes = shapely.bounds(geometries).reshape(-1, 4)
     with np.errstate(invalid="ignore"):
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
-        return (
-            (x >= west - _MARGIN) & (x <= east + _MARGIN) & (y >= south - _MARGIN) & (y <= north + _MARGIN)
-        )
+        return (x >= west - _MARGIN) & (x <= east + _MARGIN) & (y >= south - _MARGIN) & (y <= north + _MARGIN)
 
 
 def _transform(geometries: np.ndarray, source: int, target: int) -> np.ndarray:

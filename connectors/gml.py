@@ -23,18 +23,30 @@ _BY_ID = etree.XPath("//*[@*[local-name()='id'] = $id]")
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _SURFACES = {"Polygon", "PolygonPatch", "Rectangle", "Triangle"}
 _WRAPPED_SURFACES = {
-    "MultiSurface", "MultiPolygon", "Surface", "PolyhedralSurface", "TriangulatedSurface", "CompositeSurface",
-    "OrientableSurface", "surfaceMember", "surfaceMembers", "polygonMember", "patches", "polygonPatches",
-    "trianglePatches", "baseSurface",
-}  # fmt: skip
+    "MultiSurface",
+    "MultiPolygon",
+    "Surface",
+    "PolyhedralSurface",
+    "TriangulatedSurface",
+    "CompositeSurface",
+    "OrientableSurface",
+    "surfaceMember",
+    "surfaceMembers",
+    "polygonMember",
+    "patches",
+    "polygonPatches",
+    "trianglePatches",
+    "baseSurface",
+}
 _LINES = {"LineString", "LineStringSegment", "GeodesicString", "Geodesic", "LinearRing"}
 _WRAPPED_LINES = {"Curve", "segments", "CompositeCurve", "OrientableCurve", "curveMember", "baseCurve", "Ring"}
 _MULTI_LINES = {"MultiCurve", "MultiLineString", "curveMembers", "lineStringMember"}
 GEOMETRIES = (
-    _SURFACES | {"MultiSurface", "MultiPolygon", "Surface", "PolyhedralSurface", "TriangulatedSurface"}
+    _SURFACES
+    | {"MultiSurface", "MultiPolygon", "Surface", "PolyhedralSurface", "TriangulatedSurface"}
     | {"CompositeSurface", "OrientableSurface", "LineString", "Curve", "CompositeCurve", "OrientableCurve"}
     | {"MultiCurve", "MultiLineString", "Point", "MultiPoint", "MultiGeometry"}
-)  # fmt: skip
+)
 
 
 def find(feature: etree._Element) -> tuple[etree._Element, etree._Element] | None:
@@ -43,7 +55,9 @@ def find(feature: etree._Element) -> tuple[etree._Element, etree._Element] | Non
         if local(prop) == "boundedBy":
             continue
         for value in children(prop):
-            if local(value) in GEOMETRIES and (_space(value).startswith("http://www.opengis.net/gml") or not _space(value)):
+            if local(value) in GEOMETRIES and (
+                _space(value).startswith("http://www.opengis.net/gml") or not _space(value)
+            ):
                 return prop, value
     return None
 
@@ -86,7 +100,9 @@ def _read(geometry: etree._Element) -> shapely.Geometry:
     if name in _LINES or name in _WRAPPED_LINES:
         return shapely.LineString(_line(geometry))
     if name in _MULTI_LINES:
-        return shapely.MultiLineString([_line(one) for one in _members(geometry, _LINES | _WRAPPED_LINES - {"curveMember"})])
+        return shapely.MultiLineString(
+            [_line(one) for one in _members(geometry, _LINES | _WRAPPED_LINES - {"curveMember"})]
+        )
     if name == "Point":
         return shapely.Point(_numbers(geometry)[0])
     if name == "MultiPoint":
@@ -145,7 +161,9 @@ def _line(element: etree._Element) -> np.ndarray:
     if name in _LINES:
         return _numbers(element)
     if name not in _WRAPPED_LINES:
-        raise _unreadable(name, "this kind of curve is not read: a straight line in its place would be another boundary")
+        raise _unreadable(
+            name, "this kind of curve is not read: a straight line in its place would be another boundary"
+        )
     points: np.ndarray | None = None
     for child in children(element):
         if local(child) in ("name", "description", "metaDataProperty"):

@@ -308,7 +308,13 @@ class Http:
                 answer = Answer(
                     status, response.headers, body, response.url, started, _now(), _date(response), call.request
                 )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError, ssl.SSLError) as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            ConnectionError,
+            TimeoutError,
+            ssl.SSLError,
+        ) as error:
             raise self._typed(error) from error
         except OSError as error:
             raise InternalError(
@@ -459,12 +465,27 @@ _BAD_ADDRESS = (
     requests.exceptions.InvalidHeader,
 )
 _NETWORK = (
-    (("NameResolution", "Name or service not known", "getaddrinfo"), "dns", "the host name is not known", "域名无法解析"),
+    (
+        ("NameResolution", "Name or service not known", "getaddrinfo"),
+        "dns",
+        "the host name is not known",
+        "域名无法解析",
+    ),
     (("ProxyError", "Tunnel connection failed"), "proxy", "the proxy does not let us through", "代理无法连通"),
     (("ConnectTimeout", "ConnectTimeoutError"), "connect_timeout", "no connection in time", "连接超时"),
-    (("ReadTimeout", "ReadTimeoutError", "Read timed out", "TimeoutError"), "read_timeout", "no bytes in time", "响应超时"),
+    (
+        ("ReadTimeout", "ReadTimeoutError", "Read timed out", "TimeoutError"),
+        "read_timeout",
+        "no bytes in time",
+        "响应超时",
+    ),
     (("Connection refused",), "refused", "the connection is refused", "拒绝连接"),
-    (("IncompleteRead", "Connection reset", "Connection broken", "prematurely"), "reset", "the answer broke off", "传输中断"),
+    (
+        ("IncompleteRead", "Connection reset", "Connection broken", "prematurely"),
+        "reset",
+        "the answer broke off",
+        "传输中断",
+    ),
 )
 
 
@@ -590,7 +611,10 @@ def _tls(where: str, error: Exception) -> OneMapError:
             zh=f"{where} 的证书未通过校验（{_reason(text)}）。请在连接的 verify 中填写 CA 证书文件，或请数源部门更换证书。",
             code="certificate",
         )
-    if any(word in text for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNSUPPORTED_PROTOCOL")):
+    if any(
+        word in text
+        for word in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNSUPPORTED_PROTOCOL")
+    ):
         return ConfigurationError(
             f"{where} does not speak TLS as we do: {_reason(text)}",
             remedy="check http or https and the port in the Connection's host",

@@ -27,7 +27,9 @@ _text = msgspec.json.Decoder(str)
 _strings = msgspec.json.Decoder(list[str | None])
 _NULL = b"null"
 _first = json.JSONDecoder()
-_PAIR_OR_LONE = re.compile(rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_PAIR_OR_LONE = re.compile(
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 
 
 def clean(body: bytes) -> bytes:

@@ -131,14 +131,22 @@ def _proof(this: _Reading, before: _Reading | None) -> Proof:
             return Proof(True, "two readings to the end gave the same rows", distinct=this.distinct)
         return Proof(False, "rows moved while it was read", distinct=this.distinct)
     if not this.totals:
-        return Proof(True, "read to an empty page, each page beginning with the last row of the one before", distinct=this.distinct)
+        return Proof(
+            True,
+            "read to an empty page, each page beginning with the last row of the one before",
+            distinct=this.distinct,
+        )
     claimed = max(this.totals)
     if len(this.totals) > 1:
         return Proof(False, f"the total changed: {sorted(this.totals)}", claimed=claimed, distinct=this.distinct)
     if this.distinct == claimed:
-        return Proof(True, "as many distinct keys as the total, which stood still", claimed=claimed, distinct=this.distinct)
+        return Proof(
+            True, "as many distinct keys as the total, which stood still", claimed=claimed, distinct=this.distinct
+        )
     if before is not None and before.keys == this.keys and len(this.keys) == claimed:
-        return Proof(True, "two readings gave the same rows, as many as the total", claimed=claimed, distinct=this.distinct)
+        return Proof(
+            True, "two readings gave the same rows, as many as the total", claimed=claimed, distinct=this.distinct
+        )
     return Proof(
         False, f"{this.distinct} distinct keys, the total says {claimed}", claimed=claimed, distinct=this.distinct
     )

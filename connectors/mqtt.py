@@ -92,7 +92,11 @@ class Mqtt(Connector):
             session = self.policy.retrying(self.policy.attempts)(self._connect, feed)
             issues = []
             if state.get("session") and not session.resumed:
-                issues.append(Issue("session_lost", f"{feed.id}: the broker has lost our session; what came between is read by day"))
+                issues.append(
+                    Issue(
+                        "session_lost", f"{feed.id}: the broker has lost our session; what came between is read by day"
+                    )
+                )
             try:
                 taken, drained = _drain(feed, session, spool)
             finally:
@@ -102,7 +106,12 @@ class Mqtt(Connector):
                 if int(file.stem) > left:
                     yield _payload(feed, file, started)
             if session.broken.is_set():
-                issues.append(Issue("disconnected", f"{feed.id}: the broker broke off after {taken} messages; the rest comes next time"))
+                issues.append(
+                    Issue(
+                        "disconnected",
+                        f"{feed.id}: the broker broke off after {taken} messages; the rest comes next time",
+                    )
+                )
             why = f"{taken} messages; " + ("quiet" if drained else "more are waiting")
             yield Proof(drained, why, None, taken, {"spooled": spool.last, "session": True}, issues)
         finally:
@@ -121,7 +130,9 @@ class Mqtt(Connector):
                 raw = base64.b64decode(jsonrows.one(message.get("base64")) or "").decode("utf-8", "backslashreplace")
                 rejects.append(Reject(place, "undecodable", "the payload is no UTF-8", raw, topic))
             elif named is None:
-                rejects.append(Reject(place, "bad_topic", f"the topic is not of the form {option(feed, 'topic')}", text, topic))
+                rejects.append(
+                    Reject(place, "bad_topic", f"the topic is not of the form {option(feed, 'topic')}", text, topic)
+                )
             else:
                 kept.append((place, text, named.groupdict()))
         rows, good = _bodies(kept, rejects)
@@ -192,7 +203,9 @@ class _Session:
     resumed: bool = False
 
     def __post_init__(self) -> None:
-        self.client.on_connect = lambda client, data, flags, reason, _: self.answered.put((reason.value, flags.session_present))
+        self.client.on_connect = lambda client, data, flags, reason, _: self.answered.put(
+            (reason.value, flags.session_present)
+        )
         self.client.on_subscribe = lambda client, data, mid, reasons, _: self.answered.put((reasons[0].value, None))
         self.client.on_message = lambda client, data, message: self.arrived.put(message)
         self.client.on_disconnect = lambda client, data, flags, reason, _: self.broken.set()
@@ -202,7 +215,9 @@ class _Session:
         if code:
             what = _REFUSED.get(code if code < 128 else {132: 1, 133: 2, 134: 4, 135: 5}.get(code, 0), f"code {code}")
             if code in (3, 136):
-                raise TransientError(f"the broker {where} is not available", zh=f"消息服务 {where} 暂不可用，将自动重试。", code="busy")
+                raise TransientError(
+                    f"the broker {where} is not available", zh=f"消息服务 {where} 暂不可用，将自动重试。", code="busy"
+                )
             raise AuthenticationError(
                 f"the broker {where} refuses us: {what}",
                 remedy="check login, password and client_id of the Connection with the source's owner",

@@ -45,12 +45,18 @@ class OgcFeatures(HttpConnector):
 
     def first_page(self, feed: Feed) -> str:
         page = geojson.read(self._get(feed, _items(feed), {"limit": 1}, retry=False).content, feed.id)
-        return f"{len(page.rows)} feature on a page of 1" + (f", {page.matched} in all" if page.matched is not None else "")
+        return f"{len(page.rows)} feature on a page of 1" + (
+            f", {page.matched} in all" if page.matched is not None else ""
+        )
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         asked = _asked(feed, window)
         bounds = {name: f"{day:%Y-%m-%d}" for name, day in zip(("from", "to"), asked, strict=True) if day}
-        params = {"limit": int(option(feed, "page_size", 1000)), "bbox": feed.options.get("bbox"), "datetime": interval(*asked)}
+        params = {
+            "limit": int(option(feed, "page_size", 1000)),
+            "bbox": feed.options.get("bbox"),
+            "datetime": interval(*asked),
+        }
         keys: set[tuple[str | None, ...]] = set()
         ignored = 0
         for turn in range(1, int(option(feed, "rounds", 3)) + 1):
@@ -63,16 +69,24 @@ class OgcFeatures(HttpConnector):
                 seen |= jsonrows.distinct(columns, feed.key)
                 matched = page.matched if page.matched is not None else matched
                 if turn == 1 or fresh:
-                    yield answer.payload("application/geo+json", page=number, rows=len(page.rows), matched=matched, **bounds)
+                    yield answer.payload(
+                        "application/geo+json", page=number, rows=len(page.rows), matched=matched, **bounds
+                    )
             keys |= seen
             if matched is None or len(seen) >= matched:
                 break
         issues = []
         if ignored:
-            issues.append(Issue("datetime_ignored", f"{feed.id}: the server shows features outside the interval asked for"))
+            issues.append(
+                Issue("datetime_ignored", f"{feed.id}: the server shows features outside the interval asked for")
+            )
         whole = matched is None or len(seen) >= matched
         if not whole:
-            issues.append(Issue("count_differs", f"{feed.id} {window}: numberMatched {matched}, {len(seen)} distinct features came"))
+            issues.append(
+                Issue(
+                    "count_differs", f"{feed.id} {window}: numberMatched {matched}, {len(seen)} distinct features came"
+                )
+            )
         why = "no next link follows" + ("" if matched is None else f"; numberMatched {matched}")
         yield Proof(whole, why, matched, len(keys), state, issues)
 

@@ -40,7 +40,9 @@ class HttpConnector(Connector):
         reach, credentials = "连通 reach", "鉴权 credentials"
         lines = [CheckLine.failed(reach, blocked) if blocked else CheckLine(reach, answered, self.http.origin)]
         if answered:
-            lines.append(CheckLine.failed(credentials, refused) if refused else CheckLine(credentials, True, "accepted"))
+            lines.append(
+                CheckLine.failed(credentials, refused) if refused else CheckLine(credentials, True, "accepted")
+            )
             lines.append(self._clock())
         return lines + feeds
 

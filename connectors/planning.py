@@ -33,11 +33,7 @@ def windows(feed: Feed, done: list[Window], now: datetime) -> list[Window]:
         first = _first(feed)
         if not done and first is None:
             return [Window(full=True)]
-        return [
-            part
-            for gap in _gaps(done, first, now)
-            for part in _cut(gap, cursor.span)
-        ]
+        return [part for gap in _gaps(done, first, now) for part in _cut(gap, cursor.span)]
     if isinstance(cursor, DaysCursor):
         last = (now - cursor.closes).date() - _DAY  # the latest day that is closed
         start = _midnight(last + _DAY) - timedelta(days=max(1, cursor.first.days))
@@ -54,7 +50,13 @@ def completes(feed: Feed, window: Window, now: datetime) -> tuple[datetime | Non
     A start of None: from the beginning. The end is never later than ``now`` minus the time by which rows come late.
     """
     cursor = feed.cursor
-    late = cursor.lag if isinstance(cursor, WindowCursor) else cursor.late if isinstance(cursor, DaysCursor) else timedelta()
+    late = (
+        cursor.lag
+        if isinstance(cursor, WindowCursor)
+        else cursor.late
+        if isinstance(cursor, DaysCursor)
+        else timedelta()
+    )
     end = min(window.end or now, now - late)
     if isinstance(cursor, DaysCursor):
         end = _midnight(end.date())  # whole days only

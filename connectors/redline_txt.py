@@ -22,7 +22,15 @@ from connectors import geometry
 
 _NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d*)?")
 _AREA = re.compile(r"([\d.]+)\s*(公顷|ha|hm2|平方米|m2|亩)?", re.I)
-_UNITS = {None: 10_000.0, "公顷": 10_000.0, "ha": 10_000.0, "hm2": 10_000.0, "平方米": 1.0, "m2": 1.0, "亩": 10_000 / 15}
+_UNITS = {
+    None: 10_000.0,
+    "公顷": 10_000.0,
+    "ha": 10_000.0,
+    "hm2": 10_000.0,
+    "平方米": 1.0,
+    "m2": 1.0,
+    "亩": 10_000 / 15,
+}
 _ZONE = 38
 _EASTING = (440_000.0, 540_000.0)  # of EPSG:4547, domain.md §5.1 with a margin
 _NORTHING = (2_495_000.0, 2_572_000.0)
@@ -78,7 +86,9 @@ def parse(body: bytes) -> Redline:
         polygons.extend(made)
         planar = sum(polygon.area for polygon in made)
         if made and parcel.area and abs(planar - parcel.area) > geometry.AREA_TOLERANCE * parcel.area:
-            troubles.append(Trouble("redline_area", f"{parcel.name}: {parcel.area:.0f} m² stated, {planar:.0f} m² by its points"))
+            troubles.append(
+                Trouble("redline_area", f"{parcel.name}: {parcel.area:.0f} m² stated, {planar:.0f} m² by its points")
+            )
     if not polygons:
         troubles.append(Trouble("redline_empty", "no polygon can be made", fatal=True))
     if any(trouble.fatal for trouble in troubles):
@@ -166,7 +176,13 @@ def _order(parcels: list[_Parcel], troubles: list[Trouble]) -> bool:
             if not north_first:
                 troubles.append(Trouble("redline_swapped", "X and Y are exchanged; read the right way round"))
             return north_first
-    troubles.append(Trouble("redline_outside", f"points outside Dongguan in EPSG:4547 or of another zone, e.g. {pairs[0][0]}, {pairs[0][1]}", fatal=True))
+    troubles.append(
+        Trouble(
+            "redline_outside",
+            f"points outside Dongguan in EPSG:4547 or of another zone, e.g. {pairs[0][0]}, {pairs[0][1]}",
+            fatal=True,
+        )
+    )
     return True
 
 
@@ -196,7 +212,9 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
         if len(ring) > 1 and _same(ring[0], ring[-1]):
             ring = ring[:-1]
         if len(set(ring)) < 3:
-            troubles.append(Trouble("redline_ring", f"{parcel.name}: circle {circle} has fewer than three points: left out"))
+            troubles.append(
+                Trouble("redline_ring", f"{parcel.name}: circle {circle} has fewer than three points: left out")
+            )
             continue
         shell = shapely.Polygon(ring)
         owner = next((item for item in shells if item[0].buffer(_CLOSE).covers(shell)), None) if circle != "1" else None
@@ -204,7 +222,11 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
             owner[1].append(ring)
             continue
         if circle != "1" and shells:
-            troubles.append(Trouble("redline_ring", f"{parcel.name}: circle {circle} lies outside circle 1: read as a parcel of its own"))
+            troubles.append(
+                Trouble(
+                    "redline_ring", f"{parcel.name}: circle {circle} lies outside circle 1: read as a parcel of its own"
+                )
+            )
         shells.append((shell, []))
     made: list[shapely.Polygon] = []
     for shell, holes in shells:

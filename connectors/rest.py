@@ -90,15 +90,26 @@ class Rest(HttpConnector):
                         if "day" in feed.options and _is_empty(feed, answer.content):
                             continue  # three years of days without a reading are no thousand receipts
                         keys.update(tuple(jsonrows.one(row.get(name)) for name in feed.key) for row in rows)
-                        yield answer.payload("application/json", page=number, rows=len(rows), day=params.get(feed.options.get("day", "")))
+                        yield answer.payload(
+                            "application/json", page=number, rows=len(rows), day=params.get(feed.options.get("day", ""))
+                        )
                     break
                 except _CursorGone:
                     restarts += 1
                     if restarts > _RESTARTS:
                         yield Proof(
-                            False, f"the cursor died {restarts} times", None, len(keys), state,
-                            [Issue("cursor_expired", f"{feed.id}: the source's cursor died {restarts} times while it was read")],
-                        )  # fmt: skip
+                            False,
+                            f"the cursor died {restarts} times",
+                            None,
+                            len(keys),
+                            state,
+                            [
+                                Issue(
+                                    "cursor_expired",
+                                    f"{feed.id}: the source's cursor died {restarts} times while it was read",
+                                )
+                            ],
+                        )
                         return
         told = {**(state or {}), "etag": etag} if etag and option(feed, "etag", False) else state
         yield Proof(True, "the source says that nothing follows (no next cursor)", None, len(keys), told)

@@ -64,13 +64,20 @@ def read(page: Callable[[int], Page], *, open_end: bool, rounds: int) -> Generat
             totals.add(latest.total)
             agreed = agreed + 1 if len(seen) == latest.total else 0
             if open_end and agreed >= 2:
-                return Verdict(True, f"distinct keys equal the total in two answers running ({answers} answers)", latest.total, len(seen))
+                return Verdict(
+                    True,
+                    f"distinct keys equal the total in two answers running ({answers} answers)",
+                    latest.total,
+                    len(seen),
+                )
             if number >= latest.pages:
                 break
             number += 1
         alike = alike + 1 if before == (totals, keys) else 0
         if alike and totals == {len(keys)}:
-            return Verdict(True, f"two rounds alike, distinct keys equal the total ({answers} answers)", len(keys), len(keys))
+            return Verdict(
+                True, f"two rounds alike, distinct keys equal the total ({answers} answers)", len(keys), len(keys)
+            )
         if alike >= 2:
             break
         before = (totals, keys)

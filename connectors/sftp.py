@@ -41,7 +41,11 @@ _KEEPALIVE = 15  # seconds
 _ATTEMPTS = 4  # without a byte of progress
 _REQUEST = 32_768
 _SLICE = 128 * _REQUEST  # asked for at once
-_KEYS = {Ed25519PrivateKey: paramiko.Ed25519Key, EllipticCurvePrivateKey: paramiko.ECDSAKey, RSAPrivateKey: paramiko.RSAKey}
+_KEYS = {
+    Ed25519PrivateKey: paramiko.Ed25519Key,
+    EllipticCurvePrivateKey: paramiko.ECDSAKey,
+    RSAPrivateKey: paramiko.RSAKey,
+}
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 _TYPES = paramiko.Transport._preferred_keys  # of host keys, best first
 _Result = TypeVar("_Result")
@@ -113,7 +117,11 @@ class Sftp:
         entries = []
         for name, about in self._again(lambda client: client.names(folder), f"list {_shown(folder)}"):
             path = (folder if isinstance(folder, bytes) else folder.encode()).rstrip(b"/") + b"/" + name
-            entries.append(Entry(_decoded(name), path, about.st_size or 0, int(about.st_mtime or 0), stat.S_ISDIR(about.st_mode or 0)))
+            entries.append(
+                Entry(
+                    _decoded(name), path, about.st_size or 0, int(about.st_mtime or 0), stat.S_ISDIR(about.st_mode or 0)
+                )
+            )
         return sorted(entries, key=lambda entry: entry.name)
 
     def small(self, entry: Entry, limit: int = 4096) -> bytes:
@@ -155,7 +163,11 @@ class Sftp:
         self._client = self._transport = None
 
     def _transfer(self, entry: Entry, target: Path) -> None:
-        with self._session(f"download {entry.name}") as client, target.open("ab") as kept, client.open(entry.path, "rb") as file:
+        with (
+            self._session(f"download {entry.name}") as client,
+            target.open("ab") as kept,
+            client.open(entry.path, "rb") as file,
+        ):
             have = kept.tell()
             self._unchanged(entry, file)
             while have < entry.size:
@@ -292,7 +304,9 @@ def pinned_keys(endpoint: Endpoint) -> Pins:
             code="host_key_missing",
         )
     by_type = not any(token.startswith("SHA256:") for token in tokens)
-    return Pins(frozenset(fingerprints), tuple(kind for kind in dict.fromkeys(types) if kind in _TYPES) if by_type else ())
+    return Pins(
+        frozenset(fingerprints), tuple(kind for kind in dict.fromkeys(types) if kind in _TYPES) if by_type else ()
+    )
 
 
 def private_key(endpoint: Endpoint) -> paramiko.PKey | None:
@@ -307,11 +321,17 @@ def private_key(endpoint: Endpoint) -> paramiko.PKey | None:
     if not text and not path:
         return None
     try:
-        written = str(text).replace("\\n", "\n").strip().encode() + b"\n" if text else Path(str(path)).expanduser().read_bytes()
+        written = (
+            str(text).replace("\\n", "\n").strip().encode() + b"\n"
+            if text
+            else Path(str(path)).expanduser().read_bytes()
+        )
         secret = str(phrase).encode() if phrase else None
         load = serialization.load_ssh_private_key if b"BEGIN OPENSSH" in written else serialization.load_pem_private_key
         loaded = load(written, secret)
-        plain = loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+        plain = loaded.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
         for kind, of in _KEYS.items():
             if isinstance(loaded, kind):
                 return of.from_private_key(io.StringIO(plain.decode()))

@@ -62,7 +62,12 @@ class SignedFiles(HttpConnector):
         listed, verdict = self._listing(feed)
         issues: list[Issue] = []
         if not verdict.complete:
-            issues.append(Issue("listing_unsettled", f"{feed.id}: {verdict.why}; totalRow {verdict.claimed}, {verdict.distinct} files"))
+            issues.append(
+                Issue(
+                    "listing_unsettled",
+                    f"{feed.id}: {verdict.why}; totalRow {verdict.claimed}, {verdict.distinct} files",
+                )
+            )
         failed = 0
         for file in listed.values():
             name, md5 = file.get("name") or "", (file.get("md5") or "").lower()
@@ -101,7 +106,9 @@ class SignedFiles(HttpConnector):
             try:
                 page = next(listing)
             except StopIteration as stop:
-                return dict(sorted(files.items(), key=lambda item: (item[1].get("createTime") or "", item[0]))), stop.value
+                return dict(
+                    sorted(files.items(), key=lambda item: (item[1].get("createTime") or "", item[0]))
+                ), stop.value
             for row in jsonrows.rows(unwrap(page.answer.content)[0])[0]:
                 told = {field: jsonrows.one(value) for field, value in row.items()}
                 if told.get("name"):
@@ -139,7 +146,12 @@ class SignedFiles(HttpConnector):
     def _classify_file(self, answer: Any) -> None:
         """A fault of the gateway may stand where a file should be, with HTTP 200."""
         self.gateway.classify(answer)
-        if answer.status == 200 and "json" in answer.media_type and isinstance(answer.body, Path) and answer.body.stat().st_size < 1 << 20:
+        if (
+            answer.status == 200
+            and "json" in answer.media_type
+            and isinstance(answer.body, Path)
+            and answer.body.stat().st_size < 1 << 20
+        ):
             try:
                 self.gateway.classify_list(answer)
             except TransientError:
@@ -172,7 +184,9 @@ def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
             made[number] = None
             continue
         line = redline_txt.parse(archive.read(entry))
-        issues.extend(Issue(trouble.code, f"{name}: {entry}: {trouble.words}", number, folder) for trouble in line.troubles)
+        issues.extend(
+            Issue(trouble.code, f"{name}: {entry}: {trouble.words}", number, folder) for trouble in line.troubles
+        )
         made[number] = shapely.to_geojson(line.polygons) if line.polygons is not None else None
     rejected = {_plain(f"{reject.record}.txt") for reject in rejects if reject.record}
     issues.extend(

@@ -59,8 +59,16 @@ class SignedRest(HttpConnector):
                 verdict = stop.value
                 break
             yield page.answer.payload("application/json", page=page.number, total=page.total, pages=page.pages)
-        issues = [] if verdict.complete else [Issue("listing_unsettled", f"{feed.id} {window}: {verdict.why}; "
-                  f"totalRow {verdict.claimed}, {verdict.distinct} distinct keys")]  # fmt: skip
+        issues = (
+            []
+            if verdict.complete
+            else [
+                Issue(
+                    "listing_unsettled",
+                    f"{feed.id} {window}: {verdict.why}; totalRow {verdict.claimed}, {verdict.distinct} distinct keys",
+                )
+            ]
+        )
         yield Proof(verdict.complete, verdict.why, verdict.claimed, verdict.distinct, state, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:

@@ -116,7 +116,9 @@ class Soap(Connector):
         size = options.size
         while True:
             try:
-                yield from listing.read(lambda start, size=size: self._page(feed, options, window, start, size), feed.id)
+                yield from listing.read(
+                    lambda start, size=size: self._page(feed, options, window, start, size), feed.id
+                )
                 return
             except soap_message.SlowPage as error:
                 if size == 1:

@@ -63,7 +63,9 @@ class Options(BaseModel):
     record: str = Field(description="Local name of a record's element in the inner document")
     nested: list[str] = Field(default_factory=list, description="Repeated elements of a record: a JSON list each")
     columns: list[str] = Field(default_factory=list, description="The contract's columns, for their case")
-    detail: Detail | None = Field(None, description="Ask it for each record; its answers are the rows instead of the listing's")
+    detail: Detail | None = Field(
+        None, description="Ask it for each record; its answers are the rows instead of the listing's"
+    )
 
     @property
     def operations(self) -> set[str]:
@@ -135,7 +137,9 @@ class Reader:
                 return
             if this.totals == {this.count} and this == before:
                 self._note("duplicate_key", f"{this.count} rows have only {len(this.keys)} distinct keys")
-                yield self._proof(True, "two readings gave the same rows, as many as the total, with keys repeated", this)
+                yield self._proof(
+                    True, "two readings gave the same rows, as many as the total, with keys repeated", this
+                )
                 return
             before = this
             self._note("total_changed", f"{len(this.keys)} distinct keys, total {sorted(this.totals)}; read again")
@@ -174,7 +178,10 @@ class Reader:
             for part in range(parts):
                 yield from self._page((page - 1) * parts + part + 1, size // parts)
             return
-        keys = [_key(record, self._key) or f"?{page}.{size}.{n}" for n, record in enumerate(_records(root, self._options.record))]
+        keys = [
+            _key(record, self._key) or f"?{page}.{size}.{n}"
+            for n, record in enumerate(_records(root, self._options.record))
+        ]
         total = _total(root)
         payload.facts.update(page=page, size=size, total=total)
         yield Sheet(payload, total, keys, _digest(root))

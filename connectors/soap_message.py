@@ -25,9 +25,14 @@ from core.errors import AuthenticationError, ConfigurationError, OneMapError, Pr
 from core.redaction import redact
 
 _SECURITY = {  # WS-Security 1.1, section 12
-    "FailedAuthentication", "InvalidSecurity", "InvalidSecurityToken", "FailedCheck", "SecurityTokenUnavailable",
-    "MessageExpired", "UnsupportedSecurityToken",
-}  # fmt: skip
+    "FailedAuthentication",
+    "InvalidSecurity",
+    "InvalidSecurityToken",
+    "FailedCheck",
+    "SecurityTokenUnavailable",
+    "MessageExpired",
+    "UnsupportedSecurityToken",
+}
 _JAVA_CLASS = re.compile(r"^(?:[\w$]+\.)+[\w$]+:\s*")
 
 

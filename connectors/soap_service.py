@@ -44,7 +44,9 @@ class Service:
         except OneMapError:
             raise
         except (zeep.exceptions.Error, etree.LxmlError, KeyError, ValueError) as error:
-            raise _no_wsdl(wsdl, f"what stands there is no WSDL that we can read ({type(error).__name__}: {error})") from error
+            raise _no_wsdl(
+                wsdl, f"what stands there is no WSDL that we can read ({type(error).__name__}: {error})"
+            ) from error
         self._binding, address = _port(document, operations, wsdl)
         self.targets = _targets(http, wsdl, address, self._loader.answered)
 

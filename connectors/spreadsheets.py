@@ -72,7 +72,9 @@ class _Sheet:
     merged: dict[int, list[tuple[int, int]]]  # column → (first, last) rows
 
 
-def inspect(body: bytes | Path, options: WorkbookOptions, key: list[str], known: list[str], limits: archives.Limits) -> Inspection:
+def inspect(
+    body: bytes | Path, options: WorkbookOptions, key: list[str], known: list[str], limits: archives.Limits
+) -> Inspection:
     """Open it and count its rows: the proof that it is whole.
 
     :raises ProviderError: it is no workbook, is unsafe, has no sheet of the declared names, or a sheet no header.
@@ -88,14 +90,21 @@ def inspect(body: bytes | Path, options: WorkbookOptions, key: list[str], known:
             found.scopes[sheet.name] = sum(1 for _ in _lines(sheet))
             lacking = [name for name in known if name not in sheet.columns.values()]
             for name in lacking:
-                found.issues.append(Issue("column_absent", f"sheet {sheet.name} has no column {name}; read as empty", field=name))
+                found.issues.append(
+                    Issue("column_absent", f"sheet {sheet.name} has no column {name}; read as empty", field=name)
+                )
     if not found.scopes:
         raise _damaged(f"it has no sheet named like {options.sheets}", "没有以 yyyy-MM 命名的工作表")
     return found
 
 
 def decode(
-    body: bytes | Path, scopes: list[str], options: WorkbookOptions, key: list[str], known: list[str], limits: archives.Limits
+    body: bytes | Path,
+    scopes: list[str],
+    options: WorkbookOptions,
+    key: list[str],
+    known: list[str],
+    limits: archives.Limits,
 ) -> Iterator[Batch]:
     """The rows of the sheets in ``scopes``, a batch never of two sheets. Raises as :func:`inspect`."""
     with _open(body, limits) as (book, merged):
@@ -119,7 +128,7 @@ def decode(
 def _open(body: bytes | Path, limits: archives.Limits) -> Iterator[tuple[openpyxl.Workbook, dict[str, list[str]]]]:
     """The workbook in streaming mode, and the merged ranges by the part that has them."""
     merged = _examined(body, limits)
-    with (io.BytesIO(body) if isinstance(body, bytes) else body.open("rb")) as file, warnings.catch_warnings():
+    with io.BytesIO(body) if isinstance(body, bytes) else body.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and extensions, which are not read
         try:
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
@@ -169,28 +178,48 @@ def _sheets(
         yield _Sheet(name, sheet, header, columns, spans)
 
 
-def _header(sheet: ReadOnlyWorksheet, options: WorkbookOptions, key: list[str], known: list[str]) -> tuple[int, dict[int, str]]:
+def _header(
+    sheet: ReadOnlyWorksheet, options: WorkbookOptions, key: list[str], known: list[str]
+) -> tuple[int, dict[int, str]]:
     """The header's row and its columns. It is where it is declared, else the first row that names a key column."""
     candidates: dict[int, dict[int, str]] = {}
     proper = {_plain(name): name for name in known}
-    for number, cells in enumerate(sheet.iter_rows(max_row=max(_HEADER_SEARCH, options.header_row), max_col=_WIDTH, values_only=True), 1):
-        names = {column: _plain(str(value)) for column, value in enumerate(cells, 1) if value is not None and str(value).strip()}
+    for number, cells in enumerate(
+        sheet.iter_rows(max_row=max(_HEADER_SEARCH, options.header_row), max_col=_WIDTH, values_only=True), 1
+    ):
+        names = {
+            column: _plain(str(value))
+            for column, value in enumerate(cells, 1)
+            if value is not None and str(value).strip()
+        }
         if {_plain(name) for name in key} & set(names.values()):
             candidates[number] = {column: proper.get(name, name) for column, name in names.items()}
     number = options.header_row if options.header_row in candidates else min(candidates, default=0)
     if not number:
-        raise _damaged(f"sheet {sheet.title} has no header with {' or '.join(key)}", f"工作表 {sheet.title} 没有含 {'、'.join(key)} 的表头")
+        raise _damaged(
+            f"sheet {sheet.title} has no header with {' or '.join(key)}",
+            f"工作表 {sheet.title} 没有含 {'、'.join(key)} 的表头",
+        )
     columns = candidates[number]
     twice = {name for name in columns.values() if list(columns.values()).count(name) > 1}
     if twice:
-        raise _damaged(f"sheet {sheet.title} names a column twice: {', '.join(sorted(twice))}", f"工作表 {sheet.title} 的列名重复：{'、'.join(sorted(twice))}")
+        raise _damaged(
+            f"sheet {sheet.title} names a column twice: {', '.join(sorted(twice))}",
+            f"工作表 {sheet.title} 的列名重复：{'、'.join(sorted(twice))}",
+        )
     return number, columns
 
 
 def _lines(sheet: _Sheet) -> Iterator[tuple[int, dict[str, Any]]]:
     """(row number, cells by column) of the rows that hold anything of their own."""
-    for number, cells in enumerate(sheet.sheet.iter_rows(min_row=sheet.header + 1, max_col=max(sheet.columns)), sheet.header + 1):
-        line = {sheet.columns[column]: cell for column, cell in enumerate(cells, 1) if column in sheet.columns and cell.value not in (None, "")}
+    for number, cells in enumerate(
+        sheet.sheet.iter_rows(min_row=sheet.header + 1, max_col=max(sheet.columns)), sheet.header + 1
+    ):
+        line = {
+            sheet.columns[column]: cell
+            for column, cell in enumerate(cells, 1)
+            if column in sheet.columns and cell.value not in (None, "")
+        }
         if line:
             yield number, line
 
@@ -206,7 +235,13 @@ def _records(
         for name, cell in cells.items():
             record[name] = _text(cell, name in dates, epoch)
             if isinstance(cell.value, float) and name not in dates and abs(cell.value) >= 10**_EXACT:
-                issues.append(Issue("digits_lost", f"{sheet.name}!{number}: a code was kept as a number of more than {_EXACT} digits", field=name))
+                issues.append(
+                    Issue(
+                        "digits_lost",
+                        f"{sheet.name}!{number}: a code was kept as a number of more than {_EXACT} digits",
+                        field=name,
+                    )
+                )
         for column, spans in starts.items():
             name = sheet.columns[column]
             if number in spans:

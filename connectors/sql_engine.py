@@ -28,9 +28,27 @@ from core.errors import (
 )
 from core.redaction import hide, redact
 
-_SHIPPED = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_SHIPPED = {
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
 _READ_TIMEOUT = 900  # seconds without a byte: a sort of a large table on the source may take minutes
-_PG_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "numeric", "float4", "float8", "json", "jsonb", "uuid", "interval")
+_PG_TEXT = (
+    "date",
+    "timestamp",
+    "timestamptz",
+    "time",
+    "timetz",
+    "numeric",
+    "float4",
+    "float8",
+    "json",
+    "jsonb",
+    "uuid",
+    "interval",
+)
 
 # MySQL and MariaDB error numbers
 _MYSQL_REFUSED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1820, 1862, 3118, 3955, 4151}
@@ -196,7 +214,11 @@ def _typed(error: sa.exc.DBAPIError, what: str) -> OneMapError:
             remedy="check the database's name in extra.url, and with the source that the table and its columns are still there",
             zh=f"库、表或列不存在（{what}）：请核对 extra.url 中的库名，并向数源方确认表和列是否仍在。",
         )
-    if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError) or error.connection_invalidated or state[:2] in ("08", "40", "53", "55", "57", "58"):
+    if (
+        isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError)
+        or error.connection_invalidated
+        or state[:2] in ("08", "40", "53", "55", "57", "58")
+    ):
         return _transient(what, text)
     return ProviderError(
         f"{what}: {text}",

@@ -39,8 +39,12 @@ class Stac(HttpConnector):
         self.http = Http(source, endpoint, sign=basic(endpoint))
 
     def first_page(self, feed: Feed) -> str:
-        page = geojson.read(self._ask(feed, "POST", "/search", _search(feed, Window(), 1), retry=False).content, feed.id)
-        return f"{len(page.rows)} item on a page of 1" + (f", {page.matched} in all" if page.matched is not None else "")
+        page = geojson.read(
+            self._ask(feed, "POST", "/search", _search(feed, Window(), 1), retry=False).content, feed.id
+        )
+        return f"{len(page.rows)} item on a page of 1" + (
+            f", {page.matched} in all" if page.matched is not None else ""
+        )
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         keys: set[tuple[str | None, ...]] = set()
@@ -50,8 +54,19 @@ class Stac(HttpConnector):
             matched = page.matched if page.matched is not None else matched
             yield answer.payload("application/geo+json", page=number, rows=len(page.rows), matched=matched)
         whole = matched is None or len(keys) >= matched
-        issues = [] if whole else [Issue("count_differs", f"{feed.id} {window}: matched {matched}, {len(keys)} distinct items came")]
-        yield Proof(whole, "no next link follows" + ("" if matched is None else f"; matched {matched}"), matched, len(keys), state, issues)
+        issues = (
+            []
+            if whole
+            else [Issue("count_differs", f"{feed.id} {window}: matched {matched}, {len(keys)} distinct items came")]
+        )
+        yield Proof(
+            whole,
+            "no next link follows" + ("" if matched is None else f"; matched {matched}"),
+            matched,
+            len(keys),
+            state,
+            issues,
+        )
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
@@ -105,5 +120,9 @@ def _links(assets: str | None) -> str | None:
     told = json.loads(assets)
     if not isinstance(told, dict):
         return None
-    links = {name: str(asset["href"]).partition("?")[0] for name, asset in told.items() if isinstance(asset, dict) and asset.get("href")}
+    links = {
+        name: str(asset["href"]).partition("?")[0]
+        for name, asset in told.items()
+        if isinstance(asset, dict) and asset.get("href")
+    }
     return json.dumps(links, ensure_ascii=False, sort_keys=True)

@@ -50,9 +50,14 @@ if TYPE_CHECKING:
 _SERVICE = {"service": "WFS", "version": "2.0.0"}
 _NOT_FEATURES = {"boundedBy", "truncatedResponse", "additionalObjects"}
 _OUR_FAULT = {
-    "InvalidParameterValue", "MissingParameterValue", "OperationNotSupported", "OptionNotSupported", "OperationParsingFailed",
-    "VersionNegotiationFailed", "InvalidValue",
-}  # fmt: skip
+    "InvalidParameterValue",
+    "MissingParameterValue",
+    "OperationNotSupported",
+    "OptionNotSupported",
+    "OperationParsingFailed",
+    "VersionNegotiationFailed",
+    "InvalidValue",
+}
 
 
 class Options(BaseModel):
@@ -129,14 +134,22 @@ class Wfs(Connector):
         keys = [_key(member, feed.key) for member in members]
         total = _matched(root, start + len(members))
         payload = answer.payload(
-            answer.headers.get("Content-Type"), start=start, count=len(members), total=total, default_crs=layer.default_crs
+            answer.headers.get("Content-Type"),
+            start=start,
+            count=len(members),
+            total=total,
+            default_crs=layer.default_crs,
         )
         return listing.Page(payload, keys, len(members), _digest(members), total)
 
     def _features(self, feed: Feed, options: Options, layer: Layer, start: int) -> Answer:
         params = {
-            **_SERVICE, "request": "GetFeature", "typeNames": layer.name, "startIndex": start, "count": options.size,
-        }  # fmt: skip
+            **_SERVICE,
+            "request": "GetFeature",
+            "typeNames": layer.name,
+            "startIndex": start,
+            "count": options.size,
+        }
         if options.sort and layer.name not in self._unsorted:
             try:
                 return self.http.get("", params={**params, "sortBy": ",".join(feed.key)})
@@ -170,7 +183,9 @@ class Wfs(Connector):
         for element in root.iter():
             if local(element) == "FeatureType":
                 parts = {local(part): (part.text or "").strip() for part in children(element)}
-                layer = Layer(parts.get("Name", ""), parts.get("DefaultCRS") or parts.get("DefaultSRS") or parts.get("SRS"))
+                layer = Layer(
+                    parts.get("Name", ""), parts.get("DefaultCRS") or parts.get("DefaultSRS") or parts.get("SRS")
+                )
                 layers.setdefault(_bare(layer.name), layer)
                 layers[layer.name] = layer
         if not layers:
@@ -304,9 +319,19 @@ def _placed(shapes: np.ndarray, codes: np.ndarray, names: list[str | None]) -> t
         group = geometry.place(shapes[where], int(code))
         placed[where] = group.geometries
         for number in where[group.swapped]:
-            issues.append(Issue("axis_swapped", f"the axes are not in the order of their srsName (EPSG:{code}); put right", names[number]))
+            issues.append(
+                Issue(
+                    "axis_swapped",
+                    f"the axes are not in the order of their srsName (EPSG:{code}); put right",
+                    names[number],
+                )
+            )
         for number in where[group.outside]:
-            issues.append(Issue("geometry_outside", "the geometry does not lie in Dongguan, with its axes either way", names[number]))
+            issues.append(
+                Issue(
+                    "geometry_outside", "the geometry does not lie in Dongguan, with its axes either way", names[number]
+                )
+            )
     return placed, issues
 
 

@@ -182,9 +182,7 @@ def content(element: etree._Element) -> str | None:
     return "".join(element.itertext()) if len(element) else element.text or ""
 
 
-def record(
-    element: etree._Element, nested: Collection[str] = (), omit: Collection[str] = ()
-) -> dict[str, str | None]:
+def record(element: etree._Element, nested: Collection[str] = (), omit: Collection[str] = ()) -> dict[str, str | None]:
     """A record's element → raw columns by local name, but for those to ``omit``.
 
     Simple elements are text. What has elements or attributes of its own, occurs twice, or is named in ``nested`` is a
@@ -232,9 +230,15 @@ def _value(element: etree._Element) -> Any:
 
 def _parser(kind: type, **more: Any) -> Any:
     return kind(
-        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False,
-        remove_comments=True, remove_pis=True, **more,
-    )  # fmt: skip
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+        **more,
+    )
 
 
 def _decoded(file: IO[bytes], encoding: str | None, what: str) -> Iterator[str]:
@@ -293,7 +297,9 @@ def _refuse_dtd(element: etree._Element, what: str) -> None:
         raise _unsafe(what)
 
 
-def _unsafe(what: str, why: str = "declares a document type or entities", zh: str = "含有文档类型或实体声明") -> UnsafeXml:
+def _unsafe(
+    what: str, why: str = "declares a document type or entities", zh: str = "含有文档类型或实体声明"
+) -> UnsafeXml:
     return UnsafeXml(
         f"{what} {why}: refused",
         remedy="no contract of ours has that: tell the source's owner, and have the source looked at for an intrusion",

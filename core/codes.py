@@ -16,9 +16,7 @@ from stdnum.iso7064 import mod_11_10, mod_37_36
 PROJECT_CODE = re.compile(r"(\d{4})-(\d{6})-(\d{2})-(\d{2})-(\d{6})", re.ASCII)  # for fullmatch
 _OLD_YEAR = re.compile(r"20(1[5-9]|20)")
 CERTIFICATE_ROOT = "1.2.156.3005.2"
-_CERTIFICATE = re.compile(
-    r"1\.2\.156\.3005\.2\.([0-9A-Z]{21})\.([0-9A-Z]+)\.([0-9A-Z]+)\.([0-9A-Z]{3})\.([0-9A-Z])"
-)
+_CERTIFICATE = re.compile(r"1\.2\.156\.3005\.2\.([0-9A-Z]{21})\.([0-9A-Z]+)\.([0-9A-Z]+)\.([0-9A-Z]{3})\.([0-9A-Z])")
 _ORGANISATION = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 

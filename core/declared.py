@@ -135,9 +135,7 @@ def _in_file(document: Document, loc: Sequence[str | int]) -> Place:
 def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
     if isinstance(node, CommentedMap):
         for key in node:
-            lines[(*place, key)] = (
-                node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)
-            )
+            lines[(*place, key)] = node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)
         return {key: _plain(value, (*place, key), lines) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):

@@ -23,7 +23,10 @@ class _Traceback(logging.Filter):
 
 def guard() -> None:
     """Put the redactor on every handler that there is (idempotent): whoever configured logging, nothing leaves unseen."""
-    loggers = [logging.getLogger(), *(x for x in logging.root.manager.loggerDict.values() if isinstance(x, logging.Logger))]
+    loggers = [
+        logging.getLogger(),
+        *(x for x in logging.root.manager.loggerDict.values() if isinstance(x, logging.Logger)),
+    ]
     for handler in {handler for logger in loggers for handler in logger.handlers}:
         if not any(isinstance(f, RedactingFilter) for f in handler.filters):
             handler.addFilter(RedactingFilter())

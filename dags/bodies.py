@@ -74,7 +74,9 @@ def settle(source: str, units: list[dict[str, Any]] | None) -> dict[str, int]:
     from core.errors import FAULT_ZH, Fault
 
     if units is None:
-        raise AirflowFailException(f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan")
+        raise AirflowFailException(
+            f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan"
+        )
     told = _outcomes()
     bad = [t for t in told if t["outcome"] not in ("ok", "waiting") or not t["balanced"]]
     missing = len(units) - len(told)
@@ -193,7 +195,9 @@ def _local(text: str | None) -> datetime | None:
         time = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         raise ConfigurationError(
-            f"{text!r} is no time", remedy="write it like 2026-03-01 or 2026-03-01T08:00", zh=f"“{text}” 不是时间，应写作 2026-03-01 或 2026-03-01T08:00。"
+            f"{text!r} is no time",
+            remedy="write it like 2026-03-01 or 2026-03-01T08:00",
+            zh=f"“{text}” 不是时间，应写作 2026-03-01 或 2026-03-01T08:00。",
         ) from None
     return time.astimezone(SHANGHAI).replace(tzinfo=None) if time.tzinfo else time
 

@@ -24,7 +24,9 @@ async def user(request: Request) -> Any:
     from airflow.api_fastapi.core_api.security import get_user
 
     kind, _, token = request.headers.get("authorization", "").partition(" ")
-    bearer = HTTPAuthorizationCredentials(scheme=kind, credentials=token) if kind.lower() == "bearer" and token else None
+    bearer = (
+        HTTPAuthorizationCredentials(scheme=kind, credentials=token) if kind.lower() == "bearer" and token else None
+    )
     try:
         return await get_user(request, None, bearer)
     except HTTPException as refused:

@@ -68,7 +68,9 @@ def cron(expression: str | None) -> CronTriggerTimetable | None:
     """A schedule in the city's time. The first run is the next one due: Airflow's default also takes one that was due in
     the last minutes, which would read everything beside the first sync.
     """
-    return CronTriggerTimetable(expression, timezone="Asia/Shanghai", run_immediately=timedelta(0)) if expression else None
+    return (
+        CronTriggerTimetable(expression, timezone="Asia/Shanghai", run_immediately=timedelta(0)) if expression else None
+    )
 
 
 def health_link(anchor: str = "") -> str:
@@ -105,7 +107,7 @@ def source_doc(d: Declared) -> str:
 ### {d.name}（`{d.source}`，{d.system}）
 
 数源部门：**{d.department}** {d.contact}　·　连接：`{d.connection}`　·　协议：`{d.protocol}`
-时效承诺：{d.promise}　·　计划：`{d.schedule}`　·　核对：`{d.reconcile or '—'}`　·　[运行健康]({health_link('#' + d.source)})　·　[质量校验 Data Docs]({page('data-docs/index.html')})
+时效承诺：{d.promise}　·　计划：`{d.schedule}`　·　核对：`{d.reconcile or "—"}`　·　[运行健康]({health_link("#" + d.source)})　·　[质量校验 Data Docs]({page("data-docs/index.html")})
 
 | 数据项 feed | 名称 |
 |---|---|
@@ -184,7 +186,9 @@ def sync_dag(d: Declared) -> DAG:
         def sync(unit):
             return bodies.sync(unit, page(f"data-docs/{unit['feed']}/index.html"))
 
-        @task(task_id="publish", task_display_name="发布变化 publish", trigger_rule="all_done", outlets=[news(d.source)])
+        @task(
+            task_id="publish", task_display_name="发布变化 publish", trigger_rule="all_done", outlets=[news(d.source)]
+        )
         def publish(units):
             bodies.publish(units or [])
 

@@ -68,7 +68,9 @@ def health_json() -> Response:
 def view(feeds: list[FeedHealth]) -> dict[str, Any]:
     """What the template shows of the feeds' health."""
     tally = Counter(feed.light for feed in feeds)
-    tiles = [{"zh": light.zh, "en": light.en, "tone": light.tone, "count": tally[name]} for name, light in LIGHTS.items()]
+    tiles = [
+        {"zh": light.zh, "en": light.en, "tone": light.tone, "count": tally[name]} for name, light in LIGHTS.items()
+    ]
     rows, seen = [], set()
     for feed in ordered(feeds):
         rows.append(
@@ -95,7 +97,11 @@ def _verdict(feeds: list[FeedHealth], tally: Counter[str]) -> dict[str, str]:
         english.append(f"{unbalanced} not balanced")
     if not troubles:
         waiting = f"，{tally['never']} 项尚未同步" if tally["never"] else ""
-        return {"tone": "idle" if tally["never"] else "good", "zh": f"运行正常：{tally['ok']} 项按时、平账{waiting}", "en": "all feeds on time and balanced"}
+        return {
+            "tone": "idle" if tally["never"] else "good",
+            "zh": f"运行正常：{tally['ok']} 项按时、平账{waiting}",
+            "en": "all feeds on time and balanced",
+        }
     whose = Counter(f"{feed.source_name}（{feed.fault_zh or '待判定'}）" for feed in feeds if feed.light == "failing")
     named = "：" + "、".join(whose) if whose else ""
     tone = "bad" if tally["failing"] or unbalanced else "warn"
@@ -143,4 +149,6 @@ def _template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = Path(__file__).resolve().parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template("health.html.j2")
+    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template(
+        "health.html.j2"
+    )

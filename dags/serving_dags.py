@@ -16,7 +16,9 @@ from dags.faults import FIRST, RETRIES, ByFault
 log = logging.getLogger(__name__)
 
 
-def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[], list], store: Asset) -> dict[str, Callable[[], DAG]]:
+def build(
+    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[], list], store: Asset
+) -> dict[str, Callable[[], DAG]]:
     """DAG id → what makes it."""
 
     def serve_dag() -> DAG:

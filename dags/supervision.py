@@ -23,7 +23,9 @@ from dags.faults import FIRST, RETRIES, ByFault
 FINDINGS = Asset(name="onemap_findings", uri="onemap://findings", extra={"zh": "督办发现"})
 
 
-def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[], list], store: Asset) -> dict[str, Callable[[], DAG]]:
+def build(
+    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[], list], store: Asset
+) -> dict[str, Callable[[], DAG]]:
     """DAG id → what makes it."""
     args = {"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()}
 
@@ -110,4 +112,9 @@ def build(common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts:
             report()
         return dag
 
-    return {"supervise": supervise_dag, "work_orders": work_orders_dag, "notices": notices_dag, "monthly_report": monthly_report_dag}
+    return {
+        "supervise": supervise_dag,
+        "work_orders": work_orders_dag,
+        "notices": notices_dag,
+        "monthly_report": monthly_report_dag,
+    }

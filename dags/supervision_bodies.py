@@ -21,7 +21,9 @@ def supervise() -> dict[str, Any]:
     log.info("judged as of %s: %s", done.as_of, done)
     moved = life.advance()
     if moved.unrouted:
-        log.warning("%d findings ask for action and have no department: see supervision/rules/routing.yaml", moved.unrouted)
+        log.warning(
+            "%d findings ask for action and have no department: see supervision/rules/routing.yaml", moved.unrouted
+        )
     return {**asdict(done), "as_of": done.as_of.isoformat(), "orders": moved.steps}
 
 

@@ -35,12 +35,22 @@ class WebhookNotifier(BaseNotifier):
 
         endpoint = resolve(self.conn_id)
         source = Source(
-            source=self.conn_id, name="通知", system="市一体化政务服务平台", owner=Owner(department="通知接收方"), connection=self.conn_id,
-            protocol="rest", schedule="", promise=timedelta(0), feeds={}, options={"http": {"attempts": 3, "total": 60}},
-        )  # fmt: skip
+            source=self.conn_id,
+            name="通知",
+            system="市一体化政务服务平台",
+            owner=Owner(department="通知接收方"),
+            connection=self.conn_id,
+            protocol="rest",
+            schedule="",
+            promise=timedelta(0),
+            feeds={},
+            options={"http": {"attempts": 3, "total": 60}},
+        )
         http = Http(source, endpoint)
         try:
             key = {endpoint.extra.get("parameter", "key"): endpoint.password} if endpoint.password else None
-            http.post(endpoint.extra.get("path", ""), params=key, json={"msgtype": "text", "text": {"content": self.text}})
+            http.post(
+                endpoint.extra.get("path", ""), params=key, json={"msgtype": "text", "text": {"content": self.text}}
+            )
         finally:
             http.close()

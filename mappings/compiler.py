@@ -69,9 +69,7 @@ def read(path: Path) -> Mapping:
         if block.explode is not None and not (
             block.explode in contract.columns and contract.columns[block.explode].nested
         ):
-            faults.append(
-                ((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}")
-            )
+            faults.append(((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}"))
             continue
         if block.entity not in entities.names():
             faults.append(((*place, "entity"), f"the common model has no entity {block.entity}"))

@@ -44,9 +44,7 @@ class Scope:
         where = mask.arg_true()
         found = values.gather(where)
         self.faults.append(
-            Fault(
-                self.frame["_row"].gather(where), code, name, MESSAGES[code], found.cast(pl.String), rejects
-            )
+            Fault(self.frame["_row"].gather(where), code, name, MESSAGES[code], found.cast(pl.String), rejects)
         )
 
     def value(self, value: Value, reading: Reading, unit: str | None = None) -> pl.Series:
@@ -85,9 +83,7 @@ class Scope:
         elif value.map is not None or value.codes is not None:
             listed = codes.load(value.codes) if value.codes else None
             means = (
-                listed.meaning
-                if listed
-                else {k: None if v is None else str(v) for k, v in (value.map or {}).items()}
+                listed.meaning if listed else {k: None if v is None else str(v) for k, v in (value.map or {}).items()}
             )
             written = found
             found, unknown = words.translate(written, means, numeric=listed.numeric if listed else False)
@@ -122,9 +118,7 @@ class Scope:
                     found = found.zip_with(found.is_not_null(), part)
             return found
         named = pl.DataFrame([text_of(part).alias(str(n)) for n, part in enumerate(parts)])
-        joined = named.select(
-            pl.concat_str(pl.all(), separator=value.separator, ignore_nulls=True)
-        ).to_series()
+        joined = named.select(pl.concat_str(pl.all(), separator=value.separator, ignore_nulls=True)).to_series()
         empty = joined.str.len_bytes() == 0
         return joined.set(empty, None) if empty.any() else joined
 
@@ -220,7 +214,8 @@ TYPES: dict[str, tuple[pl.DataType | type[pl.DataType], Reading]] = {
 #: reading → type in the frame
 RESULTS: dict[str, pl.DataType | type[pl.DataType]] = {
     **{
-        kind: pl.String for kind in ("text", "code", "department", "document_no", "industry", "json", "list", "asset_links")
+        kind: pl.String
+        for kind in ("text", "code", "department", "document_no", "industry", "json", "list", "asset_links")
     },
     "int": pl.Int64,
     "decimal": numbers.DECIMAL,

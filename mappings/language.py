@@ -10,12 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_v
 
 #: What a value is read as. Without ``as`` it is the type of the entity's column.
 Reading = Literal[
-    "text", "code", "department", "document_no", "industry",
-    "int", "decimal", "bool",
-    "timestamp", "date", "end_date", "end_timestamp", "epoch_ms",
-    "json", "list", "asset_links",
-    "geometry", "multipolygon",
-]  # fmt: skip
+    "text",
+    "code",
+    "department",
+    "document_no",
+    "industry",
+    "int",
+    "decimal",
+    "bool",
+    "timestamp",
+    "date",
+    "end_date",
+    "end_timestamp",
+    "epoch_ms",
+    "json",
+    "list",
+    "asset_links",
+    "geometry",
+    "multipolygon",
+]
 
 
 class _Strict(BaseModel):
@@ -30,29 +43,19 @@ class Value(_Strict):
     """How one value comes about: one source (from, const, first_of, concat, position), then in this order
     extract, contains | map | codes, as (with unit, month, between), default."""
 
-    from_: str | None = Field(
-        None, alias="from", description="A raw column; in an exploded block also COLUMN.field"
-    )
+    from_: str | None = Field(None, alias="from", description="A raw column; in an exploded block also COLUMN.field")
     const: str | int | bool | None = Field(None, description="Always this")
     first_of: list[Value] | None = Field(None, description="The first that is not null")
     concat: list[Value] | None = Field(None, description="All that are not null, joined by `separator`")
     separator: str = "|"
     position: bool = Field(False, description="In an exploded block: the element's place, from 1")
     extract: str | None = Field(None, description="A regular expression; its first group is the value")
-    contains: dict[str, str] | None = Field(
-        None, description="Word → value: the first word that stands in the text"
-    )
-    map: dict[str, str | int | None] | None = Field(
-        None, description="Code → value; another code is an issue"
-    )
-    codes: str | None = Field(
-        None, description="A list of schemas/codes; a code that is not in it is an issue"
-    )
+    contains: dict[str, str] | None = Field(None, description="Word → value: the first word that stands in the text")
+    map: dict[str, str | int | None] | None = Field(None, description="Code → value; another code is an issue")
+    codes: str | None = Field(None, description="A list of schemas/codes; a code that is not in it is an issue")
     as_: Reading | None = Field(None, alias="as")
     unit: str | None = Field(None, description="Unit as written; brought to the entity column's")
-    month: Literal["first", "last"] = Field(
-        "first", description="The day that a month without a day stands for"
-    )
+    month: Literal["first", "last"] = Field("first", description="The day that a month without a day stands for")
     between: tuple[float, float] | None = Field(None, description="Numbers outside are an issue and null")
     unreadable: Literal["reject", "issue", "nothing"] = Field(
         "reject",
@@ -125,9 +128,7 @@ class Test(_Strict):
         tests = sum(test is not None for test in (self.equals, self.one_of, self.contains, self.present))
         groups = sum(group is not None for group in (self.all, self.any, self.not_))
         if (self.from_ is None, tests, groups) not in ((False, 1, 0), (True, 0, 1)):
-            raise ValueError(
-                "needs from with one of equals, one_of, contains, present; or one of all, any, not"
-            )
+            raise ValueError("needs from with one of equals, one_of, contains, present; or one of all, any, not")
         return self
 
     @classmethod

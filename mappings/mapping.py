@@ -98,9 +98,7 @@ class Mapping:
                 scopes[block.explode], more = self._exploded(live, block.explode, frame.height)
                 unknown += more
             blocks[block.entity].append(self._block(scopes[block.explode], block, number))
-        faults = [
-            fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults
-        ]
+        faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
         exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
         issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
@@ -134,9 +132,7 @@ class Mapping:
                 unknown.append((column.name, text))
                 columns[f"?{column.name}"] = text
             else:  # the same column in two spellings: the first that is not empty
-                columns[name] = (
-                    columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
-                )
+                columns[name] = columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
         frame = pl.DataFrame(
             [
@@ -175,9 +171,7 @@ class Mapping:
                 written = frame[next(iter(declaration.time.columns))]
                 missing = time.is_null() & written.is_null()
                 if missing.any():
-                    scope.fault(
-                        missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False
-                    )
+                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)
         rank = pl.Series([0]).new_from_index(0, frame.height)
         if declaration.rank is not None:
             rank = scope.value(declaration.rank, "int").fill_null(0)
@@ -196,9 +190,7 @@ class Mapping:
             ]
         )
 
-    def _exploded(
-        self, frame: pl.DataFrame, name: str, height: int
-    ) -> tuple[Scope, list[tuple[str, pl.Series]]]:
+    def _exploded(self, frame: pl.DataFrame, name: str, height: int) -> tuple[Scope, list[tuple[str, pl.Series]]]:
         """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
         known = [*(self.contract.columns[name].fields or ()), "value"]
         parents: list[int] = []
@@ -238,9 +230,7 @@ class Mapping:
             if field not in known:
                 there = text.is_not_null().arg_true()
                 values = pl.Series([None], dtype=pl.String).new_from_index(0, height)
-                unknown.append(
-                    (f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there)))
-                )
+                unknown.append((f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there))))
         return Scope(exploded), unknown
 
     def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
@@ -273,9 +263,7 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
         if name in nested:  # what is not JSON is kept as the text that it is
             whole = nested[name]
             text = (
-                whole.zip_with(whole.is_not_null(), _quoted(text))
-                if whole.null_count() > text.null_count()
-                else whole
+                whole.zip_with(whole.is_not_null(), _quoted(text)) if whole.null_count() > text.null_count() else whole
             )
         else:
             before, after = before + '"', '"'

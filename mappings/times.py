@@ -24,16 +24,12 @@ _PARTS = (
     r"\s*(?P<z>[Zz]|[+-]\d{2}:?\d{2})?$"
 )
 _COMPACT = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})?(?:[T ]?(?P<h>\d{2})(?P<i>\d{2})(?P<s>\d{2})?)?$"
-_SERIAL = (
-    r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
-)
+_SERIAL = r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
 _NO_END = r"^(?:长期|长期有效|永久|永久有效|无固定期限|无期限|9999[-/.年]?12[-/.月]?31.*)$"
 _DAY_US = 86_400_000_000
 
 
-def timestamps(
-    text: pl.Series, *, month_end: bool = False, no_end: bool = False
-) -> tuple[pl.Series, pl.Series | None]:
+def timestamps(text: pl.Series, *, month_end: bool = False, no_end: bool = False) -> tuple[pl.Series, pl.Series | None]:
     """Cleaned text → (naive datetime[µs], mask of values that cannot be read, None where all can).
 
     ``month_end``: a month without a day is its last day (S2 QSX, HSX), else its first. ``no_end``: 长期 and 9999-12-31
@@ -67,9 +63,7 @@ def epoch_ms(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """Unix time in ms → (naive local datetime[µs], mask of unreadable)."""
     ms = text.cast(pl.Float64, strict=False).round(0)
     ms = ms.set(ms.abs() > 253_402_300_799_000, None).cast(pl.Int64)
-    local = (
-        ms.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(_ZONE).dt.replace_time_zone(None).cast(STAMP)
-    )
+    local = ms.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(_ZONE).dt.replace_time_zone(None).cast(STAMP)
     bad = text.is_not_null() & ms.is_null()
     return local, bad if bad.any() else None
 
@@ -99,9 +93,7 @@ def _slow(text: pl.Series, month_end: bool) -> pl.Series:
     written = pl.concat_str(
         [
             pl.concat_str([year, part("m", or_else="x"), part("d", or_else="1")], separator="-"),
-            pl.concat_str(
-                [part("h", or_else="0"), part("i", or_else="0"), part("s", or_else="0")], separator=":"
-            ),
+            pl.concat_str([part("h", or_else="0"), part("i", or_else="0"), part("s", or_else="0")], separator=":"),
         ],
         separator=" ",
     )
@@ -111,13 +103,7 @@ def _slow(text: pl.Series, month_end: bool) -> pl.Series:
     )
     if month_end:
         local = pl.when(day.is_null()).then(local.dt.month_end()).otherwise(local)
-    zone = (
-        pl.col("p")
-        .struct.field("z")
-        .str.to_uppercase()
-        .str.replace("Z", "+0000")
-        .str.replace(":", "", literal=True)
-    )
+    zone = pl.col("p").struct.field("z").str.to_uppercase().str.replace("Z", "+0000").str.replace(":", "", literal=True)
     minutes = zone.str.slice(1, 2).cast(pl.Int64) * 60 + zone.str.slice(3, 2).cast(pl.Int64)
     utc = local - pl.duration(minutes=pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes))
     zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)

@@ -20,9 +20,7 @@ _YES = ["1", "true", "t", "yes", "y", "是", "1.0"]
 _NO = ["0", "false", "f", "no", "n", "否", "0.0"]
 
 
-def translate(
-    text: pl.Series, means: dict[str, Any], *, numeric: bool = False
-) -> tuple[pl.Series, pl.Series | None]:
+def translate(text: pl.Series, means: dict[str, Any], *, numeric: bool = False) -> tuple[pl.Series, pl.Series | None]:
     """Codes → what they mean, (text, mask of unknown codes). A code may be known and mean null."""
     known = list(means)
     values = text.replace_strict(known, list(means.values()), default=None, return_dtype=pl.String)
@@ -97,9 +95,7 @@ def canonical_json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
-def parsed(
-    text: pl.Series, keep: Callable[[Any], Any] = lambda value: value
-) -> tuple[pl.Series, pl.Series | None]:
+def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) -> tuple[pl.Series, pl.Series | None]:
     """JSON text → (canonical JSON text of ``keep(value)``, mask of what is not JSON). Each distinct text is parsed once."""
     unique = text.drop_nulls().unique()
     written: dict[str, str | None] = {}

@@ -21,7 +21,9 @@ def acknowledged(job: Job) -> list[Issue]:
     named = how.get("by", []) if isinstance(how, dict) else []
     columns = list(dict.fromkeys([*job.feed.key, *named]))
     picked = ", ".join(f"raw ->> :c{n}" for n in range(len(columns)))
-    statement = sa.text(f"select distinct {picked} from {job.staged.name('record')} where raw is not null and not again")
+    statement = sa.text(
+        f"select distinct {picked} from {job.staged.name('record')} where raw is not null and not again"
+    )
     issues: list[Issue] = []
     with engine().connect().execution_options(stream_results=True, max_row_buffer=_AT_ONCE) as connection:
         rows = connection.execute(statement, {f"c{n}": name for n, name in enumerate(columns)})

@@ -49,9 +49,14 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
         source, feed = rooms.feed(feed_id)
         mapping = rooms.mapping(feed)
         staged = Staged(
-            run_id, feed.id, tuple(mapping.entities), mapping.declaration.time is not None,
-            full=window.full, floor=feed.floor, max_rejected=feed.max_rejected,
-        )  # fmt: skip
+            run_id,
+            feed.id,
+            tuple(mapping.entities),
+            mapping.declaration.time is not None,
+            full=window.full,
+            floor=feed.floor,
+            max_rejected=feed.max_rejected,
+        )
         with transaction() as connection:
             staged.create(connection)
         landing.reached(run_id, "fetch", mapping_version=mapping.version)
@@ -120,14 +125,22 @@ def _unopened(feed_id: str, window: landing.Span, error: OneMapError, trigger: s
     }
     try:
         with transaction() as connection:
-            run_id = connection.execute(sa.insert(tables.run).values(**redact(values)).returning(tables.run.c.id)).scalar_one()
+            run_id = connection.execute(
+                sa.insert(tables.run).values(**redact(values)).returning(tables.run.c.id)
+            ).scalar_one()
         return outcome_of(run_id)
     except sa.exc.OperationalError:
         log.error("%s: %s", feed_id, redact(str(error)))
         return Outcome(
-            run_id=0, feed=feed_id, window=str(Window(window.start, window.end, window.full)), outcome=outcome, fault=str(error.fault), error=error.message,
-            remedy=error.remedy, zh=error.zh,
-        )  # fmt: skip
+            run_id=0,
+            feed=feed_id,
+            window=str(Window(window.start, window.end, window.full)),
+            outcome=outcome,
+            fault=str(error.fault),
+            error=error.message,
+            remedy=error.remedy,
+            zh=error.zh,
+        )
 
 
 def _typed(error: BaseException) -> OneMapError:

@@ -25,5 +25,10 @@ def checked(job: Job) -> Verdict:
     with transaction() as connection:
         merge.reject(connection, job.staged, job.mapping.version)
     raise ProviderError(
-        verdict.message, remedy=verdict.remedy, zh=verdict.zh, code=verdict.code, feed=job.feed.id, source=job.source.source
+        verdict.message,
+        remedy=verdict.remedy,
+        zh=verdict.zh,
+        code=verdict.code,
+        feed=job.feed.id,
+        source=job.source.source,
     )

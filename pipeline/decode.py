@@ -71,10 +71,12 @@ class _Waiting:
 
     def taken(self) -> Decoded:
         receipts = pl.concat(
-            [pl.Series([], dtype=pl.Int64)] + [pl.Series([r], dtype=pl.Int64).new_from_index(0, n) for r, _, n in self.marks]
+            [pl.Series([], dtype=pl.Int64)]
+            + [pl.Series([r], dtype=pl.Int64).new_from_index(0, n) for r, _, n in self.marks]
         )
         scopes = pl.concat(
-            [pl.Series([], dtype=pl.String)] + [pl.Series([s], dtype=pl.String).new_from_index(0, n) for _, s, n in self.marks]
+            [pl.Series([], dtype=pl.String)]
+            + [pl.Series([s], dtype=pl.String).new_from_index(0, n) for _, s, n in self.marks]
         )
         rows = pa.concat_tables(self.tables, promote_options="default") if self.tables else pa.table({})
         done = Decoded(rows, receipts, scopes, self.rejects, self.issues)

@@ -106,10 +106,7 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
     :raises ConfigurationError: the source is not declared, or there is no database.
     """
     with engine().connect() as connection:
-        runs = {
-            row["feed"]: row
-            for row in connection.execute(sa.text(_RUNS), {"reading": list(_READING)}).mappings()
-        }
+        runs = {row["feed"]: row for row in connection.execute(sa.text(_RUNS), {"reading": list(_READING)}).mappings()}
         counts = {name: dict(connection.execute(sa.text(statement)).all()) for name, statement in _COUNTS.items()}
         issues = connection.execute(
             sa.text(
@@ -139,7 +136,12 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
 
 
 def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None:
-    made.run_id, made.last_run, made.last_success, made.running = run["id"], run["ended_at"], run["success"], run["running"]
+    made.run_id, made.last_run, made.last_success, made.running = (
+        run["id"],
+        run["ended_at"],
+        run["success"],
+        run["running"],
+    )
     made.rows_in, made.rejected, made.balanced = run["rows_in"], run["quarantined"], run["balanced"]
     made.changed = run["changed"] + run["gone"]
     made.failures, made.since = run["failures"], run["since"]

@@ -83,9 +83,10 @@ def drop_payloads(keep: timedelta = KEEP) -> int:
     Their receipts stay, with the digest. Returns how many payloads.
     """
     with engine().connect() as connection:
-        old = connection.execute(
-            sa.text(
-                """with used as (
+        old = (
+            connection.execute(
+                sa.text(
+                    """with used as (
                        select receipt_id as id from source.record
                        union select receipt_id from source.record_history
                        union select receipt_id from landing.quarantine where state = 'open'
@@ -95,9 +96,12 @@ def drop_payloads(keep: timedelta = KEEP) -> int:
                    where c.dropped_at is null
                    group by c.sha256
                    having max(c.archived_at) < now() - make_interval(secs => :keep) and count(used.id) = 0"""
-            ),
-            {"keep": keep.total_seconds()},
-        ).scalars().all()
+                ),
+                {"keep": keep.total_seconds()},
+            )
+            .scalars()
+            .all()
+        )
     for sha256 in old:
         archive.drop(sha256)
         with transaction() as connection:

@@ -62,7 +62,12 @@ def _deletions(connection: Connection, job: Job, told: list[tuple[Issue, int]]) 
     listing = job.window.full and job.feed.absence and job.proof.complete and not job.proof.unchanged
     if (listing or staged.scopes) and (unkeyed := merge.unkeyed(connection, staged)):
         told.append(
-            (Issue("absence_unproven", f"{unkeyed} rows without a readable key: any may be a record that seems missing"), 1)
+            (
+                Issue(
+                    "absence_unproven", f"{unkeyed} rows without a readable key: any may be a record that seems missing"
+                ),
+                1,
+            )
         )
         listing = False
         staged.spared = True

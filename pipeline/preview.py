@@ -120,7 +120,9 @@ def _add(made: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, i
                     ]
                     for name, frame_ in mapped.entities.items()
                 },
-                "reasons": mapped.rejects.filter(pl.col("_row") == number).select("code", "field", "message", "value").to_dicts(),
+                "reasons": mapped.rejects.filter(pl.col("_row") == number)
+                .select("code", "field", "message", "value")
+                .to_dicts(),
             }
         )
     return issues(mapped)

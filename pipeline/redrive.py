@@ -123,7 +123,9 @@ def remap(feed_id: str, apply: bool = False) -> Diff:
     found: dict = {}
     outcome = batch.run(feed_id, Window(), "remap", lambda job: _remap(job, apply, found))
     if outcome.outcome != "ok":
-        raise InternalError(outcome.error or outcome.outcome, remedy=outcome.remedy or "", zh=outcome.zh or "", feed=feed_id)
+        raise InternalError(
+            outcome.error or outcome.outcome, remedy=outcome.remedy or "", zh=outcome.zh or "", feed=feed_id
+        )
     return Diff(feed=feed_id, applied=apply, outcome=outcome, **found)
 
 
@@ -155,19 +157,27 @@ def _remap(job: Job, apply: bool, found: dict) -> None:
             if not apply:
                 raise _Compared
             store_remap.settle(connection, staged, job.mapping.version)
-            waiting = [entry.id for entry in quarantine.open_entries(job.feed.id) if entry.receipt_id in set(staged.receipts)]
+            waiting = [
+                entry.id for entry in quarantine.open_entries(job.feed.id) if entry.receipt_id in set(staged.receipts)
+            ]
             quarantine.redriven(connection, waiting, job.run_id)
             store_merge.tell(connection, staged)
             for name, value in done.items():
                 setattr(counts, name, value)
             counts.rows_in, counts.quarantined = staged.rows_in, found["rejected"]
             landing.close_run(
-                connection, job.run_id, outcome="ok", why="mapped anew from the archive", complete=False,
+                connection,
+                job.run_id,
+                outcome="ok",
+                why="mapped anew from the archive",
+                complete=False,
                 **{name: getattr(counts, name) for name in landing.COUNTS},
-            )  # fmt: skip
+            )
     except _Compared:
         with transaction() as connection:
-            landing.close_run(connection, job.run_id, outcome="ok", why="compared only; nothing was written", complete=False)
+            landing.close_run(
+                connection, job.run_id, outcome="ok", why="compared only; nothing was written", complete=False
+            )
 
 
 def _sample(connection, job: Job) -> list[str]:
@@ -191,18 +201,26 @@ def _everything(job: Job, wanted: list[tuple[int, bool]], latest: dict[str, int]
         with engine().connect() as connection:
             rows = store_remap.stored_rows(job.feed.id, number, connection)
         if rows:
-            yield _decoded([raw for raw, _ in rows], [place for _, place in rows], [number] * len(rows), [None] * len(rows))
+            yield _decoded(
+                [raw for raw, _ in rows], [place for _, place in rows], [number] * len(rows), [None] * len(rows)
+            )
 
 
 def _standing(part: Decoded, latest: dict[str, int]) -> Decoded:
     """Without rows whose part was sent again since."""
     if part.scopes.null_count() == len(part.scopes):
         return part
-    standing = pl.DataFrame({"s": part.scopes, "r": part.receipts}).select(
-        (pl.col("s").is_null() | (pl.col("s").replace_strict(latest, default=None, return_dtype=pl.Int64) == pl.col("r"))).fill_null(False)
-    ).to_series()  # fmt: skip
+    standing = (
+        pl.DataFrame({"s": part.scopes, "r": part.receipts})
+        .select(
+            (
+                pl.col("s").is_null()
+                | (pl.col("s").replace_strict(latest, default=None, return_dtype=pl.Int64) == pl.col("r"))
+            ).fill_null(False)
+        )
+        .to_series()
+    )
     mask = pa.array(standing.to_list(), pa.bool_())
     return Decoded(
         part.rows.filter(mask), part.receipts.filter(standing), part.scopes.filter(standing), part.rejects, part.issues
     )
-

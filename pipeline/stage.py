@@ -37,20 +37,36 @@ def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mappe
         )
 
     good = records(mapped.records).select(
-        "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key", "source_time", "rank",
-        "tombstone", "raw", "again",
-    )  # fmt: skip
+        "row_id",
+        "receipt_id",
+        pl.col("_place").alias("place"),
+        "scope",
+        "record_key",
+        "source_time",
+        "rank",
+        "tombstone",
+        "raw",
+        "again",
+    )
     into.copy_records(connection, good)
     if mapped.rejects.height:
         rejected = mapped.rejects.unique("_row", maintain_order=True)
         into.copy_records(
             connection,
             records(rejected).select(
-                "row_id", "receipt_id", pl.col("_place").alias("place"), "scope", "record_key",
-                pl.lit(False).alias("tombstone"), "raw", "again",
-            ),  # fmt: skip
+                "row_id",
+                "receipt_id",
+                pl.col("_place").alias("place"),
+                "scope",
+                "record_key",
+                pl.lit(False).alias("tombstone"),
+                "raw",
+                "again",
+            ),
         )
-        into.copy(connection, into.failed, numbered(mapped.rejects).select("row_id", "code", "field", "message", "value"))
+        into.copy(
+            connection, into.failed, numbered(mapped.rejects).select("row_id", "code", "field", "message", "value")
+        )
     for entity, frame in mapped.entities.items():
         if frame.height:
             rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))

@@ -73,9 +73,7 @@ def summary(since_run: int = 0) -> Summary:
             ),
             {"since": since_run},
         ).mappings()
-        return Summary(
-            source_rows, golden_rows, [dict(row) for row in rejected], [Balance(**row) for row in balances]
-        )
+        return Summary(source_rows, golden_rows, [dict(row) for row in rejected], [Balance(**row) for row in balances])
 
 
 def _count(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:

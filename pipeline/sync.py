@@ -99,8 +99,7 @@ def run_or_raise(task: Task, *, trigger: str = "schedule") -> Outcome:
 
 
 _KINDS: dict[Fault, type[OneMapError]] = {
-    kind.fault: kind
-    for kind in (ConfigurationError, AuthenticationError, TransientError, ProviderError, InternalError)
+    kind.fault: kind for kind in (ConfigurationError, AuthenticationError, TransientError, ProviderError, InternalError)
 }
 
 

@@ -30,4 +30,6 @@ def frame(found: list[tuple[Issue, int]]) -> pl.DataFrame:
         )
     names = ["code", "severity", "duty", "record", "field", "detail"]
     schema = {**dict.fromkeys(names, pl.String), "count": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row").group_by(names, maintain_order=True).agg(pl.col("count").sum())
+    return (
+        pl.DataFrame(rows, schema=schema, orient="row").group_by(names, maintain_order=True).agg(pl.col("count").sum())
+    )

@@ -64,24 +64,41 @@ class Against:
         return _plain(asdict(self))
 
 
-def of_runs(feed: str | None = None, *, since: datetime | None = None, only_unbalanced: bool = False, limit: int = 200) -> list[RunBalance]:
+def of_runs(
+    feed: str | None = None, *, since: datetime | None = None, only_unbalanced: bool = False, limit: int = 200
+) -> list[RunBalance]:
     """Runs that committed rows, the latest first: of every feed or of one, those that started at or after ``since``."""
     run = tables.run.c
     stored = run.new + run.changed + run.history
     difference = run.rows_in - stored - run.unchanged - run.quarantined - run.tombstoned
     window = sa.case(
         (run.window_full, "full"),
-        else_=sa.func.concat(sa.func.coalesce(sa.cast(run.window_start, sa.Text), "…"), " .. ", sa.func.coalesce(sa.cast(run.window_end, sa.Text), "…")),
+        else_=sa.func.concat(
+            sa.func.coalesce(sa.cast(run.window_start, sa.Text), "…"),
+            " .. ",
+            sa.func.coalesce(sa.cast(run.window_end, sa.Text), "…"),
+        ),
     )
     statement = (
         sa.select(
-            run.id, run.feed, window, run.outcome, run.started_at, run.ended_at, run.rows_in, stored, run.unchanged, run.quarantined,
-            run.tombstoned, run.absent, difference,
+            run.id,
+            run.feed,
+            window,
+            run.outcome,
+            run.started_at,
+            run.ended_at,
+            run.rows_in,
+            stored,
+            run.unchanged,
+            run.quarantined,
+            run.tombstoned,
+            run.absent,
+            difference,
         )
         .where(run.outcome.in_(("ok", "held")))
         .order_by(run.id.desc())
         .limit(limit)
-    )  # fmt: skip
+    )
     if feed is not None:
         statement = statement.where(run.feed == feed)
     if since is not None:
@@ -96,19 +113,24 @@ def _comparisons() -> sa.Select:
     """The fields of :class:`Against`, in its order."""
     told = tables.reconciliation.c
     return sa.select(
-        told.feed, told.run_id, told.started_at, told.outcome, told.complete, told.claimed, told.listed, told.stored, told.missing,
-        told.different, told.extra,
-    )  # fmt: skip
+        told.feed,
+        told.run_id,
+        told.started_at,
+        told.outcome,
+        told.complete,
+        told.claimed,
+        told.listed,
+        told.stored,
+        told.missing,
+        told.different,
+        told.extra,
+    )
 
 
 def against_source(feed: str | None = None, *, since: datetime | None = None, limit: int = 200) -> list[Against]:
     """Every comparison with the source, the latest first."""
     told = tables.reconciliation.c
-    statement = (
-        _comparisons()
-        .order_by(told.id.desc())
-        .limit(limit)
-    )
+    statement = _comparisons().order_by(told.id.desc()).limit(limit)
     if feed is not None:
         statement = statement.where(told.feed == feed)
     if since is not None:

@@ -24,7 +24,8 @@ from store.staging import Staged, Verdict
 log = logging.getLogger(__name__)
 _SUMMARY = "summary.json"
 _OUTSIDE = re.compile(
-    r"<link\b[^>]*>|<script\b.*?</script>|<img\b[^>]*>|<button\b.*?</button>|<footer\b.*?</footer>|<a\b[^>]*https?://[^>]*>", re.S
+    r"<link\b[^>]*>|<script\b.*?</script>|<img\b[^>]*>|<button\b.*?</button>|<footer\b.*?</footer>|<a\b[^>]*https?://[^>]*>",
+    re.S,
 )
 _URL = re.compile(r"url\([^)]*\)")
 

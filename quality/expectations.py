@@ -21,7 +21,9 @@ _OLD_PROJECT_CODE = r"^20(1[5-9]|20)-"  # 2015–2020: a year where the new form
 _USCC = "^[0-9A-HJ-NPQRTUWXY]+$"  # and 18 of them: PostgreSQL is slow at long counted repetitions
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CERTIFICATE = f"1.2.156.3005.2.{'_' * 21}.{'_' * 18}.%.___._"  # for LIKE; and nine dots between digits and capitals
-_CERTIFICATE_LENGTH = 60  # of type, issuer, serial and version; a shorter one is padded, a longer one judged by its form
+_CERTIFICATE_LENGTH = (
+    60  # of type, issuer, serial and version; a shorter one is padded, a longer one judged by its form
+)
 
 
 def _hybrid(values: Iterable[str], modulus: int) -> str:
@@ -46,7 +48,9 @@ def _uscc() -> str:
         return f"(strpos('{_USCC_ALPHABET}', substr(d.v, {place}, 1)) - 1)"
 
     total = " + ".join(f"{value(place)} * {3 ** (place - 1) % 31}" for place in range(1, 18))
-    return f"case when length(d.v) <> 18 or d.v !~ '{_USCC}' then false else (31 - ({total}) % 31) % 31 = {value(18)} end"
+    return (
+        f"case when length(d.v) <> 18 or d.v !~ '{_USCC}' then false else (31 - ({total}) % 31) % 31 = {value(18)} end"
+    )
 
 
 def _certificate() -> str:
@@ -103,7 +107,9 @@ class _NotAfter(ColumnMapMetricProvider):
             return sa.cast(sa.cast(stamp, sa.DateTime), sa.Time) == sa.literal_column("time '00:00'")
 
         later = sa.column(other)
-        by_date = sa.and_(sa.or_(date_only(column), date_only(later)), sa.cast(column, sa.Date) <= sa.cast(later, sa.Date))
+        by_date = sa.and_(
+            sa.or_(date_only(column), date_only(later)), sa.cast(column, sa.Date) <= sa.cast(later, sa.Date)
+        )
         return sa.or_(later.is_(None), column <= later, by_date)
 
 
@@ -113,7 +119,9 @@ class _Listed(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, lists: dict[str, list[str]], **_: Any) -> Any:  # noqa: N805 - as the library has it
-        return sa.and_(*(sa.or_(sa.column(name).is_(None), sa.column(name).in_(values)) for name, values in lists.items()))
+        return sa.and_(
+            *(sa.or_(sa.column(name).is_(None), sa.column(name).in_(values)) for name, values in lists.items())
+        )
 
 
 class _InWindow(ColumnMapMetricProvider):
@@ -123,7 +131,9 @@ class _InWindow(ColumnMapMetricProvider):
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, window: list[float], **_: Any) -> Any:  # noqa: N805 - as the library has it
         west, south, east, north = (float(side) for side in window)
-        return sa.literal_column(f"box '({west},{south}),({east},{north})'").op("@>", is_comparison=True)(sa.func.center(column))
+        return sa.literal_column(f"box '({west},{south}),({east},{north})'").op("@>", is_comparison=True)(
+            sa.func.center(column)
+        )
 
 
 class _Plausible(ColumnMapMetricProvider):

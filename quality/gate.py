@@ -31,12 +31,15 @@ def check(connection: Connection, staged: Staged, *, listing: bool | None = None
     :raises InternalError: a suite cannot be evaluated.
     """
     results = validation.validate(connection, staged)
-    rejected = staged.rejects + connection.execute(
-        sa.text(
-            f"select count(distinct s.row_id) from {staged.name('failed')} f join {staged.name('record')} s using (row_id) "
-            "where not s.again"
-        )
-    ).scalar_one()
+    rejected = (
+        staged.rejects
+        + connection.execute(
+            sa.text(
+                f"select count(distinct s.row_id) from {staged.name('failed')} f join {staged.name('record')} s using (row_id) "
+                "where not s.again"
+            )
+        ).scalar_one()
+    )
     verdict = _listing(connection, staged, absence) if (staged.full if listing is None else listing) else None
     verdict = verdict or _share(staged, rejected) or Verdict(go=True, rejected=rejected)
     verdict = replace(verdict, rejected=rejected)

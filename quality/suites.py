@@ -202,7 +202,13 @@ def _code_lists(name: str, severity: Severity) -> Iterator[Check]:
     if lists:
         personal = any(columns[column].personal for column in lists)
         yield Check(
-            "column_rows_to_hold_listed_codes", {"column": "ord", "lists": lists}, "not_in_code_list", severity, {}, tuple(lists), personal
+            "column_rows_to_hold_listed_codes",
+            {"column": "ord", "lists": lists},
+            "not_in_code_list",
+            severity,
+            {},
+            tuple(lists),
+            personal,
         )
 
 
@@ -218,8 +224,12 @@ def _compile(suite: Suite) -> ExpectationSuite:
     for number, check in enumerate(suite.checks):
         arguments = {name: laid_out(value) if name in _COLUMNS else value for name, value in check.arguments.items()}
         if check.when:
-            asked = [column.is_not_null() if value is None else column == value for column, value in
-                     ((gx_conditions.Column(laid_out(name)), value) for name, value in check.when.items())]  # fmt: skip
+            asked = [
+                column.is_not_null() if value is None else column == value
+                for column, value in (
+                    (gx_conditions.Column(laid_out(name)), value) for name, value in check.when.items()
+                )
+            ]
             arguments["row_condition"] = asked[0] if len(asked) == 1 else gx_conditions.AndCondition(conditions=asked)
         issue = listed[check.code]
         try:

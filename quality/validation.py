@@ -146,7 +146,12 @@ def _written(connection: Connection, staged: Staged, suite: Suite, check: Check,
     if check.rejects:
         given["message"] = f"{issue.zh} {issue.en}"
     else:
-        given |= {"severity": check.severity, "duty": issue.duty, "told": TOLD, "rest": f"同批其余 more in the same batch (> {TOLD})"}
+        given |= {
+            "severity": check.severity,
+            "duty": issue.duty,
+            "told": TOLD,
+            "rest": f"同批其余 more in the same batch (> {TOLD})",
+        }
     return connection.exec_driver_sql(statement, given).scalar_one()
 
 
@@ -214,8 +219,10 @@ def _asked(staged: Staged, suite: Suite, table: str) -> ExpectationSuiteValidati
         source = _source()
         asset = source.add_table_asset(name=table, table_name=table, schema_name=staged.schema)
         try:
-            return asset.add_batch_definition_whole_table("all").get_batch().validate(
-                compiled, result_format=_FORMAT | {"unexpected_index_column_names": list(suite.key)}
+            return (
+                asset.add_batch_definition_whole_table("all")
+                .get_batch()
+                .validate(compiled, result_format=_FORMAT | {"unexpected_index_column_names": list(suite.key)})
             )
         finally:
             source.delete_asset(table)

@@ -155,9 +155,7 @@ def _of_json_schema(path: Path, row: str) -> Iterator[RawColumn]:
         if name in ("type", "properties") or (name == "id" and row == "change"):
             continue
         kinds = column.get("type", [])
-        flat = name == "geometry" or not {"object", "array"} & set(
-            [kinds] if isinstance(kinds, str) else kinds
-        )
+        flat = name == "geometry" or not {"object", "array"} & set([kinds] if isinstance(kinds, str) else kinds)
         required = name in found.get("required", ()) or name in (inner or {}).get("required", ())
         yield RawColumn(name, column.get("description", ""), required, None if flat else ())
 

@@ -86,7 +86,9 @@ def departments() -> dict[str, str]:
 
 @cache
 def _departments() -> pl.DataFrame:
-    return pl.read_csv(settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String})
+    return pl.read_csv(
+        settings.ROOT / "schemas" / "catalogue" / "departments.csv", schema_overrides={"town_code": pl.String}
+    )
 
 
 def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Grant:

@@ -40,7 +40,12 @@ def append(actor: str, action: str, object_: str, detail: dict[str, Any]) -> Non
                 """insert into store.audit (seq, actor, action, object, detail, previous, digest)
                    values (0, :actor, :action, :object, cast(:detail as jsonb), '', '')"""
             ),
-            {"actor": actor, "action": action, "object": object_, "detail": json.dumps(redact(detail), ensure_ascii=False)},
+            {
+                "actor": actor,
+                "action": action,
+                "object": object_,
+                "detail": json.dumps(redact(detail), ensure_ascii=False),
+            },
         )
 
 
@@ -52,7 +57,9 @@ def scrub(text: str) -> str:
 def head() -> str:
     """``<seq>:<digest>`` of the last entry, to be kept elsewhere; ``0:`` when there is none."""
     with transaction() as connection:
-        last = connection.exec_driver_sql("select seq, encode(digest, 'hex') from store.audit order by seq desc limit 1").first()
+        last = connection.exec_driver_sql(
+            "select seq, encode(digest, 'hex') from store.audit order by seq desc limit 1"
+        ).first()
     return f"{last[0]}:{last[1]}" if last else "0:"
 
 
@@ -63,7 +70,9 @@ def verify(anchor: str | None = None) -> Verdict:
     :raises ConfigurationError: the anchor is not ``<seq>:<digest>``.
     """
     if anchor and not re.fullmatch(r"\d+:[0-9a-f]*", anchor):
-        raise ConfigurationError(f"anchor {anchor!r}", remedy="<seq>:<digest>, as onemap audit head says it", zh="锚点应为 <序号>:<摘要>。")
+        raise ConfigurationError(
+            f"anchor {anchor!r}", remedy="<seq>:<digest>, as onemap audit head says it", zh="锚点应为 <序号>:<摘要>。"
+        )
     with transaction() as connection:
         broken = connection.exec_driver_sql(
             r"""select seq, case when seq <> expected then 'number ' || expected || ' is missing'

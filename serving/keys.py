@@ -48,7 +48,13 @@ def digest(key: str) -> bytes:
 
 
 def make(
-    name: str, scopes: Iterable[str], *, by: str, per_minute: int = PER_MINUTE, per_day: int = PER_DAY, expires: datetime | None = None
+    name: str,
+    scopes: Iterable[str],
+    *,
+    by: str,
+    per_minute: int = PER_MINUTE,
+    per_day: int = PER_DAY,
+    expires: datetime | None = None,
 ) -> tuple[str, str]:
     """(id, key) of a new key. The key is told here and never again.
 
@@ -63,9 +69,17 @@ def make(
                 """insert into serving.api_key (id, digest, name, scopes, per_minute, per_day, made_by, expires_at)
                    values (:id, :digest, :name, :scopes, :per_minute, :per_day, :by, :expires)"""
             ),
-            {"id": key_id, "digest": digest(key), "name": name, "scopes": scopes, "per_minute": per_minute, "per_day": per_day, "by": by,
-             "expires": expires},
-        )  # fmt: skip
+            {
+                "id": key_id,
+                "digest": digest(key),
+                "name": name,
+                "scopes": scopes,
+                "per_minute": per_minute,
+                "per_day": per_day,
+                "by": by,
+                "expires": expires,
+            },
+        )
     return key_id, key
 
 
@@ -84,11 +98,15 @@ def revoke(key_id: str, *, by: str) -> None:
     """:raises ConfigurationError: there is no such key in force."""
     with transaction() as connection:
         done = connection.execute(
-            sa.text("update serving.api_key set revoked_at = now(), revoked_by = :by where id = :id and revoked_at is null"),
+            sa.text(
+                "update serving.api_key set revoked_at = now(), revoked_by = :by where id = :id and revoked_at is null"
+            ),
             {"id": key_id, "by": by},
         ).rowcount
     if not done:
-        raise ConfigurationError(f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。")
+        raise ConfigurationError(
+            f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。"
+        )
 
 
 def admit(key: str) -> Admission | None:

@@ -33,9 +33,16 @@ def lineage(grant: Grant, entity: str, id_: str, field: str | None = None) -> di
         return None
     provenance: dict[str, str] = row["provenance"] or {}
     entity_columns = [c.name for c in tables.entity_columns(entity) if not c.name.endswith("_box")]
-    names = [field] if field else [name for name in entity_columns if name in view.by_name and row.get(name) is not None]
+    names = (
+        [field] if field else [name for name in entity_columns if name in view.by_name and row.get(name) is not None]
+    )
     fields = [
-        {"field": name, "zh": view.by_name[name].zh, "value": row.get(name), "record": provenance.get(name, provenance.get("*"))}
+        {
+            "field": name,
+            "zh": view.by_name[name].zh,
+            "value": row.get(name),
+            "record": provenance.get(name, provenance.get("*")),
+        }
         for name in names
     ]
     wanted = sorted({f["record"] for f in fields if f["record"]})
@@ -76,6 +83,8 @@ def receipt(number: int) -> dict[str, Any] | None:
 def to_save(receipt: dict[str, Any]) -> dict[str, str]:
     """Headers under which a receipt's bytes leave: whatever the source called them, a browser is to save them, never to run them."""
     return {
-        "Content-Disposition": f'attachment; filename="{receipt["sha256"]}"', "X-Content-Type-Options": "nosniff", "X-Media-Type": receipt["media_type"],
+        "Content-Disposition": f'attachment; filename="{receipt["sha256"]}"',
+        "X-Content-Type-Options": "nosniff",
+        "X-Media-Type": receipt["media_type"],
         "ETag": f'"{receipt["sha256"]}"',
-    }  # fmt: skip
+    }

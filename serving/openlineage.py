@@ -42,7 +42,9 @@ def events(run: Any) -> list[dict[str, Any]]:
     if run.ended_at is not None:
         facets: dict[str, Any] = {}
         if run.error:
-            facets["errorMessage"] = _facet("1-0-1", "ErrorMessageRunFacet", message=redact(run.error), programmingLanguage="python")
+            facets["errorMessage"] = _facet(
+                "1-0-1", "ErrorMessageRunFacet", message=redact(run.error), programmingLanguage="python"
+            )
         told.append(_event(_ENDS[run.outcome], run.ended_at, run, facets))
     return told
 
@@ -50,10 +52,13 @@ def events(run: Any) -> list[dict[str, Any]]:
 def design(at: datetime) -> dict[str, Any]:
     """The job that makes golden rows of what the sources said."""
     return {
-        "eventTime": at.isoformat(), "producer": PRODUCER, "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/JobEvent",
-        "job": _job("unify"), "inputs": [_dataset(f"source.{name}") for name in tables.golden],
+        "eventTime": at.isoformat(),
+        "producer": PRODUCER,
+        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/JobEvent",
+        "job": _job("unify"),
+        "inputs": [_dataset(f"source.{name}") for name in tables.golden],
         "outputs": [_dataset(f"store.{name}") for name in tables.golden],
-    }  # fmt: skip
+    }
 
 
 def _event(kind: str, at: datetime, run: Any, facets: dict[str, Any]) -> dict[str, Any]:
@@ -63,19 +68,50 @@ def _event(kind: str, at: datetime, run: Any, facets: dict[str, Any]) -> dict[st
             nominal["nominalEndTime"] = _zoned(run.window_end)
         facets = {"nominalTime": _facet("1-0-1", "NominalTimeRunFacet", **nominal), **facets}
     raw = {"namespace": f"onemap://{run.source}", "name": run.feed}
-    came = {} if kind == "START" else {"inputFacets": {"dataQualityMetrics": _facet("1-0-3", "DataQualityMetricsInputDatasetFacet", rowCount=run.rows_in, bytes=run.bytes, columnMetrics={})}}
+    came = (
+        {}
+        if kind == "START"
+        else {
+            "inputFacets": {
+                "dataQualityMetrics": _facet(
+                    "1-0-3",
+                    "DataQualityMetricsInputDatasetFacet",
+                    rowCount=run.rows_in,
+                    bytes=run.bytes,
+                    columnMetrics={},
+                )
+            }
+        }
+    )
     outputs = [
-        {**_dataset(f"source.{entity}"), "facets": {"columnLineage": _facet("1-2-0", "ColumnLineageDatasetFacet", fields=_fields(raw, columns))}}
+        {
+            **_dataset(f"source.{entity}"),
+            "facets": {"columnLineage": _facet("1-2-0", "ColumnLineageDatasetFacet", fields=_fields(raw, columns))},
+        }
         for entity, columns in _columns(run.feed).items()
-    ]  # fmt: skip
+    ]
     records = _dataset("source.record")
     if kind != "START":
-        records["outputFacets"] = {"outputStatistics": _facet("1-0-2", "OutputStatisticsOutputDatasetFacet", rowCount=run.new + run.changed + run.history + run.tombstoned)}
+        records["outputFacets"] = {
+            "outputStatistics": _facet(
+                "1-0-2",
+                "OutputStatisticsOutputDatasetFacet",
+                rowCount=run.new + run.changed + run.history + run.tombstoned,
+            )
+        }
     return {
-        "eventType": kind, "eventTime": at.isoformat(), "producer": PRODUCER, "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
-        "run": {"runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"onemap:{run.id}:{run.started_at.timestamp()}")), "facets": facets},
-        "job": _job(f"sync.{run.feed}"), "inputs": [{**raw, **came}], "outputs": [records, *outputs],
-    }  # fmt: skip
+        "eventType": kind,
+        "eventTime": at.isoformat(),
+        "producer": PRODUCER,
+        "schemaURL": f"{_SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": {
+            "runId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"onemap:{run.id}:{run.started_at.timestamp()}")),
+            "facets": facets,
+        },
+        "job": _job(f"sync.{run.feed}"),
+        "inputs": [{**raw, **came}],
+        "outputs": [records, *outputs],
+    }
 
 
 def _job(name: str) -> dict[str, Any]:
@@ -102,7 +138,9 @@ def _columns(feed: str) -> dict[str, dict[str, tuple[str, ...]]]:
     for block in compiler.load(feed).declaration.entities:
         for name, value in block.columns.items():
             found.setdefault(block.entity, {}).setdefault(name, set()).update(value.columns)
-    return {entity: {name: tuple(sorted(raw)) for name, raw in columns.items() if raw} for entity, columns in found.items()}
+    return {
+        entity: {name: tuple(sorted(raw)) for name, raw in columns.items() if raw} for entity, columns in found.items()
+    }
 
 
 def _fields(raw: dict[str, str], columns: dict[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -131,7 +169,9 @@ def deliver(look_up: Callable[[str], Endpoint] = resolve) -> int:
             _send(endpoint, event)
         with transaction() as connection:
             connection.execute(
-                sa.text("insert into serving.derived_until values (:what, :seq) on conflict (what) do update set seq = greatest(derived_until.seq, excluded.seq)"),
+                sa.text(
+                    "insert into serving.derived_until values (:what, :seq) on conflict (what) do update set seq = greatest(derived_until.seq, excluded.seq)"
+                ),
                 {"what": CONNECTION, "seq": run.id},
             )
     if runs:
@@ -153,16 +193,21 @@ def ended(connection: Connection, after: int) -> list[Any]:
 
 
 def _told(connection: Connection) -> int:
-    return connection.execute(sa.text("select coalesce(max(seq), 0) from serving.derived_until where what = :what"), {"what": CONNECTION}).scalar_one()
+    return connection.execute(
+        sa.text("select coalesce(max(seq), 0) from serving.derived_until where what = :what"), {"what": CONNECTION}
+    ).scalar_one()
 
 
 def _send(endpoint: Endpoint, event: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {endpoint.password}"} if endpoint.password else {}
     try:
-        answer = requests.post(f"{endpoint.base}/api/v1/lineage", json=event, headers=headers, timeout=TIMEOUT, allow_redirects=False)
+        answer = requests.post(
+            f"{endpoint.base}/api/v1/lineage", json=event, headers=headers, timeout=TIMEOUT, allow_redirects=False
+        )
         answer.raise_for_status()
     except requests.RequestException as error:
         raise TransientError(
-            f"the OpenLineage receiver did not take an event: {redact(str(error))}", remedy="look at the receiver, and at the Connection openlineage",
+            f"the OpenLineage receiver did not take an event: {redact(str(error))}",
+            remedy="look at the receiver, and at the Connection openlineage",
             zh="OpenLineage 接收方未收下事件，稍后重发。",
         ) from error

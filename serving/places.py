@@ -26,7 +26,9 @@ _PLACE = sa.table("place", *(sa.column(c) for c in ("entity", "id", "content_has
 @cache
 def towns() -> tuple[list[str], list[str], np.ndarray]:
     """(codes, names, polygons) of the towns, in longitude and latitude."""
-    document = json.loads((settings.ROOT / "schemas" / "catalogue" / "dongguan-towns.geojson").read_text(encoding="utf-8"))
+    document = json.loads(
+        (settings.ROOT / "schemas" / "catalogue" / "dongguan-towns.geojson").read_text(encoding="utf-8")
+    )
     codes, names, shapes = [], [], []
     for feature in document["features"]:
         name = feature["properties"]["name"]
@@ -78,7 +80,8 @@ def refresh(connection: Connection) -> int:
             schema_overrides={"town_code": pl.String},
         )
         connection.execute(
-            sa.text("delete from serving.place where entity = :entity and id = any(:ids)"), {"entity": entity, "ids": frame["id"].to_list()}
+            sa.text("delete from serving.place where entity = :entity and id = any(:ids)"),
+            {"entity": entity, "ids": frame["id"].to_list()},
         )
         copy_frame(connection, _PLACE, frame)
         placed += frame.height

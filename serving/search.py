@@ -15,7 +15,14 @@ from sqlalchemy.engine import Connection
 
 from store.engine import copy_frame
 
-_NAME = sa.table("name", sa.column("project_code"), sa.column("content_hash"), sa.column("text"), sa.column("grams"), schema="serving")
+_NAME = sa.table(
+    "name",
+    sa.column("project_code"),
+    sa.column("content_hash"),
+    sa.column("text"),
+    sa.column("grams"),
+    schema="serving",
+)
 
 
 def normal(text: str) -> str:
@@ -79,6 +86,8 @@ def refresh(connection: Connection) -> int:
             "grams": ["{" + ",".join(f'"{gram}"' for gram in grams(text)) + "}" for text in texts],
         }
     )
-    connection.execute(sa.text("delete from serving.name where project_code = any(:codes)"), {"codes": frame["project_code"].to_list()})
+    connection.execute(
+        sa.text("delete from serving.name where project_code = any(:codes)"), {"codes": frame["project_code"].to_list()}
+    )
     copy_frame(connection, _NAME, frame)
     return frame.height

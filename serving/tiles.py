@@ -62,12 +62,16 @@ def tile(connection: Connection, z: int, x: int, y: int, layers: list[str] | Non
     return mapbox_vector_tile.encode(
         drawn,
         default_options={
-            "quantize_bounds": (west, south, east, north), "extents": EXTENT, "on_invalid_geometry": on_invalid_geometry_make_valid,
+            "quantize_bounds": (west, south, east, north),
+            "extents": EXTENT,
+            "on_invalid_geometry": on_invalid_geometry_make_valid,
         },
-    )  # fmt: skip
+    )
 
 
-def _content(connection: Connection, layer: str, box: space.Box, properties: tuple[str, ...]) -> tuple[space.Shapes, dict[str, dict[str, Any]]]:
+def _content(
+    connection: Connection, layer: str, box: space.Box, properties: tuple[str, ...]
+) -> tuple[space.Shapes, dict[str, dict[str, Any]]]:
     if layer == "towns":
         codes, names, shapes = places.towns()
         whole = space.inside(space.Shapes(list(codes), shapes), box)
@@ -76,11 +80,19 @@ def _content(connection: Connection, layer: str, box: space.Box, properties: tup
     found = space.project_points(connection, box) if layer == "projects" else space.shapes(connection, view, box)
     if not found.ids:
         return found, {}
-    rows = select(connection, view, Filter().where("v.id = any(:ids)", ids=found.ids), fields=["id", *properties], limit=len(found.ids))
+    rows = select(
+        connection,
+        view,
+        Filter().where("v.id = any(:ids)", ids=found.ids),
+        fields=["id", *properties],
+        limit=len(found.ids),
+    )
     return found, {row["id"]: {name: row[name] for name in properties if row[name] is not None} for row in rows}
 
 
-def _features(found: space.Shapes, rows: dict[str, dict[str, Any]], area: tuple[float, float, float, float], step: float) -> list[dict[str, Any]]:
+def _features(
+    found: space.Shapes, rows: dict[str, dict[str, Any]], area: tuple[float, float, float, float], step: float
+) -> list[dict[str, Any]]:
     """Clipped, and no finer than a step of the tile's grid."""
     if not found.ids:
         return []
@@ -97,9 +109,16 @@ def _features(found: space.Shapes, rows: dict[str, dict[str, Any]], area: tuple[
 def tilejson(base: str) -> dict[str, Any]:
     """TileJSON 3.0: where the tiles are and what they hold."""
     return {
-        "tilejson": "3.0.0", "name": "一张图 OneMap", "scheme": "xyz", "tiles": [f"{base}/tiles/{{z}}/{{x}}/{{y}}.mvt"],
-        "minzoom": 0, "maxzoom": MAX_ZOOM, "bounds": [113.5, 22.6, 114.3, 23.2], "center": [113.9, 22.9, 10],
+        "tilejson": "3.0.0",
+        "name": "一张图 OneMap",
+        "scheme": "xyz",
+        "tiles": [f"{base}/tiles/{{z}}/{{x}}/{{y}}.mvt"],
+        "minzoom": 0,
+        "maxzoom": MAX_ZOOM,
+        "bounds": [113.5, 22.6, 114.3, 23.2],
+        "center": [113.9, 22.9, 10],
         "vector_layers": [
-            {"id": name, "minzoom": zoom, "maxzoom": MAX_ZOOM, "fields": dict.fromkeys(properties, "")} for name, (zoom, properties) in LAYERS.items()
+            {"id": name, "minzoom": zoom, "maxzoom": MAX_ZOOM, "fields": dict.fromkeys(properties, "")}
+            for name, (zoom, properties) in LAYERS.items()
         ],
-    }  # fmt: skip
+    }

@@ -33,7 +33,15 @@ TIMEOUT = (5, 20)
 FIRST_WAIT, LONGEST_WAIT = 30, 6 * 3600
 
 
-def subscribe(name: str, connection: str, scopes: Iterable[str], *, by: str, entities: list[str] | None = None, from_now: bool = True) -> None:
+def subscribe(
+    name: str,
+    connection: str,
+    scopes: Iterable[str],
+    *,
+    by: str,
+    entities: list[str] | None = None,
+    from_now: bool = True,
+) -> None:
     """Tell a receiver of changes from now on, or of all that there ever were.
 
     :raises ConfigurationError: the name is taken, or a scope is none.
@@ -50,21 +58,35 @@ def subscribe(name: str, connection: str, scopes: Iterable[str], *, by: str, ent
                 """insert into serving.webhook (name, connection, entities, scopes, xid, seq, made_by)
                    values (:name, :connection, :entities, :scopes, :xid, :seq, :by) on conflict (name) do nothing"""
             ),
-            {"name": name, "connection": connection, "entities": entities, "scopes": scopes, "xid": xid, "seq": seq, "by": by},
+            {
+                "name": name,
+                "connection": connection,
+                "entities": entities,
+                "scopes": scopes,
+                "xid": xid,
+                "seq": seq,
+                "by": by,
+            },
         ).rowcount
     if not done:
-        raise ConfigurationError(f"there is a webhook {name!r}", remedy="choose another name", zh=f"订阅 {name} 已存在，请换一个名称。")
+        raise ConfigurationError(
+            f"there is a webhook {name!r}", remedy="choose another name", zh=f"订阅 {name} 已存在，请换一个名称。"
+        )
 
 
 def stop(name: str, why: str) -> None:
     """:raises ConfigurationError: no such webhook runs."""
     with transaction() as c:
         done = c.execute(
-            sa.text("update serving.webhook set stopped_at = now(), stopped_why = :why where name = :name and stopped_at is null"),
+            sa.text(
+                "update serving.webhook set stopped_at = now(), stopped_why = :why where name = :name and stopped_at is null"
+            ),
             {"name": name, "why": why},
         ).rowcount
     if not done:
-        raise ConfigurationError(f"no webhook {name!r} runs", remedy="see onemap webhooks list", zh=f"没有运行中的订阅 {name}。")
+        raise ConfigurationError(
+            f"no webhook {name!r} runs", remedy="see onemap webhooks list", zh=f"没有运行中的订阅 {name}。"
+        )
 
 
 def listed() -> list[dict[str, Any]]:
@@ -88,7 +110,12 @@ def sign(secret: str, message: str, at: int, body: bytes) -> str:
 def deliver(look_up: Callable[[str], Endpoint] = resolve) -> dict[str, int]:
     """Send what is due to every receiver; returns the messages taken by each. A failing receiver holds up no other."""
     with transaction() as c:
-        due = [row[0] for row in c.exec_driver_sql("select name from serving.webhook where stopped_at is null and next_try_at <= now() order by name")]
+        due = [
+            row[0]
+            for row in c.exec_driver_sql(
+                "select name from serving.webhook where stopped_at is null and next_try_at <= now() order by name"
+            )
+        ]
     return {name: _deliver(name, look_up) for name in due}
 
 
@@ -124,7 +151,9 @@ def _waiting(name: str) -> Any:
 def _make(name: str) -> Any:
     """Store the next message; None: nothing has changed that it is told of."""
     with transaction() as c:
-        hook = c.execute(sa.text("select * from serving.webhook where name = :name and stopped_at is null"), {"name": name}).first()
+        hook = c.execute(
+            sa.text("select * from serving.webhook where name = :name and stopped_at is null"), {"name": name}
+        ).first()
     if hook is None:
         return None
     xid, seq, more, rows = hook.xid, hook.seq, True, []
@@ -134,12 +163,27 @@ def _make(name: str) -> Any:
             rows, (xid, seq), more = changes.since(reader, xid, seq, entities=hook.entities, limit=BATCH)
     with transaction() as c:
         if not rows:
-            c.execute(sa.text("update serving.webhook set xid = :xid, seq = :seq where name = :name"), {"xid": xid, "seq": seq, "name": name})
+            c.execute(
+                sa.text("update serving.webhook set xid = :xid, seq = :seq where name = :name"),
+                {"xid": xid, "seq": seq, "name": name},
+            )
             return None
-        body = {"type": "onemap.changes", "timestamp": rows[-1]["at"], "data": {"changes": rows, "next": paging.encode(changes.LABEL, (xid, seq))}}
+        body = {
+            "type": "onemap.changes",
+            "timestamp": rows[-1]["at"],
+            "data": {"changes": rows, "next": paging.encode(changes.LABEL, (xid, seq))},
+        }
         c.execute(
-            sa.text("insert into serving.delivery (webhook, body, changes, xid, seq) values (:name, :body, :n, :xid, :seq)"),
-            {"name": name, "body": json.dumps(body, ensure_ascii=False).encode(), "n": len(rows), "xid": xid, "seq": seq},
+            sa.text(
+                "insert into serving.delivery (webhook, body, changes, xid, seq) values (:name, :body, :n, :xid, :seq)"
+            ),
+            {
+                "name": name,
+                "body": json.dumps(body, ensure_ascii=False).encode(),
+                "n": len(rows),
+                "xid": xid,
+                "seq": seq,
+            },
         )
     audit.append(f"webhook {name}", "read", "changes", {"rows": len(rows), "personal": grant.personal})
     return _waiting(name)
@@ -147,21 +191,36 @@ def _make(name: str) -> Any:
 
 def _send(name: str, message: Any, look_up: Callable[[str], Endpoint]) -> bool:
     with transaction() as c:  # counted before it is sent: a crash leaves a trace
-        c.execute(sa.text("update serving.delivery set attempts = attempts + 1, tried_at = now() where id = cast(:id as uuid)"), {"id": message.id})
+        c.execute(
+            sa.text(
+                "update serving.delivery set attempts = attempts + 1, tried_at = now() where id = cast(:id as uuid)"
+            ),
+            {"id": message.id},
+        )
     status, error = None, None
     try:
         endpoint = look_up(message.connection)
         if not endpoint.password:
-            raise ConfigurationError(f"Connection {message.connection} has no password to sign with", remedy="set it", zh="连接缺少签名密钥（密码）。")
+            raise ConfigurationError(
+                f"Connection {message.connection} has no password to sign with",
+                remedy="set it",
+                zh="连接缺少签名密钥（密码）。",
+            )
         hide(endpoint.secrets)
         body, at = bytes(message.body), int(time.time())
         answer = requests.post(
-            endpoint.base, data=body, timeout=TIMEOUT, allow_redirects=False,
+            endpoint.base,
+            data=body,
+            timeout=TIMEOUT,
+            allow_redirects=False,
             headers={
-                "Content-Type": "application/json", "User-Agent": "onemap-hub", "webhook-id": message.id, "webhook-timestamp": str(at),
+                "Content-Type": "application/json",
+                "User-Agent": "onemap-hub",
+                "webhook-id": message.id,
+                "webhook-timestamp": str(at),
                 "webhook-signature": sign(endpoint.password, message.id, at, body),
             },
-        )  # fmt: skip
+        )
         status = answer.status_code
         error = None if 200 <= status < 300 else f"HTTP {status}"
     except (requests.RequestException, ConfigurationError) as problem:

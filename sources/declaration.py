@@ -28,7 +28,10 @@ class WindowCursor(_Strict):
 
     kind: Literal["window"]
     column: str = Field(description="The raw column that the source filters by")
-    lag: timedelta = Field(timedelta(minutes=10), description="Rows may become visible that late, and our clock may differ: the last lag is read again")
+    lag: timedelta = Field(
+        timedelta(minutes=10),
+        description="Rows may become visible that late, and our clock may differ: the last lag is read again",
+    )
     span: timedelta | None = Field(None, description="Longest window of one fetch; none: one window to the run's start")
 
 
@@ -60,9 +63,7 @@ class StreamCursor(_Strict):
     kind: Literal["stream"]
 
 
-Cursor = Annotated[
-    WindowCursor | FullCursor | FilesCursor | DaysCursor | StreamCursor, Field(discriminator="kind")
-]
+Cursor = Annotated[WindowCursor | FullCursor | FilesCursor | DaysCursor | StreamCursor, Field(discriminator="kind")]
 
 
 class Feed(_Strict):

@@ -19,9 +19,7 @@ def read(path: Path) -> Source:
     source = declared.build(document, Source)
     if source.source != path.stem:
         raise document.error(("source",), f"must be the file's name, {path.stem}")
-    feeds = {
-        name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()
-    }
+    feeds = {name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()}
     return source.model_copy(update={"feeds": feeds})
 
 

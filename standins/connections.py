@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 HOST = "127.0.0.1"
-LOGINS = {"p_gateway": "dg-onemap", "m_api": "onemap-hub", "d_land": "onemap", "d_reform": "onemap", "d_drop": "onemap",
-          "s_wfs": "onemap", "s_readings": "onemap", "s_mqtt": "onemap"}  # fmt: skip
+LOGINS = {
+    "p_gateway": "dg-onemap",
+    "m_api": "onemap-hub",
+    "d_land": "onemap",
+    "d_reform": "onemap",
+    "d_drop": "onemap",
+    "s_wfs": "onemap",
+    "s_readings": "onemap",
+    "s_mqtt": "onemap",
+}
 MQTT_CLIENT_ID = "onemap-hub"
 
 

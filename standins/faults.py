@@ -52,14 +52,17 @@ KINDS: dict[str, dict[str, str]] = {
     "p1": WIRE | PAGED,
     "p2": WIRE | PAGED | FILE | {"no_range": "the whole file for a Range request"},
     "p3": {"down": "connections are refused and cut"},
-    "m1": WIRE | {
+    "m1": WIRE
+    | {
         "token_expired": "401 invalid_token for a good token",
         "cursor_expired": "410 for a good cursor",
         "quota_429": PAGED["quota_429"],
     },
     "m2": {"down": "connections are refused and cut"},
     "m3": WIRE | {"token_expired": "401 invalid_token for a good token", "cursor_expired": "410 for a good cursor"},
-    "d1": WIRE | XML | {
+    "d1": WIRE
+    | XML
+    | {
         "busy": "fault Server.Busy",
         "timeout": "fault Server.Timeout",
         "timeout_above": "fault Server.Timeout for pages above size= (50); lasts its count",
@@ -68,13 +71,17 @@ KINDS: dict[str, dict[str, str]] = {
         "broken_gbk": "a GBK envelope in which the case ywlsh= (or the first of the page) does not decode",
         "total_changes": PAGED["total_changes"],
     },
-    "d2": WIRE | XML | {
+    "d2": WIRE
+    | XML
+    | {
         "busy": "fault Server.userException",
         "moved_wsdl": "the WSDL is gone from its place: 404",
         "short_page": "fewer than count though more follow",
     },
     "d3": {"down": "connections are refused and cut"},
-    "d4": FILE | XML | {
+    "d4": FILE
+    | XML
+    | {
         "down": "the connection is closed at once",
         "reset": "the connection breaks off while a file is read",
         "host_key": "the server shows another host key",
@@ -82,7 +89,9 @@ KINDS: dict[str, dict[str, str]] = {
         "bad_manifest": "the manifest's md5 is not the file's",
     },
     "d5": FILE | XML | {"growing": "the workbook is still being written: its size changes between listings"},
-    "s1": WIRE | XML | {
+    "s1": WIRE
+    | XML
+    | {
         "exception_200": "an ExceptionReport with HTTP 200",
         "exception_400": "an ExceptionReport with HTTP 400",
         "total_changes": PAGED["total_changes"],
@@ -188,9 +197,7 @@ class Faults:
 
     def count(self, system: str, path: str = "", status: int | None = None) -> int:
         """Requests that came to a system."""
-        return sum(
-            1 for r in self.requests if r.system == system and path in r.path and status in (None, r.status)
-        )
+        return sum(1 for r in self.requests if r.system == system and path in r.path and status in (None, r.status))
 
     def _changed(self) -> None:
         for listener in self._listeners:

@@ -101,9 +101,18 @@ class StandIns:
     def _serve_http(self, sock: socket.socket, **tls: str) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
-                self.app, http=Protocol, lifespan="off", log_level="critical", access_log=False, date_header=False,
-                server_header=False, ws="none", timeout_keep_alive=30, timeout_graceful_shutdown=1, **tls,
-            )  # fmt: skip
+                self.app,
+                http=Protocol,
+                lifespan="off",
+                log_level="critical",
+                access_log=False,
+                date_header=False,
+                server_header=False,
+                ws="none",
+                timeout_keep_alive=30,
+                timeout_graceful_shutdown=1,
+                **tls,
+            )
         )
         server.capture_signals = contextlib.nullcontext  # signals are the process's affair, not the server's
         self._servers.append(server)
@@ -127,7 +136,11 @@ class StandIns:
             http("p_gateway", port, BASES["p1"], password=secret("p_gateway"), header_prefix=gateway.PREFIX),
             *(
                 connections.connection(
-                    table.layout.conn_id, "generic", login=table.login, password=table.password, extra={"url": table.url}
+                    table.layout.conn_id,
+                    "generic",
+                    login=table.login,
+                    password=table.password,
+                    extra={"url": table.url},
                 )
                 for table in self.tables
             ),

@@ -1,9 +1,9 @@
 """The stand-ins inside a test's own process::
 
-    with running(world, database_url) as stand:
-        base = stand.connection("p_gateway")["host"]
-        stand.faults.arm("p1", "reset")
-        stand.move_clock(days=1)
+with running(world, database_url) as stand:
+    base = stand.connection("p_gateway")["host"]
+    stand.faults.arm("p1", "reset")
+    stand.move_clock(days=1)
 """
 
 from __future__ import annotations

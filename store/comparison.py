@@ -83,8 +83,10 @@ def compare(connection: Connection, staged: Staged) -> Compared:
     record = tables.record.c
     return Compared(
         listed=connection.execute(
-            sa.text(f"select count(distinct record_key) from (select record_key from {names['record']} union all "
-                    f"select record_key from {names['reject']}) k")
+            sa.text(
+                f"select count(distinct record_key) from (select record_key from {names['record']} union all "
+                f"select record_key from {names['reject']}) k"
+            )
         ).scalar_one(),
         stored=connection.execute(
             sa.select(sa.func.count()).where(record.feed == staged.feed, record.tombstoned_at.is_(None))
@@ -100,7 +102,9 @@ def compare(connection: Connection, staged: Staged) -> Compared:
 def late_keys(connection: Connection, staged: Staged, limit: int) -> list[tuple[str, str]]:
     """(key, kind) of records that were due and are not as the listing has them, extra ones too."""
     rows = connection.execute(
-        sa.text(f"select record_key, kind from {staged.name('late')} where late order by kind, record_key limit :limit"),
+        sa.text(
+            f"select record_key, kind from {staged.name('late')} where late order by kind, record_key limit :limit"
+        ),
         {"limit": limit},
     )
     return [(key, kind) for key, kind in rows]

@@ -71,9 +71,7 @@ def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> 
     frame = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)  # the rest is NULL
     binary = [name for name, kind in frame.schema.items() if kind == pl.Binary]
     if binary:
-        frame = frame.with_columns(
-            (pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary
-        )
+        frame = frame.with_columns((pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary)
     buffer = io.BytesIO()
     frame.write_csv(buffer, include_header=False)
     preparer = connection.dialect.identifier_preparer

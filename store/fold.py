@@ -65,7 +65,7 @@ def enroll(connection: Connection, entity: str) -> None:
     joins = ""
     if entity in OF_CASES:
         joins = "join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"
-        rows += f' union select s.record_id from source.{_q(entity)} s join moved using (channel, case_no)'
+        rows += f" union select s.record_id from source.{_q(entity)} s join moved using (channel, case_no)"
     if entity == "project":
         # a code that cannot be one stands once a founder says it: rows that quote it are looked at again
         rows += f""" union select s.record_id from source.project s where s.project_code in (

@@ -82,4 +82,6 @@ def _sums(connection: Connection, what: list[tuple[str, str, str]]) -> list[tupl
 
 def _digest(connection: Connection, what: list[tuple[str, str, str]]) -> str:
     text = "\n".join(f"{name} {total}" for name, total in _sums(connection, what))
-    return connection.execute(sa.text("select encode(sha256(convert_to(:text, 'UTF8')), 'hex')"), {"text": text}).scalar_one()
+    return connection.execute(
+        sa.text("select encode(sha256(convert_to(:text, 'UTF8')), 'hex')"), {"text": text}
+    ).scalar_one()

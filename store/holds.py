@@ -36,7 +36,11 @@ def lapse(connection: Connection, feed: str) -> None:
     """The feed's data ask for no such deletion any more: whatever waits or is unused is closed."""
     connection.execute(
         sa.update(hold)
-        .where(hold.c.feed == feed, hold.c.used_by.is_(None), sa.or_(hold.c.decision.is_(None), hold.c.decision == "released"))
+        .where(
+            hold.c.feed == feed,
+            hold.c.used_by.is_(None),
+            sa.or_(hold.c.decision.is_(None), hold.c.decision == "released"),
+        )
         .values(decision="lapsed", decided_at=sa.func.now())
     )
 
@@ -61,7 +65,9 @@ def decide(hold_id: int, decision: str, by: str, note: str) -> None:
     :raises ConfigurationError: it does not wait any more, or the decision is none.
     """
     if decision not in ("released", "refused"):
-        raise ConfigurationError(f"no decision: {decision!r}", remedy="released or refused", zh="决定只能为 released 或 refused。")
+        raise ConfigurationError(
+            f"no decision: {decision!r}", remedy="released or refused", zh="决定只能为 released 或 refused。"
+        )
     with transaction() as connection:
         done = connection.execute(
             sa.update(hold)

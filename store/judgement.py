@@ -50,7 +50,9 @@ def judge(left: str, right: str, verdict: str, *, by: str, note: str) -> int:
     :raises ConfigurationError: unknown number, or a verdict of another kind.
     """
     if verdict not in ("same", "different"):
-        raise ConfigurationError(f"verdict {verdict!r}", remedy="same or different", zh="判定只能是 same 或 different。")
+        raise ConfigurationError(
+            f"verdict {verdict!r}", remedy="same or different", zh="判定只能是 same 或 different。"
+        )
     left, right = sorted((left, right))
     with transaction() as connection:
         for number in (left, right):
@@ -74,16 +76,24 @@ def rename(alias: str, project: str, *, by: str, note: str) -> int:
     :raises ConfigurationError: no such project, a code that means itself, or one that others are sent to.
     """
     with transaction() as connection:
-        if not connection.execute(sa.text("select 1 from store.project where id = :id and gone_at is null"), {"id": project}).scalar():
+        if not connection.execute(
+            sa.text("select 1 from store.project where id = :id and gone_at is null"), {"id": project}
+        ).scalar():
             raise ConfigurationError(
-                f"no project {project}", remedy="give a project that stands: onemap position <code>", zh=f"库中没有在库项目 {project}。"
+                f"no project {project}",
+                remedy="give a project that stands: onemap position <code>",
+                zh=f"库中没有在库项目 {project}。",
             )
-        sent = connection.execute(sa.text("select alias from store.project_alias where project_id = :alias order by 1"), {"alias": alias})
+        sent = connection.execute(
+            sa.text("select alias from store.project_alias where project_id = :alias order by 1"), {"alias": alias}
+        )
         if alias == project or (others := list(sent.scalars())):
             raise ConfigurationError(
-                f"{alias} cannot mean {project}: " + ("it is the same code" if alias == project else f"{', '.join(others)} mean {alias}"),
+                f"{alias} cannot mean {project}: "
+                + ("it is the same code" if alias == project else f"{', '.join(others)} mean {alias}"),
                 remedy="undo those judgements first: onemap identity list",
-                zh=f"{alias} 不能指向 {project}：" + ("两者相同。" if alias == project else f"{'、'.join(others)} 已指向它，请先撤销。"),
+                zh=f"{alias} 不能指向 {project}："
+                + ("两者相同。" if alias == project else f"{'、'.join(others)} 已指向它，请先撤销。"),
             )
         judgement = _written(connection, "project", alias, project, "same", by, note)
         connection.execute(
@@ -115,7 +125,9 @@ def undo(judgement_id: int, *, by: str) -> None:
                 zh=f"没有生效中的判定 {judgement_id}。",
             )
         if row.entity == "project":
-            connection.execute(sa.text("delete from store.project_alias where judgement_id = :id"), {"id": judgement_id})
+            connection.execute(
+                sa.text("delete from store.project_alias where judgement_id = :id"), {"id": judgement_id}
+            )
             _take_up_project(connection, row.left_id)
         else:
             _take_up_cases(connection, [row.left_id, row.right_id])

@@ -231,9 +231,7 @@ def done(feed: str) -> list[Span]:
 def state(feed: str) -> dict[str, Any] | None:
     """What the connector said at the end of its last committed fetch of the feed."""
     with engine().connect() as connection:
-        return connection.execute(
-            sa.select(tables.feed_state.c.state).where(tables.feed_state.c.feed == feed)
-        ).scalar()
+        return connection.execute(sa.select(tables.feed_state.c.state).where(tables.feed_state.c.feed == feed)).scalar()
 
 
 def complete(
@@ -285,5 +283,3 @@ def forget(feed: str, window: Span) -> None:
             .where(table.c.feed == feed)
             .values(intervals=table.c.intervals.op("-")(span), updated_at=sa.func.now())
         )
-
-

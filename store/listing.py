@@ -28,7 +28,9 @@ def entry(number: int) -> dict[str, Any]:
     found = _rows(sa.select(*columns).where(tables.quarantine.c.id == number))
     if not found:
         raise ConfigurationError(
-            f"no entry {number} in the quarantine", remedy="see onemap quarantine list", zh=f"隔离区中没有条目 {number}。"
+            f"no entry {number} in the quarantine",
+            remedy="see onemap quarantine list",
+            zh=f"隔离区中没有条目 {number}。",
         )
     return found[0]
 

@@ -33,7 +33,9 @@ _SAME = (
 )
 # what an entry of the quarantine is known by, of a mapped row s and of one that did not decode, x
 _RECORD_PRINT = "sha256(convert_to(coalesce(s.record_key, ''), 'UTF8') || s.content_hash)"
-_REJECT_PRINT = "sha256(convert_to(concat_ws(chr(31), x.code, x.record_key, coalesce(x.raw, x.place || x.message)), 'UTF8'))"
+_REJECT_PRINT = (
+    "sha256(convert_to(concat_ws(chr(31), x.code, x.record_key, coalesce(x.raw, x.place || x.message)), 'UTF8'))"
+)
 _ORDER = "(coalesce({v}.source_time, '-infinity'), coalesce({v}.rank, -9223372036854775808), {v}.content_hash)"
 
 
@@ -46,8 +48,10 @@ class _Runner:
 
     def __init__(self, connection: Connection, staged: Staged) -> None:
         self.connection = connection
-        self.names = {part: staged.name(part) for part in ("record", "failed", "reject", "issue", "version",
-                                                           "withdrawn", "missing", "differs")}
+        self.names = {
+            part: staged.name(part)
+            for part in ("record", "failed", "reject", "issue", "version", "withdrawn", "missing", "differs")
+        }
         self.values: dict[str, Any] = {"feed": staged.feed, "run": staged.run_id}
 
     def __call__(self, statement: str, **values: Any) -> sa.CursorResult:
@@ -124,8 +128,11 @@ def fallbacks(connection: Connection, staged: Staged) -> pl.DataFrame:
             join source.record_history h on h.record_id = w.record_id
             where w.current and h.withdrawn_at is null
               and not exists (select from {{withdrawn}} o where o.record_id = h.record_id and {_same("o", "h")})
-            order by h.record_id, {"h.source_time desc nulls last, h.rank desc nulls last, h.content_hash desc"
-                                   if staged.timed else "h.receipt_id desc"}"""
+            order by h.record_id, {
+            "h.source_time desc nulls last, h.rank desc nulls last, h.content_hash desc"
+            if staged.timed
+            else "h.receipt_id desc"
+        }"""
     ).all()
     return pl.DataFrame(
         [tuple(row) for row in rows],
@@ -206,7 +213,9 @@ def _classify(run: _Runner, staged: Staged, remapped: bool = False) -> None:
         if remapped
         else ""
     )
-    doomed = "exists (select from {withdrawn} w where w.record_id = r.id and w.current)" if staged.scopes else str(remapped)
+    doomed = (
+        "exists (select from {withdrawn} w where w.record_id = r.id and w.current)" if staged.scopes else str(remapped)
+    )
     run(
         f"""create unlogged table {{version}} as
             with good as (
@@ -497,7 +506,9 @@ on conflict (feed, fingerprint) do update set
 def reject(connection: Connection, staged: Staged, mapping_version: int) -> int:
     """Put every rejected row into quarantine, with all its reasons; returns how many rows that is."""
     run = _Runner(connection, staged)
-    rows = run("select count(distinct s.row_id) from {failed} f join {record} s using (row_id) where not s.again").scalar_one()
+    rows = run(
+        "select count(distinct s.row_id) from {failed} f join {record} s using (row_id) where not s.again"
+    ).scalar_one()
     if rows or staged.rejects:
         run(_QUARANTINE, mapping_version=mapping_version)
     return rows + staged.rejects

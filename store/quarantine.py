@@ -44,7 +44,9 @@ def feeds_with_open() -> list[str]:
     """Feeds that have anything waiting, sorted."""
     with engine().connect() as connection:
         return list(
-            connection.execute(sa.select(entry.c.feed).where(entry.c.state == "open").distinct().order_by(entry.c.feed)).scalars()
+            connection.execute(
+                sa.select(entry.c.feed).where(entry.c.state == "open").distinct().order_by(entry.c.feed)
+            ).scalars()
         )
 
 
@@ -55,7 +57,9 @@ def redriven(connection: Connection, ids: list[int], run_id: int) -> int:
     return connection.execute(
         sa.update(entry)
         .where(entry.c.id.in_(ids), entry.c.state == "open", entry.c.run_id != run_id)
-        .values(state="redriven", closed_at=sa.func.now(), closed_by=f"run {run_id}", note="passed when it was driven again")
+        .values(
+            state="redriven", closed_at=sa.func.now(), closed_by=f"run {run_id}", note="passed when it was driven again"
+        )
     ).rowcount
 
 

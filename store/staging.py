@@ -126,7 +126,18 @@ class Staged:
 
     def name(self, part: str) -> str:
         """Qualified name of a staging table (``record``, ``failed``, an entity, …), safe to write into SQL."""
-        if part not in {"record", "failed", "reject", "issue", "version", "withdrawn", "missing", "differs", "late", *self.entities}:
+        if part not in {
+            "record",
+            "failed",
+            "reject",
+            "issue",
+            "version",
+            "withdrawn",
+            "missing",
+            "differs",
+            "late",
+            *self.entities,
+        }:
             raise ValueError(f"no staging table {part!r}")
         return f"{self.schema}.s{int(self.run_id)}_{part}"
 

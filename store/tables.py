@@ -113,7 +113,11 @@ run = sa.Table(
     _instant("started_at", "开始时间", "started", nullable=False, server_default=NOW),
     _instant("ended_at", "结束时间", "ended; null: running, or killed"),
     _column(
-        "outcome", sa.Text, "结果", "running, ok, failed, held (a gate waits for a person), waiting", nullable=False,
+        "outcome",
+        sa.Text,
+        "结果",
+        "running, ok, failed, held (a gate waits for a person), waiting",
+        nullable=False,
         server_default="running",
     ),
     _column("phase", sa.Text, "所在环节", "the phase that it reached"),
@@ -154,7 +158,9 @@ receipt = sa.Table(
     "receipt",
     metadata,
     _id("回执号", "receipt; grows with the time of receipt"),
-    _column("run_id", sa.BigInteger, "批次", "run", args=(sa.ForeignKey("landing.run.id"),), nullable=False, index=True),
+    _column(
+        "run_id", sa.BigInteger, "批次", "run", args=(sa.ForeignKey("landing.run.id"),), nullable=False, index=True
+    ),
     _column("source", sa.Text, "数源", "source", nullable=False),
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("window_start", sa.DateTime, "窗口起", "start of the window"),
@@ -168,7 +174,9 @@ receipt = sa.Table(
     _column("finished_at", sa.DateTime, "收到时间", "when it was there, local time", nullable=False),
     _column("facts", JSONB, "报文要素", "what the wire said: page, total, file name, etag", nullable=False),
     _column("signature", sa.Text, "验签结论", "verdict on the answer's signature, where it has one"),
-    _column("scopes", ARRAY(sa.Text), "替换范围", "parts that it stands for wholly (docs/architecture.md, Replacement)"),
+    _column(
+        "scopes", ARRAY(sa.Text), "替换范围", "parts that it stands for wholly (docs/architecture.md, Replacement)"
+    ),
     _instant("archived_at", "归档时间", "when the bytes were safe", nullable=False, server_default=NOW),
     _instant("dropped_at", "清理时间", "when the bytes left the archive at the end of their keeping"),
     sa.Index(None, "feed", "id"),
@@ -181,10 +189,21 @@ completed = sa.Table(
     "completed",
     metadata,
     _column("feed", sa.Text, "数据流", "feed", primary_key=True),
-    _column("intervals", TSMULTIRANGE, "已完成区间", "what was read in full, as a set of half-open intervals",
-            nullable=False, server_default="{}"),
+    _column(
+        "intervals",
+        TSMULTIRANGE,
+        "已完成区间",
+        "what was read in full, as a set of half-open intervals",
+        nullable=False,
+        server_default="{}",
+    ),
     _column("full_at", sa.DateTime, "最近全量时间", "start of the latest complete full listing, local time"),
-    _column("read_at", sa.DateTime, "读至", "up to when the source was last read in full, local time; freshness is judged by it"),
+    _column(
+        "read_at",
+        sa.DateTime,
+        "读至",
+        "up to when the source was last read in full, local time; freshness is judged by it",
+    ),
     _column("run_id", sa.BigInteger, "批次", "the run that said so last", args=(sa.ForeignKey("landing.run.id"),)),
     _instant("updated_at", "更新时间", "updated", nullable=False, server_default=NOW),
     schema=LANDING,
@@ -208,11 +227,23 @@ quarantine = sa.Table(
     _id("隔离号", "entry"),
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("record_key", sa.Text, "记录键", "key of the record, where it could be read"),
-    _column("fingerprint", sa.LargeBinary, "指纹", "SHA-256 of key and row: the same row said again is one entry",
-            nullable=False),
+    _column(
+        "fingerprint",
+        sa.LargeBinary,
+        "指纹",
+        "SHA-256 of key and row: the same row said again is one entry",
+        nullable=False,
+    ),
     _column("raw", JSONB, "原始行", "the row as decoded: an object; or the text that could not be decoded"),
-    _column("run_id", sa.BigInteger, "批次", "the latest run that rejected it", args=(sa.ForeignKey("landing.run.id"),),
-            nullable=False, index=True),
+    _column(
+        "run_id",
+        sa.BigInteger,
+        "批次",
+        "the latest run that rejected it",
+        args=(sa.ForeignKey("landing.run.id"),),
+        nullable=False,
+        index=True,
+    ),
     _column("receipt_id", sa.BigInteger, "回执", "receipt", args=(sa.ForeignKey("landing.receipt.id"),)),
     _column("place", sa.Text, "位置", "where in the payload"),
     _column("scope", sa.Text, "替换范围", "the part of the payload that said it, where parts are sent again wholly"),
@@ -260,8 +291,14 @@ hold = sa.Table(
     metadata,
     _id("待决号", "hold"),
     _column("feed", sa.Text, "数据流", "feed", nullable=False, index=True),
-    _column("run_id", sa.BigInteger, "批次", "the run that was held", args=(sa.ForeignKey("landing.run.id"),),
-            nullable=False),
+    _column(
+        "run_id",
+        sa.BigInteger,
+        "批次",
+        "the run that was held",
+        args=(sa.ForeignKey("landing.run.id"),),
+        nullable=False,
+    ),
     _column("would_delete", sa.BigInteger, "拟注销数", "records that would be deleted", nullable=False),
     _column("stored", sa.BigInteger, "在库数", "records of the feed that stood at the time", nullable=False),
     _column("sample", JSONB, "样例", "some of their keys", nullable=False),
@@ -270,8 +307,13 @@ hold = sa.Table(
     _instant("decided_at", "决定时间", "decided"),
     _column("decided_by", sa.Text, "决定人", "who decided"),
     _column("note", sa.Text, "理由", "why"),
-    _column("used_by", sa.BigInteger, "执行批次", "the run that deleted under this release",
-            args=(sa.ForeignKey("landing.run.id"),)),
+    _column(
+        "used_by",
+        sa.BigInteger,
+        "执行批次",
+        "the run that deleted under this release",
+        args=(sa.ForeignKey("landing.run.id"),),
+    ),
     sa.CheckConstraint("decision in ('released', 'refused', 'lapsed')", name="decision"),
     schema=LANDING,
     comment=_comment("待决：大批注销须经人工确认", "mass deletions that wait for a person"),
@@ -282,8 +324,13 @@ reconciliation = sa.Table(
     metadata,
     _id("对账号", "reconciliation"),
     _column("feed", sa.Text, "数据流", "feed", nullable=False, index=True),
-    _column("run_id", sa.BigInteger, "批次", "the run that read the listing and merged what was missing",
-            args=(sa.ForeignKey("landing.run.id"),)),
+    _column(
+        "run_id",
+        sa.BigInteger,
+        "批次",
+        "the run that read the listing and merged what was missing",
+        args=(sa.ForeignKey("landing.run.id"),),
+    ),
     _instant("started_at", "开始时间", "started", nullable=False, server_default=NOW),
     _instant("ended_at", "结束时间", "ended"),
     _column("outcome", sa.Text, "结论", "equal, mended, different, failed", nullable=False),
@@ -308,8 +355,13 @@ record = sa.Table(
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("record_key", sa.Text, "记录键", "the source's key, its parts joined by |", nullable=False),
     _column("raw", JSONB, "原始行", "the current version as decoded, empty fields dropped", nullable=False),
-    _column("content_hash", sa.LargeBinary, "内容摘要", "SHA-256 of the row as mapped, in one canonical form",
-            nullable=False),
+    _column(
+        "content_hash",
+        sa.LargeBinary,
+        "内容摘要",
+        "SHA-256 of the row as mapped, in one canonical form",
+        nullable=False,
+    ),
     _column("source_time", sa.DateTime, "来源时间", "business time of the version; null: the feed has none"),
     _column("rank", sa.BigInteger, "次序", "order of versions of equal time"),
     _column("receipt_id", sa.BigInteger, "回执", "receipt that brought it", nullable=False),
@@ -319,8 +371,18 @@ record = sa.Table(
     _column("code_version", sa.Text, "程序版本", "version of the hub", nullable=False),
     _instant("recorded_at", "入库时间", "when this version became current", nullable=False, server_default=NOW),
     _instant("tombstoned_at", "注销时间", "since when it is gone; null: it stands"),
-    _column("tombstone", sa.Text, "注销依据", "said (by the source), absent (from a complete listing), replaced (its part was), remapped"),
-    _column("gone_receipt", sa.BigInteger, "注销时回执", "last receipt before its absence was proven: what is older revives nothing"),
+    _column(
+        "tombstone",
+        sa.Text,
+        "注销依据",
+        "said (by the source), absent (from a complete listing), replaced (its part was), remapped",
+    ),
+    _column(
+        "gone_receipt",
+        sa.BigInteger,
+        "注销时回执",
+        "last receipt before its absence was proven: what is older revives nothing",
+    ),
     sa.UniqueConstraint("feed", "record_key"),
     schema=SOURCE,
     comment=_comment("记录：来源记录的现行版本", "the current version of a source's record"),
@@ -372,7 +434,12 @@ version_scope = sa.Table(
     _column("scope", sa.Text, "替换范围", "a part that says this version", nullable=False),
     _column("receipt_id", sa.BigInteger, "回执", "the part's receipt that said it last", nullable=False),
     sa.UniqueConstraint(
-        "record_id", "source_time", "rank", "content_hash", "scope", postgresql_nulls_not_distinct=True,
+        "record_id",
+        "source_time",
+        "rank",
+        "content_hash",
+        "scope",
+        postgresql_nulls_not_distinct=True,
         name="version_scope_uq",
     ),
     sa.Index(None, "feed", "scope"),
@@ -397,7 +464,11 @@ def _source_table(entity: str) -> sa.Table:
         *columns,
         sa.Index(None, *key),
         *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
-        *((sa.Index("licence_normal_number_ix", sa.text("store.normal_number(number)")),) if entity == "licence" else ()),
+        *(
+            (sa.Index("licence_normal_number_ix", sa.text("store.normal_number(number)")),)
+            if entity == "licence"
+            else ()
+        ),
         *_box_indexes(entity),
         schema=SOURCE,
         comment=_comment(f"{about.zh}（数源）", f"{entity} as each source tells it, current versions that stand"),
@@ -421,7 +492,9 @@ def _golden_extras(entity: str) -> list[sa.Column]:
         return [
             _column("channels", ARRAY(sa.Text), "全部来源系统", "every channel that knows the case"),
             *written,
-            _column("project_link", sa.Text, "项目关联方式", "written, engineering, crosswalk, identity; null: unlinked"),
+            _column(
+                "project_link", sa.Text, "项目关联方式", "written, engineering, crosswalk, identity; null: unlinked"
+            ),
         ]
     if entity == "licence":
         return [case_id, *written]
@@ -432,8 +505,14 @@ def _golden_extras(entity: str) -> list[sa.Column]:
 
 def _quoted(entity: str) -> list[sa.Index]:
     """By these what a licence of one project quotes is found (supervision/read.py), wherever it stands."""
-    numbers = {"licence": ("licence_normal_number_ix", "number"), "case": ("case_normal_licence_no_ix", "licence_no"), "land_approval": ("land_approval_normal_no_ix", "approval_no")}
-    made = [sa.Index("licence_project_or_none_ix", sa.text("coalesce(project_code, '')"))] if entity == "licence" else []
+    numbers = {
+        "licence": ("licence_normal_number_ix", "number"),
+        "case": ("case_normal_licence_no_ix", "licence_no"),
+        "land_approval": ("land_approval_normal_no_ix", "approval_no"),
+    }
+    made = (
+        [sa.Index("licence_project_or_none_ix", sa.text("coalesce(project_code, '')"))] if entity == "licence" else []
+    )
     if entity in numbers:
         name, column = numbers[entity]
         made.append(sa.Index(name, sa.text(f"store.normal_number({column})")))
@@ -498,8 +577,14 @@ case_member = sa.Table(
     _column("case_no", sa.Text, "办件编号", "the node's number in its channel", primary_key=True),
     _column("case_id", sa.Text, "办件", "store.case that the node belongs to", nullable=False, index=True),
     _column("why", sa.Text, "依据", "self, municipal_no, department_no, case_no, judgement", nullable=False),
-    _column("evidence", JSONB, "证据", "the rows that joined it: [{feed, record_key, field}]", nullable=False,
-            server_default="[]"),
+    _column(
+        "evidence",
+        JSONB,
+        "证据",
+        "the rows that joined it: [{feed, record_key, field}]",
+        nullable=False,
+        server_default="[]",
+    ),
     _column("judgement_id", sa.BigInteger, "判定", "store.identity_judgement, where a judgement decided"),
     _instant("joined_at", "归入时间", "since when", nullable=False, server_default=NOW),
     schema=STORE,
@@ -515,7 +600,9 @@ member = sa.Table(
     _column("id", sa.Text, "编号", "id of the golden row that it speaks of", nullable=False),
     sa.Index(None, "entity", "id"),
     schema=STORE,
-    comment=_comment("成员：数源行归入哪一统一行", "which golden row each source row speaks of: lineage, and what a change touches"),
+    comment=_comment(
+        "成员：数源行归入哪一统一行", "which golden row each source row speaks of: lineage, and what a change touches"
+    ),
 )
 
 item_code = sa.Table(
@@ -524,7 +611,9 @@ item_code = sa.Table(
     _column("code", sa.Text, "编码", "any code that means the item", primary_key=True),
     _column("item_code", sa.Text, "事项编码", "item", primary_key=True),
     _column("valid_from", sa.Date, "生效日", "first day", primary_key=True, server_default="-infinity"),
-    _column("valid_to", sa.Date, "失效日", "first day that it means it no more", nullable=False, server_default="infinity"),
+    _column(
+        "valid_to", sa.Date, "失效日", "first day that it means it no more", nullable=False, server_default="infinity"
+    ),
     schema=STORE,
     comment=_comment("事项编码对照：编码、别名在其生效期内指哪一事项", "which item a code or alias means, and when"),
 )
@@ -547,7 +636,9 @@ identity_judgement = sa.Table(
     _id("判定号", "judgement"),
     _column("entity", sa.Text, "实体", "case, project, parcel, licence", nullable=False),
     _column("left_id", sa.Text, "甲", "one of the two; of a project the code as written", nullable=False),
-    _column("right_id", sa.Text, "乙", "the other, left_id < right_id; of a project the one that is meant", nullable=False),
+    _column(
+        "right_id", sa.Text, "乙", "the other, left_id < right_id; of a project the one that is meant", nullable=False
+    ),
     _column("verdict", sa.Text, "结论", "same, different, unsure", nullable=False),
     _column("rule", sa.Text, "规则", "the rule that judged; null: a person did"),
     _column("score", sa.Numeric, "把握", "0 to 1"),
@@ -560,7 +651,12 @@ identity_judgement = sa.Table(
     sa.CheckConstraint("verdict in ('same', 'different', 'unsure')", name="verdict"),
     sa.CheckConstraint("entity = 'project' or left_id < right_id", name="order"),
     sa.Index(
-        "identity_judgement_in_force_uq", "entity", "left_id", "right_id", "judged_by", unique=True,
+        "identity_judgement_in_force_uq",
+        "entity",
+        "left_id",
+        "right_id",
+        "judged_by",
+        unique=True,
         postgresql_where=sa.text("undone_at is null"),
     ),
     schema=STORE,
@@ -570,7 +666,9 @@ identity_judgement = sa.Table(
 change = sa.Table(
     "change",
     metadata,
-    _column("seq", sa.BigInteger, "序号", "place in the feed of changes", args=(sa.Identity(always=True),), primary_key=True),
+    _column(
+        "seq", sa.BigInteger, "序号", "place in the feed of changes", args=(sa.Identity(always=True),), primary_key=True
+    ),
     _column("entity", sa.Text, "实体", "entity", nullable=False),
     _column("entity_id", sa.Text, "编号", "id of the golden row", nullable=False),
     _column("op", sa.Text, "操作", "ADD, MOD, DEL", nullable=False),
@@ -579,8 +677,14 @@ change = sa.Table(
     _column("content_hash", sa.LargeBinary, "内容摘要", "of the row after the change"),
     _instant("at", "时间", "when", nullable=False, server_default=NOW),
     # seq is drawn before the commit: a reader that stops at the oldest transaction still running skips nothing
-    _column("xid", sa.BigInteger, "事务号", "transaction that wrote it; readers stop before the oldest one running",
-            nullable=False, server_default=sa.text("(pg_current_xact_id()::text)::bigint")),
+    _column(
+        "xid",
+        sa.BigInteger,
+        "事务号",
+        "transaction that wrote it; readers stop before the oldest one running",
+        nullable=False,
+        server_default=sa.text("(pg_current_xact_id()::text)::bigint"),
+    ),
     sa.CheckConstraint("op in ('ADD', 'MOD', 'DEL')", name="op"),
     sa.Index(None, "entity", "entity_id", "seq"),
     sa.Index(None, "xid", "seq"),  # the order in which readers follow
@@ -596,7 +700,9 @@ audit = sa.Table(
     _column("actor", sa.Text, "主体", "who: account, application or system", nullable=False),
     _column("action", sa.Text, "操作", "what: read, decide, release, dismiss, dispatch …", nullable=False),
     _column("object", sa.Text, "对象", "of what", nullable=False),
-    _column("detail", JSONB, "详情", "parameters, number of rows; never personal data", nullable=False, server_default="{}"),
+    _column(
+        "detail", JSONB, "详情", "parameters, number of rows; never personal data", nullable=False, server_default="{}"
+    ),
     _column("previous", sa.LargeBinary, "前链值", "digest of the entry before", nullable=False),
     _column("digest", sa.LargeBinary, "链值", "SHA-256 of this entry and the one before", nullable=False),
     schema=STORE,

@@ -47,7 +47,9 @@ def _take(connection: Connection) -> int:
     connection.exec_driver_sql(
         "create temp table taken on commit drop as select distinct record_id from taken_seq; create unique index on taken (record_id)"
     )
-    connection.exec_driver_sql("create temp table touched (entity text, id text, primary key (entity, id)) on commit drop")
+    connection.exec_driver_sql(
+        "create temp table touched (entity text, id text, primary key (entity, id)) on commit drop"
+    )
     connection.exec_driver_sql("create temp table changed (entity text, id text, op text) on commit drop")
     connection.exec_driver_sql("analyze taken")
     return connection.exec_driver_sql("select count(*) from taken").scalar_one()

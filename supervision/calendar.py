@@ -56,7 +56,10 @@ class Calendar:
     def __init__(self, overrides: Overrides | None = None) -> None:
         overrides = overrides or Overrides()
         official, packaged = _official()
-        years = np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+        years = (
+            np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]").astype("datetime64[Y]").astype(np.int64)
+            + 1970
+        )
         whole = np.isin(years, sorted(overrides.years))  # years whose notice the city carries: weekdays, then its days
         work, known = np.where(whole, _by_week(), official), packaged | whole
         for day, is_work in (overrides.days or {}).items():

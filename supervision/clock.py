@@ -37,9 +37,7 @@ def effective(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date) -> pl.Data
     last_day = pl.coalesce(pl.col("case_ended_at").dt.date(), pl.lit(as_of))
     stop = pl.min_horizontal(pl.col("ended_at").dt.date(), pl.col("limit_until"))
     return (
-        pauses.join(
-            cases.select("case_id", "acceptance_on", pl.col("ended_at").alias("case_ended_at")), on="case_id"
-        )
+        pauses.join(cases.select("case_id", "acceptance_on", pl.col("ended_at").alias("case_ended_at")), on="case_id")
         .with_columns(pl.col("started_at").dt.date().alias("from_"))
         .filter((pl.col("from_") >= pl.col("acceptance_on")) & (pl.col("from_") <= last_day))
         .with_columns(
@@ -59,9 +57,7 @@ def _segments(cases: pl.DataFrame, pauses: pl.DataFrame, natural: pl.DataFrame, 
     )
     earlier = pl.col("until").shift(1).cum_max().over("case_id")
     joined = joined.with_columns(pl.coalesce(earlier, pl.col("acceptance_on")).alias("free_from"))
-    free = calendar.count(
-        joined["free_from"].to_numpy(), joined["from_"].to_numpy(), joined["natural"].to_numpy()
-    )
+    free = calendar.count(joined["free_from"].to_numpy(), joined["from_"].to_numpy(), joined["natural"].to_numpy())
     return joined.with_columns(pl.Series("free_days", free, dtype=pl.Int64)).with_columns(
         (pl.col("free_days").cum_sum().over("case_id") - pl.col("free_days")).alias("free_before"),
         pl.col("until").cum_max().over("case_id").alias("pause_until"),
@@ -129,7 +125,9 @@ def _one_limit(cases: pl.DataFrame, pauses: pl.DataFrame, which: str, as_of: dat
     )
 
 
-def clocks(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Calendar, rules: ClockRules = CLOCK) -> pl.DataFrame:
+def clocks(
+    cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Calendar, rules: ClockRules = CLOCK
+) -> pl.DataFrame:
     """The clock of every case of ``cases`` (:data:`CASE_SCHEMA`) at the end of a day.
 
     ``pauses`` as of :class:`supervision.timeline.Timelines`. Returns case_id, used_promised, used_statutory,
@@ -141,9 +139,7 @@ def clocks(cases: pl.DataFrame, pauses: pl.DataFrame, as_of: date, calendar: Cal
     counted = effective(running, pauses, as_of)
     result = running
     for which in LIMITS:
-        result = result.join(
-            _one_limit(running, counted, which, as_of, calendar), on="case_id", maintain_order="left"
-        )
+        result = result.join(_one_limit(running, counted, which, as_of, calendar), on="case_id", maintain_order="left")
     state = counted.group_by("case_id").agg(
         pl.col("running").any().alias("paused"), pl.col("unlimited").any().alias("suspended")
     )

@@ -69,7 +69,12 @@ def _difference(was: Judged, now: Judged) -> tuple[pl.DataFrame, pl.DataFrame, p
     waits = len(was.findings) - len(old) + len(now.findings) - len(new)
     both = old.select(*KEY, *COMPARED).join(new.select(*KEY, *COMPARED), on=KEY, suffix="_after")
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_after")) for name in COMPARED)
-    return new.join(old, on=KEY, how="anti").select(SHOWN), old.join(new, on=KEY, how="anti").select(SHOWN), both.filter(differs), waits
+    return (
+        new.join(old, on=KEY, how="anti").select(SHOWN),
+        old.join(new, on=KEY, how="anti").select(SHOWN),
+        both.filter(differs),
+        waits,
+    )
 
 
 @contextmanager

@@ -13,7 +13,10 @@ from sqlalchemy.engine import Connection
 
 from supervision.rulebook import Needs
 
-OWN, DEPARTMENT = "own", "department"  # in completeness.yaml: the evidence's own feeds; those of the departments that a finding names
+OWN, DEPARTMENT = (
+    "own",
+    "department",
+)  # in completeness.yaml: the evidence's own feeds; those of the departments that a finding names
 _FAR = datetime(9999, 12, 31)
 HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
 
@@ -62,7 +65,9 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.Data
     wanted = [
         asked.join(_matching(needs.rules, feeds), left_on="_needs", right_on="name"),
         whose(OWN).explode("evidence").join(own, left_on="evidence", right_on="ref"),
-        whose(DEPARTMENT).explode("rests_on").join(_matching(needs.departments, feeds), left_on="rests_on", right_on="name"),
+        whose(DEPARTMENT)
+        .explode("rests_on")
+        .join(_matching(needs.departments, feeds), left_on="rests_on", right_on="name"),
     ]
     last = pl.coalesce(
         pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))
@@ -84,7 +89,9 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.Data
 
 def _matching(patterns: dict[str, list[str]], feeds: list[str]) -> pl.DataFrame:
     """(name, feed): every feed that one of a name's patterns means."""
-    pairs = [(name, feed) for name, listed in patterns.items() for feed in feeds if any(fnmatchcase(feed, p) for p in listed)]
+    pairs = [
+        (name, feed) for name, listed in patterns.items() for feed in feeds if any(fnmatchcase(feed, p) for p in listed)
+    ]
     return pl.DataFrame(pairs, schema={"name": pl.String, "feed": pl.String}, orient="row")
 
 

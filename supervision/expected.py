@@ -53,10 +53,24 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     )
     codes = facts.items.select("item_code").unique()
     columns = [
-        "version", "stage", "item_name", "kind", "case_channel", "department", "department_code", "departments",
-        "promised_limit", "statutory_limit", "prerequisites", "soft_prerequisites", "parallel_group", "process_types",
-        "alternatives", "multiple", "place",
-    ]  # fmt: skip
+        "version",
+        "stage",
+        "item_name",
+        "kind",
+        "case_channel",
+        "department",
+        "department_code",
+        "departments",
+        "promised_limit",
+        "statutory_limit",
+        "prerequisites",
+        "soft_prerequisites",
+        "parallel_group",
+        "process_types",
+        "alternatives",
+        "multiple",
+        "place",
+    ]
     # by distinct day, not by project: the catalogue of a day is the same for all projects of that day
     by_day = in_force(days.select("day").unique().join(codes, how="cross"), facts.items, "day", columns)
     rows = days.join(by_day.filter(pl.col("version").is_not_null()), on="day")
@@ -70,7 +84,11 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     told = conditions.list.set_intersection("alternatives").list.len() > 0
     filing_alone = pl.col("alternatives").list.set_difference(list(BY_FILING.values())).list.len() == 0
     # null is unknown, [] is none
-    knows = pl.col("planned").is_not_null() | pl.col("conditions").is_not_null() | (filing_alone & pl.col("by_filing").is_not_null())
+    knows = (
+        pl.col("planned").is_not_null()
+        | pl.col("conditions").is_not_null()
+        | (filing_alone & pl.col("by_filing").is_not_null())
+    )
     applies = (
         pl.when(~conditional | planned)
         .then(True)
@@ -94,7 +112,9 @@ def prerequisites(items: pl.DataFrame) -> pl.DataFrame:
         .explode("prerequisites")
         .rename({"prerequisites": "prerequisite"})
     )
-    target = expected.select("project_code", pl.col("item_code").alias("prerequisite"), pl.col("parallel_group").alias("_group"))
+    target = expected.select(
+        "project_code", pl.col("item_code").alias("prerequisite"), pl.col("parallel_group").alias("_group")
+    )
     edges = edges.join(target, on=["project_code", "prerequisite"], how="inner")
     soft = pl.col("soft_prerequisites").list.contains(pl.col("prerequisite")) & pl.col("fast_track").fill_null(False)
     return edges.select(
@@ -113,9 +133,13 @@ def prerequisites(items: pl.DataFrame) -> pl.DataFrame:
 def stand(projects: pl.DataFrame, facts: Facts) -> Standing:
     """Stages, current items and whose turn it is, for every project."""
     key = ["project_code", "item_code"]
-    items = expected_items(projects, facts).join(facts.states, on=key, how="left").with_columns(
-        *(pl.col(name).fill_null(False) for name in ("has_case", "has_m2_case", "has_open_case")),
-        pl.col("done_at").is_not_null().alias("done"),
+    items = (
+        expected_items(projects, facts)
+        .join(facts.states, on=key, how="left")
+        .with_columns(
+            *(pl.col(name).fill_null(False) for name in ("has_case", "has_m2_case", "has_open_case")),
+            pl.col("done_at").is_not_null().alias("done"),
+        )
     )
     unknown = (pl.col("case_channel") == OTHER).fill_null(False) & ~pl.col("has_case") & ~pl.col("done")
     items = items.with_columns(unknown.alias("unknown"))
@@ -129,8 +153,10 @@ def stand(projects: pl.DataFrame, facts: Facts) -> Standing:
         .group_by("project_code", "stage")
         .agg(pl.col("done").all().alias("complete"), pl.col("done_at").max().alias("completed_at"))
     )
-    begun_stage = items.filter(pl.col("has_case") | pl.col("done")).group_by("project_code").agg(
-        pl.col("stage").min().alias("first_begun"), pl.col("stage").unique().alias("_begun")
+    begun_stage = (
+        items.filter(pl.col("has_case") | pl.col("done"))
+        .group_by("project_code")
+        .agg(pl.col("stage").min().alias("first_begun"), pl.col("stage").unique().alias("_begun"))
     )
     stages = (
         projects.select("project_code")
@@ -158,7 +184,10 @@ def stand(projects: pl.DataFrame, facts: Facts) -> Standing:
         .then(pl.lit("不适用"))
         .when(pl.col("complete"))
         .then(pl.lit("完成"))
-        .when(pl.col("_begun").list.contains(pl.col("stage")).fill_null(False) | (pl.col("stage") == pl.col("current_stage")).fill_null(False))
+        .when(
+            pl.col("_begun").list.contains(pl.col("stage")).fill_null(False)
+            | (pl.col("stage") == pl.col("current_stage")).fill_null(False)
+        )
         .then(pl.lit("进行"))
         .otherwise(pl.lit("未开始"))
         .alias("state"),
@@ -190,9 +219,9 @@ def _current(items: pl.DataFrame, edges: pl.DataFrame, facts: Facts) -> pl.DataF
         .select(key)
         .unique()
     )
-    current = items.filter(
-        pl.col("expected").fill_null(False) & ~pl.col("done") & ~pl.col("unknown")
-    ).join(blocked, on=key, how="anti")
+    current = items.filter(pl.col("expected").fill_null(False) & ~pl.col("done") & ~pl.col("unknown")).join(
+        blocked, on=key, how="anti"
+    )
     asked = (
         facts.pauses.filter((pl.col("kind") == "supplement") & pl.col("standing"))
         .join(facts.cases.filter("open").select("case_id", *key), on="case_id")
@@ -201,14 +230,18 @@ def _current(items: pl.DataFrame, edges: pl.DataFrame, facts: Facts) -> pl.DataF
         .with_columns(pl.lit(True).alias("supplement_open"))
     )
     internal = pl.col("kind") == "政府内部事项"
-    return current.join(asked, on=key, how="left").with_columns(
-        pl.when(~pl.col("has_open_case"))
-        .then(pl.when(internal).then(pl.lit("待部门办理")).otherwise(pl.lit("待企业申报")))
-        .when(pl.col("supplement_open").fill_null(False))
-        .then(pl.lit("待企业申报"))
-        .otherwise(pl.lit("待部门办理"))
-        .alias("turn")
-    ).sort("project_code", "stage", "place", "item_code")
+    return (
+        current.join(asked, on=key, how="left")
+        .with_columns(
+            pl.when(~pl.col("has_open_case"))
+            .then(pl.when(internal).then(pl.lit("待部门办理")).otherwise(pl.lit("待企业申报")))
+            .when(pl.col("supplement_open").fill_null(False))
+            .then(pl.lit("待企业申报"))
+            .otherwise(pl.lit("待部门办理"))
+            .alias("turn")
+        )
+        .sort("project_code", "stage", "place", "item_code")
+    )
 
 
 def cut_off(projects: pl.DataFrame, start: date) -> pl.DataFrame:

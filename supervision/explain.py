@@ -27,7 +27,14 @@ ISSUE_ZH = {
     "pause_ended_without_start": "暂停只报结束未报开始，不计",
     "limit_differs": "办件自带时限（SXBLSX）与事项清单的承诺时限不同，按清单",
 }
-EVENT_ZH = {"opened": "出现", "reopened": "再现", "level": "级别变化", "confirmed": "确认", "lifted": "误报", "closed": "消除"}
+EVENT_ZH = {
+    "opened": "出现",
+    "reopened": "再现",
+    "level": "级别变化",
+    "confirmed": "确认",
+    "lifted": "误报",
+    "closed": "消除",
+}
 _WEEK = "一二三四五六日"
 
 
@@ -55,51 +62,89 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
     with transaction() as connection:
         ids = case_ids(connection, number)
         if not ids:
-            raise ConfigurationError(f"no system knows a case {number}", remedy="check the number", zh=f"没有任何系统有办件 {number}。")
+            raise ConfigurationError(
+                f"no system knows a case {number}", remedy="check the number", zh=f"没有任何系统有办件 {number}。"
+            )
         read.set_cases(connection, ids)
         frames = read.frames(connection)
         known = facts.gather(frames, as_of, calendar, rulebook.load().clock)
         events = read.told(connection)
         members = connection.execute(
-            sa.text("select case_id, channel, case_no, why from store.case_member where case_id = any(:ids) order by 1, 2, 3"), {"ids": ids}
+            sa.text(
+                "select case_id, channel, case_no, why from store.case_member where case_id = any(:ids) order by 1, 2, 3"
+            ),
+            {"ids": ids},
         ).mappings()
         numbers: dict[str, list[dict]] = {}
         for row in members:
-            numbers.setdefault(row["case_id"], []).append({"channel": row["channel"], "case_no": row["case_no"], "why": row["why"]})
+            numbers.setdefault(row["case_id"], []).append(
+                {"channel": row["channel"], "case_no": row["case_no"], "why": row["why"]}
+            )
         found = connection.execute(
-            sa.text("select id, case_id, rule, level, kind, state, text from supervision.finding where case_id = any(:ids) order by rule"), {"ids": ids}
+            sa.text(
+                "select id, case_id, rule, level, kind, state, text from supervision.finding where case_id = any(:ids) order by rule"
+            ),
+            {"ids": ids},
         ).mappings()
         findings: dict[str, list[dict]] = {}
         for row in found:
             findings.setdefault(row["case_id"], []).append({k: v for k, v in row.items() if k != "case_id"})
         told = [
-            _case(row, known, events, calendar, as_of) | {"numbers": numbers.get(row["case_id"], []), "findings": findings.get(row["case_id"], [])}
+            _case(row, known, events, calendar, as_of)
+            | {"numbers": numbers.get(row["case_id"], []), "findings": findings.get(row["case_id"], [])}
             for row in known.cases.sort("case_id").to_dicts()
         ]
     if not told:
-        raise ConfigurationError(f"{number} has not begun by {as_of}", remedy="ask of a later day", zh=f"办件 {number} 至 {as_of} 尚未开始。")
+        raise ConfigurationError(
+            f"{number} has not begun by {as_of}", remedy="ask of a later day", zh=f"办件 {number} 至 {as_of} 尚未开始。"
+        )
     return told
 
 
-def _case(row: dict[str, Any], known: facts.Facts, events: pl.DataFrame, calendar: Calendar, as_of: date) -> dict[str, Any]:
+def _case(
+    row: dict[str, Any], known: facts.Facts, events: pl.DataFrame, calendar: Calendar, as_of: date
+) -> dict[str, Any]:
     events = events.filter((pl.col("case_id") == row["case_id"]) & (pl.col("at").dt.date() <= as_of))
     one = known.cases.filter(pl.col("case_id") == row["case_id"])
     pauses = effective(one.filter(pl.col("acceptance_on").is_not_null()), known.pauses, as_of)
     all_pauses = known.pauses.filter(pl.col("case_id") == row["case_id"])
     last = row["ended_at"].date() if row["ended_at"] else as_of
     limits = {
-        which: {"limit": row[f"{which}_limit"], "unit": row[f"{which}_unit"], "used": row[f"used_{which}"], "due": row[f"due_{which}"]}
+        which: {
+            "limit": row[f"{which}_limit"],
+            "unit": row[f"{which}_unit"],
+            "used": row[f"used_{which}"],
+            "due": row[f"due_{which}"],
+        }
         for which in LIMITS
     }
     return {
-        "case_id": row["case_id"], "case_no": row["case_no"], "project_code": row["project_code"], "item_code": row["item_code"],
-        "item_name": row["item_name"], "variant": row["variant"], "as_of": as_of, "received_at": row["received_at"],
-        "accepted_at": row["accepted_at"], "counts_from": row["acceptance_on"], "deemed": bool(row["deemed"]), "ended_at": row["ended_at"],
-        "end_event": row["end_event"], "limits": limits, "light": row["light"], "paused": bool(row["paused"]), "suspended": bool(row["suspended"]),
-        "provisional": bool(row["provisional"]), "times": _times(events, as_of), "pauses": _pauses(all_pauses, pauses, row["acceptance_on"]),
+        "case_id": row["case_id"],
+        "case_no": row["case_no"],
+        "project_code": row["project_code"],
+        "item_code": row["item_code"],
+        "item_name": row["item_name"],
+        "variant": row["variant"],
+        "as_of": as_of,
+        "received_at": row["received_at"],
+        "accepted_at": row["accepted_at"],
+        "counts_from": row["acceptance_on"],
+        "deemed": bool(row["deemed"]),
+        "ended_at": row["ended_at"],
+        "end_event": row["end_event"],
+        "limits": limits,
+        "light": row["light"],
+        "paused": bool(row["paused"]),
+        "suspended": bool(row["suspended"]),
+        "provisional": bool(row["provisional"]),
+        "times": _times(events, as_of),
+        "pauses": _pauses(all_pauses, pauses, row["acceptance_on"]),
         "days": _days(row, pauses, calendar, last) if row["acceptance_on"] else [],
-        "issues": [{**told, "zh": ISSUE_ZH[told["code"]]} for told in known.issues.filter(pl.col("case_id") == row["case_id"]).drop("case_id").to_dicts()],
-    }  # fmt: skip
+        "issues": [
+            {**told, "zh": ISSUE_ZH[told["code"]]}
+            for told in known.issues.filter(pl.col("case_id") == row["case_id"]).drop("case_id").to_dicts()
+        ],
+    }
 
 
 def _times(events: pl.DataFrame, as_of: date) -> list[dict[str, Any]]:
@@ -108,8 +153,14 @@ def _times(events: pl.DataFrame, as_of: date) -> list[dict[str, Any]]:
     numbered = events.with_row_index("_at").filter(pl.col("at").is_not_null())
     counting = timeline.authoritative(timeline.current(numbered), end_of_day)["_at"]
     rows = numbered.with_columns(pl.col("_at").is_in(counting.implode()).alias("counts")).sort("at", "_at")
-    zh = pl.col("event").replace_strict(codes.load("event").labels, default=pl.col("event"), return_dtype=pl.String).alias("event_zh")
-    return rows.select("at", "event", zh, "channel", "series", "version", "limit_days", "limit_unit", "source_ref", "counts").to_dicts()
+    zh = (
+        pl.col("event")
+        .replace_strict(codes.load("event").labels, default=pl.col("event"), return_dtype=pl.String)
+        .alias("event_zh")
+    )
+    return rows.select(
+        "at", "event", zh, "channel", "series", "version", "limit_days", "limit_unit", "source_ref", "counts"
+    ).to_dicts()
 
 
 def _pauses(everything: pl.DataFrame, counted: pl.DataFrame, acceptance_on: date | None) -> list[dict[str, Any]]:
@@ -122,9 +173,16 @@ def _pauses(everything: pl.DataFrame, counted: pl.DataFrame, acceptance_on: date
             early = acceptance_on is None or row["started_at"].date() < acceptance_on
             why = "始于受理之前，不计" if early else "始于办结之后，不计"
         told.append(
-            {"kind": PAUSE_ZH[row["kind"]], "started_at": row["started_at"], "ended_at": row["ended_at"], "granted_until": row["limit_until"],
-             "counts_until": used["until"] if used else None, "running": bool(used and used["running"]), "ignored": why}
-        )  # fmt: skip
+            {
+                "kind": PAUSE_ZH[row["kind"]],
+                "started_at": row["started_at"],
+                "ended_at": row["ended_at"],
+                "granted_until": row["limit_until"],
+                "counts_until": used["until"] if used else None,
+                "running": bool(used and used["running"]),
+                "ignored": why,
+            }
+        )
     return told
 
 
@@ -138,7 +196,12 @@ def _days(row: dict[str, Any], pauses: pl.DataFrame, calendar: Calendar, last: d
     told = []
     for place, day in enumerate(days.to_list()):
         by = [kind for start, until, kind in spans if start < day <= until]
-        entry: dict[str, Any] = {"day": day, "weekday": _WEEK[day.weekday()], "kind": _kind(day, bool(working[place])), "provisional": not known[place]}
+        entry: dict[str, Any] = {
+            "day": day,
+            "weekday": _WEEK[day.weekday()],
+            "kind": _kind(day, bool(working[place])),
+            "provisional": not known[place],
+        }
         for which in LIMITS:
             if row[f"{which}_limit"] is None:
                 continue
@@ -174,19 +237,26 @@ def finding(id_: str) -> dict[str, Any]:
     """
     book = rulebook.load()
     with engine().connect() as connection:
-        row = connection.execute(
-            sa.text(
-                """select id, rule, project_code, item_code, case_no, case_id, level, kind, severity, state, text, department_code,
+        row = (
+            connection.execute(
+                sa.text(
+                    """select id, rule, project_code, item_code, case_no, case_id, level, kind, severity, state, text, department_code,
                           department_name, opened_on, closed_on, judged_on, decided_by, decided_at, decision_note, evidence
                    from supervision.finding where id = :id"""
-            ),
-            {"id": id_},
-        ).mappings().first()  # fmt: skip
+                ),
+                {"id": id_},
+            )
+            .mappings()
+            .first()
+        )
         if row is None:
             raise ConfigurationError(f"no finding {id_}", remedy="see onemap findings", zh=f"没有发现 {id_}。")
         rule = book.by_name.get(row["rule"])
         life = connection.execute(
-            sa.text("select as_of, event, by, why, at from supervision.finding_event where finding_id = :id order by seq"), {"id": id_}
+            sa.text(
+                "select as_of, event, by, why, at from supervision.finding_event where finding_id = :id order by seq"
+            ),
+            {"id": id_},
         ).mappings()
         waiting = connection.execute(
             sa.text(
@@ -195,13 +265,20 @@ def finding(id_: str) -> dict[str, Any]:
             ),
             {"project": row["project_code"]},
         ).mappings()
-        order = connection.execute(
-            sa.text("select no, state, department_name, due_on from supervision.work_order where finding_id = :id"), {"id": id_}
-        ).mappings().first()  # fmt: skip
+        order = (
+            connection.execute(
+                sa.text("select no, state, department_name, due_on from supervision.work_order where finding_id = :id"),
+                {"id": id_},
+            )
+            .mappings()
+            .first()
+        )
         return {
             **{name: value for name, value in row.items() if name != "evidence"},
             "rule_name": rule.name if rule else None,
-            "standing": "疑似，待核" if row["state"] == "open" else {"confirmed": "已确认", "lifted": "误报", "closed": "已消除"}[row["state"]],
+            "standing": "疑似，待核"
+            if row["state"] == "open"
+            else {"confirmed": "已确认", "lifted": "误报", "closed": "已消除"}[row["state"]],
             "lifted_by": rule.lifted_by if rule else None,
             "innocent": rule.innocent if rule else [],
             "evidence": [_evidence(connection, told) for told in row["evidence"]],
@@ -216,17 +293,28 @@ def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:
     entity, _, id_ = told["row"].partition(" ")
     declared = entities.load(entity).columns
     columns = ", ".join(f'"{name}"' for name, column in declared.items() if column.type != "geometry")
-    row = connection.execute(sa.text(f'select {columns} from store."{entity}" where id = :id'), {"id": id_}).mappings().first()
+    row = (
+        connection.execute(sa.text(f'select {columns} from store."{entity}" where id = :id'), {"id": id_})
+        .mappings()
+        .first()
+    )
     fields = {
-        name: masked(value) if declared[name].personal else value for name, value in (row or {}).items() if value is not None
+        name: masked(value) if declared[name].personal else value
+        for name, value in (row or {}).items()
+        if value is not None
     }
     refs = sorted({*(told.get("sources") or []), *(_events_of(connection, id_) if entity == "case" else [])})
-    return {"row": told["row"], "fields": fields, "sources": [source for ref in refs if (source := _source(connection, ref))]}
+    return {
+        "row": told["row"],
+        "fields": fields,
+        "sources": [source for ref in refs if (source := _source(connection, ref))],
+    }
 
 
 def _events_of(connection: Connection, case_id: str) -> list[str]:
     rows = connection.execute(
-        sa.text("select distinct provenance ->> '*' from store.case_event where case_id = :id and gone_at is null"), {"id": case_id}
+        sa.text("select distinct provenance ->> '*' from store.case_event where case_id = :id and gone_at is null"),
+        {"id": case_id},
     )
     return [row[0] for row in rows if row[0]]
 
@@ -234,14 +322,18 @@ def _events_of(connection: Connection, case_id: str) -> list[str]:
 def _source(connection: Connection, ref: str) -> dict[str, Any] | None:
     """A source's record with the receipt that it came by. ``ref``: feed|record_key."""
     feed, _, key = ref.partition("|")
-    row = connection.execute(
-        sa.text(
-            """select r.feed, r.record_key, r.source_time, r.recorded_at, r.mapping_version, r.place, r.receipt_id, c.source,
+    row = (
+        connection.execute(
+            sa.text(
+                """select r.feed, r.record_key, r.source_time, r.recorded_at, r.mapping_version, r.place, r.receipt_id, c.source,
                       c.finished_at as received_at, c.sha256
                from source.record r left join landing.receipt c on c.id = r.receipt_id where r.feed = :feed and r.record_key = :key"""
-        ),
-        {"feed": feed, "key": key},
-    ).mappings().first()  # fmt: skip
+            ),
+            {"feed": feed, "key": key},
+        )
+        .mappings()
+        .first()
+    )
     return dict(row) if row else None
 
 
@@ -249,4 +341,3 @@ def masked(value: Any) -> str:
     """First and last character, the rest hidden; what has two or fewer keeps one."""
     text = str(value)
     return text[0] + "*" * (len(text) - 1) if len(text) < 3 else text[0] + "*" * (len(text) - 2) + text[-1]
-

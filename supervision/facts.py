@@ -115,7 +115,9 @@ def _limits(cases: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
             pl.lit(True).alias("_own"),
             pl.col("variants.project_type").alias("_project_type"),
             *(
-                pl.col(f"variants.{name}").cast(pl.Int64 if name.endswith("limit") else pl.String, strict=False).alias(f"_{name}")
+                pl.col(f"variants.{name}")
+                .cast(pl.Int64 if name.endswith("limit") else pl.String, strict=False)
+                .alias(f"_{name}")
                 for name in LIMITS
             ),
         )
@@ -167,7 +169,11 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
     cases = (
         frames.cases.with_columns(
             pl.col("channels").str.split(",").list.contains("M2").alias("in_m2"),
-            pl.col("channels").str.split(",").list.eval(pl.element().is_in(DEPARTMENTS)).list.any().alias("in_department"),
+            pl.col("channels")
+            .str.split(",")
+            .list.eval(pl.element().is_in(DEPARTMENTS))
+            .list.any()
+            .alias("in_department"),
             normal_number(pl.col("licence_no")).alias("licence_normal"),
             pl.when(pl.col("licence_issued_at") <= last).then(pl.col("licence_issued_at")).alias("licence_issued_at"),
         )
@@ -182,13 +188,21 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
     told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar, rules)
     # before acceptance no clock runs that a pause could stop, but the case waits all the same
     waits = lines.pauses.filter("standing").select("case_id", pl.lit(True).alias("_waits")).unique("case_id")
-    cases = cases.join(told, on="case_id", how="left", maintain_order="left").join(waits, on="case_id", how="left", maintain_order="left")
+    cases = cases.join(told, on="case_id", how="left", maintain_order="left").join(
+        waits, on="case_id", how="left", maintain_order="left"
+    )
     cases = cases.with_columns(
-        pl.when(pl.col("acceptance_on").is_null() & pl.col("ended_at").is_null()).then("_waits").otherwise("paused").fill_null(False).alias("paused")
+        pl.when(pl.col("acceptance_on").is_null() & pl.col("ended_at").is_null())
+        .then("_waits")
+        .otherwise("paused")
+        .fill_null(False)
+        .alias("paused")
     ).drop("_waits")
     documents = _documents(frames, cases, as_of)
-    issued = documents.filter(pl.col("case_id").is_not_null()).group_by("case_id").agg(
-        pl.col("issued_at").min().alias("document_at")
+    issued = (
+        documents.filter(pl.col("case_id").is_not_null())
+        .group_by("case_id")
+        .agg(pl.col("issued_at").min().alias("document_at"))
     )
     is_done = pl.col("conclusion").is_in(DONE)
     cases = cases.join(issued, on="case_id", how="left", maintain_order="left").with_columns(
@@ -204,20 +218,30 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
         "case_id", pl.lit("limit_differs").alias("code"), pl.col("receipt_at").alias("at")
     )
     return Facts(
-        as_of, cases, lines.pauses, frames.events.filter(pl.col("at") <= last), documents,
-        _states(cases, documents), items, pl.concat([lines.issues, differs]),
+        as_of,
+        cases,
+        lines.pauses,
+        frames.events.filter(pl.col("at") <= last),
+        documents,
+        _states(cases, documents),
+        items,
+        pl.concat([lines.issues, differs]),
     )
 
 
 def _states(cases: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     """(project_code, item_code) → done_at, has_case, has_m2_case, has_open_case, begun."""
     key = ["project_code", "item_code"]
-    of_cases = cases.drop_nulls(key).group_by(key).agg(
-        pl.col("issued_at").min().alias("_case_done"),
-        pl.lit(True).alias("has_case"),
-        pl.col("in_m2").any().alias("has_m2_case"),
-        pl.col("open").any().alias("has_open_case"),
-        pl.col("receipt_at").min().alias("first_receipt_at"),
+    of_cases = (
+        cases.drop_nulls(key)
+        .group_by(key)
+        .agg(
+            pl.col("issued_at").min().alias("_case_done"),
+            pl.lit(True).alias("has_case"),
+            pl.col("in_m2").any().alias("has_m2_case"),
+            pl.col("open").any().alias("has_open_case"),
+            pl.col("receipt_at").min().alias("first_receipt_at"),
+        )
     )
     of_documents = documents.drop_nulls(key).group_by(key).agg(pl.col("issued_at").min().alias("_document_done"))
     return of_cases.join(of_documents, on=key, how="full", coalesce=True).select(
@@ -231,6 +255,4 @@ def _states(cases: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
 def normal_number(number: pl.Expr) -> pl.Expr:
     """A document's number for comparison, as ``store.normal_number``: brackets, width and blanks do not count."""
     brackets = dict(zip("〔【[［〈{〕】]］〉}", "(((((())))))", strict=True))
-    return (
-        number.str.normalize("NFKC").str.replace_all(r"\s", "").str.replace_many(brackets).str.to_uppercase()
-    )
+    return number.str.normalize("NFKC").str.replace_all(r"\s", "").str.replace_many(brackets).str.to_uppercase()

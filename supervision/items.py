@@ -18,11 +18,27 @@ def frame(judged: Judged) -> pl.DataFrame:
     items = judged.standing.items.filter(pl.col("expected").fill_null(True) | pl.col("has_case") | pl.col("done"))
     turns = judged.standing.current.select("project_code", "item_code", "turn")
     return items.join(turns, on=["project_code", "item_code"], how="left").select(
-        "project_code", "item_code", "item_name", "stage", "kind", "department", "department_code", "expected",
-        pl.when("done").then(pl.lit("已办")).when("has_open_case").then(pl.lit("在办")).when("unknown").then(pl.lit("未知"))
-        .when("has_case").then(pl.lit("未办成")).otherwise(pl.lit("未办")).alias("state"),
-        "done_at", "turn",
-    )  # fmt: skip
+        "project_code",
+        "item_code",
+        "item_name",
+        "stage",
+        "kind",
+        "department",
+        "department_code",
+        "expected",
+        pl.when("done")
+        .then(pl.lit("已办"))
+        .when("has_open_case")
+        .then(pl.lit("在办"))
+        .when("unknown")
+        .then(pl.lit("未知"))
+        .when("has_case")
+        .then(pl.lit("未办成"))
+        .otherwise(pl.lit("未办"))
+        .alias("state"),
+        "done_at",
+        "turn",
+    )
 
 
 def write(connection: Connection, judged: Judged) -> None:
@@ -34,13 +50,15 @@ def write(connection: Connection, judged: Judged) -> None:
     )
     copy_frame(connection, _NEW, frame(judged))
     changed = ", ".join(_COLUMNS)
-    connection.exec_driver_sql("create unique index on project_item_new (project_code, item_code); analyze project_item_new")
+    connection.exec_driver_sql(
+        "create unique index on project_item_new (project_code, item_code); analyze project_item_new"
+    )
     connection.execute(
         sa.text(
             f"""insert into supervision.project_item as i (project_code, item_code, {changed}, as_of)
                 select project_code, item_code, {changed}, :as_of from project_item_new
-                on conflict (project_code, item_code) do update set {', '.join(f'{c} = excluded.{c}' for c in _COLUMNS)}, as_of = excluded.as_of
-                where ({', '.join(f'i.{c}' for c in _COLUMNS)}) is distinct from ({', '.join(f'excluded.{c}' for c in _COLUMNS)})"""
+                on conflict (project_code, item_code) do update set {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)}, as_of = excluded.as_of
+                where ({", ".join(f"i.{c}" for c in _COLUMNS)}) is distinct from ({", ".join(f"excluded.{c}" for c in _COLUMNS)})"""
         ),
         {"as_of": judged.as_of},
     )

@@ -92,7 +92,20 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
         cut_off, on="project_code", how="left", maintain_order="left"
     )
     licence_since = _first_complete_day(connection, by.needs.rules["C14"][0])
-    return Context(as_of, by.book, by.needs, by.routing, calendar, frames, known, standing, cases, cut_off, licence_since, connection)
+    return Context(
+        as_of,
+        by.book,
+        by.needs,
+        by.routing,
+        calendar,
+        frames,
+        known,
+        standing,
+        cases,
+        cut_off,
+        licence_since,
+        connection,
+    )
 
 
 def _first_complete_day(connection: Connection, feed: str) -> date | None:
@@ -107,7 +120,9 @@ def _first_complete_day(connection: Connection, feed: str) -> date | None:
     ).scalar()
 
 
-def judge(connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None) -> Judged:
+def judge(
+    connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None
+) -> Judged:
     """All findings of the projects (None: the whole city, at once), whether they may be judged yet or wait for data."""
     by = by or rules()
     read.set_scope(connection, projects)
@@ -122,7 +137,11 @@ def judge(connection: Connection, as_of: date, projects: Iterable[str] | None = 
 
 
 def in_chunks(
-    connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None, size: int = CHUNK
+    connection: Connection,
+    as_of: date,
+    projects: Iterable[str] | None = None,
+    by: Rules | None = None,
+    size: int = CHUNK,
 ) -> Iterator[Judged]:
     """The same, some projects at a time; while a part is looked at, ``scope`` is its projects."""
     by = by or rules()
@@ -135,8 +154,14 @@ def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     """A feed that is declared and was never read in full is a hole like any other."""
     feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
-    by_channel = pl.DataFrame({"feed": feeds}).with_columns(pl.col("feed").str.extract(r"^(\w+)\.").str.to_uppercase().alias("channel"))
-    cases = c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel").join(by_channel, on="channel").select("ref", "feed")
+    by_channel = pl.DataFrame({"feed": feeds}).with_columns(
+        pl.col("feed").str.extract(r"^(\w+)\.").str.to_uppercase().alias("channel")
+    )
+    cases = (
+        c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel")
+        .join(by_channel, on="channel")
+        .select("ref", "feed")
+    )
     documents = c.frames.licences.select(pl.format("licence {}", "licence_id").alias("ref"), "feed")
     return completeness.waiting(found, gaps, c.needs, pl.concat([cases, documents]), c.as_of)
 
@@ -148,7 +173,12 @@ def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     to = pl.when(False).then(pl.lit(None, pl.String))
     for override in c.routing.overrides:
         fits = pl.lit(True)
-        for column, wanted in (("rule", override.rule), ("item_code", override.item), ("_town", override.town), ("department_code", override.department)):
+        for column, wanted in (
+            ("rule", override.rule),
+            ("item_code", override.item),
+            ("_town", override.town),
+            ("department_code", override.department),
+        ):
             if wanted is not None:
                 fits &= (pl.col(column) == wanted).fill_null(False)
         to = to.when(fits).then(pl.lit(override.to))
@@ -161,7 +191,10 @@ def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
         .join(names, on="_to", how="left", maintain_order="left")
         .with_columns(
             pl.coalesce("_to", "department_code").alias("department_code"),
-            pl.when(pl.col("_to").is_not_null()).then(pl.coalesce("_to_name", "_to")).otherwise(pl.col("department_name")).alias("department_name"),
+            pl.when(pl.col("_to").is_not_null())
+            .then(pl.coalesce("_to_name", "_to"))
+            .otherwise(pl.col("department_name"))
+            .alias("department_name"),
         )
         .drop("_to", "_to_name", "_town")
     )
@@ -175,17 +208,28 @@ def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
         for level, severity in ([("", declared.severity)] if isinstance(declared.severity, int) else declared.severity)
     ]
     table = pl.DataFrame(severities, schema={"rule": pl.String, "level_": pl.String, "severity": pl.Int8}, orient="row")
-    found = found.with_columns(pl.col("level").fill_null("").alias("level_")).join(table, on=["rule", "level_"], how="left", maintain_order="left")
+    found = found.with_columns(pl.col("level").fill_null("").alias("level_")).join(
+        table, on=["rule", "level_"], how="left", maintain_order="left"
+    )
 
-    lead = c.facts.items.sort("valid_from").group_by("item_code").agg(
-        pl.col("department_code").last().alias("lead_code"), pl.col("department").last().alias("lead_name"),
-        pl.col("departments").last(),
-    )  # fmt: skip
+    lead = (
+        c.facts.items.sort("valid_from")
+        .group_by("item_code")
+        .agg(
+            pl.col("department_code").last().alias("lead_code"),
+            pl.col("department").last().alias("lead_name"),
+            pl.col("departments").last(),
+        )
+    )
     listed = register()
     towns = listed.filter(pl.col("kind") == "镇街")
-    by_name = listed.select(pl.col("name").alias("handler_name"), pl.col("code").alias("_named"))  # spreadsheets name, not code
-    handled = c.cases.select("case_id", "handler_code", "handler_name").join(by_name, on="handler_name", how="left").with_columns(
-        pl.coalesce("handler_code", "_named").alias("handler_code")
+    by_name = listed.select(
+        pl.col("name").alias("handler_name"), pl.col("code").alias("_named")
+    )  # spreadsheets name, not code
+    handled = (
+        c.cases.select("case_id", "handler_code", "handler_name")
+        .join(by_name, on="handler_name", how="left")
+        .with_columns(pl.coalesce("handler_code", "_named").alias("handler_code"))
     )
     of_project = c.frames.projects.select("project_code", pl.col("town_code").alias("project_town"))
     office = towns.select("town_code", pl.col("code").alias("office_code"), pl.col("name").alias("office_name"))
@@ -197,10 +241,20 @@ def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
         .join(office, left_on="project_town", right_on="town_code", how="left", maintain_order="left")
         .join(by_code, on="handler_code", how="left", maintain_order="left")
     )
-    to_town = pl.col("handler_code").is_in(towns["code"].implode()).fill_null(False) & pl.col("departments").str.contains("镇街").fill_null(False) & pl.col("office_code").is_not_null()
+    to_town = (
+        pl.col("handler_code").is_in(towns["code"].implode()).fill_null(False)
+        & pl.col("departments").str.contains("镇街").fill_null(False)
+        & pl.col("office_code").is_not_null()
+    )
     return rows.select(
         *FOUND,
         "severity",
-        pl.when(to_town).then(pl.col("office_code")).otherwise(pl.coalesce("lead_code", "handler_code")).alias("department_code"),
-        pl.when(to_town).then(pl.col("office_name")).otherwise(pl.coalesce("lead_name", "full_name", "handler_name")).alias("department_name"),
+        pl.when(to_town)
+        .then(pl.col("office_code"))
+        .otherwise(pl.coalesce("lead_code", "handler_code"))
+        .alias("department_code"),
+        pl.when(to_town)
+        .then(pl.col("office_name"))
+        .otherwise(pl.coalesce("lead_name", "full_name", "handler_name"))
+        .alias("department_name"),
     )

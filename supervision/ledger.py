@@ -24,10 +24,29 @@ from supervision.read import frame
 
 SYSTEM = "系统"
 _CLOCK = [
-    "case_id", "case_no", "project_code", "item_code", "received_at", "accepted_at", "acceptance_on", "deemed", "ended_at",
-    "end_event", "used_promised", "used_statutory", "due_promised", "due_statutory", "promised_limit", "promised_unit",
-    "statutory_limit", "statutory_unit", "paused", "suspended", "provisional", "light",
-]  # fmt: skip
+    "case_id",
+    "case_no",
+    "project_code",
+    "item_code",
+    "received_at",
+    "accepted_at",
+    "acceptance_on",
+    "deemed",
+    "ended_at",
+    "end_event",
+    "used_promised",
+    "used_statutory",
+    "due_promised",
+    "due_statutory",
+    "promised_limit",
+    "promised_unit",
+    "statutory_limit",
+    "statutory_unit",
+    "paused",
+    "suspended",
+    "provisional",
+    "light",
+]
 
 
 @dataclass(slots=True)
@@ -57,7 +76,9 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
     as_of = as_of or clock.today()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("supervise", ""))))
-        last = connection.exec_driver_sql("select as_of, change_seq from supervision.run order by id desc limit 1").first()
+        last = connection.exec_driver_sql(
+            "select as_of, change_seq from supervision.run order by id desc limit 1"
+        ).first()
         if last and as_of < last.as_of:
             raise ConfigurationError(
                 f"the ledger was judged as of {last.as_of}, it does not go back to {as_of}",
@@ -83,9 +104,17 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
                            (select coalesce(jsonb_object_agg(rule, n), '{}') from
                             (select rule, count(*) as n from supervision.waiting group by rule) w))"""
             ),
-            {"as_of": as_of, "seq": seq, "whole": whole, "projects": result.projects, "cases": result.cases,
-             "opened": result.opened, "reopened": result.reopened, "closed": result.closed},
-        )  # fmt: skip
+            {
+                "as_of": as_of,
+                "seq": seq,
+                "whole": whole,
+                "projects": result.projects,
+                "cases": result.cases,
+                "opened": result.opened,
+                "reopened": result.reopened,
+                "closed": result.closed,
+            },
+        )
         rows = connection.exec_driver_sql("select rule, count(*) from supervision.waiting group by rule")
         result.not_judged = {rule: count for rule, count in rows}
         return result
@@ -95,7 +124,9 @@ def _changed_projects(connection: Connection, since: int, until: int) -> list[st
     """Projects that the changes touch; None: the catalogue changed, so everything is judged."""
     parameters = {"since": since, "until": until}
     changes = "select distinct entity, entity_id from store.change where seq > :since and seq <= :until"
-    if connection.execute(sa.text(f"select exists (select from ({changes}) c where entity = 'item')"), parameters).scalar():
+    if connection.execute(
+        sa.text(f"select exists (select from ({changes}) c where entity = 'item')"), parameters
+    ).scalar():
         return None
     rows = connection.execute(
         sa.text(
@@ -155,19 +186,24 @@ def _load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) -
 
 def _write_clocks(connection: Connection, judged: Judged) -> None:
     rows = judged.facts.cases.select(_CLOCK)
-    connection.exec_driver_sql("drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop")
+    connection.exec_driver_sql(
+        "drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop"
+    )
     connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
     if not rows.is_empty():
         raw = connection.connection.driver_connection
-        with raw.cursor() as cursor, cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy:
+        with (
+            raw.cursor() as cursor,
+            cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy,
+        ):
             copy.write(rows.write_csv(include_header=False).encode())
     others = [name for name in _CLOCK if name != "case_id"]
     connection.execute(
         sa.text(
-            f"""insert into supervision.clock as k (as_of, {', '.join(_CLOCK)})
-                select :as_of, {', '.join(_CLOCK)} from clock_new
-                on conflict (case_id) do update set as_of = excluded.as_of, {', '.join(f'{c} = excluded.{c}' for c in others)}
-                where ({', '.join(f'k.{c}' for c in others)}) is distinct from ({', '.join(f'excluded.{c}' for c in others)})"""
+            f"""insert into supervision.clock as k (as_of, {", ".join(_CLOCK)})
+                select :as_of, {", ".join(_CLOCK)} from clock_new
+                on conflict (case_id) do update set as_of = excluded.as_of, {", ".join(f"{c} = excluded.{c}" for c in others)}
+                where ({", ".join(f"k.{c}" for c in others)}) is distinct from ({", ".join(f"excluded.{c}" for c in others)})"""
         ),
         {"as_of": judged.as_of},
     )
@@ -183,7 +219,12 @@ def _write_clocks(connection: Connection, judged: Judged) -> None:
 
 def _write_standing(connection: Connection, judged: Judged) -> None:
     stages = judged.standing.stages.select("project_code", "stage", "stage_name", "state", "completed_at")
-    _load(connection, "stage_new", stages, "project_code text, stage integer, stage_name text, state text, completed_at timestamp")
+    _load(
+        connection,
+        "stage_new",
+        stages,
+        "project_code text, stage integer, stage_name text, state text, completed_at timestamp",
+    )
     connection.execute(
         sa.text(
             """insert into supervision.stage_state as s (project_code, stage, stage_name, state, completed_at, as_of)
@@ -196,14 +237,27 @@ def _write_standing(connection: Connection, judged: Judged) -> None:
     )
     items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
         pl.struct(
-            "item_code", "item_name", "stage", "turn", "department", "department_code", pl.col("has_open_case").alias("open")
+            "item_code",
+            "item_name",
+            "stage",
+            "turn",
+            "department",
+            "department_code",
+            pl.col("has_open_case").alias("open"),
         ).alias("items")
     )
     positions = judged.standing.projects.join(items, on="project_code", how="left").select(
-        "project_code", "current_stage", "finished",
+        "project_code",
+        "current_stage",
+        "finished",
         pl.struct("items").struct.json_encode().alias("current_items"),
-    )  # fmt: skip
-    _load(connection, "position_new", positions, "project_code text, current_stage integer, finished boolean, current_items jsonb")
+    )
+    _load(
+        connection,
+        "position_new",
+        positions,
+        "project_code text, current_stage integer, finished boolean, current_items jsonb",
+    )
     connection.execute(
         sa.text(
             """insert into supervision.position as p (project_code, current_stage, finished, current_items, as_of)
@@ -232,13 +286,25 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         pl.struct("evidence").struct.json_encode().alias("evidence"),
         pl.struct("waits_for").struct.json_encode().alias("waits_for"),
     ).select(
-        "id", *key, "case_id", "level", "kind", "severity", "department_code", "department_name", "text", "evidence", "waits_for"
-    )  # fmt: skip
+        "id",
+        *key,
+        "case_id",
+        "level",
+        "kind",
+        "severity",
+        "department_code",
+        "department_name",
+        "text",
+        "evidence",
+        "waits_for",
+    )
     _load(
-        connection, "judged", rows,
+        connection,
+        "judged",
+        rows,
         """id text, rule text, project_code text, item_code text, case_no text, case_id text, level text, kind text, severity smallint,
            department_code text, department_name text, text text, evidence jsonb, waits_for jsonb""",
-    )  # fmt: skip
+    )
     for column in ("project_code", "item_code", "case_no"):  # COPY reads an empty field as null
         connection.exec_driver_sql(f"update judged set {column} = '' where {column} is null")
     connection.exec_driver_sql(
@@ -352,7 +418,9 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
     :raises ConfigurationError: no open finding of that id, or another verdict.
     """
     if verdict not in ("confirmed", "lifted"):
-        raise ConfigurationError(f"verdict {verdict!r}", remedy="confirmed or lifted", zh="结论只能是 confirmed 或 lifted。")
+        raise ConfigurationError(
+            f"verdict {verdict!r}", remedy="confirmed or lifted", zh="结论只能是 confirmed 或 lifted。"
+        )
     with transaction() as connection:
         done = connection.execute(
             sa.text(
@@ -365,14 +433,28 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
             {"id": finding, "verdict": verdict, "by": by, "note": note},
         ).rowcount
         if not done:
-            raise ConfigurationError(f"no open finding {finding}", remedy="see onemap findings", zh=f"没有待核的发现 {finding}。")
+            raise ConfigurationError(
+                f"no open finding {finding}", remedy="see onemap findings", zh=f"没有待核的发现 {finding}。"
+            )
 
 
 _LISTED = {
-    "id": pl.String, "rule": pl.String, "project_code": pl.String, "item_code": pl.String, "case_no": pl.String, "level": pl.String,
-    "kind": pl.String, "severity": pl.Int8, "state": pl.String, "opened": pl.Date, "closed": pl.Date, "decided": pl.Date,
-    "department_code": pl.String, "department_name": pl.String, "text": pl.String,
-}  # fmt: skip
+    "id": pl.String,
+    "rule": pl.String,
+    "project_code": pl.String,
+    "item_code": pl.String,
+    "case_no": pl.String,
+    "level": pl.String,
+    "kind": pl.String,
+    "severity": pl.Int8,
+    "state": pl.String,
+    "opened": pl.Date,
+    "closed": pl.Date,
+    "decided": pl.Date,
+    "department_code": pl.String,
+    "department_name": pl.String,
+    "text": pl.String,
+}
 
 
 def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
@@ -385,7 +467,7 @@ def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
             connection,
             f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
                        (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
-                from supervision.finding {'' if ids is None else 'join asked using (id)'}
+                from supervision.finding {"" if ids is None else "join asked using (id)"}
                 order by project_code, rule, item_code, case_no""",
             _LISTED,
         )

@@ -17,9 +17,39 @@ from store.engine import transaction
 from supervision.judge import Judged, in_chunks
 from supervision.ledger import finding_id, listed
 
-CLOCK = ["case_no", "project_code", "item_code", "used_promised", "used_statutory", "due_promised", "due_statutory", "promised_limit", "promised_unit",
-         "statutory_limit", "statutory_unit", "light", "suspended", "provisional", "deemed"]  # fmt: skip
-KEYS = ["id", "rule", "project_code", "item_code", "case_no", "level", "kind", "state", "opened", "closed", "severity", "department", "department_code", "text"]
+CLOCK = [
+    "case_no",
+    "project_code",
+    "item_code",
+    "used_promised",
+    "used_statutory",
+    "due_promised",
+    "due_statutory",
+    "promised_limit",
+    "promised_unit",
+    "statutory_limit",
+    "statutory_unit",
+    "light",
+    "suspended",
+    "provisional",
+    "deemed",
+]
+KEYS = [
+    "id",
+    "rule",
+    "project_code",
+    "item_code",
+    "case_no",
+    "level",
+    "kind",
+    "state",
+    "opened",
+    "closed",
+    "severity",
+    "department",
+    "department_code",
+    "text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +77,9 @@ def findings(as_of: date | None = None) -> Findings:
     rows = _told(told)
     known = listed()
     fires = _as_known([row for row in rows if row["state"] == "open"], known, day)
-    ended = known.filter((pl.col("state") == "closed") & (pl.col("closed") <= day) & ~pl.col("id").is_in([row["id"] for row in rows]))
+    ended = known.filter(
+        (pl.col("state") == "closed") & (pl.col("closed") <= day) & ~pl.col("id").is_in([row["id"] for row in rows])
+    )
     everything = [*fires, *ended.rename({"department_name": "department"}).to_dicts()]
     everything.sort(key=lambda row: (row["project_code"], row["rule"], row["item_code"], row["case_no"]))
     return Findings(
@@ -58,8 +90,13 @@ def findings(as_of: date | None = None) -> Findings:
 
 def _told(judged: pl.DataFrame) -> list[dict[str, Any]]:
     """Findings as judged, with :data:`KEYS` and ``waits_for``; state open or waiting."""
-    rows = judged.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
-    return [{**row, "id": _id(row), "opened": None, "closed": None, "state": "waiting" if row["waits_for"] else "open"} for row in rows]
+    rows = (
+        judged.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
+    )
+    return [
+        {**row, "id": _id(row), "opened": None, "closed": None, "state": "waiting" if row["waits_for"] else "open"}
+        for row in rows
+    ]
 
 
 def _as_known(rows: list[dict[str, Any]], ledger: pl.DataFrame, day: date) -> list[dict[str, Any]]:
@@ -68,8 +105,12 @@ def _as_known(rows: list[dict[str, Any]], ledger: pl.DataFrame, day: date) -> li
     told = []
     for row in rows:
         before = known.get(row["id"])
-        decided = before and before["decided"] and before["decided"] <= day and before["state"] in ("confirmed", "lifted")
-        told.append({**row, "opened": before["opened"] if before else day, "state": before["state"] if decided else "open"})
+        decided = (
+            before and before["decided"] and before["decided"] <= day and before["state"] in ("confirmed", "lifted")
+        )
+        told.append(
+            {**row, "opened": before["opened"] if before else day, "state": before["state"] if decided else "open"}
+        )
     return told
 
 
@@ -81,15 +122,29 @@ def clocks(as_of: date | None = None) -> list[dict[str, Any]]:
     """Every case's clock, as of today unless said; ``used`` and ``due`` are the promised ones."""
     if as_of is None and _judged_on() == clock.today():
         with transaction() as connection:
-            rows = [dict(row) for row in connection.exec_driver_sql(
-                f"select {', '.join(CLOCK)} from supervision.clock order by case_no, case_id"
-            ).mappings()]  # fmt: skip
+            rows = [
+                dict(row)
+                for row in connection.exec_driver_sql(
+                    f"select {', '.join(CLOCK)} from supervision.clock order by case_no, case_id"
+                ).mappings()
+            ]
     else:
         with transaction() as connection:
-            parts = [judged.facts.cases.select("case_id", *CLOCK) for judged in in_chunks(connection, as_of or clock.today())]
+            parts = [
+                judged.facts.cases.select("case_id", *CLOCK) for judged in in_chunks(connection, as_of or clock.today())
+            ]
         rows = pl.concat(parts).sort("case_no", "case_id").select(CLOCK).to_dicts()
-    return [{"case_no": row["case_no"], "project_code": row["project_code"], "item_code": row["item_code"], "used": row["used_promised"],
-             "due": row["due_promised"], **row} for row in rows]  # fmt: skip
+    return [
+        {
+            "case_no": row["case_no"],
+            "project_code": row["project_code"],
+            "item_code": row["item_code"],
+            "used": row["used_promised"],
+            "due": row["due_promised"],
+            **row,
+        }
+        for row in rows
+    ]
 
 
 def position(project: str, as_of: date | None = None) -> dict[str, Any]:
@@ -102,19 +157,34 @@ def position(project: str, as_of: date | None = None) -> dict[str, Any]:
         (judged,) = in_chunks(connection, as_of or clock.today(), [code])
     standing = judged.standing
     current = standing.current.select(
-        "item_code", "item_name", "stage", "turn", "department", "department_code", pl.col("has_open_case").alias("open"), "promised_limit", "statutory_limit"
+        "item_code",
+        "item_name",
+        "stage",
+        "turn",
+        "department",
+        "department_code",
+        pl.col("has_open_case").alias("open"),
+        "promised_limit",
+        "statutory_limit",
     )
     (where,) = standing.projects.to_dicts()
     rows = _told(judged.findings)
     fires = [row for row in rows if row["state"] == "open"]
-    found = [*_as_known(fires, listed(row["id"] for row in fires), judged.as_of), *(row for row in rows if row["state"] == "waiting")]
+    found = [
+        *_as_known(fires, listed(row["id"] for row in fires), judged.as_of),
+        *(row for row in rows if row["state"] == "waiting"),
+    ]
     return {
-        "project_code": code, "project_name": name, "as_of": judged.as_of, "current_stage": where["current_stage"], "finished": where["finished"],
+        "project_code": code,
+        "project_name": name,
+        "as_of": judged.as_of,
+        "current_stage": where["current_stage"],
+        "finished": where["finished"],
         "stages": standing.stages.select("stage", "stage_name", "state", "completed_at").sort("stage").to_dicts(),
         "current_items": current.to_dicts(),
         "findings": [{name: row[name] for name in [*KEYS, "waits_for"]} for row in found],
         "clocks": _running(judged),
-    }  # fmt: skip
+    }
 
 
 def _running(judged: Judged) -> list[dict[str, Any]]:
@@ -134,8 +204,12 @@ def _project(connection: Connection, given: str) -> tuple[str, str | None]:
         return rows[0][0], rows[0][1]
     if rows:
         some = json.dumps([f"{code} {name}" for code, name in rows], ensure_ascii=False)
-        raise ConfigurationError(f"several projects: {some}", remedy="give the project code", zh=f"有多个项目符合：{some}，请给出项目代码。")
-    raise ConfigurationError(f"no project {given}", remedy="give a project code or a part of its name", zh=f"没有项目 {given}。")
+        raise ConfigurationError(
+            f"several projects: {some}", remedy="give the project code", zh=f"有多个项目符合：{some}，请给出项目代码。"
+        )
+    raise ConfigurationError(
+        f"no project {given}", remedy="give a project code or a part of its name", zh=f"没有项目 {given}。"
+    )
 
 
 def _judged_on() -> date | None:

@@ -154,9 +154,7 @@ def frame(connection: Connection, query: str, schema: dict[str, pl.DataType]) ->
     read_as = {name: pl.String if kind == pl.Boolean else kind for name, kind in schema.items()}
     buffer.seek(0)
     read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
-    return read.with_columns(
-        (pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean
-    )
+    return read.with_columns((pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean)
 
 
 def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
@@ -180,7 +178,9 @@ def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
 def set_cases(connection: Connection, case_ids: Iterable[str]) -> None:
     """A scope of some cases and of no project: for clocks alone."""
     set_scope(connection, ())
-    connection.exec_driver_sql("insert into scope_case select distinct unnest(%(ids)s::text[])", {"ids": list(case_ids)})
+    connection.exec_driver_sql(
+        "insert into scope_case select distinct unnest(%(ids)s::text[])", {"ids": list(case_ids)}
+    )
 
 
 def city(connection: Connection) -> list[str]:

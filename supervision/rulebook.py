@@ -32,7 +32,9 @@ class Rule(BaseModel):
     asks_action: bool
     out_of_system: bool = Field(False, description="体外循环: counts among the out-of-system items")
     lifted_by: str = Field("", description="what would lift the finding, for whoever has to act")
-    innocent: list[str] = Field(default_factory=list, description="known innocent explanations, for whoever has to judge")
+    innocent: list[str] = Field(
+        default_factory=list, description="known innocent explanations, for whoever has to judge"
+    )
 
     def __getitem__(self, threshold: str) -> Any:
         return getattr(self, threshold)
@@ -138,7 +140,9 @@ class ClockRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    decision_working_days: int = Field(5, gt=0, description="行政许可法 §32: undecided that long after receipt, deemed accepted")
+    decision_working_days: int = Field(
+        5, gt=0, description="行政许可法 §32: undecided that long after receipt, deemed accepted"
+    )
     yellow_days: Days = 1
     yellow_share: Share = 0.2
 

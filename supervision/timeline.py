@@ -109,9 +109,7 @@ def current(events: pl.DataFrame) -> pl.DataFrame:
     )
     next_at = pl.col("at").shift(-1).over(thing)
     states = states.filter(next_at.is_null() | before(pl.col("at"), next_at))
-    submitted = versioned.filter(pl.col("series") == "SB").unique(
-        [*thing, "at"], keep="last", maintain_order=True
-    )
+    submitted = versioned.filter(pl.col("series") == "SB").unique([*thing, "at"], keep="last", maintain_order=True)
     return pl.concat([unversioned, corrected, states, submitted])
 
 
@@ -167,7 +165,9 @@ def _matched(starts: pl.DataFrame, ends: pl.DataFrame, *, strictly: bool) -> pl.
     )
 
 
-def _pauses(events: pl.DataFrame, resubmitted: pl.DataFrame, versions: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
+def _pauses(
+    events: pl.DataFrame, resubmitted: pl.DataFrame, versions: pl.DataFrame, calendar: Calendar
+) -> pl.DataFrame:
     """All pauses, 补正 and 特别程序. ``versions``: M2 rows that may end a 补正, which has no end of its own there."""
     column = ["case_id", "at", "limit_days", "limit_unit"]
     special = events.filter(pl.col("kind") == "special")
@@ -208,8 +208,14 @@ def _pauses(events: pl.DataFrame, resubmitted: pl.DataFrame, versions: pl.DataFr
 
 
 def _deemed(
-    received: pl.DataFrame, supplements: pl.DataFrame, decisions: pl.DataFrame, refused: pl.DataFrame, accepted: pl.DataFrame,
-    as_of: date, calendar: Calendar, days: int,
+    received: pl.DataFrame,
+    supplements: pl.DataFrame,
+    decisions: pl.DataFrame,
+    refused: pl.DataFrame,
+    accepted: pl.DataFrame,
+    as_of: date,
+    calendar: Calendar,
+    days: int,
 ) -> pl.DataFrame:
     """(case_id, deemed_on): the first receipt or resubmission that no decision answered in time, before the recorded
     acceptance; one that a refusal (4, 5) followed before any acceptance does not count.
@@ -270,7 +276,9 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
     case_ids = chosen.select("case_id").unique(maintain_order=True)
 
     first_supplement = (
-        chosen.filter(pl.col("event") == "SUPPLEMENT_START").group_by("case_id").agg(pl.col("at").min().alias("_first_pause"))
+        chosen.filter(pl.col("event") == "SUPPLEMENT_START")
+        .group_by("case_id")
+        .agg(pl.col("at").min().alias("_first_pause"))
     )
     received, _ = _receipts(chosen, first_supplement)
     _, resubmitted = _receipts(told, first_supplement)
@@ -298,13 +306,21 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
         .otherwise(pl.col("accepted_at").dt.date())
         .alias("acceptance_on"),
     )
-    cases = cases.join(_ends(chosen, cases), on="case_id", how="left").join(_conclusions(chosen), on="case_id", how="left")
-    process = chosen.filter(pl.col("kind") == "process").group_by("case_id").agg(pl.col("at").min().alias("first_process_at"))
+    cases = cases.join(_ends(chosen, cases), on="case_id", how="left").join(
+        _conclusions(chosen), on="case_id", how="left"
+    )
+    process = (
+        chosen.filter(pl.col("kind") == "process").group_by("case_id").agg(pl.col("at").min().alias("first_process_at"))
+    )
     cases = cases.join(process, on="case_id", how="left")
-    ends = chosen.filter(pl.col("event").is_in(["SUPPLEMENT_END", "SPECIAL_END"])).select("case_id", "kind", pl.col("at").alias("ended_at"))
+    ends = chosen.filter(pl.col("event").is_in(["SUPPLEMENT_END", "SPECIAL_END"])).select(
+        "case_id", "kind", pl.col("at").alias("ended_at")
+    )
     issues = pl.concat(
         [
-            pauses.filter(pl.col("_starts") > 1).select("case_id", pl.lit("pause_started_twice").alias("code"), pl.col("started_at").alias("at")),
+            pauses.filter(pl.col("_starts") > 1).select(
+                "case_id", pl.lit("pause_started_twice").alias("code"), pl.col("started_at").alias("at")
+            ),
             ends.join(pauses, on=["case_id", "kind", "ended_at"], how="anti").select(
                 "case_id", pl.lit("pause_ended_without_start").alias("code"), pl.col("ended_at").alias("at")
             ),
@@ -324,8 +340,17 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
             "first_process_at",
         ),
         pauses.select(
-            "case_id", "kind", "started_at", "ended_at", "limit_days", "limit_unit", "limit_until",
-            ((pl.col("ended_at").dt.date() > as_of).fill_null(True) & (pl.col("limit_until") >= as_of).fill_null(True)).alias("standing"),
+            "case_id",
+            "kind",
+            "started_at",
+            "ended_at",
+            "limit_days",
+            "limit_unit",
+            "limit_until",
+            (
+                (pl.col("ended_at").dt.date() > as_of).fill_null(True)
+                & (pl.col("limit_until") >= as_of).fill_null(True)
+            ).alias("standing"),
         ),
         issues,
     )
@@ -334,14 +359,21 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
 def _ends(chosen: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
     """(case_id, ended_at, end_event): the first end after acceptance; one whose only end lies before its acceptance
     ends on the day of acceptance."""
-    start = pl.when(pl.col("deemed")).then(pl.col("acceptance_on").cast(pl.Datetime("us"))).otherwise(pl.col("accepted_at"))
+    start = (
+        pl.when(pl.col("deemed")).then(pl.col("acceptance_on").cast(pl.Datetime("us"))).otherwise(pl.col("accepted_at"))
+    )
     ends = (
         chosen.filter(pl.col("kind").is_in(["end", "refusal"]))
         .join(cases.select("case_id", start.alias("_start")), on="case_id")
         .with_columns(before(pl.col("at"), pl.col("_start")).fill_null(False).alias("_early"))
         .sort("case_id", "_early", "at")
         .group_by("case_id", maintain_order=True)
-        .agg(pl.col("at").first(), pl.col("event").first().alias("end_event"), pl.col("_early").first(), pl.col("_start").first())
+        .agg(
+            pl.col("at").first(),
+            pl.col("event").first().alias("end_event"),
+            pl.col("_early").first(),
+            pl.col("_start").first(),
+        )
     )
     return ends.select(
         "case_id", pl.when("_early").then(pl.col("_start")).otherwise(pl.col("at")).alias("ended_at"), "end_event"

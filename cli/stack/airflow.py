@@ -177,9 +177,9 @@ class Api:
             told = answer.json()
         except (requests.RequestException, ValueError):
             return {}
-        return {
-            name: (told.get(key) or {}).get("status") == "healthy" for name, key in _HEALTH.items()
-        } | {"api-server": (told.get("metadatabase") or {}).get("status") == "healthy"}
+        return {name: (told.get(key) or {}).get("status") == "healthy" for name, key in _HEALTH.items()} | {
+            "api-server": (told.get("metadatabase") or {}).get("status") == "healthy"
+        }
 
     def login(self) -> None:
         """:raises ConfigurationError: the password is not the one of the run folder."""
@@ -210,7 +210,8 @@ class Api:
             except requests.RequestException as error:
                 if time.monotonic() > until:
                     raise InternalError(
-                        f"Airflow's API does not answer: {type(error).__name__}", zh="Airflow 接口没有应答，请查看 logs/api-server.log。"
+                        f"Airflow's API does not answer: {type(error).__name__}",
+                        zh="Airflow 接口没有应答，请查看 logs/api-server.log。",
                     ) from error
             time.sleep(1)
 

@@ -135,4 +135,7 @@ def counts(since: int) -> dict[str, dict[str, int]]:
         .group_by(run.source)
     )
     with engine().connect() as connection:
-        return {row.source: {k: int(v or 0) for k, v in row._mapping.items() if k != "source"} for row in connection.execute(query)}
+        return {
+            row.source: {k: int(v or 0) for k, v in row._mapping.items() if k != "source"}
+            for row in connection.execute(query)
+        }

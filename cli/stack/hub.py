@@ -225,7 +225,9 @@ class Hub:
             recent = [t for t in self._restarted.get(name, []) if t > time.monotonic() - 600]
             if len(recent) >= _RESTARTS:
                 raise InternalError(
-                    f"Airflow's {name} keeps ending (exit {code})", remedy=f"see {log}", zh=f"{name} 反复退出，请查看 {log}。"
+                    f"Airflow's {name} keeps ending (exit {code})",
+                    remedy=f"see {log}",
+                    zh=f"{name} 反复退出，请查看 {log}。",
                 )
             self._restarted[name] = [*recent, time.monotonic()]
             if say:
@@ -274,7 +276,9 @@ class Hub:
             ).returncode
         if code:
             raise InternalError(
-                f"airflow {' '.join(words)} failed ({code})", remedy=f"see {log}", zh=f"Airflow 初始化失败，请查看 {log}。"
+                f"airflow {' '.join(words)} failed ({code})",
+                remedy=f"see {log}",
+                zh=f"Airflow 初始化失败，请查看 {log}。",
             )
 
 
@@ -344,5 +348,3 @@ def _distribution_version() -> str:
     from importlib.metadata import version
 
     return version("apache-airflow")
-
-

@@ -13,7 +13,9 @@ from typing import Any
 MARK = "OneMap stand-in 模拟数源"
 # A Connection is ours to write over while it carries our mark and the digest of what we wrote: a person who edits one
 # makes it theirs. What is encrypted is compared as it is stored.
-SEAL = "concat('" + MARK + " [', md5(concat_ws('|', conn_id, conn_type, host, login, schema, port, password, extra)), ']')"
+SEAL = (
+    "concat('" + MARK + " [', md5(concat_ws('|', conn_id, conn_type, host, login, schema, port, password, extra)), ']')"
+)
 OURS = f"coalesce(description, '') = {SEAL}"
 
 
@@ -55,7 +57,9 @@ def write_connections(connections: list[dict[str, Any]]) -> None:
                 )
             )
             session.flush()
-            session.execute(text(f"update connection set description = {SEAL} where conn_id = :id"), {"id": fields["conn_id"]})
+            session.execute(
+                text(f"update connection set description = {SEAL} where conn_id = :id"), {"id": fields["conn_id"]}
+            )
 
 
 def write_pools(pools: dict[str, dict[str, Any]]) -> None:
@@ -82,9 +86,7 @@ def fail_leftovers() -> int:
 
     alive = [state for state in TaskInstanceState if state not in _FINISHED]
     with create_session() as session:
-        runs = list(
-            session.scalars(select(DagRun).where(DagRun.state.in_([DagRunState.RUNNING, DagRunState.QUEUED])))
-        )
+        runs = list(session.scalars(select(DagRun).where(DagRun.state.in_([DagRunState.RUNNING, DagRunState.QUEUED]))))
         for run in runs:
             tasks = session.scalars(
                 select(TaskInstance).where(

@@ -71,7 +71,10 @@ def start(layout: Layout) -> dict[str, str]:
         _launch(data, programs.bin_path / "pg_ctl", programs.system_user)
     pid, socket = (_pid_file(data)[line] for line in (0, 4))
     processes.write_down(layout, "postgres", int(pid))
-    urls = {name: f"postgresql+psycopg://postgres@/{name}?host={quote(socket)}" for name in ("postgres", "onemap", "airflow")}
+    urls = {
+        name: f"postgresql+psycopg://postgres@/{name}?host={quote(socket)}"
+        for name in ("postgres", "onemap", "airflow")
+    }
     admin = sa.create_engine(urls["postgres"], isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         there = set(connection.scalars(sa.text("select datname from pg_database")))
@@ -86,7 +89,9 @@ def _launch(data: Path, pg_ctl: Path, user: str | None) -> None:
     """Start the server and wait until it takes connections, its recovery after a crash included."""
     command = [pg_ctl, "start", "-w", "-t", str(_START_SECONDS), "-D", data, "-l", data / "log"]
     # no pipes: the server keeps what it inherits open, and the end of a pipe would never come
-    done = subprocess.run(command, user=user, cwd=data, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = subprocess.run(
+        command, user=user, cwd=data, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     if done.returncode:
         raise ConfigurationError(
             "the embedded PostgreSQL does not start",

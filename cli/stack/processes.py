@@ -32,7 +32,9 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def start(layout: Layout, name: str, command: list[str], env: dict[str, str], *, stdout: int | None = None) -> subprocess.Popen:
+def start(
+    layout: Layout, name: str, command: list[str], env: dict[str, str], *, stdout: int | None = None
+) -> subprocess.Popen:
     """Start a process of this run in a session of its own; its output goes to ``logs/<name>.log``."""
     with (layout.logs / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(

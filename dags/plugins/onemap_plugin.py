@@ -44,5 +44,5 @@ class OneMapPlugin(AirflowPlugin):
             "icon": "/onemap/icon.svg",
             "icon_dark_mode": "/onemap/icon-dark.svg",
             "nav_top_level": True,
-        }
+        },
     ]

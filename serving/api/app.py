@@ -19,7 +19,12 @@ every read stands on the audit log. Listings are paged by cursor and refuse unkn
 """
 
 app = FastAPI(
-    title="一张图 OneMap API", version="1.0.0", description=ABOUT, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+    title="一张图 OneMap API",
+    version="1.0.0",
+    description=ABOUT,
+    docs_url=None,
+    redoc_url=None,
+    openapi_url="/openapi.json",
 )
 for router in (projects.router, space.features, space.vector_tiles, operations.router):
     app.include_router(router)

@@ -38,7 +38,9 @@ Instant = Annotated[datetime, _only(_TIME, "date-time")]
 def choice(allowed: Iterable[str], text: str) -> Any:
     """A parameter that takes some of ``allowed``, by commas; the description says which."""
     words = "|".join(re.escape(word) for word in sorted(allowed))
-    return Annotated[str | None, Query(pattern=f"^({words})(,({words}))*$", description=f"{text}，逗号分隔 · by commas")]
+    return Annotated[
+        str | None, Query(pattern=f"^({words})(,({words}))*$", description=f"{text}，逗号分隔 · by commas")
+    ]
 
 
 def fields_param(view: str) -> Any:
@@ -47,12 +49,25 @@ def fields_param(view: str) -> Any:
 
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="每页条数 · rows a page")]
-After = Annotated[str | None, Query(alias="cursor", min_length=1, max_length=1000, pattern=TEXT, description="上一页的 next · next of the page before")]
+After = Annotated[
+    str | None,
+    Query(
+        alias="cursor",
+        min_length=1,
+        max_length=1000,
+        pattern=TEXT,
+        description="上一页的 next · next of the page before",
+    ),
+]
 Town = Annotated[str | None, Query(pattern=r"^[0-9]{9}$", description="镇街代码 · town, 9 digits")]
-Department = Annotated[str | None, Query(pattern=r"^[0-9A-Z]{9}([0-9A-Z]{9})?$", description="部门代码 · department, 18 or 9 characters")]
+Department = Annotated[
+    str | None, Query(pattern=r"^[0-9A-Z]{9}([0-9A-Z]{9})?$", description="部门代码 · department, 18 or 9 characters")
+]
 Project = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="项目代码 · project code")]
 ItemCode = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="事项编码 · item")]
-UpdatedSince = Annotated[Instant | None, Query(description="此时间后内容有变 · content changed since; without a zone: local time")]
+UpdatedSince = Annotated[
+    Instant | None, Query(description="此时间后内容有变 · content changed since; without a zone: local time")
+]
 Code = Annotated[str, Path(max_length=64, pattern=TEXT, description="项目代码 · project code")]
 
 

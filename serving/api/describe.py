@@ -65,10 +65,13 @@ def schemas() -> dict[str, Any]:
     made["case_full"] = row(
         case,
         more={
-            "events": _many("case_event"), "special_procedures": _many("special_procedure"), "materials": _many("material"),
-            "licences": _many("licence"), "findings": _many("finding"),
+            "events": _many("case_event"),
+            "special_procedures": _many("special_procedure"),
+            "materials": _many("material"),
+            "licences": _many("licence"),
+            "findings": _many("finding"),
         },
-    )  # fmt: skip
+    )
     made["work_order_full"] = row(known["work_order"], more={"steps": _many("order_step")})
     made["project_full"] = _object(
         ["project", "truncated"],
@@ -79,49 +82,75 @@ def schemas() -> dict[str, Any]:
     made["position"] = row(
         known["project"],
         more={
-            "stages": _many("project_stage"), "running_cases": _many("case"),
+            "stages": _many("project_stage"),
+            "running_cases": _many("case"),
             "summary": _object(["zh", "en"], zh={"type": "string"}, en={"type": "string"}),
         },
-    )  # fmt: skip
-    counts = {"type": "array", "items": _object(["key", "count"], key={"type": ["string", "null"]}, count={"type": "integer"})}
-    outside = _object(["items", "cases", "findings"], **dict.fromkeys(("items", "cases", "findings"), {"type": "integer"}))
+    )
+    counts = {
+        "type": "array",
+        "items": _object(["key", "count"], key={"type": ["string", "null"]}, count={"type": "integer"}),
+    }
+    outside = _object(
+        ["items", "cases", "findings"], **dict.fromkeys(("items", "cases", "findings"), {"type": "integer"})
+    )
     made["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside)
     texts = {"type": ["array", "null"], "items": {"type": "string"}}
     made["change"] = _object(
         ["cursor", "op", "entity", "id", "at"],
-        cursor={"type": "string"}, op={"enum": ["ADD", "MOD", "DEL"]}, entity={"type": "string"}, id={"type": "string"},
-        columns=texts, sources=texts, at={"type": "string", "format": "date-time"},
-    )  # fmt: skip
+        cursor={"type": "string"},
+        op={"enum": ["ADD", "MOD", "DEL"]},
+        entity={"type": "string"},
+        id={"type": "string"},
+        columns=texts,
+        sources=texts,
+        at={"type": "string", "format": "date-time"},
+    )
     made["change_page"] = _object(
-        ["items", "next", "more"], items=_many("change"), next={"type": "string", "description": "where to go on, also when nothing came"},
+        ["items", "next", "more"],
+        items=_many("change"),
+        next={"type": "string", "description": "where to go on, also when nothing came"},
         more={"type": "boolean", "description": "there is more now"},
-    )  # fmt: skip
+    )
     made["Geometry"] = {
-        "type": "object", "title": "GeoJSON", "description": "RFC 7946 geometry, longitude first",
-        "required": ["type"], "properties": {"type": {"type": "string"}, "coordinates": {"type": "array"}, "geometries": {"type": "array"}},
-    }  # fmt: skip
+        "type": "object",
+        "title": "GeoJSON",
+        "description": "RFC 7946 geometry, longitude first",
+        "required": ["type"],
+        "properties": {"type": {"type": "string"}, "coordinates": {"type": "array"}, "geometries": {"type": "array"}},
+    }
     made["Any"] = {"type": "object"}
     made["Problem"] = {
         "type": "object",
         "title": "RFC 9457",
         "required": ["type", "title", "status", "detail", "instance", "code", "messages"],
         "properties": {
-            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"},
-            "instance": {"type": "string"}, "code": {"type": "string"},
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "instance": {"type": "string"},
+            "code": {"type": "string"},
             "messages": _object(["zh", "en"], zh={"type": "string"}, en={"type": "string"}),
             "errors": {"type": "array", "items": {"type": "object"}},
         },
-    }  # fmt: skip
+    }
     return made
 
 
 _PROBLEMS = {
-    400: "参数有误 · invalid parameter", 401: "无有效密钥 · no valid key", 403: "权限不足 · not allowed",
-    404: "未找到或不可见 · not found, or not shown", 429: "超出配额 · quota exceeded", 503: "暂时不可用 · unavailable",
-}  # fmt: skip
+    400: "参数有误 · invalid parameter",
+    401: "无有效密钥 · no valid key",
+    403: "权限不足 · not allowed",
+    404: "未找到或不可见 · not found, or not shown",
+    429: "超出配额 · quota exceeded",
+    503: "暂时不可用 · unavailable",
+}
 
 
-def answers(schema: str, text: str = "数据 · the data", media_type: str = "application/json") -> dict[int | str, dict[str, Any]]:
+def answers(
+    schema: str, text: str = "数据 · the data", media_type: str = "application/json"
+) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: its own, and the problems that any route may answer."""
     made: dict[int | str, dict[str, Any]] = {
         200: {"description": text, "content": {media_type: {"schema": ref(schema)}}},

@@ -65,7 +65,9 @@ async def _answered(request: Request, inner: Callable, known: set[str] | None, w
         headers = _quota(admission)
         if admission.over is not None:
             wait = str(int(admission.over) + 1)
-            raise Problem("quota-exceeded", f"请在 {wait} 秒后重试。", f"Try again in {wait} seconds.", {"Retry-After": wait})
+            raise Problem(
+                "quota-exceeded", f"请在 {wait} 秒后重试。", f"Try again in {wait} seconds.", {"Retry-After": wait}
+            )
         missing = [name for name in wanted if not grant.may(name)]
         if missing:
             raise Problem("forbidden", f"密钥缺少权限 {'、'.join(missing)}。", f"The key lacks {', '.join(missing)}.")
@@ -90,9 +92,11 @@ def _admitted(request: Request) -> keys.Admission:
     admission = keys.admit(key) if key else None
     if admission is None:
         raise Problem(
-            "unauthenticated", "请在 Authorization: Bearer 或 X-API-Key 中提供有效密钥。",
-            "Send a valid key as Authorization: Bearer or X-API-Key.", {"WWW-Authenticate": 'Bearer realm="onemap"'},
-        )  # fmt: skip
+            "unauthenticated",
+            "请在 Authorization: Bearer 或 X-API-Key 中提供有效密钥。",
+            "Send a valid key as Authorization: Bearer or X-API-Key.",
+            {"WWW-Authenticate": 'Bearer realm="onemap"'},
+        )
     return admission
 
 
@@ -110,14 +114,20 @@ def _legible(request: Request, known: set[str] | None) -> None:
     """A misspelt filter would answer with everything: unknown parameters are refused, and so is what no text column holds."""
     unknown = sorted(set(request.query_params) - known) if known is not None else []
     if unknown:
-        raise Problem("unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}.")
+        raise Problem(
+            "unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}."
+        )
     twice = sorted({name for name in request.query_params if len(request.query_params.getlist(name)) > 1})
     if twice:
-        raise Problem("invalid-parameter", f"参数重复：{'、'.join(twice)}。", f"Given more than once: {', '.join(twice)}.")
+        raise Problem(
+            "invalid-parameter", f"参数重复：{'、'.join(twice)}。", f"Given more than once: {', '.join(twice)}."
+        )
     texts = [*request.path_params.values(), *(text for pair in request.query_params.multi_items() for text in pair)]
     for text in texts:
         if "\x00" in str(text) or any("\ud800" <= c <= "\udfff" for c in str(text)):
-            raise Problem("invalid-parameter", "参数含有非法字符。", "A parameter holds a character that no text may hold.")
+            raise Problem(
+                "invalid-parameter", "参数含有非法字符。", "A parameter holds a character that no text may hold."
+            )
 
 
 def _problem(error: Exception) -> Problem:
@@ -128,12 +138,21 @@ def _problem(error: Exception) -> Problem:
         named = ", ".join(sorted({w["parameter"] for w in wrong}))
         return Problem("invalid-parameter", f"请检查参数：{named}。", f"Look at: {named}.", errors=wrong)
     if isinstance(error, BadCursorError):
-        return Problem("invalid-cursor", "游标不属于本列表，请从头读取。", "The cursor is none of this listing; begin anew.")
+        return Problem(
+            "invalid-cursor", "游标不属于本列表，请从头读取。", "The cursor is none of this listing; begin anew."
+        )
     if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
         log.warning("the store does not answer: %s", error)
-        return Problem("unavailable", "统一库繁忙或未就绪，请稍后重试。", "The store is busy or not ready; try again later.", {"Retry-After": "10"})
+        return Problem(
+            "unavailable",
+            "统一库繁忙或未就绪，请稍后重试。",
+            "The store is busy or not ready; try again later.",
+            {"Retry-After": "10"},
+        )
     if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.errors.DataError):
-        return Problem("invalid-parameter", "参数超出可表示的范围。", "A parameter lies outside of what can be represented.")
+        return Problem(
+            "invalid-parameter", "参数超出可表示的范围。", "A parameter lies outside of what can be represented."
+        )
     if isinstance(error, OneMapError):
         log.error("%s", error)
         return Problem("unavailable", error.zh, error.message)
@@ -143,11 +162,21 @@ def _problem(error: Exception) -> Problem:
 
 def _log(request: Request, grant: Grant, response: Response) -> None:
     """Parameters that were refused may be anything: as long, and of what letters, as a client likes."""
-    asked = {_kept(name): _kept(audit.scrub(value) if name == "q" else value) for name, value in list(request.query_params.items())[:50]}
+    asked = {
+        _kept(name): _kept(audit.scrub(value) if name == "q" else value)
+        for name, value in list(request.query_params.items())[:50]
+    }
     audit.append(
-        grant.actor, "read", _kept(request.url.path),
-        {"query": asked, "status": response.status_code, "rows": getattr(request.state, "rows", None), "personal": grant.personal},
-    )  # fmt: skip
+        grant.actor,
+        "read",
+        _kept(request.url.path),
+        {
+            "query": asked,
+            "status": response.status_code,
+            "rows": getattr(request.state, "rows", None),
+            "personal": grant.personal,
+        },
+    )
 
 
 def _kept(text: str) -> str:
@@ -165,6 +194,10 @@ def _conditional(request: Request, response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "private, no-cache")
     sent = [t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")]
     if tag in sent or "*" in sent:
-        kept = {n: v for n, v in response.headers.items() if n.lower() not in ("content-length", "content-type", "content-language")}
+        kept = {
+            n: v
+            for n, v in response.headers.items()
+            if n.lower() not in ("content-length", "content-type", "content-language")
+        }
         return Response(status_code=304, headers=kept)
     return response

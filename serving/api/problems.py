@@ -28,7 +28,9 @@ BY_STATUS = {400: "invalid-parameter", 404: "not-found", 405: "method-not-allowe
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     """An answer that is a problem; ``zh`` and ``en`` say what it is about."""
 
-    def __init__(self, code: str, zh: str = "", en: str = "", headers: dict[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self, code: str, zh: str = "", en: str = "", headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
         super().__init__(en or code)
         self.code, self.zh, self.en, self.headers, self.more = code, zh, en, headers or {}, more
 
@@ -64,10 +66,18 @@ def answer(request: Request, problem: Problem) -> JSONResponse:
         "detail": zh if lang == "zh" else en,
         "instance": request.url.path,
         "code": problem.code,
-        "messages": {"zh": f"{title_zh}：{zh}" if problem.zh else title_zh, "en": f"{title_en}: {en}" if problem.en else title_en},
+        "messages": {
+            "zh": f"{title_zh}：{zh}" if problem.zh else title_zh,
+            "en": f"{title_en}: {en}" if problem.en else title_en,
+        },
         **problem.more,
     }
-    headers = {"Content-Language": "zh-CN" if lang == "zh" else "en", "Cache-Control": "no-store", "Vary": VARY, **problem.headers}
+    headers = {
+        "Content-Language": "zh-CN" if lang == "zh" else "en",
+        "Cache-Control": "no-store",
+        "Vary": VARY,
+        **problem.headers,
+    }
     return JSONResponse(body, status, headers, media_type=MEDIA_TYPE)
 
 

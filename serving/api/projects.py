@@ -39,7 +39,11 @@ from store import tables
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
 ProjectFields, CaseFields, ItemFields = fields_param("project"), fields_param("case"), fields_param("item")
-FindingFields, WorkOrderFields, LicenceFields = fields_param("finding"), fields_param("work_order"), fields_param("licence")
+FindingFields, WorkOrderFields, LicenceFields = (
+    fields_param("finding"),
+    fields_param("work_order"),
+    fields_param("licence"),
+)
 Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
 Groups = choice([*statistic_queries.GROUPS, "outside"], "只取这些统计项 · only these groups")
 Entities = choice(tables.golden, "只取这些实体 · only these entities")
@@ -50,7 +54,15 @@ Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
 def projects(
     request: Request,
     asker: Asker,
-    q: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="名称、代码、单位的任一部分，汉字、全拼或简拼 · any part of name, code, enterprise; Chinese, pinyin, initials")] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=100,
+            pattern=TEXT,
+            description="名称、代码、单位的任一部分，汉字、全拼或简拼 · any part of name, code, enterprise; Chinese, pinyin, initials",
+        ),
+    ] = None,
     town: Town = None,
     department: Department = None,
     stage: Annotated[int | None, Query(ge=1, le=8, description="当前阶段 · current stage")] = None,
@@ -65,9 +77,16 @@ def projects(
 ) -> Response:
     chosen = words(fields)
     where = filters.projects(
-        q=q, town=town, department=department, stage=stage, light=light, type_=type, has_findings=has_findings, finished=finished,
+        q=q,
+        town=town,
+        department=department,
+        stage=stage,
+        light=light,
+        type_=type,
+        has_findings=has_findings,
+        finished=finished,
         updated_since=updated_since,
-    )  # fmt: skip
+    )
     with reading(asker) as c:
         return listed(request, listing.page(c, "project", where, fields=chosen, after=cursor, limit=limit))
 
@@ -75,7 +94,10 @@ def projects(
 @router.get(
     "/projects/{code}",
     tags=["项目 projects"],
-    responses={**answers("project_full"), 308: {"description": "项目已并入另一代码 · the code means another project now"}},
+    responses={
+        **answers("project_full"),
+        308: {"description": "项目已并入另一代码 · the code means another project now"},
+    },
     summary="一键查看项目全图 · everything of a project",
 )
 def project(
@@ -120,7 +142,10 @@ def cases(
     item: ItemCode = None,
     town: Town = None,
     department: Department = None,
-    channel: Annotated[Literal["M2", "D1", "D2", "D3", "D4", "D5", "P1", "P2", "P3"] | None, Query(description="来源系统 · leading system")] = None,
+    channel: Annotated[
+        Literal["M2", "D1", "D2", "D3", "D4", "D5", "P1", "P2", "P3"] | None,
+        Query(description="来源系统 · leading system"),
+    ] = None,
     light: Annotated[Light | None, Query(description="灯 · light")] = None,
     running: Annotated[bool | None, Query(description="时钟在走 · its clock has not stopped")] = None,
     updated_since: UpdatedSince = None,
@@ -130,7 +155,14 @@ def cases(
 ) -> Response:
     chosen = words(fields)
     where = filters.cases(
-        project=project, item=item, town=town, department=department, channel=channel, light=light, running=running, updated_since=updated_since
+        project=project,
+        item=item,
+        town=town,
+        department=department,
+        channel=channel,
+        light=light,
+        running=running,
+        updated_since=updated_since,
     )
     with reading(asker) as c:
         return listed(request, listing.page(c, "case", where, fields=chosen, after=cursor, limit=limit))
@@ -138,7 +170,12 @@ def cases(
 
 @router.get("/cases/{no}", tags=["办件 cases"], responses=answers("case_full"), summary="办件详情 · a case, whole")
 def case(
-    request: Request, asker: Asker, no: Annotated[str, Path(max_length=100, pattern=TEXT, description="办件编号，或 <系统>:<编号> · its number, or <system>:<number>")]
+    request: Request,
+    asker: Asker,
+    no: Annotated[
+        str,
+        Path(max_length=100, pattern=TEXT, description="办件编号，或 <系统>:<编号> · its number, or <system>:<number>"),
+    ],
 ) -> Response:
     with reading(asker) as c:
         found = case_queries.case(c, no)
@@ -179,17 +216,23 @@ def findings(
     cursor: After = None,
 ) -> Response:
     chosen = words(fields)
-    where = filters.findings(project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department)
+    where = filters.findings(
+        project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department
+    )
     with reading(asker) as c:
         return listed(request, listing.page(c, "finding", where, fields=chosen, after=cursor, limit=limit))
 
 
-@router.get("/work-orders", tags=["督办 supervision"], responses=answers("work_order_page"), summary="工单列表 · work orders")
+@router.get(
+    "/work-orders", tags=["督办 supervision"], responses=answers("work_order_page"), summary="工单列表 · work orders"
+)
 def work_orders(
     request: Request,
     asker: Asker,
     project: Project = None,
-    state: Annotated[Literal["dispatched", "signed", "answered", "disputed", "closed"] | None, Query(description="状态 · state")] = None,
+    state: Annotated[
+        Literal["dispatched", "signed", "answered", "disputed", "closed"] | None, Query(description="状态 · state")
+    ] = None,
     town: Town = None,
     department: Department = None,
     overdue: Annotated[bool, Query(description="本环节已超期 · past the running limit")] = False,
@@ -198,26 +241,43 @@ def work_orders(
     cursor: After = None,
 ) -> Response:
     chosen = words(fields)
-    where = filters.orders(project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None)
+    where = filters.orders(
+        project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None
+    )
     with reading(asker) as c:
         return listed(request, listing.page(c, "work_order", where, fields=chosen, after=cursor, limit=limit))
 
 
-@router.get("/work-orders/{no}", tags=["督办 supervision"], responses=answers("work_order_full"), summary="工单详情 · a work order with its steps")
-def work_order(request: Request, asker: Asker, no: Annotated[str, Path(max_length=64, pattern=TEXT, description="工单编号 · number")]) -> Response:
+@router.get(
+    "/work-orders/{no}",
+    tags=["督办 supervision"],
+    responses=answers("work_order_full"),
+    summary="工单详情 · a work order with its steps",
+)
+def work_order(
+    request: Request,
+    asker: Asker,
+    no: Annotated[str, Path(max_length=64, pattern=TEXT, description="工单编号 · number")],
+) -> Response:
     with reading(asker) as c:
         found = case_queries.order(c, no)
     return single(request, found, f"没有可见的工单 {no}。", f"No work order {no} is shown.")
 
 
-@router.get("/licences", tags=["证照 licences"], responses=answers("licence_page"), summary="证照列表 · licences and approvals")
+@router.get(
+    "/licences", tags=["证照 licences"], responses=answers("licence_page"), summary="证照列表 · licences and approvals"
+)
 def licences(
     request: Request,
     asker: Asker,
     project: Project = None,
-    number: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="证照编号 · number as written")] = None,
+    number: Annotated[
+        str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="证照编号 · number as written")
+    ] = None,
     item: ItemCode = None,
-    type_code: Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="证照类型代码 · type")] = None,
+    type_code: Annotated[
+        str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="证照类型代码 · type")
+    ] = None,
     fields: LicenceFields = None,
     limit: Limit = 100,
     cursor: After = None,
@@ -228,7 +288,9 @@ def licences(
         return listed(request, listing.page(c, "licence", where, fields=chosen, after=cursor, limit=limit))
 
 
-@router.get("/statistics", tags=["统计 statistics"], responses=answers("statistics"), summary="统计 · counts over what you see")
+@router.get(
+    "/statistics", tags=["统计 statistics"], responses=answers("statistics"), summary="统计 · counts over what you see"
+)
 def statistics(
     request: Request,
     asker: Asker,
@@ -237,12 +299,20 @@ def statistics(
     return single(request, statistic_queries.statistics(asker, words(groups)), "", "")
 
 
-@router.get("/changes", tags=["变更 changes"], responses=answers("change_page"), summary="变更流 · changes since a cursor, without gaps")
+@router.get(
+    "/changes",
+    tags=["变更 changes"],
+    responses=answers("change_page"),
+    summary="变更流 · changes since a cursor, without gaps",
+)
 def changes(
     request: Request,
     asker: Asker,
     entities: Entities = None,
-    from_: Annotated[Literal["start", "now"], Query(alias="from", description="无游标时从头，或从现在 · without a cursor: from the start, or from now")] = "start",
+    from_: Annotated[
+        Literal["start", "now"],
+        Query(alias="from", description="无游标时从头，或从现在 · without a cursor: from the start, or from now"),
+    ] = "start",
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:

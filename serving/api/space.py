@@ -22,7 +22,9 @@ GEOJSON = "application/geo+json"
 Collection = Annotated[str, Path(max_length=64, pattern=TEXT, description="图层 · collection")]
 F = Annotated[Literal["json"] | None, Query(description="格式，只有 json · format, json alone")]
 Lang = Annotated[Literal["zh", "en"] | None, Query(description="语言 · language")]
-Crs = Annotated[Literal[tuple(service.CRS)] | None, Query(description="坐标系，默认 CRS84 经度在前 · CRS, by default CRS84")]  # type: ignore[valid-type]
+Crs = Annotated[
+    Literal[tuple(service.CRS)] | None, Query(description="坐标系，默认 CRS84 经度在前 · CRS, by default CRS84")
+]  # type: ignore[valid-type]
 _NUMBER = r"-?[0-9]{1,9}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,2})?"
 Box = Annotated[
     str | None,
@@ -32,7 +34,8 @@ Box = Annotated[
     ),
 ]
 Properties = choice(
-    {column.name for view, *_ in service.COLLECTIONS.values() for column in views()[view].columns}, "只取这些属性 · only these properties"
+    {column.name for view, *_ in service.COLLECTIONS.values() for column in views()[view].columns},
+    "只取这些属性 · only these properties",
 )
 Layers = choice(tiles.LAYERS, "只取这些图层 · only these layers")
 
@@ -69,23 +72,41 @@ def collection(request: Request, asker: Asker, collection: Collection, f: F = No
     return _told(request, asker, "collections", collection)
 
 
-@features.get("/collections/{collection}/queryables", responses=answers("Any", media_type="application/schema+json"), summary="可查询属性 · queryables")
+@features.get(
+    "/collections/{collection}/queryables",
+    responses=answers("Any", media_type="application/schema+json"),
+    summary="可查询属性 · queryables",
+)
 def queryables(request: Request, asker: Asker, collection: Collection, f: F = None, lang: Lang = None) -> Response:
     return _told(request, asker, "queryables", collection, media_type="application/schema+json")
 
 
-@features.get("/collections/{collection}/items", responses=answers("Any", media_type=GEOJSON), summary="要素 · features")
+@features.get(
+    "/collections/{collection}/items", responses=answers("Any", media_type=GEOJSON), summary="要素 · features"
+)
 def items(
     request: Request,
     asker: Asker,
     collection: Collection,
     bbox: Box = None,
-    bbox_crs: Annotated[Literal[tuple(service.CRS)] | None, Query(alias="bbox-crs", description="bbox 的坐标系 · CRS of bbox")] = None,  # type: ignore[valid-type]
+    bbox_crs: Annotated[
+        Literal[tuple(service.CRS)] | None, Query(alias="bbox-crs", description="bbox 的坐标系 · CRS of bbox")
+    ] = None,  # type: ignore[valid-type]
     crs: Crs = None,
     limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,
-    datetime: Annotated[str | None, Query(min_length=1, max_length=100, pattern=TEXT, description="无时间属性，不起作用 · features have no time of their own")] = None,
-    resulttype: Annotated[Literal["hits", "results"] | None, Query(description="hits 只要总数 · hits: the count alone")] = None,
+    datetime: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=100,
+            pattern=TEXT,
+            description="无时间属性，不起作用 · features have no time of their own",
+        ),
+    ] = None,
+    resulttype: Annotated[
+        Literal["hits", "results"] | None, Query(description="hits 只要总数 · hits: the count alone")
+    ] = None,
     properties: Properties = None,
     skipGeometry: Annotated[bool | None, Query()] = None,  # noqa: N803 - the standard's name
     f: F = None,
@@ -96,7 +117,19 @@ def items(
 
 
 items.open_query = True  # type: ignore[attr-defined]  # any property of the collection filters
-_RESERVED = {"bbox", "bbox-crs", "crs", "limit", "offset", "datetime", "resulttype", "properties", "skipGeometry", "f", "lang"}
+_RESERVED = {
+    "bbox",
+    "bbox-crs",
+    "crs",
+    "limit",
+    "offset",
+    "datetime",
+    "resulttype",
+    "properties",
+    "skipGeometry",
+    "f",
+    "lang",
+}
 
 
 def _known(request: Request, collection: str) -> None:
@@ -107,12 +140,24 @@ def _known(request: Request, collection: str) -> None:
     allowed = _RESERVED | {column.name for column in views()[found[0]].columns}
     unknown = sorted(set(request.query_params) - allowed)
     if unknown:
-        raise Problem("unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}.")
+        raise Problem(
+            "unknown-parameter", f"不认识的参数：{'、'.join(unknown)}。", f"Not known here: {', '.join(unknown)}."
+        )
 
 
-@features.get("/collections/{collection}/items/{feature}", responses=answers("Any", media_type=GEOJSON), summary="单个要素 · a feature")
+@features.get(
+    "/collections/{collection}/items/{feature}",
+    responses=answers("Any", media_type=GEOJSON),
+    summary="单个要素 · a feature",
+)
 def item(
-    request: Request, asker: Asker, collection: Collection, feature: Annotated[str, Path(max_length=200, pattern=TEXT, description="编号 · id")], crs: Crs = None, f: F = None, lang: Lang = None
+    request: Request,
+    asker: Asker,
+    collection: Collection,
+    feature: Annotated[str, Path(max_length=200, pattern=TEXT, description="编号 · id")],
+    crs: Crs = None,
+    f: F = None,
+    lang: Lang = None,
 ) -> Response:
     return _told(request, asker, "item", collection, feature, media_type=GEOJSON)
 
@@ -126,7 +171,10 @@ def tile_json(request: Request, asker: Asker) -> Response:
     "/{z}/{x}/{y}.mvt",
     responses={
         **answers("Any"),
-        200: {"description": "矢量瓦片 · Mapbox Vector Tile", "content": {"application/vnd.mapbox-vector-tile": {"schema": {"type": "string", "format": "binary"}}}},
+        200: {
+            "description": "矢量瓦片 · Mapbox Vector Tile",
+            "content": {"application/vnd.mapbox-vector-tile": {"schema": {"type": "string", "format": "binary"}}},
+        },
         204: {"description": "空瓦片 · nothing lies in it"},
     },
     summary="矢量瓦片 · a vector tile",

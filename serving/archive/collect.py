@@ -40,7 +40,14 @@ DATED: dict[str, tuple[str, tuple[str, ...]]] = {
     "national_task": ("国家平台任务", ()),
 }
 _DOCUMENTS = ("material", "licence", "land_approval")
-_EVENTS = {"opened": "出现", "reopened": "再现", "level": "级别变化", "confirmed": "确认", "lifted": "误报", "closed": "消除"}
+_EVENTS = {
+    "opened": "出现",
+    "reopened": "再现",
+    "level": "级别变化",
+    "confirmed": "确认",
+    "lifted": "误报",
+    "closed": "消除",
+}
 
 
 @dataclass(slots=True)
@@ -83,15 +90,40 @@ def collect(grant: Grant, code: str, as_of: date | None = None, recorded: dateti
     day = as_of or clock.today()
     with reading(grant) as connection:
         whole = projects.full(
-            connection, code, ["cases", "licences", "land_approvals", "redlines", "parcels", "engineering", "scenes", "change_polygons", "findings", "orders"]
+            connection,
+            code,
+            [
+                "cases",
+                "licences",
+                "land_approvals",
+                "redlines",
+                "parcels",
+                "engineering",
+                "scenes",
+                "change_polygons",
+                "findings",
+                "orders",
+            ],
         )
         if whole is None:
             return None
-        steps = select(connection, "order_step", Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in whole["orders"]]), order="v.at, v.seq")
+        steps = select(
+            connection,
+            "order_step",
+            Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in whole["orders"]]),
+            order="v.at, v.seq",
+        )
     cases = [c["id"] for c in whole["cases"]]
     golden = [("project", code), *(("case", case) for case in cases)]
-    for part, entity in (("licences", "licence"), ("land_approvals", "land_approval"), ("redlines", "redline"), ("parcels", "parcel"), ("engineering", "engineering"),
-                         ("scenes", "scene"), ("change_polygons", "change_polygon")):  # fmt: skip
+    for part, entity in (
+        ("licences", "licence"),
+        ("land_approvals", "land_approval"),
+        ("redlines", "redline"),
+        ("parcels", "parcel"),
+        ("engineering", "engineering"),
+        ("scenes", "scene"),
+        ("change_polygons", "change_polygon"),
+    ):
         golden += [(entity, row["id"]) for row in whole[part]]
     with transaction() as connection:
         known = versions.behind(connection, code, golden, cases, whole=grant.free, at=recorded)
@@ -100,7 +132,9 @@ def collect(grant: Grant, code: str, as_of: date | None = None, recorded: dateti
     sources = {v.record_id: _source(v) for v in known}
     until = datetime.combine(day, time.max)
     entries, shapes = [], []
-    numbers = {c["case_no"] for c in whole["cases"]} | {n for c in whole["cases"] for n in (c["municipal_no"], c["department_no"]) if n}
+    numbers = {c["case_no"] for c in whole["cases"]} | {
+        n for c in whole["cases"] for n in (c["municipal_no"], c["department_no"]) if n
+    }
     for entity, listed in rows.items():
         for row in listed:
             if entity == "item" or not _of_project(entity, row, code, numbers):
@@ -110,45 +144,96 @@ def collect(grant: Grant, code: str, as_of: date | None = None, recorded: dateti
                 entries.append(entry)
                 shapes += _shapes(entity, row, entry)
     entries += _told_by_hub(life, steps, whole, until, recorded)
-    entries.sort(key=lambda e: (e["at"] is not None, e["at"] or "", e["entity"], e["title"], str(e["source"].get("record_key", "")), str(e["fields"])))
+    entries.sort(
+        key=lambda e: (
+            e["at"] is not None,
+            e["at"] or "",
+            e["entity"],
+            e["title"],
+            str(e["source"].get("record_key", "")),
+            str(e["fields"]),
+        )
+    )
     used = {e["source"].get("receipt") for e in entries}
     told = dossier.dossier(grant, code, as_of) if recorded is None else None
     return Archive(
-        code, day, recorded, _project(whole["project"]), told.sentence if told else None, entries, shapes,
+        code,
+        day,
+        recorded,
+        _project(whole["project"]),
+        told.sentence if told else None,
+        entries,
+        shapes,
         [r for r in _receipts(known) if r["receipt"] in used],
-        [{"feed": v.feed, "record_key": v.record_key, "current": v.current, "raw": v.raw} for v in known] if grant.personal else [],
-    )  # fmt: skip
+        [{"feed": v.feed, "record_key": v.record_key, "current": v.current, "raw": v.raw} for v in known]
+        if grant.personal
+        else [],
+    )
 
 
 def _of_project(entity: str, row: dict[str, Any], code: str, numbers: set[str]) -> bool:
     """A record may hold rows of other projects as well: a sheet, a document about several."""
     if entity in ("land_approval", "redline", "engineering") and row.get("project_code") not in (None, code):
         return False
-    if entity in ("case_event", "special_procedure", "material") and row.get("case_no") and row["case_no"] not in numbers:
+    if (
+        entity in ("case_event", "special_procedure", "material")
+        and row.get("case_no")
+        and row["case_no"] not in numbers
+    ):
         return entity != "material"  # events of nodes that the identity step joined carry other numbers
     return True
 
 
 def _project(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("project_code", "project_name", "filing_type", "applicant_name", "applicant_uscc", "town_code", "town_name", "total_invest", "industry_code", "place", "scope",
-            "submitted_at", "agent")  # fmt: skip
+    kept = (
+        "project_code",
+        "project_name",
+        "filing_type",
+        "applicant_name",
+        "applicant_uscc",
+        "town_code",
+        "town_name",
+        "total_invest",
+        "industry_code",
+        "place",
+        "scope",
+        "submitted_at",
+        "agent",
+    )
     return {name: row[name] for name in kept}
 
 
 def _source(version: versions.Version) -> dict[str, Any]:
     return {
-        "feed": version.feed, "name": dossier.feeds().get(version.feed, version.feed), "record_key": version.record_key, "source_time": _text(version.source_time),
-        "receipt": version.receipt_id, "received_at": _text(version.received_at), "recorded_at": _text(version.recorded_at), "sha256": version.sha256,
-        "place": version.place, "mapping_version": version.mapping_version, "current": version.current,
-    }  # fmt: skip
+        "feed": version.feed,
+        "name": dossier.feeds().get(version.feed, version.feed),
+        "record_key": version.record_key,
+        "source_time": _text(version.source_time),
+        "receipt": version.receipt_id,
+        "received_at": _text(version.received_at),
+        "recorded_at": _text(version.recorded_at),
+        "sha256": version.sha256,
+        "place": version.place,
+        "mapping_version": version.mapping_version,
+        "current": version.current,
+    }
 
 
 def _receipts(known: list[versions.Version]) -> list[dict[str, Any]]:
     seen = {
-        v.receipt_id: {"receipt": v.receipt_id, "feed": v.feed, "name": dossier.feeds().get(v.feed, v.feed), "received_at": _text(v.received_at), "sha256": v.sha256,
-                       "size": v.size, "signature": v.signature, "request": v.request}
-        for v in known if v.receipt_id
-    }  # fmt: skip
+        v.receipt_id: {
+            "receipt": v.receipt_id,
+            "feed": v.feed,
+            "name": dossier.feeds().get(v.feed, v.feed),
+            "received_at": _text(v.received_at),
+            "sha256": v.sha256,
+            "size": v.size,
+            "signature": v.signature,
+            "request": v.request,
+        }
+        for v in known
+        if v.receipt_id
+    }
     return [seen[number] for number in sorted(seen)]
 
 
@@ -163,9 +248,16 @@ def _entry(entity: str, row: dict[str, Any], source: dict[str, Any], personal: b
             hide = (column.personal or (name == "applicant_name" and row.get("applicant_type") == "1")) and not personal
             fields[name] = masked(value) if hide else value_of("text", value)
     return {
-        "at": _text(at) or source["source_time"], "entity": entity, "kind": kind, "title": _title(entity, row), "case_no": row.get("case_no"),
-        "item_code": row.get("item_code"), "department": row.get("department_name") or row.get("organ_name") or row.get("organ"), "fields": fields, "source": source,
-    }  # fmt: skip
+        "at": _text(at) or source["source_time"],
+        "entity": entity,
+        "kind": kind,
+        "title": _title(entity, row),
+        "case_no": row.get("case_no"),
+        "item_code": row.get("item_code"),
+        "department": row.get("department_name") or row.get("organ_name") or row.get("organ"),
+        "fields": fields,
+        "source": source,
+    }
 
 
 def _title(entity: str, row: dict[str, Any]) -> str:
@@ -175,7 +267,9 @@ def _title(entity: str, row: dict[str, Any]) -> str:
             step = row.get("step_name")
             return labels("event").get(row["event"] or "", row["event"] or "") + (f" {step}" if step else "")
         case "case":
-            return f"{row.get('item_name') or row.get('item_code') or '办件'}（{row.get('part') or row.get('channel')}）"
+            return (
+                f"{row.get('item_name') or row.get('item_code') or '办件'}（{row.get('part') or row.get('channel')}）"
+            )
         case "licence":
             return " ".join(t for t in (row.get("type_name") or row.get("title"), row.get("number")) if t)
         case "material":
@@ -199,7 +293,13 @@ def _shapes(entity: str, row: dict[str, Any], entry: dict[str, Any]) -> list[dic
     if not row.get("geom"):
         return []
     geometry = value_of("geometry", row["geom"]) if shapely.from_wkb(bytes(row["geom"])) is not None else None
-    about = {"kind": entry["kind"], "title": entry["title"], "at": entry["at"], "feed": entry["source"]["feed"], "record_key": entry["source"]["record_key"]}
+    about = {
+        "kind": entry["kind"],
+        "title": entry["title"],
+        "at": entry["at"],
+        "feed": entry["source"]["feed"],
+        "record_key": entry["source"]["record_key"],
+    }
     return [{"type": "Feature", "geometry": geometry, "properties": about}]
 
 
@@ -215,7 +315,11 @@ def _life(connection: Connection, whole: dict[str, Any], recorded: datetime | No
 
 
 def _told_by_hub(
-    life: list[dict[str, Any]], steps: list[dict[str, Any]], whole: dict[str, Any], until: datetime, recorded: datetime | None
+    life: list[dict[str, Any]],
+    steps: list[dict[str, Any]],
+    whole: dict[str, Any],
+    until: datetime,
+    recorded: datetime | None,
 ) -> list[dict[str, Any]]:
     """Findings and work orders, which the hub itself writes down."""
     findings = {f["id"]: f for f in whole["findings"]}
@@ -224,17 +328,38 @@ def _told_by_hub(
     for row in life:
         finding = findings[row["finding_id"]]
         told.append(
-            {"at": row["as_of"].isoformat(), "entity": "finding", "kind": f"发现{_EVENTS.get(row['event'], row['event'])}", "title": finding["text"], "case_no": finding["case_no"],
-             "item_code": finding["item_code"], "department": finding["department_name"],
-             "fields": {"id": finding["id"], "rule": finding["rule"], "evidence": finding["evidence"], "why": row["why"]}, "source": _hub("supervision.finding_event", row["seq"], row["at"])}
-        )  # fmt: skip
+            {
+                "at": row["as_of"].isoformat(),
+                "entity": "finding",
+                "kind": f"发现{_EVENTS.get(row['event'], row['event'])}",
+                "title": finding["text"],
+                "case_no": finding["case_no"],
+                "item_code": finding["item_code"],
+                "department": finding["department_name"],
+                "fields": {
+                    "id": finding["id"],
+                    "rule": finding["rule"],
+                    "evidence": finding["evidence"],
+                    "why": row["why"],
+                },
+                "source": _hub("supervision.finding_event", row["seq"], row["at"]),
+            }
+        )
     for step in steps:
         order = orders[step["order_no"]]
         told.append(
-            {"at": step["at"][:19].replace("T", " "), "entity": "work_order", "kind": f"工单{STEP_ZH.get(step['step'], step['step'])}", "title": step["order_no"],
-             "case_no": order["case_no"], "item_code": order["item_code"], "department": order["department_name"], "fields": {"by": step["by"], "why": step["why"]},
-             "source": _hub("supervision.order_step", step["seq"], None)}
-        )  # fmt: skip
+            {
+                "at": step["at"][:19].replace("T", " "),
+                "entity": "work_order",
+                "kind": f"工单{STEP_ZH.get(step['step'], step['step'])}",
+                "title": step["order_no"],
+                "case_no": order["case_no"],
+                "item_code": order["item_code"],
+                "department": order["department_name"],
+                "fields": {"by": step["by"], "why": step["why"]},
+                "source": _hub("supervision.order_step", step["seq"], None),
+            }
+        )
     if recorded is not None:  # a step says when it happened, and is written down then
         limit = recorded.astimezone(SHANGHAI).replace(tzinfo=None).isoformat(sep=" ")
         told = [t for t in told if t["entity"] != "work_order" or t["at"] <= limit]
@@ -242,7 +367,15 @@ def _told_by_hub(
 
 
 def _hub(feed: str, key: Any, at: Any) -> dict[str, Any]:
-    return {"feed": feed, "name": "一张图枢纽", "record_key": str(key), "recorded_at": _text(at), "receipt": None, "received_at": None, "current": True}
+    return {
+        "feed": feed,
+        "name": "一张图枢纽",
+        "record_key": str(key),
+        "recorded_at": _text(at),
+        "receipt": None,
+        "received_at": None,
+        "current": True,
+    }
 
 
 def _text(value: Any) -> str | None:

@@ -21,27 +21,66 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # no clock in the bytes
 def files(whole: Archive) -> dict[str, bytes]:
     """Path → bytes of everything, with ``manifest.json`` and ``SHA256SUMS`` (for ``sha256sum -c``)."""
     about = {
-        "project_code": whole.code, "project_name": whole.project["project_name"], "as_of": whole.as_of.isoformat(),
-        "recorded": whole.recorded.isoformat() if whole.recorded else None, "position": whole.sentence, "entries": len(whole.entries),
+        "project_code": whole.code,
+        "project_name": whole.project["project_name"],
+        "as_of": whole.as_of.isoformat(),
+        "recorded": whole.recorded.isoformat() if whole.recorded else None,
+        "position": whole.sentence,
+        "entries": len(whole.entries),
         "personal_data": "included" if whole.raw else "masked",
-    }  # fmt: skip
+    }
     made = {
         "index.html": template("archive.html.j2").render(a=whole, about=about).encode(),
         "archive.json": _json({**about, "project": whole.project, "entries": whole.entries}),
-        "timeline.csv": _table(("时间", "类别", "标题", "办件编号", "事项编码", "部门", "来源", "数据流", "记录键", "回执号", "收到时间", "入库时间", "报文摘要"), map(_line, whole.entries)),
-        "documents.csv": _table(("时间", "类别", "名称", "编号或标识", "办件编号", "来源", "记录键", "回执号", "收到时间"), map(_document, whole.documents)),
-        "images.csv": _table(("拍摄时间", "影像编号", "影像集", "平台", "云量", "分辨率 m", "资源", "记录键", "回执号", "收到时间"), map(_image, whole.of("scene"))),
+        "timeline.csv": _table(
+            (
+                "时间",
+                "类别",
+                "标题",
+                "办件编号",
+                "事项编码",
+                "部门",
+                "来源",
+                "数据流",
+                "记录键",
+                "回执号",
+                "收到时间",
+                "入库时间",
+                "报文摘要",
+            ),
+            map(_line, whole.entries),
+        ),
+        "documents.csv": _table(
+            ("时间", "类别", "名称", "编号或标识", "办件编号", "来源", "记录键", "回执号", "收到时间"),
+            map(_document, whole.documents),
+        ),
+        "images.csv": _table(
+            ("拍摄时间", "影像编号", "影像集", "平台", "云量", "分辨率 m", "资源", "记录键", "回执号", "收到时间"),
+            map(_image, whole.of("scene")),
+        ),
         "receipts.csv": _table(
             ("回执号", "来源", "数据流", "收到时间", "报文摘要 SHA-256", "字节数", "验签"),
-            ((r["receipt"], r["name"], r["feed"], r["received_at"], r["sha256"], r["size"], r["signature"]) for r in whole.receipts),
+            (
+                (r["receipt"], r["name"], r["feed"], r["received_at"], r["sha256"], r["size"], r["signature"])
+                for r in whole.receipts
+            ),
         ),
         "shapes.geojson": _json({"type": "FeatureCollection", "features": whole.shapes}),
-    }  # fmt: skip
+    }
     if whole.raw:
-        made["records.jsonl"] = b"".join(json.dumps({**r, "raw": json.loads(r["raw"])}, ensure_ascii=False, sort_keys=True).encode() + b"\n" for r in whole.raw)
-    listed = [{"path": path, "size": len(made[path]), "sha256": hashlib.sha256(made[path]).hexdigest()} for path in sorted(made)]
+        made["records.jsonl"] = b"".join(
+            json.dumps({**r, "raw": json.loads(r["raw"])}, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+            for r in whole.raw
+        )
+    listed = [
+        {"path": path, "size": len(made[path]), "sha256": hashlib.sha256(made[path]).hexdigest()}
+        for path in sorted(made)
+    ]
     made["manifest.json"] = _json({**about, "files": listed})
-    digests = [*((f["sha256"], f["path"]) for f in listed), (hashlib.sha256(made["manifest.json"]).hexdigest(), "manifest.json")]
+    digests = [
+        *((f["sha256"], f["path"]) for f in listed),
+        (hashlib.sha256(made["manifest.json"]).hexdigest(), "manifest.json"),
+    ]
     made["SHA256SUMS"] = "".join(f"{digest}  {path}\n" for digest, path in digests).encode()
     return made
 
@@ -60,7 +99,11 @@ def zipped(whole: Archive) -> bytes:
 def unfolded(whole: Archive, folder: Path) -> Path:
     """Into a folder, which must be new or empty. :raises ConfigurationError: something is in it."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigurationError(f"{folder} is not empty", remedy="name a new folder, or a file that ends in .zip", zh=f"{folder} 不是空目录，请另行指定。")
+        raise ConfigurationError(
+            f"{folder} is not empty",
+            remedy="name a new folder, or a file that ends in .zip",
+            zh=f"{folder} 不是空目录，请另行指定。",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in files(whole).items():
         (folder / path).write_bytes(content)
@@ -88,16 +131,50 @@ def _cell(value: Any) -> str:
 
 def _line(e: dict[str, Any]) -> tuple:
     s = e["source"]
-    return (e["at"], e["kind"], e["title"], e["case_no"], e["item_code"], e["department"], s.get("name"), s["feed"], s["record_key"], s.get("receipt"), s.get("received_at"),
-            s.get("recorded_at"), s.get("sha256"))  # fmt: skip
+    return (
+        e["at"],
+        e["kind"],
+        e["title"],
+        e["case_no"],
+        e["item_code"],
+        e["department"],
+        s.get("name"),
+        s["feed"],
+        s["record_key"],
+        s.get("receipt"),
+        s.get("received_at"),
+        s.get("recorded_at"),
+        s.get("sha256"),
+    )
 
 
 def _document(e: dict[str, Any]) -> tuple:
     f, s = e["fields"], e["source"]
-    return (e["at"], e["kind"], e["title"], f.get("number") or f.get("approval_no") or f.get("reference"), e["case_no"], s["name"], s["record_key"], s["receipt"], s["received_at"])
+    return (
+        e["at"],
+        e["kind"],
+        e["title"],
+        f.get("number") or f.get("approval_no") or f.get("reference"),
+        e["case_no"],
+        s["name"],
+        s["record_key"],
+        s["receipt"],
+        s["received_at"],
+    )
 
 
 def _image(e: dict[str, Any]) -> tuple:
     f, s = e["fields"], e["source"]
     assets = "；".join(f"{name} {link}" for name, link in sorted((f.get("assets") or {}).items()))
-    return (e["at"], e["title"], f.get("collection"), f.get("platform"), f.get("cloud_cover"), f.get("gsd"), assets, s["record_key"], s["receipt"], s["received_at"])
+    return (
+        e["at"],
+        e["title"],
+        f.get("collection"),
+        f.get("platform"),
+        f.get("cloud_cover"),
+        f.get("gsd"),
+        assets,
+        s["record_key"],
+        s["receipt"],
+        s["received_at"],
+    )

@@ -86,7 +86,13 @@ order by c.feed, c.record_key"""
 
 
 def behind(
-    connection: Connection, code: str, golden: Iterable[tuple[str, str]], cases: list[str], *, whole: bool, at: datetime | None
+    connection: Connection,
+    code: str,
+    golden: Iterable[tuple[str, str]],
+    cases: list[str],
+    *,
+    whole: bool,
+    at: datetime | None,
 ) -> list[Version]:
     """Versions of the records that speak of a project.
 
@@ -95,7 +101,13 @@ def behind(
     :param at: the instant with its zone; None: now.
     """
     golden = list(golden)
-    values = {"entities": [e for e, _ in golden], "ids": [i for _, i in golden], "cases": cases, "code": code, "whole": whole}
+    values = {
+        "entities": [e for e, _ in golden],
+        "ids": [i for _, i in golden],
+        "cases": cases,
+        "code": code,
+        "whole": whole,
+    }
     records = list(connection.execute(sa.text(_RECORDS), values).scalars())
     return [Version(*row) for row in connection.execute(sa.text(_VERSIONS), {"records": records, "at": at})]
 
@@ -107,7 +119,9 @@ def rows(connection: Connection, versions: list[Version]) -> dict[str, list[dict
     for entity, table in tables.source_entity.items():
         names = ["record_id", "ord", *entities.load(entity).columns]
         stored = connection.execute(
-            sa.select(*(table.c[name] for name in names)).where(table.c.record_id.in_(sa.bindparam("ids", expanding=True))).order_by(table.c.record_id, table.c.ord),
+            sa.select(*(table.c[name] for name in names))
+            .where(table.c.record_id.in_(sa.bindparam("ids", expanding=True)))
+            .order_by(table.c.record_id, table.c.ord),
             {"ids": current},
         )
         found[entity] = [dict(row) for row in stored.mappings()]
@@ -128,13 +142,19 @@ def _mapped(feed: str, versions: list[Version]) -> dict[str, list[dict[str, Any]
     for index, version in enumerate(versions):
         for name, value in json.loads(version.raw).items():
             if value is not None:
-                columns.setdefault(name, [None] * len(versions))[index] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                columns.setdefault(name, [None] * len(versions))[index] = (
+                    value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+                )
     places = pa.array([str(n) for n in range(len(versions))], pa.large_string())
-    mapped = mapping.apply(pa.table({**{n: pa.array(v, pa.large_string()) for n, v in columns.items()}, "_place": places}))
+    mapped = mapping.apply(
+        pa.table({**{n: pa.array(v, pa.large_string()) for n, v in columns.items()}, "_place": places})
+    )
     found = {}
     for entity, frame in mapped.entities.items():
         ids = pl.Series("record_id", [v.record_id for v in versions])
-        numbered = frame.with_columns(pl.col("_row").map_elements(lambda n, ids=ids: ids[n], return_dtype=pl.Int64).alias("record_id")).drop("_row")
+        numbered = frame.with_columns(
+            pl.col("_row").map_elements(lambda n, ids=ids: ids[n], return_dtype=pl.Int64).alias("record_id")
+        ).drop("_row")
         found[entity] = [_read(entity, row) for row in numbered.to_dicts()]
     return found
 
@@ -143,5 +163,6 @@ def _read(entity: str, row: dict[str, Any]) -> dict[str, Any]:
     """JSON columns as the store gives them."""
     kinds = entities.load(entity).columns
     return {
-        name: json.loads(value) if name in kinds and kinds[name].type == "json" and isinstance(value, str) else value for name, value in row.items()
+        name: json.loads(value) if name in kinds and kinds[name].type == "json" and isinstance(value, str) else value
+        for name, value in row.items()
     }

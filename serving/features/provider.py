@@ -17,7 +17,15 @@ from serving.query.listing import Filter, select
 from serving.sql.views import Column, views
 
 asking: ContextVar[Grant] = ContextVar("asking")
-_KINDS = {"int": "integer", "integer": "integer", "small": "integer", "decimal": "number", "bool": "boolean", "json": "object", "texts": "array"}
+_KINDS = {
+    "int": "integer",
+    "integer": "integer",
+    "small": "integer",
+    "decimal": "number",
+    "bool": "boolean",
+    "json": "object",
+    "texts": "array",
+}
 _FORMATS = {"date": "date", "timestamp": "date-time", "instant": "date-time"}
 LEFT_OUT = {"geom", "provenance"}
 
@@ -34,7 +42,9 @@ class Shapes(BaseProvider):
     def get_fields(self) -> dict[str, dict[str, Any]]:
         """Properties with their type, title and description."""
         if not self._fields:
-            self._fields = {column.name: self._field(column) for column in self.view.columns if column.name not in LEFT_OUT}
+            self._fields = {
+                column.name: self._field(column) for column in self.view.columns if column.name not in LEFT_OUT
+            }
         return self._fields
 
     @staticmethod
@@ -44,22 +54,47 @@ class Shapes(BaseProvider):
 
     @crs_transform
     def query(
-        self, offset: int = 0, limit: int = 10, resulttype: str = "results", bbox: list | None = None, datetime_: str | None = None,
-        properties: list | None = None, sortby: list | None = None, select_properties: list | None = None, skip_geometry: bool = False,
-        q: str | None = None, language: Any = None, filterq: Any = None, **_: Any,
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        offset: int = 0,
+        limit: int = 10,
+        resulttype: str = "results",
+        bbox: list | None = None,
+        datetime_: str | None = None,
+        properties: list | None = None,
+        sortby: list | None = None,
+        select_properties: list | None = None,
+        skip_geometry: bool = False,
+        q: str | None = None,
+        language: Any = None,
+        filterq: Any = None,
+        **_: Any,
+    ) -> dict[str, Any]:
         """A FeatureCollection in order of id. :raises ProviderInvalidQueryError: filter, sorting or text search, which are not offered."""
         if filterq is not None or q is not None or sortby:
-            raise ProviderInvalidQueryError("filter, q and sortby are not offered; filter by properties and bbox", user_msg="filter, q and sortby are not offered")
+            raise ProviderInvalidQueryError(
+                "filter, q and sortby are not offered; filter by properties and bbox",
+                user_msg="filter, q and sortby are not offered",
+            )
         with reading(asking.get()) as connection:
             where = self._where(properties or [])
-            found = self._merged([self._shapes(connection, box, where) for box in self._boxes(bbox)]) if bbox else self._shapes(connection, None, where)
+            found = (
+                self._merged([self._shapes(connection, box, where) for box in self._boxes(bbox)])
+                if bbox
+                else self._shapes(connection, None, where)
+            )
             matched = len(found.ids)
             if resulttype == "hits":
                 return {"type": "FeatureCollection", "features": [], "numberMatched": matched, "numberReturned": 0}
             taken = slice(offset, offset + limit)
-            features = self._features(connection, found.ids[taken], found.geometries[taken], select_properties, skip_geometry)
-        return {"type": "FeatureCollection", "features": features, "numberMatched": matched, "numberReturned": len(features)}
+            features = self._features(
+                connection, found.ids[taken], found.geometries[taken], select_properties, skip_geometry
+            )
+        return {
+            "type": "FeatureCollection",
+            "features": features,
+            "numberMatched": matched,
+            "numberReturned": len(features),
+        }
 
     @crs_transform
     def get(self, identifier: str, **_: Any) -> dict[str, Any]:
@@ -89,7 +124,11 @@ class Shapes(BaseProvider):
         west, south, east, north = (float(n) for n in bbox or ())
         if not all(np.isfinite((west, south, east, north))):
             return []
-        return [(west, south, east, north)] if west <= east else [(west, south, 180.0, north), (-180.0, south, east, north)]
+        return (
+            [(west, south, east, north)]
+            if west <= east
+            else [(west, south, 180.0, north), (-180.0, south, east, north)]
+        )
 
     def _where(self, properties: list[tuple[str, str]]) -> Filter:
         made = Filter()
@@ -101,17 +140,30 @@ class Shapes(BaseProvider):
             made.where(f"v.{name}{'' if column.type == 'text' else '::text'} = :p{n}", **{f"p{n}": value})
         return made
 
-    def _features(self, connection: Any, ids: list[str], geometries: np.ndarray, names: list[str] | None, skip: bool) -> list[dict[str, Any]]:
+    def _features(
+        self, connection: Any, ids: list[str], geometries: np.ndarray, names: list[str] | None, skip: bool
+    ) -> list[dict[str, Any]]:
         wanted = [name for name in (names or self._fields) if name in self._fields]
         rows = {
             row["id"]: row
-            for row in select(connection, self.view.name, Filter().where("v.id = any(:ids)", ids=ids), fields=["id", *wanted], limit=max(len(ids), 1))
+            for row in select(
+                connection,
+                self.view.name,
+                Filter().where("v.id = any(:ids)", ids=ids),
+                fields=["id", *wanted],
+                limit=max(len(ids), 1),
+            )
         }
         drawn = [None] * len(ids) if skip else [json.loads(text) for text in shapely.to_geojson(geometries)]
         return [
             {
-                "type": "Feature", "id": i, "geometry": geometry,
-                "properties": {name: value for name, value in rows[i].items() if name != "id" or names is None or "id" in names},
+                "type": "Feature",
+                "id": i,
+                "geometry": geometry,
+                "properties": {
+                    name: value for name, value in rows[i].items() if name != "id" or names is None or "id" in names
+                },
             }
-            for i, geometry in zip(ids, drawn, strict=True) if i in rows
-        ]  # fmt: skip
+            for i, geometry in zip(ids, drawn, strict=True)
+            if i in rows
+        ]

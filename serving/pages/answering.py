@@ -30,7 +30,9 @@ async def _asker(request: Request) -> Grant:
 Who = Annotated[Grant, Depends(_asker)]
 
 
-def rendered(name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+def rendered(
+    name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+) -> HTMLResponse:
     """A template as a page; ``base`` leads from it to where the pages are mounted."""
     depth = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/").count("/")
     values.setdefault("base", "../" * depth)
@@ -50,5 +52,10 @@ def logged(request: Request, who: Grant, answer: Response, rows: int, *, persona
     """
     asked = {name: audit.scrub(value.replace("\x00", "")) for name, value in request.query_params.items()}
     told = who.personal if personal is None else personal
-    audit.append(who.actor, "read", request.url.path.replace("\x00", ""), {"query": asked, "status": answer.status_code, "rows": rows, "personal": told})
+    audit.append(
+        who.actor,
+        "read",
+        request.url.path.replace("\x00", ""),
+        {"query": asked, "status": answer.status_code, "rows": rows, "personal": told},
+    )
     return answer

@@ -33,7 +33,10 @@ from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, cho
 from serving.query import projects, space
 
 FOLDER = Path(__file__).resolve().parent
-_STANDALONE = {**HEADERS, "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'"}
+_STANDALONE = {
+    **HEADERS,
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'self'",
+}
 MAX_REDLINES = 600
 Code = Annotated[str, Query(max_length=64)]
 
@@ -61,9 +64,18 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
 def _unavailable(request: Request, error: OneMapError) -> Response:
     return rendered("message.html.j2", request, 503, title="暂时无法读取", text=error.zh)
 
+
 def _refused(request: Request, error: HTTPException) -> Response:
     text = error.detail if error.status_code != 404 or error.detail != "Not Found" else "没有这个页面。"
-    return rendered("message.html.j2", request, error.status_code, dict(error.headers or {}), title=str(error.status_code), text=text)
+    return rendered(
+        "message.html.j2",
+        request,
+        error.status_code,
+        dict(error.headers or {}),
+        title=str(error.status_code),
+        text=text,
+    )
+
 
 def _illegible(request: Request, error: RequestValidationError) -> Response:
     wrong = "、".join(sorted({str(e["loc"][-1]) for e in error.errors()}))
@@ -84,7 +96,12 @@ def filters(
 
 
 @router.get("/", response_class=HTMLResponse)
-def index(request: Request, who: Who, by: Annotated[Filters, Depends(filters)], page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Response:
+def index(
+    request: Request,
+    who: Who,
+    by: Annotated[Filters, Depends(filters)],
+    page: Annotated[int, Query(ge=1, le=100_000)] = 1,
+) -> Response:
     """Map, board and list; with the header X-Partial what the filters change alone."""
     seen = city(who)
     shown = view(seen, chosen(seen, who, by), by, page) | {"operations": who.operates}
@@ -103,7 +120,9 @@ def points(request: Request, who: Who, by: Annotated[Filters, Depends(filters)])
         "x": (rows["x"] * 1e5).round().cast(pl.Int64).to_list(),
         "y": (rows["y"] * 1e5).round().cast(pl.Int64).to_list(),
         "light": rows["rank"].to_list(),
-        "stage": rows.select(pl.when("finished").then(9).otherwise(pl.col("stage").fill_null(0)).alias("stage"))["stage"].to_list(),
+        "stage": rows.select(pl.when("finished").then(9).otherwise(pl.col("stage").fill_null(0)).alias("stage"))[
+            "stage"
+        ].to_list(),
         "found": rows["findings"].to_list(),
     }
     return logged(request, who, JSONResponse(told, headers=HEADERS), rows.height)
@@ -118,26 +137,43 @@ def brief(request: Request, who: Who, code: Code) -> Response:
     row = rows.to_dicts()[0]
     turn = row["turn"] or {}
     told = {
-        "code": code, "name": row["name"], "enterprise": row["enterprise"], "town": row["town_name"], "light": row["light"], "late": row["late"],
-        "findings": row["findings"], "stage": "已完成" if row["finished"] else _stage_names().get(row["stage"], "未启动"),
-        "item": turn.get("item_name"), "turn": turn.get("turn"), "department": turn.get("department"),
-    }  # fmt: skip
+        "code": code,
+        "name": row["name"],
+        "enterprise": row["enterprise"],
+        "town": row["town_name"],
+        "light": row["light"],
+        "late": row["late"],
+        "findings": row["findings"],
+        "stage": "已完成" if row["finished"] else _stage_names().get(row["stage"], "未启动"),
+        "item": turn.get("item_name"),
+        "turn": turn.get("turn"),
+        "department": turn.get("department"),
+    }
     return logged(request, who, JSONResponse(told, headers=HEADERS), 1)
 
 
 @router.get("/data/towns")
 def towns(_: Who) -> Response:
     """Outlines of the towns, simplified to 30 m; their datum is not known (schemas/catalogue/README.md)."""
-    return Response(_towns(), media_type="application/json", headers={**HEADERS, "Cache-Control": "private, max-age=86400"})
+    return Response(
+        _towns(), media_type="application/json", headers={**HEADERS, "Cache-Control": "private, max-age=86400"}
+    )
 
 
 @router.get("/data/redlines")
-def redlines(request: Request, who: Who, box: Annotated[str, Query(pattern=r"^-?\d+(\.\d+)?(,-?\d+(\.\d+)?){3}$", max_length=100)]) -> Response:
+def redlines(
+    request: Request,
+    who: Who,
+    box: Annotated[str, Query(pattern=r"^-?\d+(\.\d+)?(,-?\d+(\.\d+)?){3}$", max_length=100)],
+) -> Response:
     """Red lines that meet a box west,south,east,north."""
     west, south, east, north = map(float, box.split(","))
     with reading(who) as connection:
         found = space.project_areas(connection, (west, south, east, north))
-    told = [{"code": code, "rings": _rings(shape, 1e-6)} for code, shape in zip(found.ids[:MAX_REDLINES], found.geometries[:MAX_REDLINES], strict=True)]
+    told = [
+        {"code": code, "rings": _rings(shape, 1e-6)}
+        for code, shape in zip(found.ids[:MAX_REDLINES], found.geometries[:MAX_REDLINES], strict=True)
+    ]
     return logged(request, who, JSONResponse(told, headers=HEADERS), len(told))
 
 
@@ -150,14 +186,28 @@ def project(request: Request, code: str, who: Who, as_of: date | None = None) ->
     if told is None:
         return _moved(request, who, code)
     drawn = {
-        "stages": drawing.svg(charts.stages(told), "stages"), "gantt": drawing.svg(charts.gantt(told), "gantt"), "site": drawing.svg(charts.site(told), "site"),
-    }  # fmt: skip
-    answer = rendered("project.html.j2", request, base="../", d=told, drawn=drawn, feeds=dossier.feeds(), today=clock.today(), asked=as_of, operations=who.operates)
+        "stages": drawing.svg(charts.stages(told), "stages"),
+        "gantt": drawing.svg(charts.gantt(told), "gantt"),
+        "site": drawing.svg(charts.site(told), "site"),
+    }
+    answer = rendered(
+        "project.html.j2",
+        request,
+        base="../",
+        d=told,
+        drawn=drawn,
+        feeds=dossier.feeds(),
+        today=clock.today(),
+        asked=as_of,
+        operations=who.operates,
+    )
     return logged(request, who, answer, 1)
 
 
 @router.get("/project/{code}/report.{kind}")
-def project_report(request: Request, code: str, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None) -> Response:
+def project_report(
+    request: Request, code: str, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None
+) -> Response:
     """The analysis report of a project."""
     from serving import report
 
@@ -165,7 +215,9 @@ def project_report(request: Request, code: str, kind: Literal["html", "docx", "p
 
 
 @router.get("/{area}/{code}/report.{kind}")
-def area_report(request: Request, area: Literal["town", "department"], code: str, kind: Literal["html", "docx", "pdf"], who: Who) -> Response:
+def area_report(
+    request: Request, area: Literal["town", "department"], code: str, kind: Literal["html", "docx", "pdf"], who: Who
+) -> Response:
     """The analysis report of a town or a department."""
     from serving import report
 
@@ -173,7 +225,9 @@ def area_report(request: Request, area: Literal["town", "department"], code: str
 
 
 @router.get("/project/{code}/archive.zip")
-def archive(request: Request, code: str, who: Who, as_of: date | None = None, recorded: datetime | None = None) -> Response:
+def archive(
+    request: Request, code: str, who: Who, as_of: date | None = None, recorded: datetime | None = None
+) -> Response:
     """The live archive of a project as a ZIP."""
     from serving import archive
 
@@ -181,7 +235,9 @@ def archive(request: Request, code: str, who: Who, as_of: date | None = None, re
     whole = archive.collect(who, code, _day(as_of), instant)
     if whole is None:
         raise HTTPException(404, "没有这个项目，或无权查看。")
-    answer = Response(archive.zipped(whole), media_type="application/zip", headers={**HEADERS, **attached(f"{whole.name}.zip")})
+    answer = Response(
+        archive.zipped(whole), media_type="application/zip", headers={**HEADERS, **attached(f"{whole.name}.zip")}
+    )
     return logged(request, who, answer, len(whole.entries))
 
 
@@ -194,20 +250,37 @@ def view(seen: City, rows: pl.DataFrame, by: Filters, page: int) -> dict[str, An
     lit = dict(rows.group_by("light").len().iter_rows())
     cards = board(rows)
     return {
-        "rows": shown, "total": rows.height, "whole": seen.projects.height, "page": page, "pages": pages, "by": by, "asked": asked, "as_of": seen.as_of,
-        "board": cards, "most": max((c["projects"] for c in cards if c["stage"] != "done"), default=0) or 1, "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
-        "late": int(rows["late"].sum() or 0), "found": int((rows["findings"] > 0).sum() or 0), "stage_names": _stage_names(),
-        "towns": sorted(((c, n) for c, n in seen.projects.select("town", "town_name").unique().drop_nulls().iter_rows()), key=lambda t: t[0]),
-        "departments": _departments(seen), "rules": rulebook.names(),
+        "rows": shown,
+        "total": rows.height,
+        "whole": seen.projects.height,
+        "page": page,
+        "pages": pages,
+        "by": by,
+        "asked": asked,
+        "as_of": seen.as_of,
+        "board": cards,
+        "most": max((c["projects"] for c in cards if c["stage"] != "done"), default=0) or 1,
+        "lights": [(name, lit.get(name, 0)) for name in (*LIGHTS, NO_LIGHT)],
+        "late": int(rows["late"].sum() or 0),
+        "found": int((rows["findings"] > 0).sum() or 0),
+        "stage_names": _stage_names(),
+        "towns": sorted(
+            ((c, n) for c, n in seen.projects.select("town", "town_name").unique().drop_nulls().iter_rows()),
+            key=lambda t: t[0],
+        ),
+        "departments": _departments(seen),
+        "rules": rulebook.names(),
         "placeless": rows["x"].null_count(),
         "address": lambda **change: "?" + urlencode({k: v for k, v in {**asked, **change}.items() if v is not None}),
-    }  # fmt: skip
+    }
 
 
 def _departments(seen: City) -> list[tuple[str, str]]:
     known = departments()
     codes = seen.projects["departments"].explode(empty_as_null=True).drop_nulls().unique().to_list()
-    return sorted(((code, known[code].removeprefix("东莞市")) for code in codes if code in known), key=lambda pair: pair[0])
+    return sorted(
+        ((code, known[code].removeprefix("东莞市")) for code in codes if code in known), key=lambda pair: pair[0]
+    )
 
 
 def _day(as_of: date | None) -> date | None:
@@ -248,7 +321,14 @@ def _towns() -> bytes:
     told = []
     for code, name, polygon in zip(codes, names, shapes, strict=True):
         inner = shapely.point_on_surface(polygon)
-        told.append({"code": code, "name": name, "at": [round(inner.x, 5), round(inner.y, 5)], "rings": _rings(shapely.simplify(polygon, 0.0003), 1e-5)})
+        told.append(
+            {
+                "code": code,
+                "name": name,
+                "at": [round(inner.x, 5), round(inner.y, 5)],
+                "rings": _rings(shapely.simplify(polygon, 0.0003), 1e-5),
+            }
+        )
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -64,14 +64,40 @@ def city(grant: Grant) -> City:
     return _cities.of(grant)
 
 
-_ITEM = pl.Struct({"item_code": pl.String, "item_name": pl.String, "stage": pl.Int64, "turn": pl.String, "department": pl.String, "department_code": pl.String, "open": pl.Boolean})
+_ITEM = pl.Struct(
+    {
+        "item_code": pl.String,
+        "item_name": pl.String,
+        "stage": pl.Int64,
+        "turn": pl.String,
+        "department": pl.String,
+        "department_code": pl.String,
+        "open": pl.Boolean,
+    }
+)
 
 
 def _read(connection: Connection, _: str) -> City:
-    kinds = {"code": pl.String, "name": pl.String, "enterprise": pl.String, "town": pl.String, "type": pl.String, "invest": pl.Float64, "stage": pl.Int64,
-             "finished": pl.Boolean, "light": pl.String, "findings": pl.Int64, "items": pl.String, "judged_on": pl.Date}  # fmt: skip
+    kinds = {
+        "code": pl.String,
+        "name": pl.String,
+        "enterprise": pl.String,
+        "town": pl.String,
+        "type": pl.String,
+        "invest": pl.Float64,
+        "stage": pl.Int64,
+        "finished": pl.Boolean,
+        "light": pl.String,
+        "findings": pl.Int64,
+        "items": pl.String,
+        "judged_on": pl.Date,
+    }
     projects = _frame(connection, _PROJECTS, kinds, none=NO_LIGHT)
-    found = _frame(connection, _FINDINGS, {"code": pl.String, "rules": pl.List(pl.String), "answering": pl.List(pl.String), "severity": pl.Int64})
+    found = _frame(
+        connection,
+        _FINDINGS,
+        {"code": pl.String, "rules": pl.List(pl.String), "answering": pl.List(pl.String), "severity": pl.Int64},
+    )
     running = _frame(connection, _RUNNING, {"code": pl.String, "handling": pl.List(pl.String), "late": pl.Int64})
     points = space.project_points(connection)
     places = pl.DataFrame(
@@ -86,22 +112,32 @@ def _read(connection: Connection, _: str) -> City:
         .join(running, on="code", how="left")
         .join(places, on="code", how="left")
         .with_columns(
-            pl.col("town").replace_strict(towns(), default=None, return_dtype=pl.String).pipe(_short).alias("town_name"),
+            pl.col("town")
+            .replace_strict(towns(), default=None, return_dtype=pl.String)
+            .pipe(_short)
+            .alias("town_name"),
             pl.concat_list(
                 pl.col("items").list.eval(pl.element().struct.field("department_code")).fill_null([]),
                 pl.col("answering").fill_null([]),
                 pl.col("handling").fill_null([]),
-            ).list.eval(pl.element().replace(organs)).list.drop_nulls().list.unique().alias("departments"),
+            )
+            .list.eval(pl.element().replace(organs))
+            .list.drop_nulls()
+            .list.unique()
+            .alias("departments"),
             pl.coalesce(
-                pl.col("items").list.filter(pl.element().struct.field("open")).list.first(), pl.col("items").list.first()
+                pl.col("items").list.filter(pl.element().struct.field("open")).list.first(),
+                pl.col("items").list.first(),
             ).alias("turn"),
             pl.col("rules").fill_null([]),
             pl.col("late", "severity").fill_null(0),
-            pl.col("light").replace_strict({light: n for n, light in enumerate((*LIGHTS, NO_LIGHT))}, default=len(LIGHTS)).alias("rank"),
+            pl.col("light")
+            .replace_strict({light: n for n, light in enumerate((*LIGHTS, NO_LIGHT))}, default=len(LIGHTS))
+            .alias("rank"),
         )
         .drop("items", "answering", "handling")
         .sort(["rank", "severity", "findings", "code"], descending=[False, True, True, True])
-    )  # fmt: skip
+    )
     return City(whole, whole["judged_on"].max())
 
 
@@ -126,7 +162,11 @@ def chosen(seen: City, grant: Grant, by: Filters) -> pl.DataFrame:
         codes: list[str] = []
         if wanted is not None:
             with reading(grant) as connection:
-                codes = list(connection.execute(sa.text("select serving.found(:grams, :text)"), {"grams": wanted[0], "text": wanted[1]}).scalars())
+                codes = list(
+                    connection.execute(
+                        sa.text("select serving.found(:grams, :text)"), {"grams": wanted[0], "text": wanted[1]}
+                    ).scalars()
+                )
         rows = rows.filter(pl.col("code").is_in(codes))
     if by.town:
         rows = rows.filter(pl.col("town") == by.town)
@@ -157,6 +197,12 @@ def board(rows: pl.DataFrame) -> list[dict]:
     for stage, name in [*sorted(names.items()), (99, "已完成"), (None, "未启动")]:
         lights = {light: counts.get((stage, light), 0) for light in (*LIGHTS, NO_LIGHT)}
         cards.append(
-            {"stage": "done" if stage == 99 else stage, "name": name, "projects": sum(lights.values()), "findings": marked.get(stage, 0), "lights": lights}
+            {
+                "stage": "done" if stage == 99 else stage,
+                "name": name,
+                "projects": sum(lights.values()),
+                "findings": marked.get(stage, 0),
+                "lights": lights,
+            }
         )
     return cards

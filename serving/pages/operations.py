@@ -45,7 +45,9 @@ def of_row(request: Request, entity: str, id: str, who: Operator) -> Response:
     if told is None:
         raise HTTPException(404, "没有这一行。")
     records = {record["record"]: record for record in told["records"]}
-    answer = rendered("lineage.html.j2", request, t=told, zh=views()[entity].zh, records=records, feeds=dossier.feeds(), raw=who.raw)
+    answer = rendered(
+        "lineage.html.j2", request, t=told, zh=views()[entity].zh, records=records, feeds=dossier.feeds(), raw=who.raw
+    )
     return logged(request, who, answer, 1, personal=who.raw)
 
 
@@ -56,7 +58,12 @@ def mapping(request: Request, feed: str, who: Operator) -> Response:
         raise HTTPException(404, f"没有数据项 {feed}。")
     path = f"mappings/{loader.feed(feed).mapping}.yaml"
     lines = _anchored((ROOT / path).read_text(encoding="utf-8").splitlines())
-    return logged(request, who, rendered("mapping.html.j2", request, feed=feed, title=dossier.feeds()[feed], path=path, lines=lines), len(lines))
+    return logged(
+        request,
+        who,
+        rendered("mapping.html.j2", request, feed=feed, title=dossier.feeds()[feed], path=path, lines=lines),
+        len(lines),
+    )
 
 
 def _anchored(lines: list[str]) -> list[tuple[str | None, str]]:
@@ -79,7 +86,19 @@ def receipt(request: Request, number: int, who: Operator) -> Response:
     """What was asked, what came, and the way to its bytes."""
     found = _receipt(number)
     asked = json.dumps(found["request"], ensure_ascii=False, indent=1)
-    return logged(request, who, rendered("receipt.html.j2", request, r=found, asked=asked, title=dossier.feeds().get(found["feed"], found["feed"]), raw=who.raw), 1)
+    return logged(
+        request,
+        who,
+        rendered(
+            "receipt.html.j2",
+            request,
+            r=found,
+            asked=asked,
+            title=dossier.feeds().get(found["feed"], found["feed"]),
+            raw=who.raw,
+        ),
+        1,
+    )
 
 
 @router.get("/receipt/{number}/content")
@@ -89,7 +108,11 @@ def content(request: Request, number: int, who: Operator) -> Response:
     found = _receipt(number)
     if not found["kept"]:
         raise HTTPException(410, f"回执 {number} 的报文已按保存期限清理。")
-    answer = StreamingResponse(archive.read(found["sha256"]), media_type="application/octet-stream", headers={**HEADERS, **lineage.to_save(found)})
+    answer = StreamingResponse(
+        archive.read(found["sha256"]),
+        media_type="application/octet-stream",
+        headers={**HEADERS, **lineage.to_save(found)},
+    )
     return logged(request, who, answer, 1, personal=True)
 
 
@@ -117,9 +140,18 @@ def rejected(
     for row in rows:
         row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
     answer = rendered(
-        "quarantine.html.j2", request, rows=rows, shown=SHOWN, feed=feed or None, state=state, states=STATES, feeds=dossier.feeds(),
-        waiting=quarantine.feeds_with_open(), raw=who.raw, redrive=request.app.state.redrive,
-    )  # fmt: skip
+        "quarantine.html.j2",
+        request,
+        rows=rows,
+        shown=SHOWN,
+        feed=feed or None,
+        state=state,
+        states=STATES,
+        feeds=dossier.feeds(),
+        waiting=quarantine.feeds_with_open(),
+        raw=who.raw,
+        redrive=request.app.state.redrive,
+    )
     return logged(request, who, answer, len(rows), personal=who.raw)
 
 
@@ -133,7 +165,14 @@ def rejected_row(request: Request, number: int, who: Operator) -> Response:
         raise HTTPException(404, error.zh) from error
     row["reasons"] = [issues.explained(reason) for reason in row["reasons"]]
     text = row["raw"] if isinstance(row["raw"], str) else json.dumps(row["raw"], ensure_ascii=False, indent=1)
-    answer = rendered("rejected.html.j2", request, q=row, text=text, states=STATES, title=dossier.feeds().get(row["feed"], row["feed"]))
+    answer = rendered(
+        "rejected.html.j2",
+        request,
+        q=row,
+        text=text,
+        states=STATES,
+        title=dossier.feeds().get(row["feed"], row["feed"]),
+    )
     return logged(request, who, answer, 1, personal=True)
 
 
@@ -142,7 +181,9 @@ def balanced(request: Request, who: Operator, feed: Annotated[str | None, Query(
     """Source against store: of every feed the latest day, or the days of one."""
     days = balance.over_time(feed or None, None if feed else clock.today() - timedelta(days=30))
     latest = {row["feed"]: row for row in reversed(days)}
-    rows = days if feed else sorted(latest.values(), key=lambda row: (-abs(row["lost"]), -row["quarantined"], row["feed"]))
+    rows = (
+        days if feed else sorted(latest.values(), key=lambda row: (-abs(row["lost"]), -row["quarantined"], row["feed"]))
+    )
     drawn = drawing.svg(charts.over_time(list(reversed(days))), "balance") if feed and len(days) > 1 else None
     answer = rendered("balance.html.j2", request, rows=rows, feed=feed or None, feeds=dossier.feeds(), drawn=drawn)
     return logged(request, who, answer, len(rows))

@@ -15,7 +15,13 @@ from core.clock import SHANGHAI
 @cache
 def _environment() -> Environment:
     folder = Path(__file__).resolve().parent / "templates"
-    made = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.filters["day"] = day
     made.filters["moment"] = lambda value: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
     made.filters["money"] = money

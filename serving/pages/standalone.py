@@ -40,7 +40,11 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
 
     async def asker(request: Request) -> Grant:
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
-        shown = shown.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key") or request.cookies.get(COOKIE, "")
+        shown = (
+            shown.strip()
+            if kind.lower() == "bearer"
+            else request.headers.get("x-api-key") or request.cookies.get(COOKIE, "")
+        )
         if shown and hmac.compare_digest(shown.encode(), token.encode()):
             return here
         admission = await run_in_threadpool(keys.admit, shown) if shown else None
@@ -74,10 +78,18 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
 
     @app.get("/login")
     def ask(next: str = f"{PLACE}/") -> Response:
-        return Response(template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=False), media_type="text/html", headers=HEADERS)
+        return Response(
+            template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=False),
+            media_type="text/html",
+            headers=HEADERS,
+        )
 
     @app.post("/login")
-    def take(request: Request, key: Annotated[str, Form(max_length=200)], next: Annotated[str, Form(max_length=2000)] = f"{PLACE}/") -> Response:
+    def take(
+        request: Request,
+        key: Annotated[str, Form(max_length=200)],
+        next: Annotated[str, Form(max_length=2000)] = f"{PLACE}/",
+    ) -> Response:
         key = key.strip()
         if keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
             shown = template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=True)

@@ -19,7 +19,9 @@ def case(connection: Connection, number: str) -> dict[str, Any] | None:
         return None
     by_case = Filter().where("v.case_id = :case", case=found["id"])
     found["events"] = select(connection, "case_event", by_case, order="v.at nulls last, v.id")
-    found["special_procedures"] = select(connection, "special_procedure", by_case, order="v.started_at nulls last, v.id")
+    found["special_procedures"] = select(
+        connection, "special_procedure", by_case, order="v.started_at nulls last, v.id"
+    )
     found["materials"] = select(connection, "material", by_case, order="v.role, v.seq nulls last, v.id")
     found["licences"] = select(connection, "licence", by_case)
     found["findings"] = select(connection, "finding", by_case, order="v.severity desc, v.id")

@@ -60,11 +60,16 @@ def since(
     place = (found[-1].xid, found[-1].seq) if full else (until.until_xid, until.until_seq)
     told = [
         {
-            "cursor": paging.encode(LABEL, (row.xid, row.seq)), "op": row.op, "entity": row.entity, "id": row.entity_id,
-            "columns": row.columns, "sources": row.sources, "at": value_of("instant", row.at),
+            "cursor": paging.encode(LABEL, (row.xid, row.seq)),
+            "op": row.op,
+            "entity": row.entity,
+            "id": row.entity_id,
+            "columns": row.columns,
+            "sources": row.sources,
+            "at": value_of("instant", row.at),
         }
         for row in found
-    ]  # fmt: skip
+    ]
     return told, place, full or not until.last
 
 

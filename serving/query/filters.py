@@ -18,8 +18,16 @@ def codes_of(department: str | None) -> list[str] | None:
 
 
 def projects(
-    *, q: str | None = None, town: str | None = None, department: str | None = None, stage: int | None = None, light: str | None = None,
-    type_: str | None = None, has_findings: bool | None = None, finished: bool | None = None, updated_since: datetime | None = None,
+    *,
+    q: str | None = None,
+    town: str | None = None,
+    department: str | None = None,
+    stage: int | None = None,
+    light: str | None = None,
+    type_: str | None = None,
+    has_findings: bool | None = None,
+    finished: bool | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Projects: ``q`` any part of name, code or enterprise, in Chinese, pinyin or initials; ``type_`` 备案, 核准, 审批."""
     made = Filter()
@@ -35,7 +43,10 @@ def projects(
     made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     if light is not None:
         # the index on lights finds who may have it; the view says whose worst it is
-        made.where("""v.id in (select c.project_code from asked."case" c where c.light = :light) and v.light = :light""", light=light)
+        made.where(
+            """v.id in (select c.project_code from asked."case" c where c.light = :light) and v.light = :light""",
+            light=light,
+        )
     if has_findings is not None:
         some = "select f.project_code from asked.finding f where f.state in ('open', 'confirmed')"
         made.where(f"v.id {'' if has_findings else 'not '}in ({some})")
@@ -52,13 +63,22 @@ def _of_town(made: Filter, town: str | None) -> Filter:
 
 
 def cases(
-    *, project: str | None = None, item: str | None = None, town: str | None = None, department: str | None = None, channel: str | None = None,
-    light: str | None = None, running: bool | None = None, updated_since: datetime | None = None,
+    *,
+    project: str | None = None,
+    item: str | None = None,
+    town: str | None = None,
+    department: str | None = None,
+    channel: str | None = None,
+    light: str | None = None,
+    running: bool | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Cases: ``running`` a clock that has not stopped; ``channel`` any of the systems that know it."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.item_code = :item", item=item)
-    made.where("v.light = :light", light=light).where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    made.where("v.light = :light", light=light).where(
+        "v.changed_at >= :updated_since", updated_since=_instant(updated_since)
+    )
     made.where("v.department_code = any(:departments)", departments=codes_of(department))
     made.where("v.channel = :channel", channel=channel)
     if running is not None:
@@ -67,19 +87,32 @@ def cases(
 
 
 def findings(
-    *, project: str | None = None, rule: str | None = None, state: str | None = None, severity: int | None = None, item: str | None = None,
-    town: str | None = None, department: str | None = None,
+    *,
+    project: str | None = None,
+    rule: str | None = None,
+    state: str | None = None,
+    severity: int | None = None,
+    item: str | None = None,
+    town: str | None = None,
+    department: str | None = None,
 ) -> Filter:
     """Findings; ``state`` open, confirmed, lifted, closed."""
     made = Filter()
-    made.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where("v.state = :state", state=state)
+    made.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where(
+        "v.state = :state", state=state
+    )
     made.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
     made.where("v.department_code = :department", department=department)
     return _of_town(made, town)
 
 
 def orders(
-    *, project: str | None = None, state: str | None = None, town: str | None = None, department: str | None = None, overdue_on: date | None = None
+    *,
+    project: str | None = None,
+    state: str | None = None,
+    town: str | None = None,
+    department: str | None = None,
+    overdue_on: date | None = None,
 ) -> Filter:
     """Work orders; ``overdue_on``: past their running limit on that day."""
     made = Filter()
@@ -89,14 +122,18 @@ def orders(
     return _of_town(made, town)
 
 
-def licences(*, project: str | None = None, number: str | None = None, item: str | None = None, type_code: str | None = None) -> Filter:
+def licences(
+    *, project: str | None = None, number: str | None = None, item: str | None = None, type_code: str | None = None
+) -> Filter:
     """Licences and approval documents; ``number`` as written."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.number = :number", number=number)
     return made.where("v.item_code = :item", item=item).where("v.type_code = :type_code", type_code=type_code)
 
 
-def items(*, code: str | None = None, stage: int | None = None, department: str | None = None, in_force_on: date | None = None) -> Filter:
+def items(
+    *, code: str | None = None, stage: int | None = None, department: str | None = None, in_force_on: date | None = None
+) -> Filter:
     """Versions of the catalogue's items."""
     made = Filter()
     made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)

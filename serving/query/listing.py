@@ -52,8 +52,14 @@ def columns_of(view: View, fields: Iterable[str] | None, geometry: bool) -> list
 
 
 def select(
-    connection: Connection, name: str, where: Filter, *, fields: Iterable[str] | None = None, geometry: bool = False,
-    order: str | None = None, limit: int = MAX_LIMIT,
+    connection: Connection,
+    name: str,
+    where: Filter,
+    *,
+    fields: Iterable[str] | None = None,
+    geometry: bool = False,
+    order: str | None = None,
+    limit: int = MAX_LIMIT,
 ) -> list[dict[str, Any]]:
     """Up to ``limit`` rows of a view, by its key or by ``order`` (SQL over ``v``)."""
     view = views()[name]
@@ -67,7 +73,13 @@ def select(
 
 
 def page(
-    connection: Connection, name: str, where: Filter, *, fields: Iterable[str] | None = None, after: str | None = None, limit: int = 100,
+    connection: Connection,
+    name: str,
+    where: Filter,
+    *,
+    fields: Iterable[str] | None = None,
+    after: str | None = None,
+    limit: int = 100,
     label: str | None = None,
 ) -> Page:
     """A page of a view.
@@ -98,7 +110,9 @@ def page(
     return Page([plain(view, names, row) for row in rows], following)
 
 
-def one(connection: Connection, name: str, where: Filter, *, fields: Iterable[str] | None = None, geometry: bool = False) -> dict[str, Any] | None:
+def one(
+    connection: Connection, name: str, where: Filter, *, fields: Iterable[str] | None = None, geometry: bool = False
+) -> dict[str, Any] | None:
     """The first row that holds, or None."""
     found = select(connection, name, where, fields=fields, geometry=geometry, limit=1)
     return found[0] if found else None

@@ -38,6 +38,10 @@ def decode(name: str, cursor: str, kinds: tuple[type, ...]) -> tuple:
         raise BadCursorError
     key = tuple(found[1:])
     wrong = any(type(value) is not kind for value, kind in zip(key, kinds, strict=True))
-    if wrong or any(isinstance(v, str) and "\x00" in v for v in key) or any(isinstance(v, int) and abs(v) >= 1 << 63 for v in key):
+    if (
+        wrong
+        or any(isinstance(v, str) and "\x00" in v for v in key)
+        or any(isinstance(v, int) and abs(v) >= 1 << 63 for v in key)
+    ):
         raise BadCursorError
     return key

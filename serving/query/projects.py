@@ -19,9 +19,17 @@ PARTS: dict[str, tuple[str, str, str | None, bool]] = {
     "stages": ("project_stage", _BY_CODE, None, False),
     "items": ("project_item", f"{_BY_CODE} and v.expected is not false", "v.stage, v.item_code", False),
     "cases": ("case", _BY_CODE, "coalesce(v.submitted_at, v.accepted_at), v.id", False),
-    "events": ("case_event", """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""", "v.at nulls last, v.id", False),
+    "events": (
+        "case_event",
+        """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""",
+        "v.at nulls last, v.id",
+        False,
+    ),
     "special_procedures": (
-        "special_procedure", """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""", "v.started_at nulls last, v.id", False,
+        "special_procedure",
+        """v.case_id in (select c.id from asked."case" c where c.project_code = :code)""",
+        "v.started_at nulls last, v.id",
+        False,
     ),
     "findings": ("finding", _BY_CODE, "v.severity desc, v.opened_on, v.id", False),
     "orders": ("work_order", _BY_CODE, "v.dispatched_at, v.no", False),
@@ -31,14 +39,18 @@ PARTS: dict[str, tuple[str, str, str | None, bool]] = {
     "parcels": ("parcel", _BY_CODE, None, True),
     "engineering": ("engineering", _BY_CODE, None, False),
     "scenes": (
-        "scene", f"({_BY_CODE} or v.id in (select serving.in_box('scene', b.geom_box) from serving.boxes_of(:code) b))",
-        "v.taken_at desc nulls last, v.id", True,
+        "scene",
+        f"({_BY_CODE} or v.id in (select serving.in_box('scene', b.geom_box) from serving.boxes_of(:code) b))",
+        "v.taken_at desc nulls last, v.id",
+        True,
     ),
     "change_polygons": (
-        "change_polygon", "v.id in (select serving.in_box('change_polygon', b.geom_box) from serving.boxes_of(:code) b)",
-        "v.seen_after desc nulls last, v.id", True,
+        "change_polygon",
+        "v.id in (select serving.in_box('change_polygon', b.geom_box) from serving.boxes_of(:code) b)",
+        "v.seen_after desc nulls last, v.id",
+        True,
     ),
-}  # fmt: skip
+}
 MAX_ROWS = 1000
 _BY_SHAPE = ("scenes", "change_polygons")
 
@@ -52,7 +64,8 @@ def merged_into(code: str) -> str | None:
     """The code that a merged or rewritten one means now. Tells nothing of the project: ask for it again under its code."""
     with transaction() as connection:
         return connection.execute(
-            sa.text("select project_id from store.project_alias where alias = :code and project_id <> alias"), {"code": code}
+            sa.text("select project_id from store.project_alias where alias = :code and project_id <> alias"),
+            {"code": code},
         ).scalar()
 
 
@@ -92,27 +105,58 @@ def _touching(connection: Connection, code: str, answer: dict[str, Any]) -> None
     for part in _BY_SHAPE:
         if part in answer:
             answer[part] = [
-                row for row in answer[part]
-                if row.get("project_code") == code or (row["geom"] and shapely.intersects(shapely.make_valid(shape(row["geom"])), area))
-            ]  # fmt: skip
+                row
+                for row in answer[part]
+                if row.get("project_code") == code
+                or (row["geom"] and shapely.intersects(shapely.make_valid(shape(row["geom"])), area))
+            ]
 
 
 def position(connection: Connection, code: str) -> dict[str, Any] | None:
     """Where a project stands: its stages, current items, whose turn it is, what runs late; None: not shown."""
     found = project(
-        connection, code,
-        ["project_code", "project_name", "town_code", "town_name", "current_stage", "current_stage_name", "finished", "current_items", "light", "open_findings", "judged_on"],
-    )  # fmt: skip
+        connection,
+        code,
+        [
+            "project_code",
+            "project_name",
+            "town_code",
+            "town_name",
+            "current_stage",
+            "current_stage_name",
+            "finished",
+            "current_items",
+            "light",
+            "open_findings",
+            "judged_on",
+        ],
+    )
     if found is None:
         return None
     by_code = Filter().where(_BY_CODE, code=code)
-    found["stages"] = select(connection, "project_stage", by_code, fields=["stage", "stage_name", "state", "completed_at"])
+    found["stages"] = select(
+        connection, "project_stage", by_code, fields=["stage", "stage_name", "state", "completed_at"]
+    )
     found["running_cases"] = select(
-        connection, "case", Filter().where(f"{_BY_CODE} and v.ended_at is null and v.acceptance_on is not null", code=code),
-        fields=["id", "case_no", "item_code", "item_name", "department_name", "acceptance_on", "used_promised", "promised_limit", "due_promised",
-                "due_statutory", "paused", "light"],
+        connection,
+        "case",
+        Filter().where(f"{_BY_CODE} and v.ended_at is null and v.acceptance_on is not null", code=code),
+        fields=[
+            "id",
+            "case_no",
+            "item_code",
+            "item_name",
+            "department_name",
+            "acceptance_on",
+            "used_promised",
+            "promised_limit",
+            "due_promised",
+            "due_statutory",
+            "paused",
+            "light",
+        ],
         order="v.due_promised nulls last, v.id",
-    )  # fmt: skip
+    )
     found["summary"] = _said(found)
     return found
 

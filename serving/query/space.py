@@ -50,7 +50,9 @@ def shapes(connection: Connection, view: str, box: Box | None = None, where: Fil
     made.where("v.geom is not null")
     if box is not None:
         made.where("v.id in (select serving.in_box(:entity, cast(:box as box)))", entity=view, box=_box(box))
-    rows = connection.execute(sa.text(f"select v.id, v.geom from asked.{view} v where {made.sql} order by v.id"), made.values).all()
+    rows = connection.execute(
+        sa.text(f"select v.id, v.geom from asked.{view} v where {made.sql} order by v.id"), made.values
+    ).all()
     return _load(rows, box)
 
 
@@ -77,7 +79,10 @@ def project_areas(connection: Connection, box: Box | None = None, where: Filter 
     order = np.argsort(starts)
     ids, starts = ids[order], starts[order]
     ends = [*starts[1:], len(parts.ids)]
-    areas = [parts.geometries[a] if b - a == 1 else shapely.union_all(parts.geometries[a:b]) for a, b in zip(starts, ends, strict=True)]
+    areas = [
+        parts.geometries[a] if b - a == 1 else shapely.union_all(parts.geometries[a:b])
+        for a, b in zip(starts, ends, strict=True)
+    ]
     whole = Shapes(list(ids), np.array(areas, dtype=object))
     return whole if box is None else inside(whole, box)
 
@@ -91,9 +96,14 @@ def project_points(connection: Connection, box: Box | None = None, where: Filter
     if box is not None:
         made.where(
             "v.longitude between :west and :east and v.latitude between :south and :north",
-            west=box[0], south=box[1], east=box[2], north=box[3],
-        )  # fmt: skip
-    rows = connection.execute(sa.text(f"select v.id, v.longitude, v.latitude from asked.project v where {made.sql}"), made.values).all()
+            west=box[0],
+            south=box[1],
+            east=box[2],
+            north=box[3],
+        )
+    rows = connection.execute(
+        sa.text(f"select v.id, v.longitude, v.latitude from asked.project v where {made.sql}"), made.values
+    ).all()
     points = shapely.points([[float(r[1]), float(r[2])] for r in rows]) if rows else np.array([], dtype=object)
     ids = [*areas.ids, *(r[0] for r in rows)]
     geometries = np.concatenate([shapely.point_on_surface(areas.geometries), points]) if ids else points

@@ -42,7 +42,9 @@ def _count(connection: Connection, name: str) -> Any:
             {"rules": list(OUTSIDE)},
         ).one()
         return dict(row._mapping)
-    return [{"key": row[0], "count": row[1]} for row in connection.exec_driver_sql(f"{GROUPS[name]} order by 2 desc, 1")]
+    return [
+        {"key": row[0], "count": row[1]} for row in connection.exec_driver_sql(f"{GROUPS[name]} order by 2 desc, 1")
+    ]
 
 
 _counts: Kept[Any] = Kept(_count, 500)

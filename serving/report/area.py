@@ -50,14 +50,30 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
     if rows.is_empty():
         return None
     day = seen.as_of or clock.today()
-    made = Report(f"{'镇街' if kind == 'town' else '部门'}分析报告_{name}_{day:%Y%m%d}", f"{name}投资项目分析报告", f"截至 {day:%Y-%m-%d}", day)
+    made = Report(
+        f"{'镇街' if kind == 'town' else '部门'}分析报告_{name}_{day:%Y%m%d}",
+        f"{name}投资项目分析报告",
+        f"截至 {day:%Y-%m-%d}",
+        day,
+    )
     with reading(grant) as connection:
         if kind == "town":
-            case, finding, values = "c.project_code = any(:projects)", "f.project_code = any(:projects)", {"projects": rows["code"].to_list()}
+            case, finding, values = (
+                "c.project_code = any(:projects)",
+                "f.project_code = any(:projects)",
+                {"projects": rows["code"].to_list()},
+            )
         else:
-            case, finding, values = "c.department_code = any(:codes)", "f.department_code = any(:codes)", {"codes": [code, code[8:17]]}
+            case, finding, values = (
+                "c.department_code = any(:codes)",
+                "f.department_code = any(:codes)",
+                {"codes": [code, code[8:17]]},
+            )
         totals = dict(connection.execute(sa.text(_CASES.format(where=case)), values).one()._mapping)
-        late = [dict(r) for r in connection.execute(sa.text(_LATE.format(where=case)), {**values, "shown": _SHOWN}).mappings()]
+        late = [
+            dict(r)
+            for r in connection.execute(sa.text(_LATE.format(where=case)), {**values, "shown": _SHOWN}).mappings()
+        ]
         findings = [dict(r) for r in connection.execute(sa.text(_FINDINGS.format(where=finding)), values).mappings()]
     _summary(made, name, rows, totals, findings)
     _projects(made, kind, code, rows)
@@ -65,7 +81,11 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
     _found(made, kind, findings)
     made.add(Heading("四、重点关注项目"))
     _attention(made, rows)
-    made.add(Heading("五、下一步与责任"), Points(_next(kind, name, rows, late, findings, day) or ["暂无须督办事项。"]), Paragraph(NOTE, "soft"))
+    made.add(
+        Heading("五、下一步与责任"),
+        Points(_next(kind, name, rows, late, findings, day) or ["暂无须督办事项。"]),
+        Paragraph(NOTE, "soft"),
+    )
     return made
 
 
@@ -83,33 +103,90 @@ def _rate(totals: dict[str, Any]) -> str:
     return f"{totals['on_time'] / totals['limited']:.1%}" if totals["limited"] else "—"
 
 
-def _summary(made: Report, name: str, rows: pl.DataFrame, totals: dict[str, Any], findings: list[dict[str, Any]]) -> None:
+def _summary(
+    made: Report, name: str, rows: pl.DataFrame, totals: dict[str, Any], findings: list[dict[str, Any]]
+) -> None:
     done = int(rows["finished"].sum())
     made.add(
         Paragraph(
             f"{name}涉及投资项目 {rows.height} 个，已完成 {done} 个，推进中 {rows.height - done} 个；在办办件 {totals['running']} 件，其中超期 {totals['late']} 件、"
-            f"临期 {totals['soon']} 件；未消除的发现 {len(findings)} 条，其中严重 {sum(f['severity'] == 3 for f in findings)} 条。", "lead",
+            f"临期 {totals['soon']} 件；未消除的发现 {len(findings)} 条，其中严重 {sum(f['severity'] == 3 for f in findings)} 条。",
+            "lead",
         ),
-        Facts([("项目", f"{rows.height}"), ("总投资", f"{(rows['invest'].sum() or 0) / 10_000:,.1f} 亿元"), ("在办办件", f"{totals['running']}"),
-               ("在办超期", f"{totals['late']}"), ("按时办结率", _rate(totals)), ("未消除发现", f"{len(findings)}")]),
-    )  # fmt: skip
+        Facts(
+            [
+                ("项目", f"{rows.height}"),
+                ("总投资", f"{(rows['invest'].sum() or 0) / 10_000:,.1f} 亿元"),
+                ("在办办件", f"{totals['running']}"),
+                ("在办超期", f"{totals['late']}"),
+                ("按时办结率", _rate(totals)),
+                ("未消除发现", f"{len(findings)}"),
+            ]
+        ),
+    )
 
 
 def _projects(made: Report, kind: Area, code: str, rows: pl.DataFrame) -> None:
-    cards = [(c["name"] if c["stage"] in ("done", None) else f"{c['stage']} {c['name']}", c["lights"]) for c in board(rows) if c["stage"] is not None or c["projects"]]
-    made.add(Heading("一、项目进展"), Figure(charts.stacked(cards, "各阶段项目数", width=charts.PRINTED), "各阶段项目数，按最差的在办时限灯着色"))
+    cards = [
+        (c["name"] if c["stage"] in ("done", None) else f"{c['stage']} {c['name']}", c["lights"])
+        for c in board(rows)
+        if c["stage"] is not None or c["projects"]
+    ]
+    made.add(
+        Heading("一、项目进展"),
+        Figure(charts.stacked(cards, "各阶段项目数", width=charts.PRINTED), "各阶段项目数，按最差的在办时限灯着色"),
+    )
     placed = rows.drop_nulls(["x", "y"])
-    points = [(r["x"], r["y"], r["light"], r["name"] or r["code"]) for r in placed.select("x", "y", "light", "name", "code").to_dicts()]
+    points = [
+        (r["x"], r["y"], r["light"], r["name"] or r["code"])
+        for r in placed.select("x", "y", "light", "name", "code").to_dicts()
+    ]
     made.add(Figure(charts.city(points, code if kind == "town" else None, charts.PRINTED, 420), "项目分布"))
 
 
 def _cases(made: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> None:
     made.add(Heading("二、办件与时限"))
-    made.add(Paragraph(f"办件 {totals['cases']} 件，已办结 {totals['ended']} 件；有承诺时限并已办结的 {totals['limited']} 件中按时 {totals['on_time']} 件，按时办结率 {_rate(totals)}。"))
+    made.add(
+        Paragraph(
+            f"办件 {totals['cases']} 件，已办结 {totals['ended']} 件；有承诺时限并已办结的 {totals['limited']} 件中按时 {totals['on_time']} 件，按时办结率 {_rate(totals)}。"
+        )
+    )
     if late:
-        made.add(Heading("在办超期", 3), Figure(charts.bars([(f"{r['item_name'] or '办件'}", float(r["over"] or 0), f"超 {r['over'] or 0} {r['promised_unit'] or '日'}") for r in late[:12]], "在办超期天数", "red", charts.PRINTED)))
-        made.add(Table(("项目", "事项", "办件编号", "部门", "到期", "超期"), [(r["project_name"] or "—", r["item_name"] or "—", r["case_no"], r["department_name"] or "—", str(r["due_promised"] or "—"), f"{r['over'] or 0} {r['promised_unit'] or ''}") for r in late],
-                       (0.26, 0.2, 0.18, 0.16, 0.1, 0.1)))  # fmt: skip
+        made.add(
+            Heading("在办超期", 3),
+            Figure(
+                charts.bars(
+                    [
+                        (
+                            f"{r['item_name'] or '办件'}",
+                            float(r["over"] or 0),
+                            f"超 {r['over'] or 0} {r['promised_unit'] or '日'}",
+                        )
+                        for r in late[:12]
+                    ],
+                    "在办超期天数",
+                    "red",
+                    charts.PRINTED,
+                )
+            ),
+        )
+        made.add(
+            Table(
+                ("项目", "事项", "办件编号", "部门", "到期", "超期"),
+                [
+                    (
+                        r["project_name"] or "—",
+                        r["item_name"] or "—",
+                        r["case_no"],
+                        r["department_name"] or "—",
+                        str(r["due_promised"] or "—"),
+                        f"{r['over'] or 0} {r['promised_unit'] or ''}",
+                    )
+                    for r in late
+                ],
+                (0.26, 0.2, 0.18, 0.16, 0.1, 0.1),
+            )
+        )
     else:
         made.add(Paragraph("没有在办超期的办件。"))
 
@@ -120,10 +197,34 @@ def _found(made: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
         made.add(Paragraph("没有未消除的发现。"))
         return
     names = rulebook.names()
-    made.add(Figure(charts.bars(_counted([names.get(f["rule"], f["rule"]) for f in findings]), "发现按规则", width=charts.PRINTED), "未消除的发现，按规则"))
-    other = [f["department_name"] or "未定" for f in findings] if kind == "town" else [towns().get(f["town_code"] or "", "镇街未知") for f in findings]
-    made.add(Figure(charts.bars(_counted(other), "发现按责任", width=charts.PRINTED), "未消除的发现，按责任部门" if kind == "town" else "未消除的发现，按项目所在镇街"))
-    rows = [(names.get(f["rule"], f["rule"]), f["project_name"] or "—", f["text"], (f["department_name"] or "未定") + (f" · {STATE_ZH[f['order_state']]}" if f["order_state"] else "")) for f in findings[:_SHOWN]]
+    made.add(
+        Figure(
+            charts.bars(
+                _counted([names.get(f["rule"], f["rule"]) for f in findings]), "发现按规则", width=charts.PRINTED
+            ),
+            "未消除的发现，按规则",
+        )
+    )
+    other = (
+        [f["department_name"] or "未定" for f in findings]
+        if kind == "town"
+        else [towns().get(f["town_code"] or "", "镇街未知") for f in findings]
+    )
+    made.add(
+        Figure(
+            charts.bars(_counted(other), "发现按责任", width=charts.PRINTED),
+            "未消除的发现，按责任部门" if kind == "town" else "未消除的发现，按项目所在镇街",
+        )
+    )
+    rows = [
+        (
+            names.get(f["rule"], f["rule"]),
+            f["project_name"] or "—",
+            f["text"],
+            (f["department_name"] or "未定") + (f" · {STATE_ZH[f['order_state']]}" if f["order_state"] else ""),
+        )
+        for f in findings[:_SHOWN]
+    ]
     made.add(Table(("规则", "项目", "内容（疑似，待核）", "责任与工单"), rows, (0.12, 0.2, 0.48, 0.2)))
     if len(findings) > _SHOWN:
         made.add(Paragraph(f"其余 {len(findings) - _SHOWN} 条见一张图页面。", "soft"))
@@ -133,12 +234,16 @@ def _counted(values: list[str]) -> list[tuple[str, float, str]]:
     counts: dict[str, int] = {}
     for value in values:
         counts[value] = counts.get(value, 0) + 1
-    return [(name, float(n), f"{n} 条") for name, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:15]]
+    return [
+        (name, float(n), f"{n} 条") for name, n in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:15]
+    ]
 
 
 def _attention(made: Report, rows: pl.DataFrame) -> None:
     """Those that run late, are marked, or are about to be late; the worst first, as in the list."""
-    worst = rows.filter((pl.col("late") > 0) | (pl.col("findings") > 0) | (pl.col("light") == "黄")).head(_SHOWN).to_dicts()
+    worst = (
+        rows.filter((pl.col("late") > 0) | (pl.col("findings") > 0) | (pl.col("light") == "黄")).head(_SHOWN).to_dicts()
+    )
     if not worst:
         made.add(Paragraph("没有。"))
         return
@@ -146,24 +251,43 @@ def _attention(made: Report, rows: pl.DataFrame) -> None:
     for r in worst:
         turn = r["turn"] or {}
         who = (r["enterprise"] or "申报单位") if "企业" in (turn.get("turn") or "") else turn.get("department")
-        lines.append((r["name"] or r["code"], r["light"] if r["light"] != NO_LIGHT else "—", "已完成" if r["finished"] else str(r["stage"] or "—"), turn.get("item_name") or "—", who or "—", f"{r['late']} / {r['findings']}"))
-    made.add(Table(("项目", "灯", "阶段", "当前事项", "轮到谁", "超期 / 发现"), lines, (0.28, 0.07, 0.08, 0.25, 0.22, 0.1)))
+        lines.append(
+            (
+                r["name"] or r["code"],
+                r["light"] if r["light"] != NO_LIGHT else "—",
+                "已完成" if r["finished"] else str(r["stage"] or "—"),
+                turn.get("item_name") or "—",
+                who or "—",
+                f"{r['late']} / {r['findings']}",
+            )
+        )
+    made.add(
+        Table(("项目", "灯", "阶段", "当前事项", "轮到谁", "超期 / 发现"), lines, (0.28, 0.07, 0.08, 0.25, 0.22, 0.1))
+    )
 
 
-def _next(kind: Area, name: str, rows: pl.DataFrame, late: list[dict[str, Any]], findings: list[dict[str, Any]], day: date) -> list[str]:
+def _next(
+    kind: Area, name: str, rows: pl.DataFrame, late: list[dict[str, Any]], findings: list[dict[str, Any]], day: date
+) -> list[str]:
     texts = []
     by_department: dict[str, int] = {}
     for row in late:
-        by_department[row["department_name"] or "责任部门"] = by_department.get(row["department_name"] or "责任部门", 0) + 1
+        by_department[row["department_name"] or "责任部门"] = (
+            by_department.get(row["department_name"] or "责任部门", 0) + 1
+        )
     texts += [f"{who}：办结超期办件 {n} 件。" for who, n in sorted(by_department.items(), key=lambda p: -p[1])]
     due = [f for f in findings if f["order_state"] and f["order_state"] != "closed"]
     over = [f for f in due if f["due_on"] and f["due_on"] < day]
     if due:
-        texts.append(f"在办工单 {len(due)} 张，已过期限 {len(over)} 张，已催办 {sum(bool(f['urged_on']) for f in due)} 张，已督办 {sum(bool(f['escalated_on']) for f in due)} 张：由责任部门限期签收、反馈。")
+        texts.append(
+            f"在办工单 {len(due)} 张，已过期限 {len(over)} 张，已催办 {sum(bool(f['urged_on']) for f in due)} 张，已督办 {sum(bool(f['escalated_on']) for f in due)} 张：由责任部门限期签收、反馈。"
+        )
     waiting: dict[str, int] = {"企业": 0, "部门": 0}
     for turn in rows.filter(~pl.col("finished"))["turn"].to_list():
         if turn and turn["turn"]:
             waiting["企业" if "企业" in turn["turn"] else "部门"] += 1
     if any(waiting.values()):
-        texts.append(f"推进中的项目里，当前事项待企业申报的 {waiting['企业']} 个，由代办员上门服务；待部门办理的 {waiting['部门']} 个，由部门在承诺时限内办结。")
+        texts.append(
+            f"推进中的项目里，当前事项待企业申报的 {waiting['企业']} 个，由代办员上门服务；待部门办理的 {waiting['部门']} 个，由部门在承诺时限内办结。"
+        )
     return texts

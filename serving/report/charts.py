@@ -27,17 +27,38 @@ def stages(told: Dossier, width: float = WIDTH) -> Drawing:
     size = min(13.0, (step - 6) / max(len(stage["stage_name"]) for stage in told.stages))
     states = [(s, _state(s, told)) for s in told.stages]
     for n, (_, state) in enumerate(states[:-1]):
-        made.add(Line(step * (n + 0.5), 26, step * (n + 1.5), 26, "done" if state == "完成" else "line", 3, dashed=state == "不适用"))
+        made.add(
+            Line(
+                step * (n + 0.5),
+                26,
+                step * (n + 1.5),
+                26,
+                "done" if state == "完成" else "line",
+                3,
+                dashed=state == "不适用",
+            )
+        )
     for n, (stage, state) in enumerate(states):
         x = step * (n + 0.5)
         tone = {"完成": "done", "当前": "brand", "进行": "blue"}.get(state, "line")
-        made.add(Dot(x, 26, 17 if state == "当前" else 14, tone, f"第 {stage['stage']} 阶段 {stage['stage_name']}：{state}"))
+        made.add(
+            Dot(x, 26, 17 if state == "当前" else 14, tone, f"第 {stage['stage']} 阶段 {stage['stage_name']}：{state}")
+        )
         if state in ("未开始", "不适用"):
             made.add(Dot(x, 26, 12, "paper"))
         made.add(Text(x, 31, str(stage["stage"]), {"line": "soft", "done": "ink"}.get(tone, "paper"), 14, "middle"))
         made.add(Text(x, 66, stage["stage_name"], "ink" if state != "不适用" else "soft", size, "middle"))
         done = stage["completed_at"]
-        made.add(Text(x, 84, f"{state} {done:%Y-%m-%d}" if state == "完成" and done else state, "brand" if state == "当前" else "soft", min(size, 11), "middle"))
+        made.add(
+            Text(
+                x,
+                84,
+                f"{state} {done:%Y-%m-%d}" if state == "完成" and done else state,
+                "brand" if state == "当前" else "soft",
+                min(size, 11),
+                "middle",
+            )
+        )
     return made
 
 
@@ -49,7 +70,13 @@ def span(told: Dossier) -> tuple[date, date]:
     """First and last day of a dossier's cases, with a little room."""
     bars = [b for b in told.bars if b.start]
     first = min((b.start for b in bars), default=told.as_of) - timedelta(days=3)
-    last = max([told.as_of, *(b.ended.date() for b in bars if b.ended), *(b.due for b in bars if b.due and (b.ended is None or b.over))])
+    last = max(
+        [
+            told.as_of,
+            *(b.ended.date() for b in bars if b.ended),
+            *(b.due for b in bars if b.due and (b.ended is None or b.over)),
+        ]
+    )
     return first, max(last, first + timedelta(days=20)) + timedelta(days=3)
 
 
@@ -75,10 +102,17 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH
     left, right = label + 8, width - verdict - 8
     at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
     for tick, text in _ticks(first, last, right - left):
-        made.add(Line(at(tick), _TOP - 8, at(tick), made.height - 10, "grid"), Text(at(tick) + 3, _TOP - 14, text, "soft", 10.5))
+        made.add(
+            Line(at(tick), _TOP - 8, at(tick), made.height - 10, "grid"),
+            Text(at(tick) + 3, _TOP - 14, text, "soft", 10.5),
+        )
     y = float(_TOP)
     for title, cases in groups:
-        made.add(Rect(0, y, width, 20, "band"), Text(6, y + 14.5, title, "ink", 12), Text(width - 6, y + 14.5, f"{len(cases)} 件", "soft", 11, "end"))
+        made.add(
+            Rect(0, y, width, 20, "band"),
+            Text(6, y + 14.5, title, "ink", 12),
+            Text(width - 6, y + 14.5, f"{len(cases)} 件", "soft", 11, "end"),
+        )
         y += 26
         for bar in cases:
             _bar(made, bar, y, at, told.as_of, label, verdict)
@@ -98,20 +132,67 @@ def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, 
     if bar.received and bar.accepted and bar.received.date() < bar.accepted:
         made.add(Line(at(bar.received.date()), middle, at(bar.accepted), middle, "grey", 1.5))
     if bar.due and bar.accepted:
-        made.add(Rect(at(bar.accepted), y + 3, max(at(bar.due) - at(bar.accepted), 2), _ROW - 8, "limit", 2, f"时限至 {bar.due:%Y-%m-%d}"))
+        made.add(
+            Rect(
+                at(bar.accepted),
+                y + 3,
+                max(at(bar.due) - at(bar.accepted), 2),
+                _ROW - 8,
+                "limit",
+                2,
+                f"时限至 {bar.due:%Y-%m-%d}",
+            )
+        )
     tone = LIGHT_TONE[bar.light] if bar.light and bar.light != "灰" else ("done" if bar.ended else "grey")
     split = end
     if bar.over and bar.due and bar.due < end:  # within the limit as any other, past it red
         split, tone = bar.due, "done" if bar.ended else "green"
     made.add(Rect(at(begin), y + 7, max(at(split) - at(begin), 3), _ROW - 16, tone, 2, title))
     if split < end:
-        made.add(Rect(at(split), y + 7, max(at(end) - at(split), 3), _ROW - 16, "double" if bar.which == "法定" else "red", 2, title))
+        made.add(
+            Rect(
+                at(split),
+                y + 7,
+                max(at(end) - at(split), 3),
+                _ROW - 16,
+                "double" if bar.which == "法定" else "red",
+                2,
+                title,
+            )
+        )
     for pause in bar.pauses:
-        made.add(Rect(at(pause.start), y + 5, max(at(min(pause.until, end)) - at(pause.start), 3), _ROW - 12, "pause", 0, f"{pause.kind} {pause.start} 至 {pause.until}", hatched=True))
+        made.add(
+            Rect(
+                at(pause.start),
+                y + 5,
+                max(at(min(pause.until, end)) - at(pause.start), 3),
+                _ROW - 12,
+                "pause",
+                0,
+                f"{pause.kind} {pause.start} 至 {pause.until}",
+                hatched=True,
+            )
+        )
     if bar.due and bar.accepted:
         x = at(bar.due)
-        made.add(Area((((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle)),), "paper", "ink", 1.2, f"到期日 {bar.due:%Y-%m-%d}"))
-    made.add(Text(made.width - verdict, middle + 4, fitted(bar.verdict, 11, verdict - 2), "red" if bar.over else ("brand" if bar.ended is None else "soft"), 11))
+        made.add(
+            Area(
+                (((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle)),),
+                "paper",
+                "ink",
+                1.2,
+                f"到期日 {bar.due:%Y-%m-%d}",
+            )
+        )
+    made.add(
+        Text(
+            made.width - verdict,
+            middle + 4,
+            fitted(bar.verdict, 11, verdict - 2),
+            "red" if bar.over else ("brand" if bar.ended is None else "soft"),
+            11,
+        )
+    )
 
 
 def _ticks(first: date, last: date, width: float) -> list[tuple[date, str]]:
@@ -134,7 +215,9 @@ def _ticks(first: date, last: date, width: float) -> list[tuple[date, str]]:
 class _Plane:
     """Degrees → points of a drawing: equirectangular about the middle, the longer side fitted."""
 
-    def __init__(self, bounds: tuple[float, float, float, float], x: float, y: float, width: float, height: float) -> None:
+    def __init__(
+        self, bounds: tuple[float, float, float, float], x: float, y: float, width: float, height: float
+    ) -> None:
         west, south, east, north = bounds
         self.middle = ((west + east) / 2, (south + north) / 2)
         self.squeeze = math.cos(math.radians(self.middle[1]))
@@ -175,7 +258,15 @@ def site(told: Dossier, width: float = 460, height: float = 320) -> Drawing:
     for row, geometry in polygons:
         inside = shapely.intersection(geometry, window)
         if plane.rings(inside):
-            made.add(Area(plane.rings(inside), "groundfill", "ground", 1.2, f"变化图斑 {row['polygon_code']} {row['seen_after'] or ''}"))
+            made.add(
+                Area(
+                    plane.rings(inside),
+                    "groundfill",
+                    "ground",
+                    1.2,
+                    f"变化图斑 {row['polygon_code']} {row['seen_after'] or ''}",
+                )
+            )
     if polygons:  # the line above what lies on it
         for ring in plane.rings(told.redline):
             made.shapes += [Line(*a, *b, "redline", 2) for a, b in zip(ring, ring[1:], strict=False)]
@@ -187,7 +278,11 @@ def site(told: Dossier, width: float = 460, height: float = 320) -> Drawing:
 def _scale(made: Drawing, plane: _Plane, right: float, y: float) -> None:
     length = next((n for n in (20000, 10000, 5000, 2000, 1000, 500, 200, 100, 50, 20) if plane.metres(n) <= 110), 10)
     size = plane.metres(length)
-    made.add(Line(right - size, y, right, y, "ink", 1.5), Line(right - size, y - 4, right - size, y, "ink", 1.5), Line(right, y - 4, right, y, "ink", 1.5))
+    made.add(
+        Line(right - size, y, right, y, "ink", 1.5),
+        Line(right - size, y - 4, right - size, y, "ink", 1.5),
+        Line(right, y - 4, right, y, "ink", 1.5),
+    )
     made.add(Text(right - size - 5, y, f"{length // 1000} km" if length >= 1000 else f"{length} m", "soft", 11, "end"))
 
 
@@ -197,7 +292,9 @@ def _legend(made: Drawing, x: float, y: float, entries: Sequence[tuple[str, str]
         x += 14 + width_of(text, size) + 16
 
 
-def city(points: Sequence[tuple[float, float, str, str]], only: str | None = None, width: float = 460, height: float = 360) -> Drawing:
+def city(
+    points: Sequence[tuple[float, float, str, str]], only: str | None = None, width: float = 460, height: float = 360
+) -> Drawing:
     """Towns and projects: (longitude, latitude, light, title); ``only`` a town's code: zoomed to it. Overview: datum unsure."""
     codes, names, shapes = places.towns()
     made = Drawing(width, height, f"项目分布：{len(points)} 个项目")
@@ -210,7 +307,15 @@ def city(points: Sequence[tuple[float, float, str, str]], only: str | None = Non
         if only and not polygon.intersects(window):
             continue
         simple = shapely.simplify(polygon, 0.0006 if not only else 0.0001)
-        made.add(Area(plane.rings(simple), "paper" if not only or code == only else "town", "townline", 1.4 if code == only else 0.8, name))
+        made.add(
+            Area(
+                plane.rings(simple),
+                "paper" if not only or code == only else "town",
+                "townline",
+                1.4 if code == only else 0.8,
+                name,
+            )
+        )
     clipped = [_clipped(s, width, height - 28) for s in made.shapes[1:]]
     made.shapes = [made.shapes[0], *(s for s in clipped if s.rings)]
     for code, name, polygon in zip(codes, names, shapes, strict=True):
@@ -222,7 +327,16 @@ def city(points: Sequence[tuple[float, float, str, str]], only: str | None = Non
         if 0 <= px <= width and 0 <= py <= height - 28:
             made.add(Dot(px, py, 4.6, "paper"), Dot(px, py, 3.6, LIGHT_TONE[light], title))
     present = {p[2] for p in points}
-    _legend(made, 12, height - 10, [(tone, light + ("灯" if light != "无" else "在办时限")) for light, tone in LIGHT_TONE.items() if light in present])
+    _legend(
+        made,
+        12,
+        height - 10,
+        [
+            (tone, light + ("灯" if light != "无" else "在办时限"))
+            for light, tone in LIGHT_TONE.items()
+            if light in present
+        ],
+    )
     return made
 
 
@@ -232,7 +346,9 @@ def _clipped(area: Any, width: float, height: float) -> Any:
     rings: list[tuple[tuple[float, float], ...]] = []
     for ring in area.rings:
         part = shapely.intersection(shapely.make_valid(shapely.Polygon(ring)), frame)
-        rings += [tuple(p.exterior.coords) for p in shapely.get_parts(part) if p.geom_type == "Polygon" and not p.is_empty]
+        rings += [
+            tuple(p.exterior.coords) for p in shapely.get_parts(part) if p.geom_type == "Polygon" and not p.is_empty
+        ]
     return Area(tuple(rings), area.fill, area.stroke, area.width, area.title)
 
 
@@ -252,14 +368,30 @@ def stacked(rows: Sequence[tuple[str, dict[str, int]]], label: str, unit: str = 
         for light in lights:
             size = counts.get(light, 0) / most * room
             if size:
-                made.add(Rect(x, y, max(size - 1, 1), 19, LIGHT_TONE[light], 2, f"{name} {light} {counts[light]} {unit}"))
+                made.add(
+                    Rect(x, y, max(size - 1, 1), 19, LIGHT_TONE[light], 2, f"{name} {light} {counts[light]} {unit}")
+                )
                 if size > 22 and light != "黄":
-                    made.add(Text(x + size / 2, y + 13.5, str(counts[light]), "paper" if light not in ("无", "灰") else "ink", 11, "middle"))
+                    made.add(
+                        Text(
+                            x + size / 2,
+                            y + 13.5,
+                            str(counts[light]),
+                            "paper" if light not in ("无", "灰") else "ink",
+                            11,
+                            "middle",
+                        )
+                    )
                 elif size > 22:
                     made.add(Text(x + size / 2, y + 13.5, str(counts[light]), "ink", 11, "middle"))
                 x += size
         made.add(Text(x + 6, y + 14, f"{sum(counts.values())} {unit}", "soft", 11.5))
-    _legend(made, left, made.height - 10, [(LIGHT_TONE[light], "无在办时限" if light == "无" else f"{light}灯") for light in lights])
+    _legend(
+        made,
+        left,
+        made.height - 10,
+        [(LIGHT_TONE[light], "无在办时限" if light == "无" else f"{light}灯") for light in lights],
+    )
     return made
 
 
@@ -272,14 +404,19 @@ def over_time(rows: Sequence[dict[str, Any]], width: float = WIDTH, height: floa
     at = lambda day: left + (day - days[0]).days / ((days[-1] - days[0]).days or 1) * (right - left)  # noqa: E731
     level = lambda value: bottom - value / most * (bottom - 16)  # noqa: E731
     for value in (0, most // 2, most):
-        made.add(Line(left, level(value), right, level(value), "grid"), Text(left - 8, level(value) + 4, f"{value:,}", "soft", 11, "end"))
+        made.add(
+            Line(left, level(value), right, level(value), "grid"),
+            Text(left - 8, level(value) + 4, f"{value:,}", "soft", 11, "end"),
+        )
     for name, tone in (("claimed", "done"), ("live", "blue"), ("quarantined", "red")):
         known = [(at(day), level(row[name])) for day, row in zip(days, rows, strict=True) if row[name] is not None]
         for (x1, y1), (x2, y2) in zip(known, known[1:], strict=False):
             made.add(Line(x1, y1, x2, y2, tone, 2))
         for x, y in known:
             made.add(Dot(x, y, 3, tone))
-    made.add(Text(left, height - 8, rows[0]["day"], "soft", 11), Text(right, height - 8, rows[-1]["day"], "soft", 11, "end"))
+    made.add(
+        Text(left, height - 8, rows[0]["day"], "soft", 11), Text(right, height - 8, rows[-1]["day"], "soft", 11, "end")
+    )
     return made
 
 

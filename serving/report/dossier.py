@@ -168,8 +168,15 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
         whole = projects.full(connection, code)
         if whole is None:
             return None
-        items = select(connection, "item", Filter(), fields=["item_code", "prerequisites"], order="v.valid_from nulls first")
-        steps = select(connection, "order_step", Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in whole["orders"]]), order="v.at, v.seq")
+        items = select(
+            connection, "item", Filter(), fields=["item_code", "prerequisites"], order="v.valid_from nulls first"
+        )
+        steps = select(
+            connection,
+            "order_step",
+            Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in whole["orders"]]),
+            order="v.at, v.seq",
+        )
     judged_on = whole["project"]["judged_on"]
     today = date.fromisoformat(judged_on) if judged_on else clock.today()
     day = as_of or today
@@ -185,23 +192,34 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
     for finding in findings:
         rule = by.book.by_name.get(finding["rule"])
         finding |= {
-            "name": rule.name if rule else finding["rule"], "standing": STANDING_ZH[finding["state"]], "item_name": named.get(finding["item_code"]),
-            "severity_zh": SEVERITY_ZH.get(finding["severity"], ""), "order": orders.get(finding.get("id")),
-            "lifted_by": rule.lifted_by if rule else "", "innocent": list(rule.innocent) if rule else [],
-        }  # fmt: skip
+            "name": rule.name if rule else finding["rule"],
+            "standing": STANDING_ZH[finding["state"]],
+            "item_name": named.get(finding["item_code"]),
+            "severity_zh": SEVERITY_ZH.get(finding["severity"], ""),
+            "order": orders.get(finding.get("id")),
+            "lifted_by": rule.lifted_by if rule else "",
+            "innocent": list(rule.innocent) if rule else [],
+        }
     lines = [shapely.make_valid(shape(r["geom"])) for r in whole["redlines"] if r["geom"]]
     until = datetime.combine(day, time.max).replace(tzinfo=clock.SHANGHAI).isoformat()
     made = Dossier(
-        code, day, past, whole["project"],
+        code,
+        day,
+        past,
+        whole["project"],
         judged.standing.stages.sort("stage").to_dicts(),
         *_standing(judged, code),
         _current(judged),
         _items(judged, {i["item_code"]: i["prerequisites"] or [] for i in items}),
-        bars, findings, whole["orders"],
-        _until(whole["licences"], "issued_at", until), _until(whole["land_approvals"], "approved_at", until),
-        _until(whole["scenes"], "taken_at", until), _until(whole["change_polygons"], "seen_after", until),
+        bars,
+        findings,
+        whole["orders"],
+        _until(whole["licences"], "issued_at", until),
+        _until(whole["land_approvals"], "approved_at", until),
+        _until(whole["scenes"], "taken_at", until),
+        _until(whole["change_polygons"], "seen_after", until),
         shapely.union_all(lines),
-    )  # fmt: skip
+    )
     made.timeline, made.handling = _timeline(made, judged, whole, steps, visible, until)
     return made
 
@@ -218,7 +236,13 @@ def _standing(judged: judge.Judged, code: str) -> tuple[int | None, bool]:
 
 def _current(judged: judge.Judged) -> list[dict[str, Any]]:
     rows = judged.standing.current.select(
-        "item_code", "item_name", "stage", "department", "department_code", "turn", pl.col("has_open_case").alias("open")
+        "item_code",
+        "item_name",
+        "stage",
+        "department",
+        "department_code",
+        "turn",
+        pl.col("has_open_case").alias("open"),
     )
     return rows.to_dicts()
 
@@ -229,7 +253,9 @@ def _items(judged: judge.Judged, prerequisites: dict[str, list[str]]) -> list[di
 
     stones = set(milestones()["item_code"])
     turns = {row["item_code"]: row["turn"] for row in judged.standing.current.to_dicts()}
-    rows = judged.standing.items.filter(pl.col("expected").fill_null(False)).sort("stage", "place", "item_code").to_dicts()
+    rows = (
+        judged.standing.items.filter(pl.col("expected").fill_null(False)).sort("stage", "place", "item_code").to_dicts()
+    )
     known = {row["item_code"] for row in rows}
     found = []
     for row in rows:
@@ -243,9 +269,18 @@ def _items(judged: judge.Judged, prerequisites: dict[str, list[str]]) -> list[di
         else:
             state = "可办" if code in turns else "未办"
         found.append(
-            {"item_code": code, "item_name": row["item_name"], "stage": row["stage"], "department": row["department"], "state": state, "done_at": row["done_at"],
-             "turn": turns.get(code), "milestone": code in stones, "prerequisites": [p for p in prerequisites.get(code, []) if p in known]}
-        )  # fmt: skip
+            {
+                "item_code": code,
+                "item_name": row["item_name"],
+                "stage": row["stage"],
+                "department": row["department"],
+                "state": state,
+                "done_at": row["done_at"],
+                "turn": turns.get(code),
+                "milestone": code in stones,
+                "prerequisites": [p for p in prerequisites.get(code, []) if p in known],
+            }
+        )
     return found
 
 
@@ -254,7 +289,9 @@ def _bars(judged: judge.Judged, visible: set[str]) -> list[Bar]:
     ticking = facts.cases.filter(pl.col("acceptance_on").is_not_null())
     pauses: dict[str, list[Pause]] = {}
     for row in effective(ticking, facts.pauses, judged.as_of).to_dicts():
-        pauses.setdefault(row["case_id"], []).append(Pause(PAUSE_ZH[row["kind"]], row["from_"], row["until"], row["running"]))
+        pauses.setdefault(row["case_id"], []).append(
+            Pause(PAUSE_ZH[row["kind"]], row["from_"], row["until"], row["running"])
+        )
     stages = dict(facts.items.select("item_code", "stage").unique("item_code", keep="last").iter_rows())
     names = dict(facts.items.select("item_code", "item_name").unique("item_code", keep="last").iter_rows())
     event_zh = labels("event")
@@ -263,13 +300,28 @@ def _bars(judged: judge.Judged, visible: set[str]) -> list[Bar]:
         which = _first_limit(row)
         found.append(
             Bar(
-                row["case_id"], row["case_no"], row["item_code"], names.get(row["item_code"]) or row["item_name"] or row["item_code_written"] or "未知事项",
-                stages.get(row["item_code"]), row["department_name"] or departments().get(row["department_code"] or ""), row["receipt_at"], row["acceptance_on"], bool(row["deemed"]),
-                row["ended_at"], event_zh.get(row["end_event"] or ""), row["light"], LIMIT_ZH.get(which or ""),
-                row[f"{which}_limit"] if which else None, row[f"{which}_unit"] if which else None, row[f"used_{which}"] if which else None,
-                row[f"due_{which}"] if which else None, row["due_statutory"], bool(row["provisional"]), tuple(pauses.get(row["case_id"], ())),
+                row["case_id"],
+                row["case_no"],
+                row["item_code"],
+                names.get(row["item_code"]) or row["item_name"] or row["item_code_written"] or "未知事项",
+                stages.get(row["item_code"]),
+                row["department_name"] or departments().get(row["department_code"] or ""),
+                row["receipt_at"],
+                row["acceptance_on"],
+                bool(row["deemed"]),
+                row["ended_at"],
+                event_zh.get(row["end_event"] or ""),
+                row["light"],
+                LIMIT_ZH.get(which or ""),
+                row[f"{which}_limit"] if which else None,
+                row[f"{which}_unit"] if which else None,
+                row[f"used_{which}"] if which else None,
+                row[f"due_{which}"] if which else None,
+                row["due_statutory"],
+                bool(row["provisional"]),
+                tuple(pauses.get(row["case_id"], ())),
             )
-        )  # fmt: skip
+        )
     return sorted(found, key=lambda b: (b.start or _NO_DAY, b.case_id))
 
 
@@ -294,7 +346,13 @@ def _past_findings(judged: judge.Judged, grant: Grant) -> list[dict[str, Any]]:
     found = []
     for row in rows.sort("severity", "rule", descending=[True, False]).to_dicts():
         found.append(
-            {**row, "id": finding_id(row["rule"], row["project_code"], row["item_code"], row["case_no"]), "state": "open", "opened_on": None, "closed_on": None}
+            {
+                **row,
+                "id": finding_id(row["rule"], row["project_code"], row["item_code"], row["case_no"]),
+                "state": "open",
+                "opened_on": None,
+                "closed_on": None,
+            }
         )
     return found
 
@@ -308,11 +366,20 @@ def labels(name: str) -> dict[str, str]:
 @cache
 def feeds() -> dict[str, str]:
     """Feed → "source's name · feed's name"."""
-    return {f"{s.source}.{name}": f"{s.name} · {feed.name}" for s in loader.load_all().values() for name, feed in s.feeds.items()}
+    return {
+        f"{s.source}.{name}": f"{s.name} · {feed.name}"
+        for s in loader.load_all().values()
+        for name, feed in s.feeds.items()
+    }
 
 
 def _timeline(
-    made: Dossier, judged: judge.Judged, whole: dict[str, Any], steps: list[dict[str, Any]], visible: set[str], until: str
+    made: Dossier,
+    judged: judge.Judged,
+    whole: dict[str, Any],
+    steps: list[dict[str, Any]],
+    visible: set[str],
+    until: str,
 ) -> tuple[list[dict[str, Any]], int]:
     """What happened, newest first, each once though several systems tell it; 部门办理 only as a count."""
     from supervision.orders.life import STEP_ZH
@@ -329,24 +396,82 @@ def _timeline(
             continue
         item, number = names.get(event["case_id"], (None, event["case_no"]))
         key = (event["case_id"], event["event"], event["at"][:10])
-        entry = told.setdefault(key, {"at": event["at"], "kind": "case", "what": event_zh.get(event["event"], event["event"]), "title": item or "", "detail": f"办件 {number}", "by": set()})
+        entry = told.setdefault(
+            key,
+            {
+                "at": event["at"],
+                "kind": "case",
+                "what": event_zh.get(event["event"], event["event"]),
+                "title": item or "",
+                "detail": f"办件 {number}",
+                "by": set(),
+            },
+        )
         entry["by"].add(channel_zh.get(event["channel"], event["channel"]))
     rows = list(told.values())
     for licence in made.licences:
         if licence["issued_at"]:
-            rows.append({"at": licence["issued_at"], "kind": "licence", "what": "发证", "title": licence["type_name"] or licence["title"] or "证照", "detail": licence["number"] or "", "by": {licence["organ_name"] or ""}})
+            rows.append(
+                {
+                    "at": licence["issued_at"],
+                    "kind": "licence",
+                    "what": "发证",
+                    "title": licence["type_name"] or licence["title"] or "证照",
+                    "detail": licence["number"] or "",
+                    "by": {licence["organ_name"] or ""},
+                }
+            )
     for land in made.land:
         if land["approved_at"]:
-            rows.append({"at": land["approved_at"], "kind": "licence", "what": "用地批复", "title": land["approval_no"], "detail": "", "by": {land["organ"] or ""}})
+            rows.append(
+                {
+                    "at": land["approved_at"],
+                    "kind": "licence",
+                    "what": "用地批复",
+                    "title": land["approval_no"],
+                    "detail": "",
+                    "by": {land["organ"] or ""},
+                }
+            )
     for finding in made.findings:
         if finding["opened_on"] and finding["opened_on"] <= until[:10]:
-            rows.append({"at": finding["opened_on"], "kind": "finding", "what": "发现", "title": finding["name"], "detail": finding["text"], "by": {finding["department_name"] or ""}})
+            rows.append(
+                {
+                    "at": finding["opened_on"],
+                    "kind": "finding",
+                    "what": "发现",
+                    "title": finding["name"],
+                    "detail": finding["text"],
+                    "by": {finding["department_name"] or ""},
+                }
+            )
     for step in steps:
         if step["at"] <= until:
-            rows.append({"at": step["at"], "kind": "order", "what": f"工单{STEP_ZH[step['step']]}", "title": step["order_no"], "detail": step["why"] or "", "by": {step["by"] or ""}})
+            rows.append(
+                {
+                    "at": step["at"],
+                    "kind": "order",
+                    "what": f"工单{STEP_ZH[step['step']]}",
+                    "title": step["order_no"],
+                    "detail": step["why"] or "",
+                    "by": {step["by"] or ""},
+                }
+            )
     if made.project["submitted_at"] and made.project["submitted_at"] <= until:
-        rows.append({"at": made.project["submitted_at"], "kind": "project", "what": "项目申报", "title": made.project["project_name"], "detail": "", "by": {labels("channel")["P1"]}})
+        rows.append(
+            {
+                "at": made.project["submitted_at"],
+                "kind": "project",
+                "what": "项目申报",
+                "title": made.project["project_name"],
+                "detail": "",
+                "by": {labels("channel")["P1"]},
+            }
+        )
     for row in rows:
         row["by"] = "、".join(sorted(name for name in row["by"] if name))
-        row["day"], row["time"] = row["at"][:10], "" if "T00:00:00" in row["at"] or len(row["at"]) == 10 else row["at"][11:16]
+        row["day"], row["time"] = (
+            row["at"][:10],
+            "" if "T00:00:00" in row["at"] or len(row["at"]) == 10 else row["at"][11:16],
+        )
     return sorted(rows, key=lambda r: (r["day"], r["time"], r["kind"], r["title"]), reverse=True), handling

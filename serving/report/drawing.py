@@ -20,11 +20,30 @@ from PIL import Image, ImageDraw, ImageFont
 
 #: tone → colour; text tones have at least 4.5 : 1 on white
 TONES = {
-    "ink": "#1d2733", "soft": "#5b6876", "line": "#d5dbe2", "grid": "#e9edf1", "paper": "#ffffff", "band": "#f4f6f8", "brand": "#0b4f9e",
-    "double": "#8e1119", "red": "#cf2a27", "yellow": "#e0a100", "blue": "#2f6fd0", "green": "#2c8a4b", "grey": "#98a4b0", "none": "#b9c2cb",
-    "limit": "#c9dcf3", "pause": "#7d93ad", "done": "#7fa8d9", "ground": "#b4651d", "groundfill": "#f0d2b4", "redline": "#cf2a27", "redfill": "#fbe3e2",
-    "town": "#eef2f5", "townline": "#aab6c2",
-}  # fmt: skip
+    "ink": "#1d2733",
+    "soft": "#5b6876",
+    "line": "#d5dbe2",
+    "grid": "#e9edf1",
+    "paper": "#ffffff",
+    "band": "#f4f6f8",
+    "brand": "#0b4f9e",
+    "double": "#8e1119",
+    "red": "#cf2a27",
+    "yellow": "#e0a100",
+    "blue": "#2f6fd0",
+    "green": "#2c8a4b",
+    "grey": "#98a4b0",
+    "none": "#b9c2cb",
+    "limit": "#c9dcf3",
+    "pause": "#7d93ad",
+    "done": "#7fa8d9",
+    "ground": "#b4651d",
+    "groundfill": "#f0d2b4",
+    "redline": "#cf2a27",
+    "redfill": "#fbe3e2",
+    "town": "#eef2f5",
+    "townline": "#aab6c2",
+}
 LIGHT_TONE = {"双红": "double", "红": "red", "黄": "yellow", "蓝": "blue", "绿": "green", "灰": "done", "无": "none"}
 
 Anchor = Literal["start", "middle", "end"]
@@ -123,9 +142,9 @@ def font_path() -> Path:
 def svg(drawing: Drawing, name: str = "d") -> Markup:
     """Inline SVG without style attributes; ``name`` keeps ids of several drawings on a page apart."""
     parts = [
-        Markup('<svg class="drawing" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg">').format(
-            w=drawing.width, h=drawing.height, label=drawing.label
-        ),
+        Markup(
+            '<svg class="drawing" viewBox="0 0 {w:g} {h:g}" width="{w:g}" height="{h:g}" role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg">'
+        ).format(w=drawing.width, h=drawing.height, label=drawing.label),
         Markup(
             '<defs><pattern id="{n}-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
             '<rect class="t-paper" width="6" height="6" fill="{p}"/><rect class="t-pause" width="2.2" height="6" fill="{c}"/></pattern></defs>'
@@ -141,23 +160,37 @@ def _svg_shape(shape: Shape, name: str) -> Markup:
             paint = Markup('fill="url(#{}-hatch)"').format(name) if shape.hatched else _paint("fill", shape.fill)
             return _titled(
                 Markup('<rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" rx="{:g}" {}').format(
-                    shape.x, shape.y, shape.width, shape.height, shape.radius, paint), "rect", shape.title)  # fmt: skip
+                    shape.x, shape.y, shape.width, shape.height, shape.radius, paint
+                ),
+                "rect",
+                shape.title,
+            )
         case Line():
             dash = Markup(' stroke-dasharray="4 3"') if shape.dashed else ""
             return Markup('<line x1="{:.2f}" y1="{:.2f}" x2="{:.2f}" y2="{:.2f}" stroke-width="{:g}" {}{}/>').format(
-                shape.x1, shape.y1, shape.x2, shape.y2, shape.width, _paint("stroke", shape.stroke), dash)  # fmt: skip
+                shape.x1, shape.y1, shape.x2, shape.y2, shape.width, _paint("stroke", shape.stroke), dash
+            )
         case Text():
             anchor = Markup(' text-anchor="{}"').format(shape.anchor) if shape.anchor != "start" else ""
             return Markup('<text x="{:.2f}" y="{:.2f}" font-size="{:g}" {}{}>{}</text>').format(
-                shape.x, shape.y, shape.size, _paint("fill", shape.fill), anchor, shape.text)  # fmt: skip
+                shape.x, shape.y, shape.size, _paint("fill", shape.fill), anchor, shape.text
+            )
         case Area():
             path = " ".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in ring) + "Z" for ring in shape.rings)
             return _titled(
-                Markup('<path d="{}" fill-rule="evenodd" stroke="{}" stroke-width="{:g}" class="t-{} s-{}" fill="{}"').format(
-                    path, TONES[shape.stroke], shape.width, shape.fill, shape.stroke, TONES[shape.fill]), "path", shape.title)  # fmt: skip
+                Markup(
+                    '<path d="{}" fill-rule="evenodd" stroke="{}" stroke-width="{:g}" class="t-{} s-{}" fill="{}"'
+                ).format(path, TONES[shape.stroke], shape.width, shape.fill, shape.stroke, TONES[shape.fill]),
+                "path",
+                shape.title,
+            )
         case Dot():
             return _titled(
-                Markup('<circle cx="{:.2f}" cy="{:.2f}" r="{:g}" {}').format(shape.x, shape.y, shape.radius, _paint("fill", shape.fill)), "circle", shape.title
+                Markup('<circle cx="{:.2f}" cy="{:.2f}" r="{:g}" {}').format(
+                    shape.x, shape.y, shape.radius, _paint("fill", shape.fill)
+                ),
+                "circle",
+                shape.title,
             )
 
 
@@ -166,7 +199,9 @@ def _paint(what: str, tone: str) -> Markup:
 
 
 def _titled(opened: Markup, element: str, title: str) -> Markup:
-    return opened + (Markup("><title>{}</title></{}>").format(escape(title), Markup(element)) if title else Markup("/>"))
+    return opened + (
+        Markup("><title>{}</title></{}>").format(escape(title), Markup(element)) if title else Markup("/>")
+    )
 
 
 # -- PDF ---------------------------------------------------------------------------------------------------------------
@@ -203,7 +238,9 @@ def onto(pdf: FPDF, drawing: Drawing, x: float, y: float, width: float, family: 
                     points = shape.size * k * 72 / 25.4
                     pdf.set_font(family, size=points)
                     pdf.set_text_color(*_rgb(shape.fill))
-                    left = shape.x * k - {"start": 0, "middle": 0.5, "end": 1}[shape.anchor] * pdf.get_string_width(shape.text)
+                    left = shape.x * k - {"start": 0, "middle": 0.5, "end": 1}[shape.anchor] * pdf.get_string_width(
+                        shape.text
+                    )
                     pdf.text(x + left, y + shape.y * k, shape.text)
                 case Area():
                     pdf.set_fill_color(*_rgb(shape.fill))
@@ -222,7 +259,9 @@ def _hatch(shape: Rect, step: float = 5) -> list[tuple[float, float, float, floa
     lines, start = [], -shape.height
     while start < shape.width:
         x1, x2 = max(start, 0), min(start + shape.height, shape.width)
-        lines.append((shape.x + x1, shape.y + shape.height - (x1 - start), shape.x + x2, shape.y + shape.height - (x2 - start)))
+        lines.append(
+            (shape.x + x1, shape.y + shape.height - (x1 - start), shape.x + x2, shape.y + shape.height - (x2 - start))
+        )
         start += step
     return lines
 
@@ -238,25 +277,50 @@ def png(drawing: Drawing, scale: float = 3) -> bytes:
     for shape in drawing.shapes:
         match shape:
             case Rect():
-                s = (shape.x * scale, shape.y * scale, (shape.x + shape.width) * scale, (shape.y + shape.height) * scale)
+                s = (
+                    shape.x * scale,
+                    shape.y * scale,
+                    (shape.x + shape.width) * scale,
+                    (shape.y + shape.height) * scale,
+                )
                 s = (s[0], s[1], max(s[2], s[0] + 1), max(s[3], s[1] + 1))
                 draw.rounded_rectangle(s, shape.radius * scale, fill=TONES["paper" if shape.hatched else shape.fill])
                 if shape.hatched:
                     for a, b, c, d in _hatch(shape):
-                        draw.line((a * scale, b * scale, c * scale, d * scale), fill=TONES["pause"], width=round(1.2 * scale))
+                        draw.line(
+                            (a * scale, b * scale, c * scale, d * scale), fill=TONES["pause"], width=round(1.2 * scale)
+                        )
             case Line():
-                draw.line((shape.x1 * scale, shape.y1 * scale, shape.x2 * scale, shape.y2 * scale), fill=TONES[shape.stroke], width=max(round(shape.width * scale), 1))
+                draw.line(
+                    (shape.x1 * scale, shape.y1 * scale, shape.x2 * scale, shape.y2 * scale),
+                    fill=TONES[shape.stroke],
+                    width=max(round(shape.width * scale), 1),
+                )
             case Text():
                 anchor = {"start": "ls", "middle": "ms", "end": "rs"}[shape.anchor]
-                draw.text((shape.x * scale, shape.y * scale), shape.text, fill=TONES[shape.fill], font=_face(round(shape.size * scale)), anchor=anchor)
+                draw.text(
+                    (shape.x * scale, shape.y * scale),
+                    shape.text,
+                    fill=TONES[shape.fill],
+                    font=_face(round(shape.size * scale)),
+                    anchor=anchor,
+                )
             case Area():
                 for ring in shape.rings:
                     points = [(px * scale, py * scale) for px, py in ring]
                     draw.polygon(points, fill=TONES[shape.fill])
-                    draw.line([*points, points[0]], fill=TONES[shape.stroke], width=max(round(shape.width * scale), 1), joint="curve")
+                    draw.line(
+                        [*points, points[0]],
+                        fill=TONES[shape.stroke],
+                        width=max(round(shape.width * scale), 1),
+                        joint="curve",
+                    )
             case Dot():
                 r = shape.radius * scale
-                draw.ellipse((shape.x * scale - r, shape.y * scale - r, shape.x * scale + r, shape.y * scale + r), fill=TONES[shape.fill])
+                draw.ellipse(
+                    (shape.x * scale - r, shape.y * scale - r, shape.x * scale + r, shape.y * scale + r),
+                    fill=TONES[shape.fill],
+                )
     out = io.BytesIO()
     image.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG")
     return out.getvalue()

@@ -26,27 +26,62 @@ def content(told: Dossier) -> Report:
     """The report of a dossier."""
     p = told.project
     name = p.get("project_name") or told.code
-    made = Report(f"项目分析报告_{told.code}_{told.as_of:%Y%m%d}", f"{name}分析报告", f"{told.code} · 截至 {told.as_of:%Y-%m-%d}", told.as_of)
+    made = Report(
+        f"项目分析报告_{told.code}_{told.as_of:%Y%m%d}",
+        f"{name}分析报告",
+        f"{told.code} · 截至 {told.as_of:%Y-%m-%d}",
+        told.as_of,
+    )
     made.add(
         Paragraph(told.sentence, "lead"),
         Facts(
-            [("项目单位", p.get("applicant_name") or "—"), ("镇街（园区）", p.get("town_name") or "—"), ("立项类型", p.get("filing_type") or "—"),
-             ("总投资", money(p.get("total_invest"))), ("申报时间", day(p.get("submitted_at"))), ("代办员", p.get("agent") or "—")]
+            [
+                ("项目单位", p.get("applicant_name") or "—"),
+                ("镇街（园区）", p.get("town_name") or "—"),
+                ("立项类型", p.get("filing_type") or "—"),
+                ("总投资", money(p.get("total_invest"))),
+                ("申报时间", day(p.get("submitted_at"))),
+                ("代办员", p.get("agent") or "—"),
+            ]
         ),
-        Heading("一、所处位置"), Figure(charts.stages(told, charts.PRINTED)),
-    )  # fmt: skip
+        Heading("一、所处位置"),
+        Figure(charts.stages(told, charts.PRINTED)),
+    )
     if told.current:
-        made.add(Table(("可办事项", "阶段", "轮到谁", "责任部门"), [(i["item_name"], str(i["stage"]), i["turn"], i["department"] or "—") for i in told.current], (0.42, 0.08, 0.2, 0.3)))
+        made.add(
+            Table(
+                ("可办事项", "阶段", "轮到谁", "责任部门"),
+                [(i["item_name"], str(i["stage"]), i["turn"], i["department"] or "—") for i in told.current],
+                (0.42, 0.08, 0.2, 0.3),
+            )
+        )
     _limits(made, told)
     made.add(Heading("三、用地与影像"), Figure(charts.site(told, charts.PRINTED, 330)))
-    made.add(Paragraph(f"用地红线{'已' if not told.redline.is_empty else '未'}接入；与红线相交的变化图斑 {len(told.polygons)} 个，影像 {len(told.scenes)} 景"
-                       + (f"，最近一景摄于 {day(told.scenes[0]['taken_at'])}。" if told.scenes else "。")))  # fmt: skip
+    made.add(
+        Paragraph(
+            f"用地红线{'已' if not told.redline.is_empty else '未'}接入；与红线相交的变化图斑 {len(told.polygons)} 个，影像 {len(told.scenes)} 景"
+            + (f"，最近一景摄于 {day(told.scenes[0]['taken_at'])}。" if told.scenes else "。")
+        )
+    )
     _findings(made, told)
     made.add(Heading("五、下一步与责任"), Points(_next(told) or ["暂无须办事项。"]))
     made.add(Heading("六、证照与批复"))
-    rows = [(x["type_name"] or x["title"] or "证照", x["number"] or "—", x["organ_name"] or "—", day(x["issued_at"]), x["state"] or "—") for x in told.licences]
+    rows = [
+        (
+            x["type_name"] or x["title"] or "证照",
+            x["number"] or "—",
+            x["organ_name"] or "—",
+            day(x["issued_at"]),
+            x["state"] or "—",
+        )
+        for x in told.licences
+    ]
     rows += [("用地批复", x["approval_no"], x["organ"] or "—", day(x["approved_at"]), "—") for x in told.land]
-    made.add(Table(("名称", "编号", "颁发机构", "颁发日期", "状态"), rows, (0.24, 0.28, 0.26, 0.13, 0.09)) if rows else Paragraph("没有证照。", "soft"))
+    made.add(
+        Table(("名称", "编号", "颁发机构", "颁发日期", "状态"), rows, (0.24, 0.28, 0.26, 0.13, 0.09))
+        if rows
+        else Paragraph("没有证照。", "soft")
+    )
     made.add(Paragraph(NOTE, "soft"))
     return made
 
@@ -71,8 +106,25 @@ def _limits(made: Report, told: Dossier) -> None:
         made.add(Figure(charts.gantt(told, part, charts.PRINTED), caption if n == len(parts) - 1 else ""))
     if told.late:
         made.add(Heading("超期办件", 3))
-        rows = [(b.item_name, b.case_no, b.department or "—", day(b.accepted), day(b.due), day(b.ended) if b.ended else "在办", b.verdict) for b in told.late]
-        made.add(Table(("事项", "办件编号", "部门", "受理", "到期", "办结", "判定"), rows, (0.15, 0.18, 0.15, 0.12, 0.12, 0.12, 0.16)))
+        rows = [
+            (
+                b.item_name,
+                b.case_no,
+                b.department or "—",
+                day(b.accepted),
+                day(b.due),
+                day(b.ended) if b.ended else "在办",
+                b.verdict,
+            )
+            for b in told.late
+        ]
+        made.add(
+            Table(
+                ("事项", "办件编号", "部门", "受理", "到期", "办结", "判定"),
+                rows,
+                (0.15, 0.18, 0.15, 0.12, 0.12, 0.12, 0.16),
+            )
+        )
 
 
 def _findings(made: Report, told: Dossier) -> None:
@@ -81,13 +133,20 @@ def _findings(made: Report, told: Dossier) -> None:
     if not standing:
         made.add(Paragraph("没有未消除的发现。"))
     for finding in standing:
-        made.add(Heading(f"{finding['name']}（{finding['severity_zh']}，{finding['standing']}）", 3), Paragraph(finding["text"]))
+        made.add(
+            Heading(f"{finding['name']}（{finding['severity_zh']}，{finding['standing']}）", 3),
+            Paragraph(finding["text"]),
+        )
         made.add(Paragraph(f"责任部门：{finding['department_name'] or '未定'}{_order(finding['order'])}", "soft"))
         rows = []
         for evidence in finding["evidence"]:
             sources = evidence.get("sources") or []
-            told_of = "；".join(f"{feeds().get(s.split('|')[0], s.split('|')[0])} {s.partition('|')[2]}" for s in sources[:_SOURCES])
-            rows.append((evidence["row"], told_of + (f"；另 {len(sources) - _SOURCES} 条" if len(sources) > _SOURCES else "")))
+            told_of = "；".join(
+                f"{feeds().get(s.split('|')[0], s.split('|')[0])} {s.partition('|')[2]}" for s in sources[:_SOURCES]
+            )
+            rows.append(
+                (evidence["row"], told_of + (f"；另 {len(sources) - _SOURCES} 条" if len(sources) > _SOURCES else ""))
+            )
         if rows:
             made.add(Table(("证据（统一库）", "来源与记录键"), rows, (0.36, 0.64)))
         if finding["innocent"]:
@@ -103,12 +162,21 @@ def _order(order: dict[str, Any] | None) -> str:
 
 def _next(told: Dossier) -> list[str]:
     """What is to be done, by whom, the late first."""
-    texts = [f"{b.department or '责任部门'}：办结“{b.item_name}”（办件 {b.case_no}），{b.verdict}。" for b in told.late if b.ended is None]
+    texts = [
+        f"{b.department or '责任部门'}：办结“{b.item_name}”（办件 {b.case_no}），{b.verdict}。"
+        for b in told.late
+        if b.ended is None
+    ]
     for item in told.current:
-        act = "申报" if "企业" in item["turn"] and not item["open"] else "补正材料" if "企业" in item["turn"] else "办理"
+        act = (
+            "申报" if "企业" in item["turn"] and not item["open"] else "补正材料" if "企业" in item["turn"] else "办理"
+        )
         texts.append(f"{told.whose(item)}：{act}“{item['item_name']}”。")
     for finding in told.findings:
         if finding["state"] in ("open", "confirmed") and finding["department_name"]:
             lifted = finding["lifted_by"].rstrip("。")
-            texts.append(f"{finding['department_name']}：核实“{finding['name']}”" + (f"；消除条件：{lifted}。" if lifted else "。"))
+            texts.append(
+                f"{finding['department_name']}：核实“{finding['name']}”"
+                + (f"；消除条件：{lifted}。" if lifted else "。")
+            )
     return texts

@@ -22,9 +22,10 @@ from serving.report.content import Block, Facts, Figure, Heading, Paragraph, Poi
 
 Kind = Literal["html", "docx", "pdf"]
 MEDIA = {
-    "html": "text/html; charset=utf-8", "pdf": "application/pdf",
+    "html": "text/html; charset=utf-8",
+    "pdf": "application/pdf",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}  # fmt: skip
+}
 FAMILY = "sc"
 WORD_FONT = "微软雅黑"
 _MARGIN, _WIDTH = 16, 178  # mm, A4
@@ -106,7 +107,16 @@ def _broken(made: FPDF, text: str) -> list[str]:
         wide = made.get_string_width(letter)
         if width + wide > room and letter not in _CLOSING:
             kept = len(line)
-            while kept > 1 and (line[kept - 1] in _OPENING or (letter.isascii() and letter.isalnum() and line[kept - 1].isascii() and line[kept - 1].isalnum() and len(line) - kept < 24)):
+            while kept > 1 and (
+                line[kept - 1] in _OPENING
+                or (
+                    letter.isascii()
+                    and letter.isalnum()
+                    and line[kept - 1].isascii()
+                    and line[kept - 1].isalnum()
+                    and len(line) - kept < 24
+                )
+            ):
                 kept -= 1
             lines.append(line[:kept])
             line = line[kept:].lstrip()
@@ -119,7 +129,13 @@ def _pdf_block(made: FPDF, block: Block) -> None:
     match block:
         case Heading():
             made.ln(4 if block.level == 2 else 2)
-            _line(made, block.text, 14 if block.level == 2 else 11.5, _BRAND if block.level == 2 else _INK, 7 if block.level == 2 else 6)
+            _line(
+                made,
+                block.text,
+                14 if block.level == 2 else 11.5,
+                _BRAND if block.level == 2 else _INK,
+                7 if block.level == 2 else 6,
+            )
             made.ln(0.8)
         case Paragraph():
             size, colour = {"lead": (12, _INK), "soft": (9, _SOFT), "bad": (10, _BAD)}.get(block.tone, (10, _INK))
@@ -130,7 +146,16 @@ def _pdf_block(made: FPDF, block: Block) -> None:
                 _line(made, f"{n}. {text}", 10, _INK, 5.6)
             made.ln(1)
         case Facts():
-            _pdf_table(made, [[cell for pair in block.pairs[n : n + 2] for cell in pair] + [""] * (4 - 2 * len(block.pairs[n : n + 2])) for n in range(0, len(block.pairs), 2)], (0.15, 0.35, 0.15, 0.35), None)
+            _pdf_table(
+                made,
+                [
+                    [cell for pair in block.pairs[n : n + 2] for cell in pair]
+                    + [""] * (4 - 2 * len(block.pairs[n : n + 2]))
+                    for n in range(0, len(block.pairs), 2)
+                ],
+                (0.15, 0.35, 0.15, 0.35),
+                None,
+            )
         case Table():
             _pdf_table(made, block.rows, block.widths, block.columns)
         case Figure():
@@ -152,9 +177,17 @@ def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
     made.set_line_width(0.15)
     heading = FontFace(color=_SOFT, fill_color=_BAND)
     with made.table(
-        width=_WIDTH, col_widths=tuple(round(w * 100) for w in widths), text_align="LEFT", line_height=4.8, padding=1.2, wrapmode="CHAR", align="LEFT",
-        borders_layout=TableBordersLayout.HORIZONTAL_LINES, first_row_as_headings=columns is not None, headings_style=heading,
-    ) as table:  # fmt: skip
+        width=_WIDTH,
+        col_widths=tuple(round(w * 100) for w in widths),
+        text_align="LEFT",
+        line_height=4.8,
+        padding=1.2,
+        wrapmode="CHAR",
+        align="LEFT",
+        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        first_row_as_headings=columns is not None,
+        headings_style=heading,
+    ) as table:
         for row in [*([columns] if columns else []), *rows]:
             line = table.row()
             for n, cell in enumerate(row):
@@ -179,7 +212,13 @@ def docx(report: Report) -> bytes:
         style.font.color.rgb = RGBColor(*(_BRAND if name == "Heading 2" else _INK))
     stamp = datetime.combine(report.as_of, time())
     properties = made.core_properties
-    properties.title, properties.author, properties.language, properties.created, properties.modified = _legible(report.title), "OneMap hub", "zh-CN", stamp, stamp
+    properties.title, properties.author, properties.language, properties.created, properties.modified = (
+        _legible(report.title),
+        "OneMap hub",
+        "zh-CN",
+        stamp,
+        stamp,
+    )
     made.add_heading(_legible(report.title), 1)
     _run(made.add_paragraph(), report.subtitle, _SOFT, 10)
     for block in report.blocks:

@@ -33,7 +33,15 @@ def text() -> str:
 
 def _view(view: View) -> list[str]:
     rows = [f"| `{c.name}` | {SQL_TYPES[c.type]} | {_cell(c.zh)} | {_cell(note(c))} |" for c in view.columns]
-    return [f"## {view.name}", "", f"**{view.zh}.** {' '.join(view.en.split())}", "", "| column | type | 中文 | meaning |", "|---|---|---|---|", *rows]
+    return [
+        f"## {view.name}",
+        "",
+        f"**{view.zh}.** {' '.join(view.en.split())}",
+        "",
+        "| column | type | 中文 | meaning |",
+        "|---|---|---|---|",
+        *rows,
+    ]
 
 
 def _cell(words: str) -> str:

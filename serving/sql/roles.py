@@ -26,10 +26,18 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
     :raises ConfigurationError: a name that is none, a role that is more than ours to restrict, no right to make roles.
     """
     if not _NAME.fullmatch(name) or name in _OURS or name.startswith("pg_"):
-        raise ConfigurationError(f"role name {name!r}", remedy="small letters, digits, underscore", zh=f"角色名 {name} 不可用：应为小写字母、数字、下划线。")
+        raise ConfigurationError(
+            f"role name {name!r}",
+            remedy="small letters, digits, underscore",
+            zh=f"角色名 {name} 不可用：应为小写字母、数字、下划线。",
+        )
     grant = grant_of(name, scopes)
     if not grant.scopes <= {PERSONAL, PROJECTS}:
-        raise ConfigurationError("a role has towns, departments and read:personal only", remedy="leave the rest to keys", zh="数据库角色只能授予镇街、部门和 read:personal。")
+        raise ConfigurationError(
+            "a role has towns, departments and read:personal only",
+            remedy="leave the rest to keys",
+            zh="数据库角色只能授予镇街、部门和 read:personal。",
+        )
     with transaction() as c:
         quoted = c.dialect.identifier_preparer.quote(name)
         try:
@@ -42,14 +50,21 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
             ).scalar()
             if more:
                 raise ConfigurationError(
-                    f"role {name} sees everything already", remedy="revoke onemap_reader and superuser from it first",
+                    f"role {name} sees everything already",
+                    remedy="revoke onemap_reader and superuser from it first",
                     zh=f"角色 {name} 已可见全部数据，须先收回。",
                 )
             if more is None:
-                c.exec_driver_sql(f"create role {quoted} {'login' if login else 'nologin'} nosuperuser nocreatedb nocreaterole")
+                c.exec_driver_sql(
+                    f"create role {quoted} {'login' if login else 'nologin'} nosuperuser nocreatedb nocreaterole"
+                )
             c.exec_driver_sql(f"grant onemap_scoped to {quoted}")
         except sa.exc.ProgrammingError as error:
-            raise ConfigurationError(f"this database user may not make roles: {error.orig}", remedy="let an administrator make it", zh="当前数据库用户无权建角色，请由管理员执行。") from error
+            raise ConfigurationError(
+                f"this database user may not make roles: {error.orig}",
+                remedy="let an administrator make it",
+                zh="当前数据库用户无权建角色，请由管理员执行。",
+            ) from error
         c.execute(
             sa.text(
                 """insert into serving.role_grant (role, towns, departments, personal, note, made_by)
@@ -57,9 +72,15 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
                    on conflict (role) do update set towns = excluded.towns, departments = excluded.departments, personal = excluded.personal,
                        note = excluded.note, made_by = excluded.made_by, made_at = now()"""
             ),
-            {"role": name, "towns": list(grant.towns) if grant.towns else None, "departments": list(grant.departments) if grant.departments else None,
-             "personal": grant.personal, "note": note, "by": by},
-        )  # fmt: skip
+            {
+                "role": name,
+                "towns": list(grant.towns) if grant.towns else None,
+                "departments": list(grant.departments) if grant.departments else None,
+                "personal": grant.personal,
+                "note": note,
+                "by": by,
+            },
+        )
 
 
 def listed() -> list[dict[str, Any]]:
@@ -72,8 +93,14 @@ def drop(name: str) -> None:
     """Take its grant and the role itself. :raises ConfigurationError: there is no such grant, or it owns something."""
     with transaction() as c:
         if not c.execute(sa.text("delete from serving.role_grant where role = :name"), {"name": name}).rowcount:
-            raise ConfigurationError(f"no grant to {name!r}", remedy="see onemap keys roles", zh=f"没有授予 {name} 的范围。")
+            raise ConfigurationError(
+                f"no grant to {name!r}", remedy="see onemap keys roles", zh=f"没有授予 {name} 的范围。"
+            )
         try:
             c.exec_driver_sql(f"drop role if exists {c.dialect.identifier_preparer.quote(name)}")
         except sa.exc.DBAPIError as error:
-            raise ConfigurationError(f"role {name} cannot be dropped: {error.orig}", remedy="drop what it owns first", zh=f"角色 {name} 无法删除。") from error
+            raise ConfigurationError(
+                f"role {name} cannot be dropped: {error.orig}",
+                remedy="drop what it owns first",
+                zh=f"角色 {name} 无法删除。",
+            ) from error

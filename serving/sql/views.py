@@ -15,10 +15,19 @@ from schemas import entities
 
 #: Types of the model → types of PostgreSQL.
 SQL_TYPES = {
-    "text": "text", "int": "bigint", "decimal": "numeric", "date": "date", "timestamp": "timestamp without time zone",
-    "bool": "boolean", "json": "jsonb", "geometry": "bytea", "texts": "text[]", "instant": "timestamp with time zone",
-    "small": "smallint", "integer": "integer",
-}  # fmt: skip
+    "text": "text",
+    "int": "bigint",
+    "decimal": "numeric",
+    "date": "date",
+    "timestamp": "timestamp without time zone",
+    "bool": "boolean",
+    "json": "jsonb",
+    "geometry": "bytea",
+    "texts": "text[]",
+    "instant": "timestamp with time zone",
+    "small": "smallint",
+    "integer": "integer",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +91,12 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
 
 def _ends(alias: str = "x") -> tuple[Column, ...]:
     return (
-        Column("provenance", f"{alias}.provenance", "json", "字段来源", "column -> feed and record key; * = the whole row"),
-        Column("changed_at", f"{alias}.changed_at", "instant", "变更时间", "when the content last changed", nullable=False),
+        Column(
+            "provenance", f"{alias}.provenance", "json", "字段来源", "column -> feed and record key; * = the whole row"
+        ),
+        Column(
+            "changed_at", f"{alias}.changed_at", "instant", "变更时间", "when the content last changed", nullable=False
+        ),
     )
 
 
@@ -98,9 +111,7 @@ FREE = "(select (serving.sight_of(current_user)).free)"
 
 def seen(town: str, department: str) -> str:
     """A row is shown to who is free of restriction, else where both its town and its department allow it."""
-    return (
-        f"({FREE} or (({TOWNS} is null or {town}) and ({DEPARTMENTS} is null or {department})))"
-    )
+    return f"({FREE} or (({TOWNS} is null or {town}) and ({DEPARTMENTS} is null or {department})))"
 
 
 def of_department(code: str, item: str | None = None) -> str:
@@ -116,7 +127,7 @@ def project_town(code: str) -> str:
 def project_department(code: str) -> str:
     """A department sees a project in which it has a case, a finding, or a current item."""
     return (
-        f"""(exists (select from store."case" dc where dc.project_code = {code} and dc.gone_at is null and {of_department('dc.department_code', 'dc.item_code')})"""
+        f"""(exists (select from store."case" dc where dc.project_code = {code} and dc.gone_at is null and {of_department("dc.department_code", "dc.item_code")})"""
         f" or exists (select from supervision.finding df where df.project_code = {code} and df.department_code = any ({DEPARTMENTS}))"
         f" or exists (select from supervision.position dp, jsonb_array_elements(dp.current_items) di where dp.project_code = {code}"
         f" and (di ->> 'department_code' = any ({DEPARTMENTS}) or di ->> 'item_code' = any ({LED}))))"
@@ -143,7 +154,7 @@ def _case_seen(alias: str) -> str:
 
 
 def _by_case(alias: str = "x") -> str:
-    return f"""({FREE} or exists (select from store."case" oc where oc.id = {alias}.case_id and {_case_seen('oc')}))"""
+    return f"""({FREE} or exists (select from store."case" oc where oc.id = {alias}.case_id and {_case_seen("oc")}))"""
 
 
 #: entity → the condition on which a row ``x`` of its golden table is shown.
@@ -158,23 +169,31 @@ SEEN: dict[str, str | None] = {
     "engineering": of_project("x.project_code"),
     "redline": of_project("x.project_code"),
     "site_reading": of_project("x.project_code"),
-    "parcel": seen(f"({project_town('x.project_code')} or (x.project_code is null and {_place('parcel')}))", project_department("x.project_code")),
-    "scene": seen(f"({project_town('x.project_code')} or (x.project_code is null and {_place('scene')}))", project_department("x.project_code")),
+    "parcel": seen(
+        f"({project_town('x.project_code')} or (x.project_code is null and {_place('parcel')}))",
+        project_department("x.project_code"),
+    ),
+    "scene": seen(
+        f"({project_town('x.project_code')} or (x.project_code is null and {_place('scene')}))",
+        project_department("x.project_code"),
+    ),
     "change_polygon": seen(
         _place("change_polygon"),
         f"exists (select from supervision.finding gf where gf.case_no = x.id and gf.department_code = any ({DEPARTMENTS}))",
     ),
-    "enterprise": f"""({FREE} or exists (select from store.project ep where ep.applicant_uscc = x.uscc and {of_project('ep.id')}))""",
+    "enterprise": f"""({FREE} or exists (select from store.project ep where ep.applicant_uscc = x.uscc and {of_project("ep.id")}))""",
     "item": None,  # the catalogue is public
     "national_task": None,
-}  # fmt: skip
+}
 
 _LIGHT = """(select case min(array_position(array['双红', '红', '黄', '蓝', '绿'], k.light))
         when 1 then '双红' when 2 then '红' when 3 then '黄' when 4 then '蓝' when 5 then '绿' end
     from supervision.clock k where k.project_code = x.id and k.light <> '灰')"""
 
 _CLOCK = (
-    Column("acceptance_on", "k.acceptance_on", "date", "起算日", "acceptance, or deemed acceptance: the clock's first day"),
+    Column(
+        "acceptance_on", "k.acceptance_on", "date", "起算日", "acceptance, or deemed acceptance: the clock's first day"
+    ),
     Column("deemed", "k.deemed", "bool", "视为受理", "deemed accepted: no decision within 5 working days"),
     Column("ended_at", "k.ended_at", "timestamp", "办结时间（时钟）", "when the clock stopped; null: running"),
     Column("end_event", "k.end_event", "text", "办结事件", "what stopped it", codes="event"),
@@ -204,9 +223,15 @@ def views() -> dict[str, View]:
 def _simple(entity: str, key: tuple[str, ...] = ("id",), extra: tuple[Column, ...] = ()) -> View:
     about = entities.load(entity)
     return View(
-        entity, about.zh, about.doc.strip(), f'store."{entity}" x', (*_entity(entity), *extra, *_ends()), key,
-        SEEN[entity], "x.gone_at is null",
-    )  # fmt: skip
+        entity,
+        about.zh,
+        about.doc.strip(),
+        f'store."{entity}" x',
+        (*_entity(entity), *extra, *_ends()),
+        key,
+        SEEN[entity],
+        "x.gone_at is null",
+    )
 
 
 def _project() -> View:
@@ -218,27 +243,46 @@ def _project() -> View:
         "store.project x left join supervision.position s on s.project_code = x.id",
         (
             *_entity("project"),
-            Column("current_stage", "s.current_stage", "integer", "当前阶段", "stage 1 to 8 that it stands in; null: none begun, or finished"),
+            Column(
+                "current_stage",
+                "s.current_stage",
+                "integer",
+                "当前阶段",
+                "stage 1 to 8 that it stands in; null: none begun, or finished",
+            ),
             Column(
                 "current_stage_name",
                 "(select st.stage_name from supervision.stage_state st where st.project_code = x.id and st.stage = s.current_stage)",
-                "text", "当前阶段名称", "its name",
+                "text",
+                "当前阶段名称",
+                "its name",
             ),
             Column("finished", "s.finished", "bool", "是否办结", "the milestones of the last stage are done"),
-            Column("current_items", "s.current_items", "json", "当前事项", "[{item_code, item_name, stage, turn, department, department_code, open}]"),
-            Column("light", _LIGHT, "text", "灯", "worst light of its running cases: 双红 红 黄 蓝 绿; null: none runs"),
+            Column(
+                "current_items",
+                "s.current_items",
+                "json",
+                "当前事项",
+                "[{item_code, item_name, stage, turn, department, department_code, open}]",
+            ),
+            Column(
+                "light", _LIGHT, "text", "灯", "worst light of its running cases: 双红 红 黄 蓝 绿; null: none runs"
+            ),
             Column(
                 "open_findings",
                 f"""(select count(*) from supervision.finding f where f.project_code = x.id and f.state in ('open', 'confirmed')
                     and ({FREE} or {DEPARTMENTS} is null or f.department_code = any ({DEPARTMENTS})))""",
-                "int", "未消除发现数", "findings open or confirmed, as far as they are shown", nullable=False,
+                "int",
+                "未消除发现数",
+                "findings open or confirmed, as far as they are shown",
+                nullable=False,
             ),
             Column("judged_on", "s.as_of", "date", "判定日", "the day that its position stands for"),
             *_ends(),
         ),
         seen=SEEN["project"],
         where="x.gone_at is null",
-    )  # fmt: skip
+    )
 
 
 def _case() -> View:
@@ -252,8 +296,16 @@ def _case() -> View:
             *_entity("case", leave=("part", "version", "inserted_at")),
             Column("channels", "x.channels", "texts", "全部来源系统", "every channel that knows the case"),
             Column("item_code_written", "x.item_code_written", "text", "事项编码（原文）", "item code as written"),
-            Column("project_code_written", "x.project_code_written", "text", "项目代码（原文）", "project code as written"),
-            Column("project_link", "x.project_link", "text", "项目关联方式", "written, engineering, crosswalk, identity; null: unlinked"),
+            Column(
+                "project_code_written", "x.project_code_written", "text", "项目代码（原文）", "project code as written"
+            ),
+            Column(
+                "project_link",
+                "x.project_link",
+                "text",
+                "项目关联方式",
+                "written, engineering, crosswalk, identity; null: unlinked",
+            ),
             *_CLOCK,
             *_ends(),
         ),
@@ -277,9 +329,17 @@ def _children() -> list[View]:
         *(
             _simple(entity)
             for entity in (
-                "enterprise", "engineering", "item", "national_task", "land_approval", "redline", "parcel", "change_polygon",
-                "scene", "site_reading",
-            )  # fmt: skip
+                "enterprise",
+                "engineering",
+                "item",
+                "national_task",
+                "land_approval",
+                "redline",
+                "parcel",
+                "change_polygon",
+                "scene",
+                "site_reading",
+            )
         ),
     ]
 
@@ -288,7 +348,10 @@ def _of_supervision() -> list[View]:
     code = Column("project_code", "x.project_code", "text", "项目代码", "project", nullable=False)
     finding_seen = seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})")
     stage = View(
-        "project_stage", "项目阶段", "State of each of the 8 stages of each project.", "supervision.stage_state x",
+        "project_stage",
+        "项目阶段",
+        "State of each of the 8 stages of each project.",
+        "supervision.stage_state x",
         (
             code,
             Column("stage", "x.stage", "integer", "阶段", "1 to 8", nullable=False),
@@ -297,10 +360,13 @@ def _of_supervision() -> list[View]:
             Column("completed_at", "x.completed_at", "timestamp", "完成时间", "when its last milestone was done"),
             Column("judged_on", "x.as_of", "date", "判定日", "the day that it stands for", nullable=False),
         ),
-        ("project_code", "stage"), of_project("x.project_code"),
-    )  # fmt: skip
+        ("project_code", "stage"),
+        of_project("x.project_code"),
+    )
     item = View(
-        "project_item", "项目应办事项", "What a project is expected to go through, and how far it is; expected null: not judged.",
+        "project_item",
+        "项目应办事项",
+        "What a project is expected to go through, and how far it is; expected null: not judged.",
         "supervision.project_item x",
         (
             code,
@@ -310,16 +376,29 @@ def _of_supervision() -> list[View]:
             Column("kind", "x.kind", "text", "事项性质", "政务服务事项, 政府内部事项", codes="item_kind"),
             Column("department", "x.department", "text", "牵头部门", "lead department"),
             Column("department_code", "x.department_code", "text", "牵头部门代码", "its code"),
-            Column("expected", "x.expected", "bool", "是否应办", "expected of this project; null: cannot be judged yet"),
-            Column("state", "x.state", "text", "状态", "已办 done, 在办 open, 未办 none yet, 未知 of a channel that is not read", nullable=False),
+            Column(
+                "expected", "x.expected", "bool", "是否应办", "expected of this project; null: cannot be judged yet"
+            ),
+            Column(
+                "state",
+                "x.state",
+                "text",
+                "状态",
+                "已办 done, 在办 open, 未办 none yet, 未知 of a channel that is not read",
+                nullable=False,
+            ),
             Column("done_at", "x.done_at", "timestamp", "办成时间", "when it was done"),
             Column("turn", "x.turn", "text", "轮到谁", "待企业申报, 待部门办理; null: not current"),
             Column("judged_on", "x.as_of", "date", "判定日", "the day that it stands for", nullable=False),
         ),
-        ("project_code", "item_code"), of_project("x.project_code"),
-    )  # fmt: skip
+        ("project_code", "item_code"),
+        of_project("x.project_code"),
+    )
     finding = View(
-        "finding", "发现", "Findings of supervision; 疑似，待核 until confirmed.", "supervision.finding x",
+        "finding",
+        "发现",
+        "Findings of supervision; 疑似，待核 until confirmed.",
+        "supervision.finding x",
         (
             Column("id", "x.id", "text", "编号", "computed from its key", nullable=False),
             Column("rule", "x.rule", "text", "规则", "rule (docs/rules.md)", nullable=False),
@@ -334,7 +413,14 @@ def _of_supervision() -> list[View]:
             Column("department_name", "x.department_name", "text", "责任部门", "its name"),
             Column("text", "x.text", "text", "说明", "the finding in Chinese", nullable=False),
             Column("evidence", "x.evidence", "json", "证据", "[{row, sources}]", nullable=False),
-            Column("state", "x.state", "text", "状态", "open 疑似待核, confirmed 已确认, lifted 误报, closed 已消除", nullable=False),
+            Column(
+                "state",
+                "x.state",
+                "text",
+                "状态",
+                "open 疑似待核, confirmed 已确认, lifted 误报, closed 已消除",
+                nullable=False,
+            ),
             Column("opened_on", "x.opened_on", "date", "出现日", "opened", nullable=False),
             Column("closed_on", "x.closed_on", "date", "消除日", "closed"),
             Column("judged_on", "x.judged_on", "date", "判定日", "judged last", nullable=False),
@@ -342,9 +428,12 @@ def _of_supervision() -> list[View]:
             Column("decision_note", "x.decision_note", "text", "核定说明", "why"),
         ),
         seen=finding_seen,
-    )  # fmt: skip
+    )
     order = View(
-        "work_order", "工单", "Work orders, one a finding.", "supervision.work_order x",
+        "work_order",
+        "工单",
+        "Work orders, one a finding.",
+        "supervision.work_order x",
         (
             Column("no", "x.no", "text", "工单编号", "number", nullable=False),
             Column("finding_id", "x.finding_id", "text", "发现", "finding.id", nullable=False),
@@ -355,7 +444,14 @@ def _of_supervision() -> list[View]:
             Column("department_code", "x.department_code", "text", "责任部门代码", "who has to act", nullable=False),
             Column("department_name", "x.department_name", "text", "责任部门", "its name"),
             Column("severity", "x.severity", "small", "严重程度", "1 提示, 2 一般, 3 严重", nullable=False),
-            Column("state", "x.state", "text", "状态", "dispatched 待签收, signed 待反馈, answered 待核销, disputed 误报待判定, closed 已办结", nullable=False),
+            Column(
+                "state",
+                "x.state",
+                "text",
+                "状态",
+                "dispatched 待签收, signed 待反馈, answered 待核销, disputed 误报待判定, closed 已办结",
+                nullable=False,
+            ),
             Column("dispatched_at", "x.dispatched_at", "timestamp", "派单时间", "dispatched", nullable=False),
             Column("due_on", "x.due_on", "date", "本环节到期日", "last day of the running limit"),
             Column("urged_on", "x.urged_on", "date", "催办日", "urged"),
@@ -364,32 +460,45 @@ def _of_supervision() -> list[View]:
             Column("answer", "x.answer", "text", "反馈内容", "the answer"),
             Column("closed_at", "x.closed_at", "timestamp", "办结时间", "closed"),
         ),
-        ("no",), finding_seen,
-    )  # fmt: skip
+        ("no",),
+        finding_seen,
+    )
     step = View(
-        "order_step", "工单履历", "Every step of a work order: when, who, why; append-only.",
+        "order_step",
+        "工单履历",
+        "Every step of a work order: when, who, why; append-only.",
         "supervision.order_step x join supervision.work_order w on w.no = x.order_no",
         (
             Column("seq", "x.seq", "int", "序号", "order of steps", nullable=False),
             Column("order_no", "x.order_no", "text", "工单编号", "work_order.no", nullable=False),
             Column("at", "x.at", "timestamp", "时间", "when", nullable=False),
-            Column("step", "x.step", "text", "步骤", "dispatched, signed, answered, asked_close, urged, escalated, rerouted, closed, reopened, noted", nullable=False),
+            Column(
+                "step",
+                "x.step",
+                "text",
+                "步骤",
+                "dispatched, signed, answered, asked_close, urged, escalated, rerouted, closed, reopened, noted",
+                nullable=False,
+            ),
             Column("by", "x.by", "text", "经办", "who", mask="name", nullable=False),
             Column("why", "x.why", "text", "事由", "why"),
         ),
-        ("seq",), finding_seen.replace("x.project_code", "w.project_code").replace("x.department_code", "w.department_code"),
-    )  # fmt: skip
+        ("seq",),
+        finding_seen.replace("x.project_code", "w.project_code").replace("x.department_code", "w.department_code"),
+    )
     return [stage, item, finding, order, step]
 
 
 def _change() -> View:
     # offset 0: a change is judged by the key of its row; without it the planner may read whole tables for a page
     cases = " ".join(
-        f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule} offset 0)''' if rule else 'true'}"""
+        f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule} offset 0)''' if rule else "true"}"""
         for entity, rule in SEEN.items()
     )
     return View(
-        "change", "变更流", "Every change of the store, in commit order; read it by (xid, seq) and stop before the oldest transaction that runs.",
+        "change",
+        "变更流",
+        "Every change of the store, in commit order; read it by (xid, seq) and stop before the oldest transaction that runs.",
         "store.change c",
         (
             Column("seq", "c.seq", "int", "序号", "number", nullable=False),
@@ -403,7 +512,7 @@ def _change() -> View:
         ),
         ("xid", "seq"),
         f"({FREE} or case c.entity {cases} else false end)",
-    )  # fmt: skip
+    )
 
 
 def ddl() -> str:
@@ -424,7 +533,9 @@ def _create(view: View, schema: str, options: str) -> list[str]:
     name = f'{schema}."{view.name}"' if view.name == "case" else f"{schema}.{view.name}"
     columns = ",\n    ".join(f"{_select(column)} as {column.name}" for column in view.columns)
     conditions = " and ".join(part for part in (view.where, view.seen) if part)
-    create = f"create view {name}{options} as\nselect\n    {columns}\nfrom {view.source}" + (f"\nwhere {conditions};" if conditions else ";")
+    create = f"create view {name}{options} as\nselect\n    {columns}\nfrom {view.source}" + (
+        f"\nwhere {conditions};" if conditions else ";"
+    )
     return [
         create,
         f"comment on view {name} is {_text(view.zh, view.en)};",

@@ -87,9 +87,7 @@ class Session:
 class Broker:
     """``authenticate(user, password)`` decides who comes in, ``subscribed(client_id)`` is told of subscriptions."""
 
-    def __init__(
-        self, authenticate: Callable[[str, str], bool], subscribed: Callable[[str], Awaitable[None]]
-    ) -> None:
+    def __init__(self, authenticate: Callable[[str, str], bool], subscribed: Callable[[str], Awaitable[None]]) -> None:
         self._authenticate = authenticate
         self._subscribed = subscribed
         self.sessions: dict[str, Session] = {}
@@ -200,7 +198,11 @@ def _capped(packet: SubscribePacket) -> list[tuple[str, int]]:
 
 def _valid(name: str) -> bool:
     levels = name.split("/")
-    return bool(name) and "#" not in levels[:-1] and all(len(level) == 1 or not set(level) & {"#", "+"} for level in levels)
+    return (
+        bool(name)
+        and "#" not in levels[:-1]
+        and all(len(level) == 1 or not set(level) & {"#", "+"} for level in levels)
+    )
 
 
 def matches(name: str, topic: str) -> bool:

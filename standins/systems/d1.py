@@ -31,7 +31,20 @@ CREATED_SECONDS = 300
 NONCE_SECONDS = 600
 PAGE_CAP = 200
 
-FIELDS = ("YWLSH", "SBLSH_SHORT", "PROJECT_CODE", "SXBM", "SXMC", "SQRMC", "SQRZJHM", "SLSJ", "BJSJ", "BJJGDM", "ZJBH", "FZSJ")
+FIELDS = (
+    "YWLSH",
+    "SBLSH_SHORT",
+    "PROJECT_CODE",
+    "SXBM",
+    "SXMC",
+    "SQRMC",
+    "SQRZJHM",
+    "SLSJ",
+    "BJSJ",
+    "BJJGDM",
+    "ZJBH",
+    "FZSJ",
+)
 STEPS = ("SPHJMC", "SPRXM", "SPSJ", "SPYJ")
 MATERIALS = ("CLMC", "CLLX")
 
@@ -108,7 +121,12 @@ class Approvals:
             raise refused from error
         now = self.ctx.faults.wall("d1")
         right = user == USER and hmac.compare_digest(given, digest(nonce, created, self.ctx.secret("d_land")))
-        if not right or moment.tzinfo is None or age > CREATED_SECONDS or now - self._nonces.get(nonce64, 0) < NONCE_SECONDS:
+        if (
+            not right
+            or moment.tzinfo is None
+            or age > CREATED_SECONDS
+            or now - self._nonces.get(nonce64, 0) < NONCE_SECONDS
+        ):
             raise refused
         if len(self._nonces) > 50_000:
             self._nonces = {used: at for used, at in self._nonces.items() if now - at < NONCE_SECONDS}
@@ -202,5 +220,5 @@ def case_xml(row: dict[str, Any], *, materials: bool, mark: str = "", quirks: bo
     parts.append(element("GXSJ", row.get("GXSJ")))
     if materials:
         parts.append(group("CL", row.get("CL"), MATERIALS))
-        parts.extend(f'<{prefix}FJ href={quoteattr(name)}/>' for name in row.get("FJ") or ())
+        parts.extend(f"<{prefix}FJ href={quoteattr(name)}/>" for name in row.get("FJ") or ())
     return f"<{prefix}CASE>{''.join(parts)}</{prefix}CASE>"

@@ -23,7 +23,16 @@ SERVICE = "http://service.fgj.dg.gov.cn"
 MODEL = "http://model.fgj.dg.gov.cn"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
 COUNT_CAP = 100
-FIELDS = ("projectCode", "projectName", "applyOrgan", "applyOrganCode", "totalInvest", "filingDate", "industryCode", "place")
+FIELDS = (
+    "projectCode",
+    "projectName",
+    "applyOrgan",
+    "applyOrganCode",
+    "totalInvest",
+    "filingDate",
+    "industryCode",
+    "place",
+)
 
 
 class Projects:

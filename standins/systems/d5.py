@@ -17,15 +17,30 @@ from standins.systems import archives, soap
 
 OFFICES = {"weather": "气象局", "fire": "消防"}
 COLUMNS = (
-    "序号", "项目代码", "项目名称", "建设单位", "统一社会信用代码", "事项编码", "事项名称", "申办流水号", "受理日期", "办结日期", "结果", "文号"
-)  # fmt: skip
+    "序号",
+    "项目代码",
+    "项目名称",
+    "建设单位",
+    "统一社会信用代码",
+    "事项编码",
+    "事项名称",
+    "申办流水号",
+    "受理日期",
+    "办结日期",
+    "结果",
+    "文号",
+)
 PROJECT = COLUMNS[1:5]  # merged down over a project's rows
 DATES = ("受理日期", "办结日期")
 HEADER_ROW = 2  # row 3
 
 
 def _key(row: dict[str, Any]) -> tuple[str, ...]:
-    return str(row.get("_file") or ""), str(row.get("_sheet") or ""), str(row.get("申办流水号") or row.get("文号") or "").strip()
+    return (
+        str(row.get("_file") or ""),
+        str(row.get("_sheet") or ""),
+        str(row.get("申办流水号") or row.get("文号") or "").strip(),
+    )
 
 
 def _time(row: dict[str, Any]) -> datetime | None:
@@ -62,7 +77,15 @@ class Workbooks:
         title = book.add_format({"bold": True, "align": "center", "font_size": 14})
         middle = book.add_format({"valign": "vcenter"})
         day = book.add_format({"num_format": "yyyy-mm-dd"})
-        rows = sorted(rows, key=lambda row: (str(row.get("_sheet") or ""), str(row.get("项目代码") or ""), str(row.get("申办流水号") or ""), str(row.get("文号") or "")))
+        rows = sorted(
+            rows,
+            key=lambda row: (
+                str(row.get("_sheet") or ""),
+                str(row.get("项目代码") or ""),
+                str(row.get("申办流水号") or ""),
+                str(row.get("文号") or ""),
+            ),
+        )
         for month, part in groupby(rows, key=lambda row: str(row.get("_sheet") or "")):
             sheet = book.add_worksheet(month or "Sheet1")
             office = name.rpartition("/")[2].partition("_")[0]
@@ -119,5 +142,10 @@ def _spoiled(body: bytes, fault: Fault) -> bytes:
         strings = strings.replace(b"<t>", b"<t>\xb9\xff", 1)
     else:
         head, _, rest = strings.partition(b"<sst")
-        strings = head + doctype.replace("DOCTYPE x", "DOCTYPE sst").encode() + b"<sst" + rest.replace(b"<t>", f"<t>{mark}".encode(), 1)
+        strings = (
+            head
+            + doctype.replace("DOCTYPE x", "DOCTYPE sst").encode()
+            + b"<sst"
+            + rest.replace(b"<t>", f"<t>{mark}".encode(), 1)
+        )
     return archives.pack({**entries, "xl/sharedStrings.xml": strings})

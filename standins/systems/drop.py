@@ -71,9 +71,14 @@ class Drop:
         """The Connection d_drop."""
         public = self._key.export_public_key("openssh").decode().strip()
         return connection(
-            "d_drop", "sftp", host=HOST, port=self.port, login=LOGINS["d_drop"], password=self.ctx.secret("d_drop"),
+            "d_drop",
+            "sftp",
+            host=HOST,
+            port=self.port,
+            login=LOGINS["d_drop"],
+            password=self.ctx.secret("d_drop"),
             extra={"host_key": public, "root": ROOT},
-        )  # fmt: skip
+        )
 
     # -- folder ---------------------------------------------------------------------------------------------------
 
@@ -146,7 +151,9 @@ class Drop:
         with books[-1].open("ab") as file:
             file.write(bytes(1024))
         if not self.ctx.faults.armed("d5", "growing"):
-            self._built.pop(str(books[-1].relative_to(self.folder / "out")), None)  # whole again from the next listing on
+            self._built.pop(
+                str(books[-1].relative_to(self.folder / "out")), None
+            )  # whole again from the next listing on
             self._next = datetime.min
 
     def opened(self, path: Path) -> str:
@@ -223,4 +230,6 @@ class _ReadOnly(asyncssh.SFTPServer):
     def _denied(self, *_: Any) -> None:
         raise asyncssh.SFTPPermissionDenied("read-only")
 
-    setstat = lsetstat = fsetstat = mkdir = rmdir = remove = rename = posix_rename = symlink = link = open56 = write = _denied
+    setstat = lsetstat = fsetstat = mkdir = rmdir = remove = rename = posix_rename = symlink = link = open56 = write = (
+        _denied
+    )

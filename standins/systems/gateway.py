@@ -42,7 +42,9 @@ class Gateway:
 
     def refuse(self, system: str, request: Request) -> Response | None:
         """None when the request is signed rightly; its nonce is then used up. Else HTTP 500 with code 400001."""
-        header = [request.headers.get(f"{self.prefix}-{name}", "") for name in ("paasid", "timestamp", "nonce", "signature")]
+        header = [
+            request.headers.get(f"{self.prefix}-{name}", "") for name in ("paasid", "timestamp", "nonce", "signature")
+        ]
         if not all(header):
             return _unauthenticated(INCOMPLETE)
         paasid, timestamp, nonce, given = header
@@ -69,7 +71,9 @@ class BadRequest(Exception):
     """Inner E-400: the caller's request is wrong."""
 
 
-async def window(request: Request, start: str, end: str) -> tuple[dict[str, Any], int, int, datetime | None, datetime | None]:
+async def window(
+    request: Request, start: str, end: str
+) -> tuple[dict[str, Any], int, int, datetime | None, datetime | None]:
     """The body, pageNumber, pageSize and bounds of a request. :raises BadRequest: it breaks the contract."""
     try:
         body = json.loads(await request.body() or b"{}")
@@ -125,7 +129,12 @@ def error_answer(fault: Fault) -> Response:
 
 
 def paged(
-    rows: Sequence[Any], page: int, size: int, fault: Fault | None, render: Callable[[Any], dict[str, Any]], digits: bool
+    rows: Sequence[Any],
+    page: int,
+    size: int,
+    fault: Fault | None,
+    render: Callable[[Any], dict[str, Any]],
+    digits: bool,
 ) -> Response:
     """The page of a listing; one past the end repeats the last. ``fault``: one that bends pages, or None."""
     total = len(rows)

@@ -64,7 +64,16 @@ def multi_surface(geometry: dict[str, Any], srs_name: str, ident: str, *, name_i
     return f'<gml:MultiSurface gml:id="{ident}"{named} srsDimension="2">{"".join(members)}</gml:MultiSurface>'
 
 
-def feature(layer: str, columns: tuple[str, ...], row: dict[str, Any], srs_name: str, *, quirks: bool, wrong: bool = False, mark: str = "") -> str:
+def feature(
+    layer: str,
+    columns: tuple[str, ...],
+    row: dict[str, Any],
+    srs_name: str,
+    *,
+    quirks: bool,
+    wrong: bool = False,
+    mark: str = "",
+) -> str:
     """<wfs:member> of one row; what is empty is nil or absent."""
     key = str(row[columns[0]])
     fate = dice(layer, key)

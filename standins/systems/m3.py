@@ -25,8 +25,16 @@ from standins.systems.m1 import Tokens, cursor_of, error, position_of
 
 ACTIONS = ("dispatch", "urge", "escalate", "close", "reopen")
 REQUIRED = (
-    "work_order_no", "revision", "action", "finding_id", "rule", "department_code", "title", "severity", "dispatched_at"
-)  # fmt: skip
+    "work_order_no",
+    "revision",
+    "action",
+    "finding_id",
+    "rule",
+    "department_code",
+    "title",
+    "severity",
+    "dispatched_at",
+)
 PAGE = 100
 KEY_DAYS = 30
 
@@ -89,10 +97,17 @@ class WorkOrders:
         if last is not None and revision <= last:
             return error(409, "old_revision", f"工单 {number} 已有修订 {last}")
         now = self.ctx.now()
-        answer = {"id": f"GD{dice(number):010d}", "work_order_no": number, "revision": revision, "received_at": stamp(now)}
+        answer = {
+            "id": f"GD{dice(number):010d}",
+            "work_order_no": number,
+            "revision": revision,
+            "received_at": stamp(now),
+        }
         with self._store:
             self._store.execute("insert into taken values (?, ?, ?, ?)", [number, revision, body.decode(), stamp(now)])
-            self._store.execute("insert into idempotency values (?, ?, ?, ?)", [key, digest, json.dumps(answer), stamp(now)])
+            self._store.execute(
+                "insert into idempotency values (?, ?, ?, ?)", [key, digest, json.dumps(answer), stamp(now)]
+            )
             old = stamp(now - timedelta(days=KEY_DAYS))
             self._store.execute("delete from idempotency where at < ?", [old])
             self._plan(order, now)
@@ -116,8 +131,9 @@ class WorkOrders:
         wrong = fate % 7 == 3
         said = self._store.execute(
             "select count(*) from told where json_extract(row, '$.work_order_no') = ? "
-            "and json_extract(row, '$.action') = '签收'", [number],
-        ).fetchone()[0]  # fmt: skip
+            "and json_extract(row, '$.action') = '签收'",
+            [number],
+        ).fetchone()[0]
         name = order.get("department_name") or order["department_code"]
         base = {"work_order_no": number, "department_code": order["department_code"], "by": f"{name}经办人"}
         steps = [] if said else [(signed, {"action": "签收", "result": None, "text": "已签收"})]
@@ -131,7 +147,9 @@ class WorkOrders:
 
     def move(self, now: datetime) -> None:
         """The departments do what is due."""
-        due = self._store.execute("select rowid, at, row from planned where at <= ? order by at, rowid", [stamp(now)]).fetchall()
+        due = self._store.execute(
+            "select rowid, at, row from planned where at <= ? order by at, rowid", [stamp(now)]
+        ).fetchall()
         if not due:
             return
         with self._store:
@@ -151,7 +169,9 @@ class WorkOrders:
                 return error(410, "cursor_expired", "游标已失效，请从头开始")
             after = position["seq"]
         self.move(self.ctx.now())
-        found = self._store.execute("select seq, row from told where seq > ? order by seq limit ?", [after, PAGE + 1]).fetchall()
+        found = self._store.execute(
+            "select seq, row from told where seq > ? order by seq limit ?", [after, PAGE + 1]
+        ).fetchall()
         page = found[:PAGE]
         last = page[-1][0] if page else after
         if page and after and self.ctx.quirks:

@@ -42,9 +42,14 @@ class Devices:
     def connection(self) -> dict[str, Any]:
         """The Connection s_mqtt."""
         return connection(
-            "s_mqtt", "generic", host=HOST, port=self.port, login=LOGINS["s_mqtt"], password=self.ctx.secret("s_mqtt"),
+            "s_mqtt",
+            "generic",
+            host=HOST,
+            port=self.port,
+            login=LOGINS["s_mqtt"],
+            password=self.ctx.secret("s_mqtt"),
             extra={"tls": False, "client_id": MQTT_CLIENT_ID},
-        )  # fmt: skip
+        )
 
     def move(self, now: datetime) -> None:
         """Publish what became due since the last call; a clock that goes back takes nothing back."""

@@ -68,7 +68,9 @@ class Interface:
 
         now = self.ctx.now()
         rows = table.window(now, start, end)
-        fault = faults.take("p1", "shift", "late_row", "empty_list", "total_changes", "repeat_page", path=request.url.path)
+        fault = faults.take(
+            "p1", "shift", "late_row", "empty_list", "total_changes", "repeat_page", path=request.url.path
+        )
         dress = FORMS[service] if self.ctx.quirks else PLAIN
         digits = self.ctx.quirks and page % 2 == 0
         answer = gateway.paged(rows, page, size, fault, lambda row: dress(row.data), digits)

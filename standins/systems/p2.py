@@ -67,7 +67,10 @@ class Files:
         self._files: list[Packed] = []
 
     def routes(self) -> list[Route]:
-        return [Route("/ebus/files/list", self.list, methods=["POST"]), Route("/files/{name}", self.file, methods=["GET"])]
+        return [
+            Route("/ebus/files/list", self.list, methods=["POST"]),
+            Route("/files/{name}", self.file, methods=["GET"]),
+        ]
 
     async def list(self, request: Request) -> Response:
         """POST /ebus/files/list"""

@@ -61,7 +61,9 @@ class Layers:
         query = {name.lower(): value for name, value in pairs}
         try:
             if fault := self.ctx.faults.take("s1", "exception_200", "exception_400"):
-                return _report(OwsError("NoApplicableCode", "", "服务内部错误"), 200 if fault.kind == "exception_200" else 400)
+                return _report(
+                    OwsError("NoApplicableCode", "", "服务内部错误"), 200 if fault.kind == "exception_200" else 400
+                )
             if query.get("service", "WFS").upper() != "WFS":
                 raise OwsError("InvalidParameterValue", "service", "service 须为 WFS")
             match query.get("request", "").lower():
@@ -167,7 +169,9 @@ class Layers:
 
 
 def _envelope(rows: list[Row], srs_name: str, wrong: bool) -> str:
-    points = [p for r in rows if r.data.get("_geometry") for rings in gml.polygons(r.data["_geometry"]) for p in rings[0]]
+    points = [
+        p for r in rows if r.data.get("_geometry") for rings in gml.polygons(r.data["_geometry"]) for p in rings[0]
+    ]
     if not points:
         return f"<gml:Envelope srsName={quoteattr(srs_name)}><gml:lowerCorner>0 0</gml:lowerCorner><gml:upperCorner>0 0</gml:upperCorner></gml:Envelope>"
     corners = [[f(p[0] for p in points), f(p[1] for p in points)] for f in (min, max)]

@@ -44,7 +44,9 @@ class Changes:
     async def landing(self, request: Request) -> Response:
         base = request.url.path.rstrip("/")
         links = [("self", base or "/"), ("conformance", f"{base}/conformance"), ("data", f"{base}/collections")]
-        return json_answer({"title": "变化图斑", "links": [{"rel": r, "href": h, "type": "application/json"} for r, h in links]})
+        return json_answer(
+            {"title": "变化图斑", "links": [{"rel": r, "href": h, "type": "application/json"} for r, h in links]}
+        )
 
     async def conformance(self, request: Request) -> Response:
         base = "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf"
@@ -52,7 +54,9 @@ class Changes:
 
     async def collections(self, request: Request) -> Response:
         base = request.url.path
-        return json_answer({"links": [{"rel": "self", "href": base}], "collections": [_described(f"{base}/{COLLECTION}")]})
+        return json_answer(
+            {"links": [{"rel": "self", "href": base}], "collections": [_described(f"{base}/{COLLECTION}")]}
+        )
 
     async def collection(self, request: Request) -> Response:
         return json_answer(_described(request.url.path))

@@ -42,7 +42,11 @@ class Scenes:
         self.table = ctx.world.table("s3/scene", ["collection", "id"], _moment)
 
     def routes(self) -> list[Route]:
-        return [Route("/", self.landing), Route("/collections", self.collections), Route("/search", self.search, methods=["POST"])]
+        return [
+            Route("/", self.landing),
+            Route("/collections", self.collections),
+            Route("/search", self.search, methods=["POST"]),
+        ]
 
     async def landing(self, request: Request) -> Response:
         base = str(request.base_url).rstrip("/")
@@ -52,7 +56,14 @@ class Scenes:
             {"rel": "search", "href": f"{base}/search", "method": "POST", "type": "application/geo+json"},
         ]
         return json_answer(
-            {"type": "Catalog", "id": "dg-imagery", "stac_version": "1.0.0", "description": "影像", "conformsTo": CONFORMS, "links": links}
+            {
+                "type": "Catalog",
+                "id": "dg-imagery",
+                "stac_version": "1.0.0",
+                "description": "影像",
+                "conformsTo": CONFORMS,
+                "links": links,
+            }
         )
 
     async def collections(self, request: Request) -> Response:
@@ -96,7 +107,9 @@ class Scenes:
         links: list[dict[str, Any]] = [{"rel": "self", "href": str(request.url)}]
         if len(rows) > limit:
             links.append(self._next(request, body, [part[-1].time.isoformat(), *part[-1].key], limit))
-        return json_answer({"type": "FeatureCollection", "features": [self._item(row.data) for row in part], "links": links})
+        return json_answer(
+            {"type": "FeatureCollection", "features": [self._item(row.data) for row in part], "links": links}
+        )
 
     def _next(self, request: Request, body: dict[str, Any], at: list[str], limit: int) -> dict[str, Any]:
         link = {"rel": "next", "method": "POST", "type": "application/geo+json", "href": str(request.url)}

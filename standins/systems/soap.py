@@ -19,9 +19,7 @@ _CONTROLS = dict.fromkeys((*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20)))
 XXE = '<!DOCTYPE x [<!ENTITY secret SYSTEM "file:///etc/passwd">]>'
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "哈哈哈哈哈哈哈哈哈哈">'
-    + "".join(
-        f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefgh", "bcdefghi", strict=True)
-    )
+    + "".join(f'<!ENTITY {name} "{f"&{before};" * 10}">' for before, name in zip("abcdefgh", "bcdefghi", strict=True))
     + "]>"
 )
 
@@ -62,7 +60,9 @@ def operation(root: etree._Element) -> etree._Element:
 
 def parameters(element: etree._Element) -> dict[str, str]:
     """Local name → text of an operation's children."""
-    return {etree.QName(child).localname: (child.text or "").strip() for child in element.iterchildren(tag=etree.Element)}
+    return {
+        etree.QName(child).localname: (child.text or "").strip() for child in element.iterchildren(tag=etree.Element)
+    }
 
 
 def envelope(body: str, *, doctype: str = "", encoding: str = "utf-8") -> Response:

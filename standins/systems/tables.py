@@ -49,11 +49,15 @@ class Layout:
 LAYOUTS = {
     "p3": Layout("p3", "p_tables", {"": "cd_time"}, None, "is_sync", None),
     "m2": Layout(
-        "m2", "m_tables", {"": "inserttime", "ex_gdbs_bj": "insertime"}, None, None,
+        "m2",
+        "m_tables",
+        {"": "inserttime", "ex_gdbs_bj": "insertime"},
+        None,
+        None,
         re.compile(r"(sblsh_short|sxbm|sxbm_short|project_code|ywlsh|.*zzjgdmd?|slztdm|bjjgdm)$"),
     ),
     "d3": Layout("d3", "d_housing", {"": "gxsj"}, "lsh", None, None),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,9 @@ class Tables:
                 admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
                 there = None
             if not there:
-                admin.execute(sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(self.name)))
+                admin.execute(
+                    sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(self.name))
+                )
             role = sql.Identifier(self.login)
             if not admin.execute("select 1 from pg_roles where rolname = %s", [self.login]).fetchone():
                 admin.execute(sql.SQL("create role {} login").format(role))

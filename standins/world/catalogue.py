@@ -17,15 +17,37 @@ FOLDER = ROOT / "schemas" / "catalogue"
 FIRST_DAY = date(2020, 1, 1)
 INTERNAL_MATERIALS = 169  # 标准化材料 169 份 of all internal items together
 STANDARD_CODES = {  # 标准审批事项编码 3.0 (docs/domain.md §2.1)
-    "DG-404": "0060001", "DG-502": "0070001", "DG-601": "0090001", "DG-602": "0100000", "DG-604": "0120001",
-    "DG-702": "0140000", "DG-703": "0150000", "DG-708": "0180000",
-}  # fmt: skip
+    "DG-404": "0060001",
+    "DG-502": "0070001",
+    "DG-601": "0090001",
+    "DG-602": "0100000",
+    "DG-604": "0120001",
+    "DG-702": "0140000",
+    "DG-703": "0150000",
+    "DG-708": "0180000",
+}
 HOUSING_PERMIT = "11100000000013338W009"  # 施工许可证, a type of the ministry
 REVISED = {"DG-404": 10, "DG-503": 15, "DG-504": 10, "DG-710": 8, "DG-605": 7}  # item -> promised limit of version 1
 MATERIALS = (
-    "申请表", "营业执照", "法定代表人身份证明", "授权委托书", "项目备案证", "用地红线图", "总平面图", "建设方案", "勘测报告",
-    "承诺书", "会议纪要", "可行性研究报告", "投资协议", "资金证明", "产业准入意见", "现场照片", "专家评审意见", "公示证明",
-)  # fmt: skip
+    "申请表",
+    "营业执照",
+    "法定代表人身份证明",
+    "授权委托书",
+    "项目备案证",
+    "用地红线图",
+    "总平面图",
+    "建设方案",
+    "勘测报告",
+    "承诺书",
+    "会议纪要",
+    "可行性研究报告",
+    "投资协议",
+    "资金证明",
+    "产业准入意见",
+    "现场照片",
+    "专家评审意见",
+    "公示证明",
+)
 RETIRED = "DG-511"  # an item that came to an end before the world begins
 
 
@@ -111,9 +133,12 @@ def _number(text: str) -> int | None:
 
 def _limit(row: dict[str, str]) -> Limit:
     return Limit(
-        _number(row["statutory_limit"]), row["statutory_unit"], _number(row["promised_limit"]), row["promised_unit"],
+        _number(row["statutory_limit"]),
+        row["statutory_unit"],
+        _number(row["promised_limit"]),
+        row["promised_unit"],
         row["project_type"],
-    )  # fmt: skip
+    )
 
 
 @cache
@@ -125,10 +150,14 @@ def read(name: str) -> tuple[dict[str, str], ...]:
 
 def _materials(code: str, count: int) -> tuple[dict, ...]:
     return tuple(
-        {"code": f"{code}-M{n + 1:02d}", "name": MATERIALS[n % len(MATERIALS)], "required": n < count - 1,
-         "medium": "纸质" if n % 5 == 4 else "电子"}
+        {
+            "code": f"{code}-M{n + 1:02d}",
+            "name": MATERIALS[n % len(MATERIALS)],
+            "required": n < count - 1,
+            "medium": "纸质" if n % 5 == 4 else "电子",
+        }
         for n in range(count)
-    )  # fmt: skip
+    )
 
 
 def build(start: date, today: date) -> Catalogue:
@@ -151,19 +180,34 @@ def build(start: date, today: date) -> Catalogue:
         if row["certificate_type_code"]:
             type_code = HOUSING_PERMIT if code == "DG-604" else f"{row['lead_department_code']}{serial:03d}"
         item = Item(
-            code=code, version=1, name=row["item_name"], stage=int(row["stage"]), internal=inside,
-            channel=row["case_channel"], department=row["lead_department"], department_code=row["lead_department_code"],
-            departments=row["departments"], limit=_limit(row), min_days=_number(row["min_days"]), variant=row["variant"],
-            variants=variants.get(code, {}), prerequisites=tuple(row["prerequisites"].split()),
-            soft=tuple(row["soft_prerequisites"].split()), group=row["parallel_group"],
+            code=code,
+            version=1,
+            name=row["item_name"],
+            stage=int(row["stage"]),
+            internal=inside,
+            channel=row["case_channel"],
+            department=row["lead_department"],
+            department_code=row["lead_department_code"],
+            departments=row["departments"],
+            limit=_limit(row),
+            min_days=_number(row["min_days"]),
+            variant=row["variant"],
+            variants=variants.get(code, {}),
+            prerequisites=tuple(row["prerequisites"].split()),
+            soft=tuple(row["soft_prerequisites"].split()),
+            group=row["parallel_group"],
             process_types=tuple(row["process_types"].split()),
-            conditions=tuple(c for c in row["applies_when"].split("|") if c), multiple=row["multiple"] == "yes",
-            document=row["result_document"], type_code=type_code, catalog_code=catalog,
+            conditions=tuple(c for c in row["applies_when"].split("|") if c),
+            multiple=row["multiple"] == "yes",
+            document=row["result_document"],
+            type_code=type_code,
+            catalog_code=catalog,
             task_code="" if inside else f"{row['lead_department_code']}3{catalog}",
             sxbm=f"NB4419{serial:03d}" if inside else f"44190000{serial:03d}{serial * 37 % 100:02d}",
             spsxbm="" if inside else STANDARD_CODES.get(code, f"4419{serial:03d}"),
-            former="", materials=_materials(code, count),
-        )  # fmt: skip
+            former="",
+            materials=_materials(code, count),
+        )
         if code in REVISED:
             old = replace(
                 item, limit=replace(item.limit, promised=REVISED[code]), former=f"DGX{serial:04d}", valid_to=switch
@@ -175,12 +219,21 @@ def build(start: date, today: date) -> Catalogue:
     serial = len(rows) + 1
     versions[RETIRED] = [
         replace(
-            like, code=RETIRED, name="建设工程抗震设防要求审定", conditions=("超限高层",), prerequisites=(), soft=(),
-            type_code="", catalog_code=f"01{4419000 + serial:07d}001", task_code=f"{like.department_code}301{4419000 + serial:07d}001",
-            sxbm=f"44190000{serial:03d}99", spsxbm=f"4419{serial:03d}", document="审定意见",
+            like,
+            code=RETIRED,
+            name="建设工程抗震设防要求审定",
+            conditions=("超限高层",),
+            prerequisites=(),
+            soft=(),
+            type_code="",
+            catalog_code=f"01{4419000 + serial:07d}001",
+            task_code=f"{like.department_code}301{4419000 + serial:07d}001",
+            sxbm=f"44190000{serial:03d}99",
+            spsxbm=f"4419{serial:03d}",
+            document="审定意见",
             valid_to=(start - timedelta(days=100)).replace(day=1),
         )
-    ]  # fmt: skip
+    ]
     departments = {r["name"]: r["code"] for r in read("departments.csv")}
     towns = {r["town_code"]: (r["name"], r["code"]) for r in read("departments.csv") if r["kind"] == "镇街"}
     return Catalogue(versions, departments, towns, switch, [r["item_code"] for r in rows])

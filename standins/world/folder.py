@@ -25,7 +25,11 @@ TELLERS = (province.tell, m1.tell, m2.tell, departments.tell, d2.tell, d3.tell, 
 
 
 def _start(today: date) -> date:
-    return today.replace(year=today.year - YEARS, day=min(today.day, 28)) if (today.month, today.day) == (2, 29) else today.replace(year=today.year - YEARS)
+    return (
+        today.replace(year=today.year - YEARS, day=min(today.day, 28))
+        if (today.month, today.day) == (2, 29)
+        else today.replace(year=today.year - YEARS)
+    )
 
 
 def imagine(projects: int, seed: int, today: date) -> World:
@@ -57,14 +61,27 @@ def make(folder: Path | str, *, projects: int = 590, seed: int = 1, today: date 
     moment = moment.replace(tzinfo=None, microsecond=0)
     if folder.exists():
         if any(folder.iterdir()) and not (folder / "world.json").exists():
-            raise ConfigurationError(f"not a told world: {folder}", remedy="name an empty folder", zh=f"目录 {folder} 不是世界目录，请另选空目录")
+            raise ConfigurationError(
+                f"not a told world: {folder}",
+                remedy="name an empty folder",
+                zh=f"目录 {folder} 不是世界目录，请另选空目录",
+            )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     world = imagine(projects, seed, moment.date())
     _tell(world, folder, None, moment)
-    _write(folder, {
-        "format": FORMAT, "seed": seed, "projects": projects, "start": stamp(world.start), "made": stamp(moment), "clock": stamp(moment), "revision": 1,
-    })  # fmt: skip
+    _write(
+        folder,
+        {
+            "format": FORMAT,
+            "seed": seed,
+            "projects": projects,
+            "start": stamp(world.start),
+            "made": stamp(moment),
+            "clock": stamp(moment),
+            "revision": 1,
+        },
+    )
     return folder
 
 
@@ -78,7 +95,11 @@ def advance(folder: Path | str, days: int) -> Path:
     if days < 1:
         raise ConfigurationError(f"days: {days}", remedy="give 1 or more", zh="天数至少为 1")
     if "seed" not in facts:
-        raise ConfigurationError("a world written by hand does not go on by itself", remedy="append its lines yourself", zh="手写的世界不能自动推进")
+        raise ConfigurationError(
+            "a world written by hand does not go on by itself",
+            remedy="append its lines yourself",
+            zh="手写的世界不能自动推进",
+        )
     made, now = (datetime.fromisoformat(facts[k]) for k in ("made", "clock"))
     world = imagine(facts["projects"], facts["seed"], made.date())
     later = now + timedelta(days=days)
@@ -132,7 +153,13 @@ def load(folder: Path | str) -> Reader:
     try:
         facts = json.loads((folder / "world.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigurationError(f"no world in {folder}", remedy="onemap world make", zh=f"{folder} 中没有世界，请先运行 onemap world make") from None
+        raise ConfigurationError(
+            f"no world in {folder}", remedy="onemap world make", zh=f"{folder} 中没有世界，请先运行 onemap world make"
+        ) from None
     if facts.get("format") != FORMAT:
-        raise ConfigurationError(f"unknown format of a world: {facts.get('format')}", remedy="make it anew", zh="世界格式版本不符，请重新生成")
+        raise ConfigurationError(
+            f"unknown format of a world: {facts.get('format')}",
+            remedy="make it anew",
+            zh="世界格式版本不符，请重新生成",
+        )
     return Reader(folder, facts)

@@ -156,9 +156,11 @@ def settle(world: World, projects: list[Project]) -> None:
         redline = _outline(world, project, cell)
         district = int(project.town_code[-3:]) % 200
         project.site = Site(
-            redline, f"441900{district:03d}{cell[0] % 1000:03d}GB{project.number:05d}", f"HX441900{project.number:06d}",
+            redline,
+            f"441900{district:03d}{cell[0] % 1000:03d}GB{project.number:05d}",
+            f"HX441900{project.number:06d}",
             only_p2="新增用地" in project.conditions and chance.random() < 0.04,
-        )  # fmt: skip
+        )
 
 
 def _town_name(project: Project) -> str:

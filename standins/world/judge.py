@@ -14,9 +14,15 @@ from standins.world.model import Case, Project, World
 CUT_OFF = date(2026, 1, 1)  # supervision_start
 STALLED = 20  # working days
 STAGES = {
-    1: ("DG-N-101",), 2: ("DG-N-201",), 3: ("DG-N-303", "DG-308"), 4: ("DG-401", "DG-402", "DG-404"), 5: ("DG-502",), 6: ("DG-604",),
-    7: ("DG-707", "DG-708"), 8: ("DG-802", "DG-N-803"),
-}  # fmt: skip
+    1: ("DG-N-101",),
+    2: ("DG-N-201",),
+    3: ("DG-N-303", "DG-308"),
+    4: ("DG-401", "DG-402", "DG-404"),
+    5: ("DG-502",),
+    6: ("DG-604",),
+    7: ("DG-707", "DG-708"),
+    8: ("DG-802", "DG-N-803"),
+}
 
 
 def past(at: datetime | None, now: datetime) -> bool:
@@ -77,11 +83,15 @@ def used(world: World, case: Case, unit: str, now: datetime) -> int | None:
 def parked(world: World, case: Case, kind: str, now: datetime) -> bool:
     """C8 by its kind: ``unlimited`` and ``supplement`` while the pause is open, the others from its limit or start on."""
     if kind == "unlimited":
-        return any(s.start <= now and not past(s.end, now) and world.calendar.count(s.start, now) >= 60 for s in case.specials)
+        return any(
+            s.start <= now and not past(s.end, now) and world.calendar.count(s.start, now) >= 60 for s in case.specials
+        )
     if kind == "supplement":
         return any(s <= now and not past(e, now) and world.calendar.count(s, now) >= 30 for s, e in case.supplements)
     if kind == "past_limit":
-        return any(min(s.end or now, now).date() > granted(world, s) for s in case.specials if s.start <= now and s.limit)
+        return any(
+            min(s.end or now, now).date() > granted(world, s) for s in case.specials if s.start <= now and s.limit
+        )
     return case.receipt <= now
 
 
@@ -100,7 +110,13 @@ def level(world: World, case: Case, now: datetime) -> str:
 
 def returned(project: Project, case: Case, now: datetime) -> str:
     """不予受理 or 退回办结 while no later case of the item is accepted; else ''."""
-    kind = "不予受理" if past(case.refused, now) else "退回办结" if case.result == "1" and past(case.concluded, now) else ""
+    kind = (
+        "不予受理"
+        if past(case.refused, now)
+        else "退回办结"
+        if case.result == "1" and past(case.concluded, now)
+        else ""
+    )
     later = any(c.receipt > case.receipt and past(c.accepted, now) for c in project.of(case.item))
     return "" if later else kind
 
@@ -128,9 +144,12 @@ def hard(world: World, project: Project, item: str) -> list[str]:
     """The expected hard prerequisites of an item, soft ones included where the project is on no fast track."""
     entry = world.catalogue[item]
     return [
-        q for q in entry.prerequisites
-        if q in project.expected and not (entry.group and world.catalogue[q].group == entry.group) and not (q in entry.soft and project.fast)
-    ]  # fmt: skip
+        q
+        for q in entry.prerequisites
+        if q in project.expected
+        and not (entry.group and world.catalogue[q].group == entry.group)
+        and not (q in entry.soft and project.fast)
+    ]
 
 
 def missing(world: World, project: Project, item: str, now: datetime) -> bool:
@@ -143,9 +162,10 @@ def missing(world: World, project: Project, item: str, now: datetime) -> bool:
         return False
     return any(
         day >= since
-        for later in project.expected if item in hard(world, project, later)
+        for later in project.expected
+        if item in hard(world, project, later)
         for day in begins_or_issued(project, later, now)
-    )  # fmt: skip
+    )
 
 
 def in_m2(world: World, project: Project, item: str, now: datetime) -> bool:
@@ -168,21 +188,32 @@ def bypassed(world: World, project: Project, case: Case, now: datetime) -> bool:
     """C15: the department has a case that M2 has not."""
     since = supervised(project)
     known = past(case.accepted or case.receipt, now)
-    return bool(known and since and case.receipt.date() >= since and not in_m2(world, project, case.item, now)) and case.department
+    return (
+        bool(known and since and case.receipt.date() >= since and not in_m2(world, project, case.item, now))
+        and case.department
+    )
 
 
 def current(world: World, project: Project, now: datetime) -> tuple[int | None, list[str]]:
     """The current stage and the current items, in the catalogue's order."""
     done = {item for item in project.expected if past(project.done(item), now)}
-    with_case = {c.item for c in project.cases if c.receipt <= now} | {i for i, d in project.registered.items() if d.day <= now.date()}
+    with_case = {c.item for c in project.cases if c.receipt <= now} | {
+        i for i, d in project.registered.items() if d.day <= now.date()
+    }
     unknown = {i for i in project.expected if world.catalogue[i].channel == "other" and i not in with_case}
     stage = next(
-        (n for n, items in STAGES.items() if any(i in project.expected and i not in done and i not in unknown for i in items)), None
+        (
+            n
+            for n, items in STAGES.items()
+            if any(i in project.expected and i not in done and i not in unknown for i in items)
+        ),
+        None,
     )
     items = [
-        i for i in project.expected
+        i
+        for i in project.expected
         if i not in done and i not in unknown and all(q in done or q in unknown for q in hard(world, project, i))
-    ]  # fmt: skip
+    ]
     return stage, items
 
 

@@ -18,13 +18,27 @@ from standins.world.model import Case, Filing, Licence, Project, Special, Step, 
 
 STEPS = (("01", "窗口初审"), ("02", "审核"), ("03", "现场踏勘"), ("04", "审批"))
 AFTER = {  # what an item waits for though the list does not ask for it: habit, not rule
-    "DG-N-105": ("DG-N-101",), "DG-N-201": ("DG-N-105",), "DG-403": ("DG-N-201",), "DG-503": ("DG-N-201", "DG-404"),
-    "DG-504": ("DG-N-201", "DG-404"), "DG-506": ("DG-N-201", "DG-404"), "DG-N-501": ("DG-N-203", "DG-N-204"),
-    "DG-502": ("DG-N-203", "DG-N-204"), "DG-801": ("DG-503", "DG-701"),
-}  # fmt: skip
+    "DG-N-105": ("DG-N-101",),
+    "DG-N-201": ("DG-N-105",),
+    "DG-403": ("DG-N-201",),
+    "DG-503": ("DG-N-201", "DG-404"),
+    "DG-504": ("DG-N-201", "DG-404"),
+    "DG-506": ("DG-N-201", "DG-404"),
+    "DG-N-501": ("DG-N-203", "DG-N-204"),
+    "DG-502": ("DG-N-203", "DG-N-204"),
+    "DG-801": ("DG-503", "DG-701"),
+}
 AFTER_BUILDING = ("DG-701", "DG-702", "DG-703", "DG-704", "DG-705", "DG-706")
 FILLERS = ("DG-605", "DG-606", "DG-609")  # what goes on while it is built
-SILENT = ("DG-307", "DG-607", "DG-608", "DG-609", "DG-709", "DG-N-804", "DG-N-805")  # no system of ours has cases of them
+SILENT = (
+    "DG-307",
+    "DG-607",
+    "DG-608",
+    "DG-609",
+    "DG-709",
+    "DG-N-804",
+    "DG-N-805",
+)  # no system of ours has cases of them
 REGISTERED = ("DG-405", "DG-601", "DG-802")  # only their document is seen
 
 
@@ -62,16 +76,21 @@ class Plan:
         chance = chance or dice(self.world.seed, project.number, item, "new", n)
         day = self.world.calendar.days[at]
         case = Case(
-            project=project, item=item, n=n, no=f"4419{day:%y%m%d}{project.number:04d}{n:03d}",
+            project=project,
+            item=item,
+            n=n,
+            no=f"4419{day:%y%m%d}{project.number:04d}{n:03d}",
             long_no=f"SB{self.world.catalogue[item].department_code[8:17]}{day:%Y%m%d}{project.number:04d}{n:03d}",
             own_no=own_number(item, day, project.number, n),
             receipt=self.world.calendar.at(at, chance.randint(540, 640), chance.randint(1, 59)),
             variant=self.world.catalogue[item].variant if chance.random() < 0.5 else "",
             gcdm=f"{project.code}-2001",
-        )  # fmt: skip
+        )
         departments = self.world.catalogue[item].departments
         case.town = "镇街" in departments and share(self.world.seed, "town", project.number, item) < 0.5
-        case.national = not self.world.catalogue[item].internal and share(self.world.seed, "p3", project.number, n) < 0.12
+        case.national = (
+            not self.world.catalogue[item].internal and share(self.world.seed, "p3", project.number, n) < 0.12
+        )
         if self.world.catalogue[item].channel == "P3":  # the province's own
             case.municipal, case.department, case.linked = False, False, False
         project.cases.append(case)
@@ -96,14 +115,24 @@ class Plan:
         """补正 asked on ``start``; the applicant hands in again on ``end``."""
         calendar = self.world.calendar
         case.supplements.append(
-            (calendar.at(start, chance.randint(650, 740), chance.randint(1, 59)),
-             None if end is None else calendar.at(end, chance.randint(545, 640), chance.randint(1, 59)))
-        )  # fmt: skip
+            (
+                calendar.at(start, chance.randint(650, 740), chance.randint(1, 59)),
+                None if end is None else calendar.at(end, chance.randint(545, 640), chance.randint(1, 59)),
+            )
+        )
 
-    def special(self, case: Case, start: int, end: int | None, limit: int, kind: str, chance: Random, unit: str = "G") -> None:
+    def special(
+        self, case: Case, start: int, end: int | None, limit: int, kind: str, chance: Random, unit: str = "G"
+    ) -> None:
         calendar = self.world.calendar
         case.specials.append(
-            Special(kind, calendar.at(start, chance.randint(840, 930)), None if end is None else calendar.at(end, chance.randint(545, 640)), limit, unit)
+            Special(
+                kind,
+                calendar.at(start, chance.randint(840, 930)),
+                None if end is None else calendar.at(end, chance.randint(545, 640)),
+                limit,
+                unit,
+            )
         )
 
     def handle(self, case: Case, first: int, last: int, chance: Random) -> None:
@@ -246,7 +275,9 @@ def _build(plan: Plan) -> None:
         at = last + chance.randint(9, 13)
 
 
-def run(world: World, project: Project, edits: dict[str, Edit] | None = None, silence: tuple[int, int] | None = None) -> Plan:
+def run(
+    world: World, project: Project, edits: dict[str, Edit] | None = None, silence: tuple[int, int] | None = None
+) -> Plan:
     """Live a project through: fills its cases, filing and documents; what it held before is forgotten."""
     plan = Plan(world, project, edits or {}, silence)
     project.cases, project.filing, project.land_approval, project.registered = [], None, None, {}

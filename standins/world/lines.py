@@ -7,16 +7,46 @@ from datetime import date, datetime
 from pathlib import Path
 
 INCREMENT = {  # the column by which a line is shown, where it has no _at
-    "p1/project_filing": "updateTime", "p1/enterprise": "updateTime", "p1/licence": "updateTime", "p2/land_approval": "更新时间",
-    "m1/items": "updated_at", "m1/projects": "updated_at", "m2/EX_GDBS_BJ": "INSERTIME",
-}  # fmt: skip
+    "p1/project_filing": "updateTime",
+    "p1/enterprise": "updateTime",
+    "p1/licence": "updateTime",
+    "p2/land_approval": "更新时间",
+    "m1/items": "updated_at",
+    "m1/projects": "updated_at",
+    "m2/EX_GDBS_BJ": "INSERTIME",
+}
 _BY_SOURCE = {"p3": "cd_time", "m2": "INSERTTIME", "d1": "GXSJ", "d3": "GXSJ", "s1": "GXSJ"}
 FILES = (
-    *INCREMENT, *(f"p3/{t}" for t in ("up_task_general_basic", "up_pro_accept", "up_pro_process", "up_pro_result", "up_pro_special_procedure", "up_lic_data")),
-    *(f"m2/EX_GDBS_{t}" for t in ("SB", "SL", "SPCL", "BZGZ", "TBCXSQ", "TBCXJG", "SBCL", "SPJG")), "d1/cases", "d2/projects",
-    *(f"d3/SPGL_{t}{v}" for t in ("XMJBXXB", "XMSPSXBLXXB", "XMSPSXBLXXXXB", "XMSPSXBLTBCXXXB", "XMSPSXPFWJXXB") for v in ("", "_V3")),
-    "d3/SPGL_JZGCSGXKXXB", "d4/cases", "d5/weather", "d5/fire", "s1/parcel", "s1/redline", "s2/change", "s3/scene", "s4/reading",
-)  # fmt: skip
+    *INCREMENT,
+    *(
+        f"p3/{t}"
+        for t in (
+            "up_task_general_basic",
+            "up_pro_accept",
+            "up_pro_process",
+            "up_pro_result",
+            "up_pro_special_procedure",
+            "up_lic_data",
+        )
+    ),
+    *(f"m2/EX_GDBS_{t}" for t in ("SB", "SL", "SPCL", "BZGZ", "TBCXSQ", "TBCXJG", "SBCL", "SPJG")),
+    "d1/cases",
+    "d2/projects",
+    *(
+        f"d3/SPGL_{t}{v}"
+        for t in ("XMJBXXB", "XMSPSXBLXXB", "XMSPSXBLXXXXB", "XMSPSXBLTBCXXXB", "XMSPSXPFWJXXB")
+        for v in ("", "_V3")
+    ),
+    "d3/SPGL_JZGCSGXKXXB",
+    "d4/cases",
+    "d5/weather",
+    "d5/fire",
+    "s1/parcel",
+    "s1/redline",
+    "s2/change",
+    "s3/scene",
+    "s4/reading",
+)
 
 
 def stamp(at: datetime | date | None) -> str:

@@ -19,7 +19,7 @@ DEPARTMENT_ITEMS = {  # which department's own system knows the cases of an item
     "D3": ("DG-507", "DG-602", "DG-604", "DG-610", "DG-702", "DG-703", "DG-704", "DG-706", "DG-707", "DG-708"),
     "D4": ("DG-503", "DG-801"),
     "D5": ("DG-603", "DG-705"),
-}  # fmt: skip
+}
 SYSTEM = {item: source for source, items in DEPARTMENT_ITEMS.items() for item in items}
 FIRE_ITEMS = ("DG-602", "DG-702", "DG-703")  # 消防 keeps a sheet of these beside D3
 PASSED = ("0", "6")  # BJJGDM of a case that is done
@@ -42,7 +42,9 @@ class World:
     @property
     def now(self) -> int:
         """Number of the last working day before ``today``: nothing that is planted comes later."""
-        return self.calendar.index(self.today) - (1 if self.calendar.days[self.calendar.index(self.today)] == self.today else 0)
+        return self.calendar.index(self.today) - (
+            1 if self.calendar.days[self.calendar.index(self.today)] == self.today else 0
+        )
 
 
 @dataclass

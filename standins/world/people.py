@@ -48,9 +48,18 @@ def conditions(chance: Random, splclx: str) -> list[str]:
         given.append("涉及土建")
         given.append("特殊建设工程" if chance.random() < 0.35 else "非特殊建设工程")
         for name, odds in (
-            ("应建防空地下室", 0.15), ("易燃易爆", 0.12), ("产生建筑垃圾", 0.85), ("占挖道路", 0.3), ("涉绿化", 0.2),
-            ("涉河", 0.06), ("涉轨道", 0.04), ("涉公路", 0.06), ("涉航道", 0.02), ("超限高层", 0.02), ("排水", 0.7),
-        ):  # fmt: skip
+            ("应建防空地下室", 0.15),
+            ("易燃易爆", 0.12),
+            ("产生建筑垃圾", 0.85),
+            ("占挖道路", 0.3),
+            ("涉绿化", 0.2),
+            ("涉河", 0.06),
+            ("涉轨道", 0.04),
+            ("涉公路", 0.06),
+            ("涉航道", 0.02),
+            ("超限高层", 0.02),
+            ("排水", 0.7),
+        ):
             if chance.random() < odds:
                 given.append(name)
     for name, odds in (("重大产业项目", 0.12), ("年综合能耗≥1000吨标煤", 0.2), ("取用水", 0.07)):
@@ -82,22 +91,38 @@ def _project(world: World, number: int, begins: int, town_code: str) -> Project:
     town = office.removeprefix("东莞市").removesuffix("人民政府").removesuffix("办事处")
     town = "松山湖" if town_code == "441900401" else town
     day = world.calendar.days[begins]
-    code = project_code(
-        day, number, world.seed, chance.choice(("04", "04", "04", "07")), chance.choice(("01", "02"))
-    )
+    code = project_code(day, number, world.seed, chance.choice(("04", "04", "04", "07")), chance.choice(("01", "02")))
     if number % 97 == 41:  # given before the switch of 2020, begun late
         code = f"{chance.choice((2018, 2019, 2020))}-441900-{industry[1:3]}-03-{(number * 37 + world.seed * 101) % 1000000:06d}"
     items = expected(world.catalogue, splclx, given)
     return Project(
-        number=number, code=code, name=names.project(company, product, chance), company=company, uscc=uscc(owner + world.seed * 1000003 % 9000017),
-        legal=legal, town_code=town_code, town=town, office=office, office_code=office_code,
-        address=names.address(town, chance), industry=industry, product=product, splclx=splclx,
-        filing_type="核准" if "核准类" in given else "备案", conditions=tuple(given),
-        planned=items if chance.random() < 0.85 else None, fast=chance.random() < 0.25, agent=names.person(chance),
-        begins=begins, early=chance.random() < 0.75, build_days=chance.randint(50, 170),
-        invest=round(chance.lognormvariate(9.5, 0.8), 2), trade=trade,
-        dialect=chance.choices(("3", "2", "2>3"), (65, 25, 10))[0], expected=items,
-    )  # fmt: skip
+        number=number,
+        code=code,
+        name=names.project(company, product, chance),
+        company=company,
+        uscc=uscc(owner + world.seed * 1000003 % 9000017),
+        legal=legal,
+        town_code=town_code,
+        town=town,
+        office=office,
+        office_code=office_code,
+        address=names.address(town, chance),
+        industry=industry,
+        product=product,
+        splclx=splclx,
+        filing_type="核准" if "核准类" in given else "备案",
+        conditions=tuple(given),
+        planned=items if chance.random() < 0.85 else None,
+        fast=chance.random() < 0.25,
+        agent=names.person(chance),
+        begins=begins,
+        early=chance.random() < 0.75,
+        build_days=chance.randint(50, 170),
+        invest=round(chance.lognormvariate(9.5, 0.8), 2),
+        trade=trade,
+        dialect=chance.choices(("3", "2", "2>3"), (65, 25, 10))[0],
+        expected=items,
+    )
 
 
 def projects(world: World) -> list[Project]:

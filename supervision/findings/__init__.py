@@ -66,8 +66,10 @@ def found(frame: pl.DataFrame, rule: str, text: pl.Expr, **columns: pl.Expr) -> 
             value = pl.lit(None)
         parts.append(value.cast(kind).alias(name))
     keys = [pl.col(name).fill_null("") for name in ("project_code", "item_code", "case_no")]
-    return frame.select(parts).with_columns(keys).unique(
-        ["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True
+    return (
+        frame.select(parts)
+        .with_columns(keys)
+        .unique(["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True)
     )
 
 
@@ -84,6 +86,7 @@ def stamp(name: str) -> pl.Expr:
 
 def working_days(calendar: Calendar, frame: pl.DataFrame, after: str | date, until: str | date) -> pl.Series:
     """n(after, until] in working days for two columns (or a day) of a frame; null where one is null."""
+
     def day(which: str | date) -> pl.Series:
         if isinstance(which, str):
             return frame[which].cast(pl.Date)
@@ -91,6 +94,8 @@ def working_days(calendar: Calendar, frame: pl.DataFrame, after: str | date, unt
 
     a, b = day(after), day(until)
     counted = pl.Series(calendar.count(a.to_numpy(), b.to_numpy()), dtype=pl.Int64)
-    return pl.DataFrame({"a": a, "b": b, "n": counted}).select(
-        pl.when(pl.col("a").is_not_null() & pl.col("b").is_not_null()).then(pl.col("n"))
-    ).to_series()
+    return (
+        pl.DataFrame({"a": a, "b": b, "n": counted})
+        .select(pl.when(pl.col("a").is_not_null() & pl.col("b").is_not_null()).then(pl.col("n")))
+        .to_series()
+    )

@@ -28,14 +28,20 @@ def overdue(c: Context) -> pl.DataFrame:
         "overdue",
         pl.format(
             "办件 {}（{}）已用 {} 个{}，超过{}时限 {} 个{}，应于 {} 前办结。",
-            "case_no", pl.col("item_name").fill_null(""), used, unit,
-            pl.when(double).then(pl.lit("法定")).otherwise(pl.lit("承诺")), limit, unit, due.cast(pl.String),
+            "case_no",
+            pl.col("item_name").fill_null(""),
+            used,
+            unit,
+            pl.when(double).then(pl.lit("法定")).otherwise(pl.lit("承诺")),
+            limit,
+            unit,
+            due.cast(pl.String),
         ),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
         evidence=_CASE,
         since=pl.when(pl.col("open")).then(pl.col("acceptance_on")),
         until=due,
-    )  # fmt: skip
+    )
 
 
 def returned(c: Context) -> pl.DataFrame:
@@ -52,7 +58,13 @@ def returned(c: Context) -> pl.DataFrame:
     return found(
         back.join(answered, on="case_id", how="anti"),
         "returned",
-        pl.format("办件 {}（{}）于 {} {}，尚无重新受理的办件。", "case_no", pl.col("item_name").fill_null(""), stamp("ended_at"), "returned"),
+        pl.format(
+            "办件 {}（{}）于 {} {}，尚无重新受理的办件。",
+            "case_no",
+            pl.col("item_name").fill_null(""),
+            stamp("ended_at"),
+            "returned",
+        ),
         kind=pl.col("returned"),
         evidence=_CASE,
     )
@@ -60,6 +72,7 @@ def returned(c: Context) -> pl.DataFrame:
 
 def _inverted(cases: pl.DataFrame, tolerance: int) -> pl.DataFrame:
     """Cases whose recorded acceptance lies after their conclusion or their licence's date (C4)."""
+
     def against(other: str) -> pl.Expr:
         apart = (pl.col("accepted_at").dt.date() - pl.col(other).dt.date()).dt.total_days().abs()
         date_only = ~timed(pl.col("accepted_at")) | ~timed(pl.col(other))
@@ -82,7 +95,9 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
     )
     tolerance = c.rules["C4"]["date_only_tolerance_days"] if "C4" in c.rules.by_name else 0
     inverted = _inverted(c.cases, tolerance).select("case_id", pl.lit(True).alias("_c4"))
-    cases = c.cases.filter("in_m2").join(stay, on="case_id").join(inverted, on="case_id", how="left", maintain_order="left")
+    cases = (
+        c.cases.filter("in_m2").join(stay, on="case_id").join(inverted, on="case_id", how="left", maintain_order="left")
+    )
     cases = cases.with_columns(
         pl.when(pl.col("_c4").fill_null(False) & pl.col("concluded_at").is_not_null())
         .then(pl.col("concluded_at"))
@@ -90,7 +105,10 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
         .alias("result_at")
     ).filter(pl.col("result_at").is_not_null())
     span = working_days(c.calendar, cases, "first_at", "last_at")
-    grace = c.calendar.add(cases["result_at"].dt.date().to_numpy(), pl.Series([rule["grace_working_days"]]).new_from_index(0, cases.height).to_numpy())
+    grace = c.calendar.add(
+        cases["result_at"].dt.date().to_numpy(),
+        pl.Series([rule["grace_working_days"]]).new_from_index(0, cases.height).to_numpy(),
+    )
     cases = cases.with_columns(span.alias("_span"), pl.Series(grace).cast(pl.Date).alias("_grace"))
     after_grace = pl.col("first_in").dt.date() > pl.col("_grace")
     burst = (
@@ -101,7 +119,12 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
     return found(
         cases.filter(after_grace | burst),
         "C3",
-        pl.format("办件 {} 的结果在 {} 已作出，首次入库却在 {}，疑似线下审批后补录，待核。", "case_no", stamp("result_at"), stamp("first_in")),
+        pl.format(
+            "办件 {} 的结果在 {} 已作出，首次入库却在 {}，疑似线下审批后补录，待核。",
+            "case_no",
+            stamp("result_at"),
+            stamp("first_in"),
+        ),
         evidence=_CASE,
     )
 
@@ -109,9 +132,16 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
 def time_inverted(c: Context) -> pl.DataFrame:
     """C4 时间倒置: acceptance after conclusion or after the licence's date, within one case's own times."""
     rows = _inverted(c.cases, c.rules["C4"]["date_only_tolerance_days"])
-    other = pl.when("_conclusion").then(pl.format("办结时间 {}", stamp("concluded_at"))).otherwise(pl.format("发证日期 {}", stamp("document_at")))
+    other = (
+        pl.when("_conclusion")
+        .then(pl.format("办结时间 {}", stamp("concluded_at")))
+        .otherwise(pl.format("发证日期 {}", stamp("document_at")))
+    )
     return found(
-        rows, "C4", pl.format("办件 {} 的受理时间 {} 晚于{}，疑似时间倒置，待核。", "case_no", stamp("accepted_at"), other), evidence=_CASE
+        rows,
+        "C4",
+        pl.format("办件 {} 的受理时间 {} 晚于{}，疑似时间倒置，待核。", "case_no", stamp("accepted_at"), other),
+        evidence=_CASE,
     )
 
 
@@ -129,10 +159,18 @@ def instant_decision(c: Context) -> pl.DataFrame:
         & ~pl.col("commitment").fill_null(False)
     )
     return found(
-        rows, "C5",
-        pl.format("办件 {} 于 {} 受理、{} 办结，承诺时限 {} 个{}，疑似受理即办结，待核。", "case_no", stamp("accepted_at"), stamp("concluded_at"), "promised_limit", "promised_unit"),
+        rows,
+        "C5",
+        pl.format(
+            "办件 {} 于 {} 受理、{} 办结，承诺时限 {} 个{}，疑似受理即办结，待核。",
+            "case_no",
+            stamp("accepted_at"),
+            stamp("concluded_at"),
+            "promised_limit",
+            "promised_unit",
+        ),
         evidence=_CASE,
-    )  # fmt: skip
+    )
 
 
 def review_before_acceptance(c: Context) -> pl.DataFrame:
@@ -142,42 +180,68 @@ def review_before_acceptance(c: Context) -> pl.DataFrame:
     early = early.with_columns(working_days(c.calendar, early, "first_process_at", "accepted_at").alias("_days"))
     early = early.filter(pl.col("_days") >= rule["working_days_before"])
     by_process = found(
-        early, "C6",
-        pl.format("办件 {} 于 {} 已有审批过程，{} 才受理，相隔 {} 个工作日，疑似先审后受理，待核。", "case_no", stamp("first_process_at"), stamp("accepted_at"), "_days"),
-        kind=pl.lit("先审后受理"), evidence=_CASE,
-    )  # fmt: skip
+        early,
+        "C6",
+        pl.format(
+            "办件 {} 于 {} 已有审批过程，{} 才受理，相隔 {} 个工作日，疑似先审后受理，待核。",
+            "case_no",
+            stamp("first_process_at"),
+            stamp("accepted_at"),
+            "_days",
+        ),
+        kind=pl.lit("先审后受理"),
+        evidence=_CASE,
+    )
     chains = _chains(c.cases)
     chains = chains.filter(pl.col("_returns") >= rule["returns_in_chain"])
     by_chain = found(
-        chains, "C6", pl.format("办件 {} 是同一申请第 {} 次重报，其间被退 {} 次，疑似反复退件、体外预审，待核。", "case_no", pl.col("_length") - 1, "_returns"),
-        kind=pl.lit("反复退件"), evidence=pl.col("_chain"),
-    )  # fmt: skip
+        chains,
+        "C6",
+        pl.format(
+            "办件 {} 是同一申请第 {} 次重报，其间被退 {} 次，疑似反复退件、体外预审，待核。",
+            "case_no",
+            pl.col("_length") - 1,
+            "_returns",
+        ),
+        kind=pl.lit("反复退件"),
+        evidence=pl.col("_chain"),
+    )
     both = pl.concat([by_process, by_chain])
     return both.unique(["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True)
 
 
 def _chains(cases: pl.DataFrame) -> pl.DataFrame:
     """The last case of each chain of YSBLSH, with _returns, _length, _chain (evidence of all its cases)."""
-    numbers = pl.concat(
-        [
-            cases.select(pl.col("receipt_no").alias("number"), pl.col("case_id").alias("parent")),
-            cases.select(pl.col("case_no").alias("number"), pl.col("case_id").alias("parent")),
-        ]
-    ).drop_nulls().unique("number", keep="first")
-    links = cases.select("case_id", pl.col("prior_case_no").alias("number")).drop_nulls().join(numbers, on="number").filter(
-        pl.col("parent") != pl.col("case_id")
+    numbers = (
+        pl.concat(
+            [
+                cases.select(pl.col("receipt_no").alias("number"), pl.col("case_id").alias("parent")),
+                cases.select(pl.col("case_no").alias("number"), pl.col("case_id").alias("parent")),
+            ]
+        )
+        .drop_nulls()
+        .unique("number", keep="first")
+    )
+    links = (
+        cases.select("case_id", pl.col("prior_case_no").alias("number"))
+        .drop_nulls()
+        .join(numbers, on="number")
+        .filter(pl.col("parent") != pl.col("case_id"))
     )
     if links.is_empty():
         return cases.head(0).with_columns(
             pl.lit(0).alias("_returns"), pl.lit(0).alias("_length"), pl.lit([], pl.List(pl.String)).alias("_chain")
         )
-    root = cases.select("case_id").join(links.select("case_id", "parent"), on="case_id", how="left").with_columns(
-        pl.coalesce("parent", "case_id").alias("root")
-    ).select("case_id", "root")
+    root = (
+        cases.select("case_id")
+        .join(links.select("case_id", "parent"), on="case_id", how="left")
+        .with_columns(pl.coalesce("parent", "case_id").alias("root"))
+        .select("case_id", "root")
+    )
     for _ in range(6):  # pointers double: chains of up to 64 filings
-        root = root.join(root.rename({"case_id": "root", "root": "_up"}), on="root", how="left", maintain_order="left").select(
-            "case_id", pl.coalesce("_up", "root").alias("root")
-        )
+        root = root.join(
+            root.rename({"case_id": "root", "root": "_up"}), on="root", how="left", maintain_order="left"
+        ).select("case_id", pl.coalesce("_up", "root").alias("root"))
     whole = (
         cases.join(root, on="case_id")
         .sort("root", "receipt_at", "case_id")
@@ -194,43 +258,77 @@ def parked(c: Context) -> pl.DataFrame:
     """C8 长期挂起: past a granted limit, unlimited ≥ 60 or 补正 ≥ 30 working days, or begun right before the due date."""
     rule = c.rules["C8"]
     pauses = c.facts.pauses.join(
-        c.cases.select("case_id", "case_no", *KEY, "acceptance_on", "promised_limit", "promised_unit", pl.col("ended_at").alias("case_ended_at")),
+        c.cases.select(
+            "case_id",
+            "case_no",
+            *KEY,
+            "acceptance_on",
+            "promised_limit",
+            "promised_unit",
+            pl.col("ended_at").alias("case_ended_at"),
+        ),
         on="case_id",
     )
     last = pl.coalesce(pl.col("case_ended_at").dt.date(), pl.lit(c.as_of))
     pauses = pauses.with_columns(
         pl.min_horizontal(pl.coalesce(pl.col("ended_at").dt.date(), last), pl.lit(c.as_of)).alias("_until"),
-        ((pl.col("ended_at").is_null() | (pl.col("ended_at").dt.date() > c.as_of)) & pl.col("case_ended_at").is_null()).alias("_open"),
+        (
+            (pl.col("ended_at").is_null() | (pl.col("ended_at").dt.date() > c.as_of))
+            & pl.col("case_ended_at").is_null()
+        ).alias("_open"),
     )
     pauses = pauses.with_columns(working_days(c.calendar, pauses, "started_at", "_until").alias("_days"))
     special = pl.col("kind") == "special"
     over_limit = special & (pl.col("_until") > pl.col("limit_until")).fill_null(False)
-    unlimited = special & pl.col("_open") & pl.col("limit_until").is_null() & (pl.col("_days") >= rule["unlimited_working_days"])
+    unlimited = (
+        special
+        & pl.col("_open")
+        & pl.col("limit_until").is_null()
+        & (pl.col("_days") >= rule["unlimited_working_days"])
+    )
     waiting = ~special & pl.col("_open") & (pl.col("_days") >= rule["supplement_working_days"])
     pauses = pauses.join(_just_before_due(c, rule), on=["case_id", "kind", "started_at"], how="left").with_columns(
         pl.col("_just_before").fill_null(False)
     )
     name = pl.when(special).then(pl.lit("特别程序")).otherwise(pl.lit("补正"))
-    rows = pauses.filter(over_limit | unlimited | waiting | pl.col("_just_before")).with_columns(
-        pl.when(over_limit)
-        .then(pl.format("{}自 {} 起，批准时限至 {}，已超出", name, stamp("started_at"), "limit_until"))
-        .when(unlimited | waiting)
-        .then(pl.format("{}自 {} 起已 {} 个工作日未结束", name, stamp("started_at"), "_days"))
-        .otherwise(pl.format("{}于 {} 启动，距承诺到期日 {} 不足两个工作日", name, stamp("started_at"), "_due"))
-        .alias("_why"),
-        pl.when(over_limit).then(pl.lit("超批准时限")).when(unlimited).then(pl.lit("无时限长期挂起")).when(waiting)
-        .then(pl.lit("补正长期未结")).otherwise(pl.lit("临期挂起")).alias("kind_"),
-    ).sort("case_id", "started_at")
+    rows = (
+        pauses.filter(over_limit | unlimited | waiting | pl.col("_just_before"))
+        .with_columns(
+            pl.when(over_limit)
+            .then(pl.format("{}自 {} 起，批准时限至 {}，已超出", name, stamp("started_at"), "limit_until"))
+            .when(unlimited | waiting)
+            .then(pl.format("{}自 {} 起已 {} 个工作日未结束", name, stamp("started_at"), "_days"))
+            .otherwise(pl.format("{}于 {} 启动，距承诺到期日 {} 不足两个工作日", name, stamp("started_at"), "_due"))
+            .alias("_why"),
+            pl.when(over_limit)
+            .then(pl.lit("超批准时限"))
+            .when(unlimited)
+            .then(pl.lit("无时限长期挂起"))
+            .when(waiting)
+            .then(pl.lit("补正长期未结"))
+            .otherwise(pl.lit("临期挂起"))
+            .alias("kind_"),
+        )
+        .sort("case_id", "started_at")
+    )
     return found(
-        rows, "C8", pl.format("办件 {} 的{}，疑似以挂起规避超期，待核。", "case_no", "_why"), kind=pl.col("kind_"), evidence=_CASE
+        rows,
+        "C8",
+        pl.format("办件 {} 的{}，疑似以挂起规避超期，待核。", "case_no", "_why"),
+        kind=pl.col("kind_"),
+        evidence=_CASE,
     )
 
 
 def _just_before_due(c: Context, rule) -> pl.DataFrame:
     """(case_id, kind, started_at, _due, _just_before): the promised due date as it stood before each pause."""
-    running = c.cases.filter(pl.col("acceptance_on").is_not_null() & (pl.col("promised_limit") >= rule["promised_at_least"]))
+    running = c.cases.filter(
+        pl.col("acceptance_on").is_not_null() & (pl.col("promised_limit") >= rule["promised_at_least"])
+    )
     counted = effective(running, c.facts.pauses, c.as_of)
-    natural = running.select("case_id", (pl.col("promised_unit") == "自然日").alias("_natural"), "acceptance_on", "promised_limit")
+    natural = running.select(
+        "case_id", (pl.col("promised_unit") == "自然日").alias("_natural"), "acceptance_on", "promised_limit"
+    )
     rows = counted.join(natural, on="case_id", maintain_order="left").with_columns(
         pl.coalesce(pl.col("until").shift(1).cum_max().over("case_id"), pl.col("acceptance_on")).alias("_base")
     )
@@ -241,8 +339,14 @@ def _just_before_due(c: Context, rule) -> pl.DataFrame:
     due = c.calendar.add(rows["_base"].to_numpy(), left, rows["_natural"].to_numpy())
     rows = rows.with_columns(pl.Series(due).cast(pl.Date).alias("_due"))
     rows = rows.with_columns(working_days(c.calendar, rows, "from_", "_due").alias("_left"))
-    inside = (pl.col("from_") <= pl.col("_due")) & (pl.col("_left") <= rule["before_due_working_days"]) & (pl.col("promised_limit") > pl.col("_spent"))
-    started = c.facts.pauses.with_columns(pl.col("started_at").dt.date().alias("from_")).select("case_id", "kind", "from_", "started_at")
+    inside = (
+        (pl.col("from_") <= pl.col("_due"))
+        & (pl.col("_left") <= rule["before_due_working_days"])
+        & (pl.col("promised_limit") > pl.col("_spent"))
+    )
+    started = c.facts.pauses.with_columns(pl.col("started_at").dt.date().alias("from_")).select(
+        "case_id", "kind", "from_", "started_at"
+    )
     return rows.join(started, on=["case_id", "kind", "from_"]).select(
         "case_id", "kind", "started_at", "_due", inside.alias("_just_before")
     )
@@ -251,18 +355,34 @@ def _just_before_due(c: Context, rule) -> pl.DataFrame:
 def withdrawn_and_filed_again(c: Context) -> pl.DataFrame:
     """C11 撤件再报: withdrawn 0–3 working days before the promised due date, the item received again within 10."""
     rule = c.rules["C11"]
-    gone = c.cases.filter(pl.col("withdrawn") & pl.col("due_promised").is_not_null() & (pl.col("ended_at").dt.date() <= pl.col("due_promised")))
+    gone = c.cases.filter(
+        pl.col("withdrawn")
+        & pl.col("due_promised").is_not_null()
+        & (pl.col("ended_at").dt.date() <= pl.col("due_promised"))
+    )
     gone = gone.with_columns(working_days(c.calendar, gone, "ended_at", "due_promised").alias("_left"))
     gone = gone.filter(pl.col("_left") <= rule["before_due_working_days"])
-    again = c.cases.drop_nulls(KEY).select(*KEY, pl.col("case_id").alias("_case"), pl.col("case_no").alias("_again"), pl.col("receipt_at").alias("_received"))
+    again = c.cases.drop_nulls(KEY).select(
+        *KEY,
+        pl.col("case_id").alias("_case"),
+        pl.col("case_no").alias("_again"),
+        pl.col("receipt_at").alias("_received"),
+    )
     pairs = gone.join(again, on=KEY).filter(
         (pl.col("_case") != pl.col("case_id")) & ~before(pl.col("_received"), pl.col("ended_at"))
     )
     pairs = pairs.with_columns(working_days(c.calendar, pairs, "ended_at", "_received").alias("_days"))
     pairs = pairs.filter(pl.col("_days") <= rule["again_within_working_days"]).sort("case_id", "_received")
     return found(
-        pairs, "C11",
-        pl.format("办件 {} 在到期日 {} 前 {} 个工作日撤回，{} 又收到同一事项的 {}，疑似撤件再报压超期，待核。", "case_no", "due_promised", "_left", stamp("_received"), "_again"),
+        pairs,
+        "C11",
+        pl.format(
+            "办件 {} 在到期日 {} 前 {} 个工作日撤回，{} 又收到同一事项的 {}，疑似撤件再报压超期，待核。",
+            "case_no",
+            "due_promised",
+            "_left",
+            stamp("_received"),
+            "_again",
+        ),
         evidence=pl.concat_list(pl.format("case {}", "case_id"), pl.format("case {}", "_case")),
-    )  # fmt: skip
-
+    )

@@ -59,13 +59,22 @@ def measure(c: Context) -> Ground:
     """Every change polygon against the red lines that it touches, those of neighbours out of scope included."""
     own = frame(c.connection, _REDLINES.format(where="r." + _IN_SCOPE), _SHAPE)
     polygons = frame(
-        c.connection, _POLYGONS, {"polygon_code": pl.String, "change_type": pl.String, "seen_after": pl.Date, "wkb": pl.String}
+        c.connection,
+        _POLYGONS,
+        {"polygon_code": pl.String, "change_type": pl.String, "seen_after": pl.Date, "wkb": pl.String},
     ).filter(pl.col("seen_after") <= c.as_of)
     scenes = frame(c.connection, _SCENES, {"id": pl.String, "project_code": pl.String, "taken_on": pl.Date})
     empty = pl.DataFrame(
-        schema={"project_code": pl.String, "polygon_code": pl.String, "change_type": pl.String, "seen_after": pl.Date,
-                "inside": pl.Float64, "share": pl.Float64, "near": pl.Float64}
-    )  # fmt: skip
+        schema={
+            "project_code": pl.String,
+            "polygon_code": pl.String,
+            "change_type": pl.String,
+            "seen_after": pl.Date,
+            "inside": pl.Float64,
+            "share": pl.Float64,
+            "near": pl.Float64,
+        }
+    )
     if own.is_empty() or polygons.is_empty():
         return Ground(empty, scenes.select("project_code", "taken_on"))
     near = "exists (select from store.change_polygon p where p.geom_box && r.geom_box and p.gone_at is null)"
@@ -83,30 +92,47 @@ def measure(c: Context) -> Ground:
             "polygon_area": shapely.area(polygon_shapes)[which_polygon],
         }
     )
-    per_project = pairs.group_by("polygon_code", "project_code").agg(
-        pl.col("inside", "line_area").sum(), pl.col("polygon_area").first()
-    ).filter(pl.col("inside") > 0)
+    per_project = (
+        pairs.group_by("polygon_code", "project_code")
+        .agg(pl.col("inside", "line_area").sum(), pl.col("polygon_area").first())
+        .filter(pl.col("inside") > 0)
+    )
     shares = per_project.with_columns((pl.col("inside") / pl.col("polygon_area")).alias("_own"))
-    others = shares.join(shares.select("polygon_code", pl.col("project_code").alias("_other"), pl.col("_own").alias("_near")), on="polygon_code").filter(
-        pl.col("project_code") != pl.col("_other")
-    ).group_by("polygon_code", "project_code").agg(pl.col("_near").max().alias("near"))
+    others = (
+        shares.join(
+            shares.select("polygon_code", pl.col("project_code").alias("_other"), pl.col("_own").alias("_near")),
+            on="polygon_code",
+        )
+        .filter(pl.col("project_code") != pl.col("_other"))
+        .group_by("polygon_code", "project_code")
+        .agg(pl.col("_near").max().alias("near"))
+    )
     overlaps = (
         per_project.join(others, on=["polygon_code", "project_code"], how="left")
         .join(polygons.select("polygon_code", "change_type", "seen_after"), on="polygon_code")
         .join(own.select("project_code").unique(), on="project_code")
         .select(
-            "project_code", "polygon_code", "change_type", "seen_after", "inside",
-            (pl.col("inside") / pl.col("line_area")).alias("share"), pl.col("near").fill_null(0.0),
+            "project_code",
+            "polygon_code",
+            "change_type",
+            "seen_after",
+            "inside",
+            (pl.col("inside") / pl.col("line_area")).alias("share"),
+            pl.col("near").fill_null(0.0),
         )
-    )  # fmt: skip
+    )
     return Ground(overlaps, scenes.select("project_code", "taken_on"))
 
 
 def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
     """C13 未批先建: ground work or building over the red line, seen before DG-604 was issued, or with none issued."""
     rule, permit = c.rules["C13"], c.rules.items.permit
-    expected = c.standing.items.filter((pl.col("item_code") == permit) & pl.col("expected").fill_null(False)).select("project_code", "item_name")
-    issued = c.facts.states.filter(pl.col("item_code") == permit).select("project_code", pl.col("done_at").alias("permit_at"))
+    expected = c.standing.items.filter((pl.col("item_code") == permit) & pl.col("expected").fill_null(False)).select(
+        "project_code", "item_name"
+    )
+    issued = c.facts.states.filter(pl.col("item_code") == permit).select(
+        "project_code", pl.col("done_at").alias("permit_at")
+    )
     rows = (
         ground.overlaps.filter(
             pl.col("change_type").is_in([*rule["ground_work"], *rule["building"]])
@@ -118,21 +144,35 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
         .join(issued, on="project_code", how="left")
         .filter(pl.col("permit_at").is_null() | (pl.col("seen_after") < pl.col("permit_at").dt.date()))
     )
-    permit_text = pl.when(pl.col("permit_at").is_null()).then(pl.lit("施工许可尚未核发")).otherwise(
-        pl.format("施工许可 {} 才核发", pl.col("permit_at").dt.date())
+    permit_text = (
+        pl.when(pl.col("permit_at").is_null())
+        .then(pl.lit("施工许可尚未核发"))
+        .otherwise(pl.format("施工许可 {} 才核发", pl.col("permit_at").dt.date()))
     )
     return found(
-        rows, "C13",
-        pl.format("变化图斑 {}（类型 {}，后时相 {}）在用地红线内 {} 平方米，{}，疑似未批先建线索，待外业核实。", "polygon_code", "change_type", "seen_after", pl.col("inside").round(0).cast(pl.Int64), permit_text),
-        item_code=pl.lit(permit), case_no=pl.col("polygon_code"),
-        evidence=pl.concat_list(pl.format("change_polygon {}", "polygon_code")), since=pl.col("cut_off"),
-    )  # fmt: skip
+        rows,
+        "C13",
+        pl.format(
+            "变化图斑 {}（类型 {}，后时相 {}）在用地红线内 {} 平方米，{}，疑似未批先建线索，待外业核实。",
+            "polygon_code",
+            "change_type",
+            "seen_after",
+            pl.col("inside").round(0).cast(pl.Int64),
+            permit_text,
+        ),
+        item_code=pl.lit(permit),
+        case_no=pl.col("polygon_code"),
+        evidence=pl.concat_list(pl.format("change_polygon {}", "polygon_code")),
+        since=pl.col("cut_off"),
+    )
 
 
 def stalled_on_the_ground(c: Context, ground: Ground) -> pl.DataFrame:
     """停滞（实地）: ≥ 6 months after DG-604 an image exists, and nothing inside the red line has changed since the issue."""
     permit, acceptance = c.rules.items.permit, c.rules.items.acceptance
-    accepted = c.facts.states.filter((pl.col("item_code") == acceptance) & pl.col("done_at").is_not_null()).select("project_code")
+    accepted = c.facts.states.filter((pl.col("item_code") == acceptance) & pl.col("done_at").is_not_null()).select(
+        "project_code"
+    )
     months = f"{c.rules['stalled']['ground_months']}mo"
     issued = (
         c.facts.states.filter((pl.col("item_code") == permit) & pl.col("done_at").is_not_null())
@@ -142,16 +182,35 @@ def stalled_on_the_ground(c: Context, ground: Ground) -> pl.DataFrame:
         .filter(pl.col("ripe_on") <= c.as_of)
     )
     seen = pl.concat(
-        [ground.scenes.rename({"taken_on": "on"}), ground.overlaps.select("project_code", pl.col("seen_after").alias("on"))]
+        [
+            ground.scenes.rename({"taken_on": "on"}),
+            ground.overlaps.select("project_code", pl.col("seen_after").alias("on")),
+        ]
     ).filter(pl.col("on") <= c.as_of)
     looked = (
-        issued.join(seen, on="project_code").filter(pl.col("on") > pl.col("ripe_on"))
-        .group_by("project_code").agg(pl.col("on").max().alias("looked_on"))
-    )  # fmt: skip
-    moved = issued.join(ground.overlaps, on="project_code").filter(pl.col("seen_after") > pl.col("issued_on")).select("project_code").unique()
+        issued.join(seen, on="project_code")
+        .filter(pl.col("on") > pl.col("ripe_on"))
+        .group_by("project_code")
+        .agg(pl.col("on").max().alias("looked_on"))
+    )
+    moved = (
+        issued.join(ground.overlaps, on="project_code")
+        .filter(pl.col("seen_after") > pl.col("issued_on"))
+        .select("project_code")
+        .unique()
+    )
     rows = issued.join(looked, on="project_code").join(moved, on="project_code", how="anti")
     return found(
-        rows, "stalled",
-        pl.format("施工许可 {} 核发已满 {} 个月，{} 的影像上红线内未见任何变化，疑似实地停滞，待核。", "issued_on", pl.lit(c.rules["stalled"]["ground_months"]), "looked_on"),
-        item_code=pl.lit(permit), kind=pl.lit("实地停滞"), evidence=pl.concat_list(pl.format("project {}", "project_code")), since=pl.col("issued_on"),
-    )  # fmt: skip
+        rows,
+        "stalled",
+        pl.format(
+            "施工许可 {} 核发已满 {} 个月，{} 的影像上红线内未见任何变化，疑似实地停滞，待核。",
+            "issued_on",
+            pl.lit(c.rules["stalled"]["ground_months"]),
+            "looked_on",
+        ),
+        item_code=pl.lit(permit),
+        kind=pl.lit("实地停滞"),
+        evidence=pl.concat_list(pl.format("project {}", "project_code")),
+        since=pl.col("issued_on"),
+    )

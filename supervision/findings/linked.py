@@ -43,23 +43,39 @@ def missing_link(c: Context) -> pl.DataFrame:
     """C1 环节数据缺失: an item is accepted or issued, and an expected hard prerequisite has no case in M2 at all."""
     expected = c.standing.items.filter(pl.col("expected").fill_null(False)).select(*KEY, "item_name")
     by_case = c.cases.filter(pl.col("acceptance_on").is_not_null() | pl.col("issued_at").is_not_null()).select(
-        *KEY, pl.coalesce("acceptance_on", pl.col("issued_at").dt.date()).alias("day"), pl.format("case {}", "case_id").alias("row")
+        *KEY,
+        pl.coalesce("acceptance_on", pl.col("issued_at").dt.date()).alias("day"),
+        pl.format("case {}", "case_id").alias("row"),
     )
     by_document = c.facts.documents.filter(pl.col("case_id").is_null()).select(
         *KEY, pl.col("issued_at").dt.date().alias("day"), pl.format("licence {}", "licence_id").alias("row")
     )
-    reached = pl.concat([by_case, by_document]).drop_nulls(KEY).join(expected, on=KEY).join(c.cut_off, on="project_code")
+    reached = (
+        pl.concat([by_case, by_document]).drop_nulls(KEY).join(expected, on=KEY).join(c.cut_off, on="project_code")
+    )
     reached = reached.filter(pl.col("day") >= pl.col("cut_off")).sort("day")
     missing = _hard(c).filter((pl.col("channel_p") == MUNICIPAL) & ~pl.col("has_m2_case_p"))
     reached = reached.with_columns(_later(c, reached, "day", 1).alias("until"))
-    rows = reached.join(missing, on=KEY, how="inner").filter(
-        ~(pl.col("done_at_p").dt.date() < pl.col("cut_off")).fill_null(False)
-    ).sort("project_code", "prerequisite", "day")
+    rows = (
+        reached.join(missing, on=KEY, how="inner")
+        .filter(~(pl.col("done_at_p").dt.date() < pl.col("cut_off")).fill_null(False))
+        .sort("project_code", "prerequisite", "day")
+    )
     return found(
-        rows, "C1",
-        pl.format("{}（{}）已于 {} 受理或核发，其前置事项 {}（{}）在市平台没有任何办件，疑似体外循环，待核。", "item_name", "item_code", "day", "prerequisite_name", "prerequisite"),
-        item_code=pl.col("prerequisite"), evidence=pl.concat_list("row"), since=pl.col("cut_off"),
-    )  # fmt: skip
+        rows,
+        "C1",
+        pl.format(
+            "{}（{}）已于 {} 受理或核发，其前置事项 {}（{}）在市平台没有任何办件，疑似体外循环，待核。",
+            "item_name",
+            "item_code",
+            "day",
+            "prerequisite_name",
+            "prerequisite",
+        ),
+        item_code=pl.col("prerequisite"),
+        evidence=pl.concat_list("row"),
+        since=pl.col("cut_off"),
+    )
 
 
 def result_without_case(c: Context) -> pl.DataFrame:
@@ -69,15 +85,27 @@ def result_without_case(c: Context) -> pl.DataFrame:
     cases = c.cases.filter(
         pl.col("in_department") & pl.col("conclusion").is_in(RESULTS) & pl.col("returned").is_null()
     ).select(
-        *KEY, "case_no", "case_id", "receipt_at",
+        *KEY,
+        "case_no",
+        "case_id",
+        "receipt_at",
         pl.coalesce("licence_issued_at", "document_at", "concluded_at").alias("issued"),
         pl.format("case {}", "case_id").alias("row"),
-    )  # fmt: skip
+    )
     of_department = c.cases.filter("in_department").select("case_id", pl.col("case_no").alias("_no"), "receipt_at")
-    documents = c.facts.documents.join(cases.select(KEY).unique(), on=KEY, how="anti").join(of_department, on="case_id", how="left").select(
-        *KEY, pl.coalesce("_no", "number", "licence_id").alias("case_no"), pl.when(pl.col("_no").is_not_null()).then("case_id").alias("case_id"), "receipt_at",
-        pl.col("issued_at").alias("issued"), pl.format("licence {}", "licence_id").alias("row"),
-    ).unique([*KEY, "case_no"], keep="first", maintain_order=True)  # fmt: skip
+    documents = (
+        c.facts.documents.join(cases.select(KEY).unique(), on=KEY, how="anti")
+        .join(of_department, on="case_id", how="left")
+        .select(
+            *KEY,
+            pl.coalesce("_no", "number", "licence_id").alias("case_no"),
+            pl.when(pl.col("_no").is_not_null()).then("case_id").alias("case_id"),
+            "receipt_at",
+            pl.col("issued_at").alias("issued"),
+            pl.format("licence {}", "licence_id").alias("row"),
+        )
+        .unique([*KEY, "case_no"], keep="first", maintain_order=True)
+    )
     rows = (
         pl.concat([cases, documents])
         .drop_nulls([*KEY, "issued"])
@@ -86,19 +114,33 @@ def result_without_case(c: Context) -> pl.DataFrame:
         .with_columns(pl.col("issued").dt.date().alias("issued_on"))
         .filter(pl.col("issued_on") >= pl.col("cut_off"))
     )
-    rows = in_force(rows, c.facts.items, "issued_on", ["item_name", "case_channel"]).filter(pl.col("case_channel") == MUNICIPAL)
-    rows = rows.with_columns(working_days(c.calendar, rows, "issued", c.as_of).alias("_days")).filter(pl.col("_days") >= grace)
+    rows = in_force(rows, c.facts.items, "issued_on", ["item_name", "case_channel"]).filter(
+        pl.col("case_channel") == MUNICIPAL
+    )
+    rows = rows.with_columns(working_days(c.calendar, rows, "issued", c.as_of).alias("_days")).filter(
+        pl.col("_days") >= grace
+    )
     rows = rows.with_columns(_later(c, rows, "issued", grace).alias("until"))
     return found(
-        rows, "C2",
-        pl.format("{}（{}）的结果（编号 {}）于 {} 作出，市平台没有该项目该事项的任何办件，疑似体外循环，待核。", "item_name", "item_code", "case_no", stamp("issued")),
-        evidence=pl.concat_list("row"), since=pl.min_horizontal(pl.col("receipt_at").dt.date(), "issued_on"),
-    )  # fmt: skip
+        rows,
+        "C2",
+        pl.format(
+            "{}（{}）的结果（编号 {}）于 {} 作出，市平台没有该项目该事项的任何办件，疑似体外循环，待核。",
+            "item_name",
+            "item_code",
+            "case_no",
+            stamp("issued"),
+        ),
+        evidence=pl.concat_list("row"),
+        since=pl.min_horizontal(pl.col("receipt_at").dt.date(), "issued_on"),
+    )
 
 
 def order_inverted(c: Context) -> pl.DataFrame:
     """C7 前后置倒挂: issued before an expected hard prerequisite was done, or while that one was never done."""
-    expected = c.standing.items.filter(pl.col("expected").fill_null(False)).select(*KEY, pl.col("item_name").alias("name"))
+    expected = c.standing.items.filter(pl.col("expected").fill_null(False)).select(
+        *KEY, pl.col("item_name").alias("name")
+    )
     issued = (
         c.cases.filter(pl.col("issued_at").is_not_null())
         .join(expected, on=KEY)
@@ -108,17 +150,37 @@ def order_inverted(c: Context) -> pl.DataFrame:
     rows = issued.join(hard, on=KEY).filter(
         pl.col("done_at_p").is_null() | before(pl.col("issued_at"), pl.col("done_at_p")).fill_null(False)
     )
-    rows = rows.sort("case_id", "prerequisite").group_by("case_id", maintain_order=True).agg(
-        pl.col("case_no", *KEY, "name", "issued_at", "cut_off").first(),
-        pl.format("{}（{}，{}）", "prerequisite_name", "prerequisite", pl.when(pl.col("done_at_p").is_null()).then(pl.lit("至今未办结")).otherwise(pl.format("{} 才办结", stamp("done_at_p")))).alias("_which"),
-        pl.col("done_at_p").is_null().all().alias("_only_never"),
-        pl.col("department_p").unique().alias("rests_on"),
-    ).with_columns(pl.col("_which").list.join("、"))  # fmt: skip
+    rows = (
+        rows.sort("case_id", "prerequisite")
+        .group_by("case_id", maintain_order=True)
+        .agg(
+            pl.col("case_no", *KEY, "name", "issued_at", "cut_off").first(),
+            pl.format(
+                "{}（{}，{}）",
+                "prerequisite_name",
+                "prerequisite",
+                pl.when(pl.col("done_at_p").is_null())
+                .then(pl.lit("至今未办结"))
+                .otherwise(pl.format("{} 才办结", stamp("done_at_p"))),
+            ).alias("_which"),
+            pl.col("done_at_p").is_null().all().alias("_only_never"),
+            pl.col("department_p").unique().alias("rests_on"),
+        )
+        .with_columns(pl.col("_which").list.join("、"))
+    )
     return found(
-        rows, "C7",
-        pl.format("{}（办件 {}）于 {} 核发，而前置事项 {}，疑似前后置倒挂，待核。", "name", "case_no", stamp("issued_at"), "_which"),
-        evidence=_CASE, since=pl.when("_only_never").then(pl.col("cut_off")),
-    )  # fmt: skip
+        rows,
+        "C7",
+        pl.format(
+            "{}（办件 {}）于 {} 核发，而前置事项 {}，疑似前后置倒挂，待核。",
+            "name",
+            "case_no",
+            stamp("issued_at"),
+            "_which",
+        ),
+        evidence=_CASE,
+        since=pl.when("_only_never").then(pl.col("cut_off")),
+    )
 
 
 def off_the_list(c: Context) -> pl.DataFrame:
@@ -129,17 +191,33 @@ def off_the_list(c: Context) -> pl.DataFrame:
         & pl.col("channels").str.split(",").list.set_intersection(LISTED).list.len().gt(0)
     )
     return found(
-        rows, "C9",
-        pl.format("办件 {} 的事项编码 {}（{}）在收件日 {} 不在事项清单内，疑似清单外审批，待核。", "case_no", "item_code_written", pl.col("item_name_written").fill_null(""), stamp("receipt_at")),
-        item_code=pl.col("item_code_written"), evidence=_CASE,
-    )  # fmt: skip
+        rows,
+        "C9",
+        pl.format(
+            "办件 {} 的事项编码 {}（{}）在收件日 {} 不在事项清单内，疑似清单外审批，待核。",
+            "case_no",
+            "item_code_written",
+            pl.col("item_name_written").fill_null(""),
+            stamp("receipt_at"),
+        ),
+        item_code=pl.col("item_code_written"),
+        evidence=_CASE,
+    )
 
 
 def split_or_doubled(c: Context) -> pl.DataFrame:
     """C10 拆分或重复: two cases of one item for one project whose [receipt, end) overlap."""
-    cases = c.cases.drop_nulls([*KEY, "receipt_at"]).select(*KEY, "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "multiple", "item_name", "open")
+    cases = c.cases.drop_nulls([*KEY, "receipt_at"]).select(
+        *KEY, "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "multiple", "item_name", "open"
+    )
     several = cases.filter(pl.len().over(KEY) > 1).sort(*KEY, "receipt_at", "case_no").with_row_index("_place")
-    earlier = several.select(*KEY, *(pl.col(name).alias(f"{name}_a") for name in ("_place", "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "open")))
+    earlier = several.select(
+        *KEY,
+        *(
+            pl.col(name).alias(f"{name}_a")
+            for name in ("_place", "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "open")
+        ),
+    )
     works = pl.col("engineering_code").is_not_null() & pl.col("engineering_code_a").is_not_null()
     same_work = works & (pl.col("engineering_code") == pl.col("engineering_code_a"))
     other_work = works & (pl.col("engineering_code") != pl.col("engineering_code_a"))
@@ -149,21 +227,27 @@ def split_or_doubled(c: Context) -> pl.DataFrame:
         & pl.when(pl.col("multiple").fill_null(False)).then(same_work).otherwise(~other_work)
     )
     return found(
-        pairs, "C10",
-        pl.format("同一项目的 {} 在办件 {} 未结束时又收到办件 {}，疑似拆分或重复申报，待核。", "item_name", "case_no_a", "case_no"),
+        pairs,
+        "C10",
+        pl.format(
+            "同一项目的 {} 在办件 {} 未结束时又收到办件 {}，疑似拆分或重复申报，待核。",
+            "item_name",
+            "case_no_a",
+            "case_no",
+        ),
         evidence=pl.concat_list(pl.format("case {}", "case_id_a"), pl.format("case {}", "case_id")),
         since=pl.when(pl.col("open") & pl.col("open_a")).then(pl.col("receipt_at_a").dt.date()),
-    )  # fmt: skip
+    )
 
 
 def unlinked(c: Context) -> pl.DataFrame:
     """C12 挂错项目: no code, a wrong one, or another owner's, while owner and name find exactly one project."""
-    filed = c.frames.projects.select(pl.col("project_code").alias("found_project"), pl.col("submitted_at").alias("_filed"))
+    filed = c.frames.projects.select(
+        pl.col("project_code").alias("found_project"), pl.col("submitted_at").alias("_filed")
+    )
     rows = c.cases.filter(
         pl.col("channel").is_in(CODED) & pl.col("found_project").is_not_null() & ~pl.col("written_ok").fill_null(False)
-    ).join(
-        filed, on="found_project", how="left"
-    )
+    ).join(filed, on="found_project", how="left")
     rows = rows.filter(before(pl.col("_filed"), pl.col("receipt_at")).fill_null(True))
     why = (
         pl.when(pl.col("project_code_written").is_null())
@@ -171,34 +255,54 @@ def unlinked(c: Context) -> pl.DataFrame:
         .otherwise(pl.format("所填项目代码 {} 有误或属于他人项目", "project_code_written"))
     )
     return found(
-        rows, "C12",
+        rows,
+        "C12",
         pl.format("办件 {} {}，按申请单位与项目名称应属项目 {}，疑似挂错项目，待核。", "case_no", why, "found_project"),
-        project_code=pl.col("found_project"), item_code=pl.coalesce("item_code", "item_code_written"), evidence=_CASE,
-    )  # fmt: skip
+        project_code=pl.col("found_project"),
+        item_code=pl.coalesce("item_code", "item_code_written"),
+        evidence=_CASE,
+    )
 
 
 def broken_reference(c: Context) -> pl.DataFrame:
     """C14 证号断链: a quoted licence number that no source knows; one finding a case, with all its numbers."""
-    cases = c.cases.drop_nulls(KEY).select(*KEY, "case_id", "case_no", "engineering_code", "receipt_at", "licence_normal")
+    cases = c.cases.drop_nulls(KEY).select(
+        *KEY, "case_id", "case_no", "engineering_code", "receipt_at", "licence_normal"
+    )
     quotes = c.frames.quotes.with_columns(pl.coalesce("item_code", pl.lit(c.rules.items.permit)).alias("item_code"))
     quotes = quotes.with_columns(normal_number(pl.col("number")).alias("_normal"))
-    matched = quotes.join(cases, on=KEY, how="left", suffix="_case").with_columns(
-        pl.when(pl.col("licence_normal") == pl.col("_normal")).then(0)
-        .when(pl.col("engineering_code") == pl.col("engineering_code_case")).then(1)
-        .otherwise(2).alias("_fit")
-    ).sort("licence_id", "field", "_fit", "receipt_at").unique(["licence_id", "field"], keep="first", maintain_order=True)  # fmt: skip
+    matched = (
+        quotes.join(cases, on=KEY, how="left", suffix="_case")
+        .with_columns(
+            pl.when(pl.col("licence_normal") == pl.col("_normal"))
+            .then(0)
+            .when(pl.col("engineering_code") == pl.col("engineering_code_case"))
+            .then(1)
+            .otherwise(2)
+            .alias("_fit")
+        )
+        .sort("licence_id", "field", "_fit", "receipt_at")
+        .unique(["licence_id", "field"], keep="first", maintain_order=True)
+    )
     year = pl.col("quoted").str.extract(r"(20\d{2})").cast(pl.Int32, strict=False)
     day = pl.coalesce(pl.date(year, 12, 31), pl.col("receipt_at").dt.date(), pl.col("issued_at").dt.date())
     rows = matched.filter(pl.lit(c.licence_since is None) | (day >= pl.lit(c.licence_since)).fill_null(True))
     rows = rows.with_columns(pl.coalesce("case_no", "number").alias("case_no"))
-    rows = rows.group_by(*KEY, "case_no", maintain_order=True).agg(
-        pl.col("case_id").first(), pl.format("{}（{}）", "quoted", "field").alias("_numbers"),
-        pl.format("licence {}", "licence_id").unique().alias("evidence"),
-    ).with_columns(pl.col("_numbers").list.join("、"))  # fmt: skip
+    rows = (
+        rows.group_by(*KEY, "case_no", maintain_order=True)
+        .agg(
+            pl.col("case_id").first(),
+            pl.format("{}（{}）", "quoted", "field").alias("_numbers"),
+            pl.format("licence {}", "licence_id").unique().alias("evidence"),
+        )
+        .with_columns(pl.col("_numbers").list.join("、"))
+    )
     return found(
-        rows, "C14", pl.format("办件 {} 引用的证号 {} 在所有数据来源中查无记载，疑似证号断链，待核。", "case_no", "_numbers"),
+        rows,
+        "C14",
+        pl.format("办件 {} 引用的证号 {} 在所有数据来源中查无记载，疑似证号断链，待核。", "case_no", "_numbers"),
         since=pl.lit(c.licence_since or c.rules.supervision_start),
-    )  # fmt: skip
+    )
 
 
 def past_the_window(c: Context) -> pl.DataFrame:
@@ -207,12 +311,19 @@ def past_the_window(c: Context) -> pl.DataFrame:
     D1 and D4 state the municipal number. Elsewhere the case's number is the municipal one where one stands, so that one which
     M2 does not know is the department's own; but a case that says it came by the one window (SJLY 1) did.
     """
-    unified = c.facts.events.filter(pl.col("origin") == UNIFIED).select("case_id").unique().with_columns(pl.lit(True).alias("_unified"))
+    unified = (
+        c.facts.events.filter(pl.col("origin") == UNIFIED)
+        .select("case_id")
+        .unique()
+        .with_columns(pl.lit(True).alias("_unified"))
+    )
     states_number = pl.col("channel").is_in(["D1", "D4"])
     own = pl.when(states_number).then(pl.col("municipal_no").is_null()).otherwise(pl.col("_unified").is_null())
     has_m2 = c.facts.states.filter("has_m2_case").select(KEY)
     rows = (
-        c.cases.filter(~pl.col("in_m2") & pl.col("in_department") & (pl.col("case_channel") == MUNICIPAL).fill_null(False))
+        c.cases.filter(
+            ~pl.col("in_m2") & pl.col("in_department") & (pl.col("case_channel") == MUNICIPAL).fill_null(False)
+        )
         .join(unified, on="case_id", how="left")
         .filter(own)
         .drop_nulls(KEY)
@@ -221,7 +332,13 @@ def past_the_window(c: Context) -> pl.DataFrame:
     )
     rows = rows.with_columns(_later(c, rows, "receipt_at", 1).alias("until"))
     return found(
-        rows, "C15",
-        pl.format("部门办件 {}（{}）只在部门自建系统中，市平台没有该项目该事项的办件，疑似绕开统一受理，待核。", "case_no", "item_name"),
-        evidence=_CASE, since=pl.col("receipt_at").dt.date(),
-    )  # fmt: skip
+        rows,
+        "C15",
+        pl.format(
+            "部门办件 {}（{}）只在部门自建系统中，市平台没有该项目该事项的办件，疑似绕开统一受理，待核。",
+            "case_no",
+            "item_name",
+        ),
+        evidence=_CASE,
+        since=pl.col("receipt_at").dt.date(),
+    )

@@ -35,10 +35,24 @@ from supervision.rulebook import Orders, Rulebook
 #: Which limit runs in which state; none runs while a person has to decide, or after the end.
 LIMIT = {"dispatched": "sign", "signed": "answer", "answered": "verify"}
 STEP_ZH = {
-    "dispatched": "派单", "signed": "签收", "answered": "反馈", "asked_close": "申请核销", "urged": "催办", "escalated": "督办",
-    "rerouted": "改派", "closed": "办结", "reopened": "重开", "noted": "其他",
-}  # fmt: skip
-STATE_ZH = {"dispatched": "待签收", "signed": "待反馈", "answered": "待核销", "disputed": "误报待判定", "closed": "已办结"}
+    "dispatched": "派单",
+    "signed": "签收",
+    "answered": "反馈",
+    "asked_close": "申请核销",
+    "urged": "催办",
+    "escalated": "督办",
+    "rerouted": "改派",
+    "closed": "办结",
+    "reopened": "重开",
+    "noted": "其他",
+}
+STATE_ZH = {
+    "dispatched": "待签收",
+    "signed": "待反馈",
+    "answered": "待核销",
+    "disputed": "误报待判定",
+    "closed": "已办结",
+}
 
 
 CLOCKS_DIFFER = timedelta(minutes=10)
@@ -81,7 +95,11 @@ def advance(now: datetime | None = None) -> Advanced:
     with transaction() as connection:
         lock(connection)
         result = Advanced()
-        for changes in (_opened(connection, book, now, result), _by_ledger(connection, now), _rerouted(connection, now)):
+        for changes in (
+            _opened(connection, book, now, result),
+            _by_ledger(connection, now),
+            _rerouted(connection, now),
+        ):
             _apply(connection, changes, now, by, book, calendar, result)
         _apply(connection, _by_limits(connection, by, calendar, now), now, by, book, calendar, result)
         return result
@@ -97,7 +115,9 @@ def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advan
     parameters = {"asking": asking, "now": now}
     new = """from supervision.finding f where f.state in ('open', 'confirmed') and f.rule = any(:asking)
              and not exists (select from supervision.work_order o where o.finding_id = f.id)"""
-    result.unrouted = connection.execute(sa.text(f"select count(*) {new} and f.department_code is null"), parameters).scalar_one()
+    result.unrouted = connection.execute(
+        sa.text(f"select count(*) {new} and f.department_code is null"), parameters
+    ).scalar_one()
     rows = connection.execute(
         sa.text(
             f"""insert into supervision.work_order (no, finding_id, rule, project_code, item_code, case_no, department_code,
@@ -113,7 +133,15 @@ def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advan
 
 def _again(now: datetime) -> dict[str, Any]:
     """Columns of an order that begins, or begins anew."""
-    return {"state": "dispatched", "dispatched_at": now, "step_at": now, "result": None, "answer": None, "close_asked_at": None, "closed_at": None}
+    return {
+        "state": "dispatched",
+        "dispatched_at": now,
+        "step_at": now,
+        "result": None,
+        "answer": None,
+        "close_asked_at": None,
+        "closed_at": None,
+    }
 
 
 def _by_ledger(connection: Connection, now: datetime) -> list[_Change]:
@@ -130,9 +158,26 @@ def _by_ledger(connection: Connection, now: datetime) -> list[_Change]:
     changes = []
     for no, state, finding, who, note in rows:
         if finding == "closed":
-            changes.append(_Change(no, "closed", "数据已支持核销", "close", values={"state": "closed", "closed_at": now, "step_at": now}))
+            changes.append(
+                _Change(
+                    no,
+                    "closed",
+                    "数据已支持核销",
+                    "close",
+                    values={"state": "closed", "closed_at": now, "step_at": now},
+                )
+            )
         elif finding == "lifted":
-            changes.append(_Change(no, "closed", f"认定为误报：{note}", "close", by=who, values={"state": "closed", "closed_at": now, "step_at": now}))
+            changes.append(
+                _Change(
+                    no,
+                    "closed",
+                    f"认定为误报：{note}",
+                    "close",
+                    by=who,
+                    values={"state": "closed", "closed_at": now, "step_at": now},
+                )
+            )
         elif state == "closed":
             changes.append(_Change(no, "reopened", "数据再次触发", "reopen", values=_again(now)))
         else:
@@ -147,12 +192,26 @@ def _rerouted(connection: Connection, now: datetime) -> list[_Change]:
            where o.state <> 'closed' and f.department_code is not null and f.department_code <> o.department_code order by o.no"""
     )
     return [
-        _Change(no, "rerouted", f"{was} → {name}", "dispatch", values={**_again(now), "department_code": code, "department_name": name})
+        _Change(
+            no,
+            "rerouted",
+            f"{was} → {name}",
+            "dispatch",
+            values={**_again(now), "department_code": code, "department_name": name},
+        )
         for no, was, code, name in rows
     ]
 
 
-_RUNNING = {"no": pl.String, "state": pl.String, "step_on": pl.Date, "urged_on": pl.Date, "escalated_on": pl.Date, "due_on": pl.Date, "department_code": pl.String}
+_RUNNING = {
+    "no": pl.String,
+    "state": pl.String,
+    "step_on": pl.Date,
+    "urged_on": pl.Date,
+    "escalated_on": pl.Date,
+    "due_on": pl.Date,
+    "department_code": pl.String,
+}
 
 
 def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: datetime) -> list[_Change]:
@@ -169,7 +228,11 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     if running.is_empty():
         return []
     limits = by.limits.model_dump()
-    running = running.with_columns(pl.col("state").replace_strict({state: limits[name] for state, name in LIMIT.items()}, return_dtype=pl.Int64).alias("limit"))
+    running = running.with_columns(
+        pl.col("state")
+        .replace_strict({state: limits[name] for state, name in LIMIT.items()}, return_dtype=pl.Int64)
+        .alias("limit")
+    )
     start = running["step_on"].to_numpy()
 
     def after(times: int) -> pl.Series:
@@ -179,22 +242,45 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     running = running.with_columns(due.alias("due"), urge.alias("urge"), escalate.alias("escalate"))
     moved = running.filter(pl.col("due") != pl.col("due_on").fill_null(date.min))
     if moved.height:
-        connection.execute(sa.text("update supervision.work_order set due_on = :due where no = :no"), moved.select("no", "due").to_dicts())
+        connection.execute(
+            sa.text("update supervision.work_order set due_on = :due where no = :no"),
+            moved.select("no", "due").to_dicts(),
+        )
     kinds = dict(register().select("code", "kind").iter_rows())
     waiting_for = {"dispatched": "签收", "signed": "反馈"}
     today, changes = now.date(), []
     for row in running.iter_rows(named=True):
         if row["state"] == "answered":
             if today > row["due"]:
-                changes.append(_Change(row["no"], "reopened", f"反馈已整改，至 {row['due']} 数据仍未支持核销", "reopen", values=_again(now)))
+                changes.append(
+                    _Change(
+                        row["no"],
+                        "reopened",
+                        f"反馈已整改，至 {row['due']} 数据仍未支持核销",
+                        "reopen",
+                        values=_again(now),
+                    )
+                )
             continue
         what = waiting_for[row["state"]]
         if today > row["escalate"] and row["escalated_on"] is None:
-            superior = by.superior.get(kinds.get(row["department_code"], ""), "") or next(iter(by.superior.values()), "")
-            changes.append(_Change(row["no"], "escalated", f"{what}超过时限 {by.escalate_after} 倍（{row['escalate']}），报 {superior} 督办", "escalate",
-                                   values={"escalated_on": today}, detail={"superior": superior}))  # fmt: skip
+            superior = by.superior.get(kinds.get(row["department_code"], ""), "") or next(
+                iter(by.superior.values()), ""
+            )
+            changes.append(
+                _Change(
+                    row["no"],
+                    "escalated",
+                    f"{what}超过时限 {by.escalate_after} 倍（{row['escalate']}），报 {superior} 督办",
+                    "escalate",
+                    values={"escalated_on": today},
+                    detail={"superior": superior},
+                )
+            )
         elif today > row["urge"] and row["urged_on"] is None and row["escalated_on"] is None:
-            changes.append(_Change(row["no"], "urged", f"{what}已超过时限（{row['urge']}）", "urge", values={"urged_on": today}))
+            changes.append(
+                _Change(row["no"], "urged", f"{what}已超过时限（{row['urge']}）", "urge", values={"urged_on": today})
+            )
     return changes
 
 
@@ -208,7 +294,8 @@ def answered(connection: Connection, updates: Iterable[dict[str, Any]]) -> dict[
     moved = {}
     for told in updates:
         order = connection.execute(
-            sa.text("select no, state, dispatched_at from supervision.work_order where no = :no for update"), {"no": told["work_order_no"]}
+            sa.text("select no, state, dispatched_at from supervision.work_order where no = :no for update"),
+            {"no": told["work_order_no"]},
         ).first()
         moved[told["seq"]] = bool(order) and _said(connection, order, told, told["at"] or now)
     return moved
@@ -227,12 +314,25 @@ def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime
     elif action == "反馈":
         step = "answered" if state in ("dispatched", "signed") else "noted"
         false_alarm = told["result"] == "误报"
-        values = {"state": "disputed" if false_alarm else "answered", "step_at": at, "result": "误报" if false_alarm else "整改", "answer": told["text"]}
+        values = {
+            "state": "disputed" if false_alarm else "answered",
+            "step_at": at,
+            "result": "误报" if false_alarm else "整改",
+            "answer": told["text"],
+        }
         detail["result"] = values["result"]
     else:
         step = "asked_close" if state != "closed" else "noted"
         values = {"close_asked_at": at}
-    change = _Change(order.no, step, f"{action}：{told['text'] or ''}".rstrip("："), by=who, at=at, values=values if step != "noted" else {}, detail=detail)
+    change = _Change(
+        order.no,
+        step,
+        f"{action}：{told['text'] or ''}".rstrip("："),
+        by=who,
+        at=at,
+        values=values if step != "noted" else {},
+        detail=detail,
+    )
     _keep(connection, [change], at)
     return step != "noted"
 
@@ -243,7 +343,13 @@ def _stale(at: datetime, dispatched_at: datetime) -> bool:
 
 
 def _apply(
-    connection: Connection, changes: list[_Change], now: datetime, by: Orders, book: Rulebook, calendar: Calendar, result: Advanced
+    connection: Connection,
+    changes: list[_Change],
+    now: datetime,
+    by: Orders,
+    book: Rulebook,
+    calendar: Calendar,
+    result: Advanced,
 ) -> None:
     _keep(connection, changes, now)
     _tell(connection, [change for change in changes if change.action], by, book, calendar, now)
@@ -270,13 +376,22 @@ def _keep(connection: Connection, changes: list[_Change], now: datetime) -> None
                    values (:no, :at, :step, :by, :why, cast(:detail as jsonb))"""
             ),
             [
-                {"no": c.no, "at": c.at or now, "step": c.step, "by": c.by, "why": c.why, "detail": json.dumps(c.detail, ensure_ascii=False)}
+                {
+                    "no": c.no,
+                    "at": c.at or now,
+                    "step": c.step,
+                    "by": c.by,
+                    "why": c.why,
+                    "detail": json.dumps(c.detail, ensure_ascii=False),
+                }
                 for c in changes
             ],
         )
 
 
-def _tell(connection: Connection, changes: list[_Change], by: Orders, book: Rulebook, calendar: Calendar, now: datetime) -> None:
+def _tell(
+    connection: Connection, changes: list[_Change], by: Orders, book: Rulebook, calendar: Calendar, now: datetime
+) -> None:
     """Put changes into the outbox: their very bytes, each under a key of its own, before anything is sent."""
     if not changes:
         return
@@ -291,18 +406,26 @@ def _tell(connection: Connection, changes: list[_Change], by: Orders, book: Rule
     )
     orders = {row.no: row for row in rows}
     starts = pl.Series([orders[c.no].step_at.date() for c in changes], dtype=pl.Date).to_numpy()
-    days = pl.Series([getattr(by.limits, LIMIT[orders[c.no].state]) if orders[c.no].state in LIMIT else 0 for c in changes], dtype=pl.Int64).to_numpy()
+    days = pl.Series(
+        [getattr(by.limits, LIMIT[orders[c.no].state]) if orders[c.no].state in LIMIT else 0 for c in changes],
+        dtype=pl.Int64,
+    ).to_numpy()
     dues = calendar.add(starts, days).astype(object)
     connection.execute(
         sa.text(
             "insert into supervision.outbox (order_no, revision, action, body, made_at) values (:no, :revision, :action, :body, :now)"
         ),
         [
-            {"no": c.no, "revision": orders[c.no].revision, "action": c.action, "now": now,
-             "body": _body(c, orders[c.no], due if orders[c.no].state in LIMIT else None, book)}
+            {
+                "no": c.no,
+                "revision": orders[c.no].revision,
+                "action": c.action,
+                "now": now,
+                "body": _body(c, orders[c.no], due if orders[c.no].state in LIMIT else None, book),
+            }
             for c, due in zip(changes, dues, strict=True)
         ],
-    )  # fmt: skip
+    )
 
 
 def _body(change: _Change, order: Any, due: date | None, book: Rulebook) -> bytes:
@@ -310,11 +433,20 @@ def _body(change: _Change, order: Any, due: date | None, book: Rulebook) -> byte
     note = "" if change.step == "dispatched" else f"（{STEP_ZH[change.step]}：{change.why}）"
     rule = book.by_name.get(order.rule)
     told = {
-        "work_order_no": order.no, "revision": order.revision, "action": change.action, "finding_id": order.finding_id, "rule": order.rule,
-        "project_code": order.project_code or None, "item_code": order.item_code or None, "case_no": order.case_no or None,
-        "department_code": order.department_code, "department_name": order.department_name,
-        "title": f"{rule.name if rule else order.rule}（疑似，待核）", "content": order.text + note, "severity": order.severity,
+        "work_order_no": order.no,
+        "revision": order.revision,
+        "action": change.action,
+        "finding_id": order.finding_id,
+        "rule": order.rule,
+        "project_code": order.project_code or None,
+        "item_code": order.item_code or None,
+        "case_no": order.case_no or None,
+        "department_code": order.department_code,
+        "department_name": order.department_name,
+        "title": f"{rule.name if rule else order.rule}（疑似，待核）",
+        "content": order.text + note,
+        "severity": order.severity,
         "dispatched_at": f"{order.dispatched_at:%Y-%m-%d %H:%M:%S}",
         "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
-    }  # fmt: skip
+    }
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()

@@ -70,7 +70,9 @@ def send(*, again: bool = False) -> Sent:
             return Sent(waiting=_count("waiting"), refused=_count("refused"))
         if again:
             with transaction() as connection:
-                connection.exec_driver_sql("update supervision.outbox set state = 'waiting', attempts = 0 where state = 'refused'")
+                connection.exec_driver_sql(
+                    "update supervision.outbox set state = 'waiting', attempts = 0 where state = 'refused'"
+                )
         delivery = rulebook.orders().delivery
         result = Sent()
         with _http(delivery) as http:
@@ -104,7 +106,11 @@ def _post(http: Http, delivery: Delivery, row: Any) -> Answer:
     return http.post(
         delivery.post,
         data=bytes(row.body),
-        headers={"Content-Type": "application/json; charset=utf-8", "Accept": "application/json", "Idempotency-Key": row.key},
+        headers={
+            "Content-Type": "application/json; charset=utf-8",
+            "Accept": "application/json",
+            "Idempotency-Key": row.key,
+        },
         classify=http.classify,
         accept=(400, 409, 413, 422),
     )
@@ -123,7 +129,9 @@ def _heard(row: Any, answer: Answer) -> int:
         # the key stands there with other bytes: these bytes were never taken
         with transaction() as connection:
             connection.execute(
-                sa.text("update supervision.outbox set key = gen_random_uuid(), attempts = 0, error = 'rekeyed: ' || :said where id = :id"),
+                sa.text(
+                    "update supervision.outbox set key = gen_random_uuid(), attempts = 0, error = 'rekeyed: ' || :said where id = :id"
+                ),
                 {"id": row.id, "said": said},
             )
         return 0
@@ -140,7 +148,9 @@ def _raised(row: Any) -> bool:
     number is of a hub before this one (a store restored or made anew). False: tried often enough."""
     with transaction() as connection:
         told = connection.execute(
-            sa.text("select id, revision, body from supervision.outbox where order_no = :no and state <> 'sent' order by revision desc"),
+            sa.text(
+                "select id, revision, body from supervision.outbox where order_no = :no and state <> 'sent' order by revision desc"
+            ),
             {"no": row.order_no},
         ).fetchall()
         first = json.loads(bytes(told[-1].body))
@@ -152,9 +162,15 @@ def _raised(row: Any) -> bool:
                 sa.text(
                     """update supervision.outbox set revision = :revision, body = :body, key = gen_random_uuid(), attempts = 0 where id = :id"""
                 ),
-                {"id": change.id, "revision": change.revision + 1, "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()},
+                {
+                    "id": change.id,
+                    "revision": change.revision + 1,
+                    "body": json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(),
+                },
             )
-        connection.execute(sa.text("update supervision.work_order set revision = revision + 1 where no = :no"), {"no": row.order_no})
+        connection.execute(
+            sa.text("update supervision.work_order set revision = revision + 1 where no = :no"), {"no": row.order_no}
+        )
     return True
 
 
@@ -178,13 +194,16 @@ def _taken(row: Any, answer: Answer) -> int:
 def _failed(row: Any, error: OneMapError) -> None:
     with transaction() as connection:
         connection.execute(
-            sa.text("update supervision.outbox set error = :error where id = :id"), {"id": row.id, "error": redact(str(error))[:1000]}
+            sa.text("update supervision.outbox set error = :error where id = :id"),
+            {"id": row.id, "error": redact(str(error))[:1000]},
         )
 
 
 def _count(state: str) -> int:
     with engine().connect() as connection:
-        return connection.execute(sa.text("select count(*) from supervision.outbox where state = :state"), {"state": state}).scalar_one()
+        return connection.execute(
+            sa.text("select count(*) from supervision.outbox where state = :state"), {"state": state}
+        ).scalar_one()
 
 
 def poll() -> Polled:
@@ -204,9 +223,12 @@ def poll() -> Polled:
             for _ in range(_PAGES):
                 cursor = _cursor(delivery.system)
                 answer = http.get(
-                    delivery.updates, params={"cursor": cursor}, headers={"Accept": "application/json"},
-                    classify=lambda answer: _classify(http, answer), accept=(410,) if cursor else (),
-                )  # fmt: skip
+                    delivery.updates,
+                    params={"cursor": cursor},
+                    headers={"Accept": "application/json"},
+                    classify=lambda answer: _classify(http, answer),
+                    accept=(410,) if cursor else (),
+                )
                 if answer.status == 410:
                     if restarted:
                         raise _broken("the cursor died twice in one poll", "游标连续失效")
@@ -230,7 +252,8 @@ def _keep(system: str, page: dict[str, Any], result: Polled) -> None:
         rows = sorted({row["seq"]: row for row in page["data"]}.values(), key=lambda row: row["seq"])
         known = set(
             connection.execute(
-                sa.text("select seq from supervision.order_update where seq = any(:seqs)"), {"seqs": [row["seq"] for row in rows]}
+                sa.text("select seq from supervision.order_update where seq = any(:seqs)"),
+                {"seqs": [row["seq"] for row in rows]},
             ).scalars()
         )
         new = [row for row in rows if row["seq"] not in known]
@@ -261,7 +284,11 @@ def _page(answer: Answer) -> dict[str, Any]:
         raise _broken("next_cursor is empty", "回传响应缺少 next_cursor")
     times = pl.Series([row["at"] for row in rows], dtype=pl.String)
     read = timestamps(times)[0] if rows else times
-    return {"data": [{**row, "at": at} for row, at in zip(rows, read.to_list(), strict=True)], "next_cursor": cursor, "has_more": more}
+    return {
+        "data": [{**row, "at": at} for row, at in zip(rows, read.to_list(), strict=True)],
+        "next_cursor": cursor,
+        "has_more": more,
+    }
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -293,7 +320,9 @@ def _classify(http: Http, answer: Answer) -> None:
 
 def _cursor(system: str) -> str | None:
     with engine().connect() as connection:
-        return connection.execute(sa.text("select cursor from supervision.update_cursor where system = :system"), {"system": system}).scalar()
+        return connection.execute(
+            sa.text("select cursor from supervision.update_cursor where system = :system"), {"system": system}
+        ).scalar()
 
 
 def _move(connection: Connection, system: str, cursor: str | None) -> None:
@@ -319,10 +348,18 @@ def _broken(what: str, zh: str) -> ProviderError:
 def _http(delivery: Delivery) -> Iterator[Http]:
     """The platform's HTTP with its token. :raises ConfigurationError: there is no such Connection."""
     source = Source(
-        source=delivery.system, name="市平台工单", system="市一体化政务服务平台", owner=Owner(department="市一体化政务服务平台"),
-        connection=delivery.connection, protocol="rest", schedule="", promise=timedelta(0), timeout=delivery.timeout, feeds={},
+        source=delivery.system,
+        name="市平台工单",
+        system="市一体化政务服务平台",
+        owner=Owner(department="市一体化政务服务平台"),
+        connection=delivery.connection,
+        protocol="rest",
+        schedule="",
+        promise=timedelta(0),
+        timeout=delivery.timeout,
+        feeds={},
         options={"http": {"attempts": 4, "total": 120}},
-    )  # fmt: skip
+    )
     http = Http(source, resolve(delivery.connection))
     try:
         token = BearerToken(http, delivery.token)

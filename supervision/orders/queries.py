@@ -27,7 +27,12 @@ def _rows(where: str, **parameters: Any) -> list[dict[str, Any]]:
 
 
 def listed(
-    *, state: str | None = None, department: str | None = None, project: str | None = None, rule: str | None = None, late: bool = False
+    *,
+    state: str | None = None,
+    department: str | None = None,
+    project: str | None = None,
+    rule: str | None = None,
+    late: bool = False,
 ) -> list[dict[str, Any]]:
     """Orders, the most severe and oldest first; ``state`` None: all that are not closed, ``all``: every one."""
     conditions, parameters = [], {"state": state, "department": department, "project": project, "rule": rule}
@@ -54,7 +59,9 @@ def shown(no: str) -> dict[str, Any]:
         raise ConfigurationError(f"no work order {no}", remedy="see onemap orders list", zh=f"没有工单 {no}。")
     with engine().connect() as connection:
         steps = connection.execute(
-            sa.text("select seq, at, step, by, why, detail, recorded_at from supervision.order_step where order_no = :no order by seq"),
+            sa.text(
+                "select seq, at, step, by, why, detail, recorded_at from supervision.order_step where order_no = :no order by seq"
+            ),
             {"no": found[0]["no"]},
         ).mappings()
         told = connection.execute(
@@ -90,4 +97,6 @@ def case_file(project: str) -> dict[str, Any]:
 
 def of_agent(agent: str) -> list[dict[str, Any]]:
     """Every order of the projects that an agent (代办员) looks after, open ones first."""
-    return _rows("where p.agent = :agent order by o.state = 'closed', o.project_code, o.severity desc, o.no", agent=agent)
+    return _rows(
+        "where p.agent = :agent order by o.state = 'closed', o.project_code, o.severity desc, o.no", agent=agent
+    )

@@ -67,11 +67,20 @@ def gather(as_of: date) -> State:
             names = judged.facts.items.select("item_code", "item_name").unique("item_code", keep="last")
             findings.append(
                 judged.findings.join(names, on="item_code", how="left").select(
-                    "rule", "project_code", "item_code", "item_name", "case_no", "severity", "department_name", (pl.col("waits_for").list.len() > 0).alias("waits")
+                    "rule",
+                    "project_code",
+                    "item_code",
+                    "item_name",
+                    "case_no",
+                    "severity",
+                    "department_name",
+                    (pl.col("waits_for").list.len() > 0).alias("waits"),
                 )
             )
     whole = pl.concat(cases)
-    summed = whole.group_by("item_code", "item_name", "stage", "department", "town", "light").agg(pl.col(*SUMS, "provisional").sum())
+    summed = whole.group_by("item_code", "item_name", "stage", "department", "town", "light").agg(
+        pl.col(*SUMS, "provisional").sum()
+    )
     found = pl.concat(findings)
     standing = found.filter(~pl.col("waits"))
     outside_rules = [name for name, rule in book.by_name.items() if rule.out_of_system]
@@ -89,37 +98,66 @@ def gather(as_of: date) -> State:
         _by(summed, "town").sort("overdue", "cases", descending=True),
         _stages(stages, current),
         _rules(book, found),
-        outside.group_by("item_code").agg(
-            pl.col("item_name").drop_nulls().first(), pl.col("rule").unique().sort(), pl.len().alias("findings"),
-            pl.col("case_no").filter(pl.col("case_no") != "").n_unique().alias("cases"), pl.col("department_name").drop_nulls().unique().sort(),
-        ).sort("findings", "item_code", descending=[True, False]),
+        outside.group_by("item_code")
+        .agg(
+            pl.col("item_name").drop_nulls().first(),
+            pl.col("rule").unique().sort(),
+            pl.len().alias("findings"),
+            pl.col("case_no").filter(pl.col("case_no") != "").n_unique().alias("cases"),
+            pl.col("department_name").drop_nulls().unique().sort(),
+        )
+        .sort("findings", "item_code", descending=[True, False]),
         outside.filter(pl.col("case_no") != "").select("project_code", "case_no").n_unique(),
         *_orders(),
-    )  # fmt: skip
+    )
 
 
 def _cases(judged: Judged) -> pl.DataFrame:
     """Sums of one part of the city by item, department, town and light. 节时: statutory limit less days used, of ended cases."""
-    catalogue = judged.facts.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True).select(
-        "item_code", "stage", pl.col("item_name").alias("name"), pl.col("department").alias("lead")
+    catalogue = (
+        judged.facts.items.sort("valid_from")
+        .unique("item_code", keep="last", maintain_order=True)
+        .select("item_code", "stage", pl.col("item_name").alias("name"), pl.col("department").alias("lead"))
     )
-    towns = register().filter(pl.col("kind") == "镇街").select(pl.col("town_code").alias("_town"), pl.col("name").alias("town"))
+    towns = (
+        register()
+        .filter(pl.col("kind") == "镇街")
+        .select(pl.col("town_code").alias("_town"), pl.col("name").alias("town"))
+    )
     with_clock = pl.col("acceptance_on").is_not_null()
-    saved = pl.col("ended_at").is_not_null() & with_clock & pl.col("statutory_limit").is_not_null() & ~pl.col("withdrawn")
-    over = (pl.col("used_promised") > pl.col("promised_limit")).fill_null(False) | (pl.col("used_statutory") > pl.col("statutory_limit")).fill_null(False)
+    saved = (
+        pl.col("ended_at").is_not_null() & with_clock & pl.col("statutory_limit").is_not_null() & ~pl.col("withdrawn")
+    )
+    over = (pl.col("used_promised") > pl.col("promised_limit")).fill_null(False) | (
+        pl.col("used_statutory") > pl.col("statutory_limit")
+    ).fill_null(False)
     rows = (
         judged.facts.cases.join(catalogue, on="item_code", how="left", maintain_order="left")
         .with_columns(pl.col("town_code").str.slice(0, 9).alias("_town"))
         .join(towns, on="_town", how="left", maintain_order="left")
     )
-    return rows.group_by(
-        pl.coalesce("item_code", pl.lit("清单外")).alias("item_code"), pl.coalesce("name", "item_name").alias("item_name"), "stage",
-        pl.coalesce("lead", "department_name", pl.lit("未知")).alias("department"), pl.col("town").fill_null("市级"), "light",
-    ).agg(
-        pl.len().alias("cases"), with_clock.sum().alias("accepted"), pl.col("open").sum().alias("running"), (~pl.col("open")).sum().alias("ended"),
-        over.sum().alias("overdue"), pl.col("returned").is_not_null().sum().alias("returned"), saved.sum().alias("saved_cases"),
-        (pl.col("statutory_limit") - pl.col("used_statutory")).filter(saved).sum().alias("saved_days"), pl.col("provisional").fill_null(False).sum().alias("provisional"),
-    ).with_columns(pl.col(*SUMS, "provisional").cast(pl.Int64))  # fmt: skip
+    return (
+        rows.group_by(
+            pl.coalesce("item_code", pl.lit("清单外")).alias("item_code"),
+            pl.coalesce("name", "item_name").alias("item_name"),
+            "stage",
+            pl.coalesce("lead", "department_name", pl.lit("未知")).alias("department"),
+            pl.col("town").fill_null("市级"),
+            "light",
+        )
+        .agg(
+            pl.len().alias("cases"),
+            with_clock.sum().alias("accepted"),
+            pl.col("open").sum().alias("running"),
+            (~pl.col("open")).sum().alias("ended"),
+            over.sum().alias("overdue"),
+            pl.col("returned").is_not_null().sum().alias("returned"),
+            saved.sum().alias("saved_cases"),
+            (pl.col("statutory_limit") - pl.col("used_statutory")).filter(saved).sum().alias("saved_days"),
+            pl.col("provisional").fill_null(False).sum().alias("provisional"),
+        )
+        .with_columns(pl.col(*SUMS, "provisional").cast(pl.Int64))
+    )
 
 
 def _by(summed: pl.DataFrame, *keys: str) -> pl.DataFrame:
@@ -138,7 +176,11 @@ def _stages(parts: list[pl.DataFrame], current: pl.DataFrame) -> pl.DataFrame:
     """stage, stage_name, done, going, ahead, skipped (projects), here (whose current stage it is)."""
     states = {"完成": "done", "进行": "going", "未开始": "ahead", "不适用": "skipped"}
     rows = pl.concat(parts).group_by("stage", "stage_name", "state").agg(pl.col("projects").sum())
-    here = current.filter(~pl.col("finished")).group_by(pl.col("current_stage").alias("stage")).agg(pl.col("projects").sum().alias("here"))
+    here = (
+        current.filter(~pl.col("finished"))
+        .group_by(pl.col("current_stage").alias("stage"))
+        .agg(pl.col("projects").sum().alias("here"))
+    )
     return (
         rows.group_by("stage", "stage_name")
         .agg(pl.col("projects").filter(pl.col("state") == zh).sum().alias(name) for zh, name in states.items())
@@ -149,10 +191,17 @@ def _stages(parts: list[pl.DataFrame], current: pl.DataFrame) -> pl.DataFrame:
 
 
 def _rules(book: rulebook.Rulebook, found: pl.DataFrame) -> pl.DataFrame:
-    named = pl.DataFrame([(name, rule.name, rule.out_of_system) for name, rule in book.by_name.items()],
-                         schema={"rule": pl.String, "name": pl.String, "outside": pl.Boolean}, orient="row")  # fmt: skip
-    counts = found.group_by("rule").agg((~pl.col("waits")).sum().alias("found"), pl.col("waits").sum().alias("not_judged"), pl.col("severity").max())
-    return named.join(counts, on="rule", how="left", maintain_order="left").with_columns(pl.col("found", "not_judged").fill_null(0))
+    named = pl.DataFrame(
+        [(name, rule.name, rule.out_of_system) for name, rule in book.by_name.items()],
+        schema={"rule": pl.String, "name": pl.String, "outside": pl.Boolean},
+        orient="row",
+    )
+    counts = found.group_by("rule").agg(
+        (~pl.col("waits")).sum().alias("found"), pl.col("waits").sum().alias("not_judged"), pl.col("severity").max()
+    )
+    return named.join(counts, on="rule", how="left", maintain_order="left").with_columns(
+        pl.col("found", "not_judged").fill_null(0)
+    )
 
 
 def _orders() -> tuple[pl.DataFrame, list[dict[str, Any]]]:

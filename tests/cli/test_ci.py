@@ -26,7 +26,9 @@ def test_every_debian_package_that_a_test_needs_is_installed():
         package
         for path in (settings.ROOT / "tests").rglob("*.py")
         if path.name != "conftest.py" or path.parent.name != "tests"
-        for package in re.findall(r"""\bneed\(\s*["'][^"']+["'],\s*["']([a-z0-9.+-]+)["']""", path.read_text(encoding="utf-8"))
+        for package in re.findall(
+            r"""\bneed\(\s*["'][^"']+["'],\s*["']([a-z0-9.+-]+)["']""", path.read_text(encoding="utf-8")
+        )
     }
     assert needed, "no test needs a server?"
     assert needed <= packages

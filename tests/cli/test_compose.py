@@ -66,8 +66,10 @@ def test_every_command_of_the_hub_is_understood(compose, tmp_path):
     """Airflow's own parser takes each, and the hub's command line knows its own."""
     commands = hub_commands(compose)
     assert {name for name, c in commands.items() if c[:4] == ["python", "-P", "-m", "airflow"]} == SERVICES - {
-        "postgres", "redis", "prepare",
-    }  # fmt: skip
+        "postgres",
+        "redis",
+        "prepare",
+    }
     words = [command[4:] for command in commands.values() if command[3] == "airflow"]
     probe = f"from airflow.cli.cli_parser import get_parser\nfor words in {words!r}: get_parser().parse_args(words)"
     env = environment(tmp_path, "redis://127.0.0.1:1/0", "postgresql+psycopg://nobody@127.0.0.1:1/none")
@@ -84,7 +86,19 @@ def redis(need, tmp_path: Path) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "probe", "--dir", tmp_path],
+        [
+            program,
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--requirepass",
+            "probe",
+            "--dir",
+            tmp_path,
+        ],
         stdout=subprocess.DEVNULL,
     )
     yield f"redis://:probe@127.0.0.1:{port}/0"
@@ -98,11 +112,15 @@ def test_a_worker_starts_and_stops_by_the_files_own_command(compose, redis, post
     env = environment(tmp_path, redis, postgres_server.format(database="airflow_compose"))
     env["ONEMAP_DATABASE_URL"] = database
     commands = hub_commands(compose)
-    done = subprocess.run([sys.executable, *commands["prepare"][1:]], env=env, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(
+        [sys.executable, *commands["prepare"][1:]], env=env, capture_output=True, text=True, timeout=180
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     log = tmp_path / "worker.log"
     with log.open("w") as out:
-        worker = subprocess.Popen([sys.executable, *commands["worker"][1:]], env=env, stdout=out, stderr=out, start_new_session=True)
+        worker = subprocess.Popen(
+            [sys.executable, *commands["worker"][1:]], env=env, stdout=out, stderr=out, start_new_session=True
+        )
     try:
         until = time.monotonic() + 90
         while "ready" not in log.read_text() and worker.poll() is None and time.monotonic() < until:

@@ -32,7 +32,10 @@ def say(hub: Hub, statement: str) -> None:
 
 
 def write_ours(hub: Hub, conn_id: str) -> None:
-    say(hub, f"insert into connection (conn_id, conn_type, host, password) values ('{conn_id}', 'http', 'http://x', 'gAAA')")
+    say(
+        hub,
+        f"insert into connection (conn_id, conn_type, host, password) values ('{conn_id}', 'http', 'http://x', 'gAAA')",
+    )
     say(hub, f"update connection set description = {SEAL} where conn_id = '{conn_id}'")
 
 
@@ -46,7 +49,9 @@ def test_one_that_a_person_made_needs_no_stand_in(hub):
     assert hub.missing_connections({"m_api", "d_land"}) == {"m_api"}
 
 
-@pytest.mark.parametrize("edit", ["password = 'gBBB'", "host = 'https://real.example'", "extra = '{}'", "description = 'mine'"])
+@pytest.mark.parametrize(
+    "edit", ["password = 'gBBB'", "host = 'https://real.example'", "extra = '{}'", "description = 'mine'"]
+)
 def test_one_of_ours_that_a_person_edited_is_theirs(hub, edit):
     write_ours(hub, "m_api")
     say(hub, f"update connection set {edit}")

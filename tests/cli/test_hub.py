@@ -31,7 +31,9 @@ OTHERS = "import time; time.sleep(600)"
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Airflow's components are small programs that listen, or sleep, as the real ones would."""
     monkeypatch.setattr(
-        airflow, "command", lambda *words: [sys.executable, "-c", API_SERVER if words[0] == "api-server" else OTHERS, *words]
+        airflow,
+        "command",
+        lambda *words: [sys.executable, "-c", API_SERVER if words[0] == "api-server" else OTHERS, *words],
     )
     layout = Layout(tmp_path)
     layout.make()
@@ -56,6 +58,8 @@ def test_a_program_that_takes_the_port_in_between_is_given_way(hub, monkeypatch)
     assert hub.port != taken
     started = [processes.recorded(hub.layout, name) for name in airflow.COMPONENTS]
     assert all(started)
-    assert {process.environ()["AIRFLOW__API__PORT"] for process in started} == {str(hub.port)}, "all were told the new one"
+    assert {process.environ()["AIRFLOW__API__PORT"] for process in started} == {str(hub.port)}, (
+        "all were told the new one"
+    )
     assert len(processes.owned(hub.layout)) == len(airflow.COMPONENTS), "those of the first port have ended"
     assert str(taken) in (hub.layout.logs / "launcher.log").read_text()

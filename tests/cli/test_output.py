@@ -19,7 +19,9 @@ def said(monkeypatch):
 
 def test_an_error_names_fault_place_remedy_in_chinese_first(said):
     code = output.error(
-        AuthenticationError("refused", zh="数源拒绝了口令", remedy="renew the password", source="m2", feed="m2.sb", record="1")
+        AuthenticationError(
+            "refused", zh="数源拒绝了口令", remedy="renew the password", source="m2", feed="m2.sb", record="1"
+        )
     )
     text = said.export_text()
     assert code == 77

@@ -31,7 +31,9 @@ def of_the_server(layout: Layout) -> list[psutil.Process]:
     return [p for p in psutil.process_iter() if postgres._serves(p, layout.postgres)]
 
 
-@pytest.mark.parametrize("layout", ["run folder 一", ("too long for a socket " * 5).strip()], ids=["blanks", "long"], indirect=True)
+@pytest.mark.parametrize(
+    "layout", ["run folder 一", ("too long for a socket " * 5).strip()], ids=["blanks", "long"], indirect=True
+)
 def test_it_starts_once_and_ends_with_sessions_at_work(layout):
     urls = postgres.start(layout)
     first = postgres.running(layout.postgres)

@@ -16,7 +16,9 @@ from cli.stack import processes
 from cli.stack.layout import Layout
 
 NEST = "import subprocess,sys,time; subprocess.Popen([sys.executable,'-c','import time; time.sleep(600)'], start_new_session=True); time.sleep(600)"
-STUBBORN = "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+STUBBORN = (
+    "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+)
 
 
 @pytest.fixture

@@ -100,10 +100,16 @@ class Contract:
         connector = case.make()
         reading = read(connector, case.feed, case.window)
         kept = [
-            Payload(p.body.read_bytes() if isinstance(p.body, Path) else p.body, p.media_type, json.loads(json.dumps(p.request)),
-                    p.started_at, p.finished_at, json.loads(json.dumps(p.facts)))
+            Payload(
+                p.body.read_bytes() if isinstance(p.body, Path) else p.body,
+                p.media_type,
+                json.loads(json.dumps(p.request)),
+                p.started_at,
+                p.finished_at,
+                json.loads(json.dumps(p.facts)),
+            )
             for p in reading.payloads
-        ]  # fmt: skip
+        ]
         connector.close()
         again = case.make()
         tables = [batch.rows for payload in kept for batch in again.decode(case.feed, payload)]

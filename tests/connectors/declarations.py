@@ -27,7 +27,9 @@ def source(name: str, protocol: str, feeds: dict[str, Feed], **options: Any) -> 
 
 def window_feed(feed: str, key: list[str], column: str, **options: Any) -> Feed:
     """A feed of a table."""
-    return Feed(id=feed, name=feed, mapping=feed, cursor=WindowCursor(kind="window", column=column), key=key, options=options)
+    return Feed(
+        id=feed, name=feed, mapping=feed, cursor=WindowCursor(kind="window", column=column), key=key, options=options
+    )
 
 
 def files_feed(feed: str, key: list[str], **options: Any) -> Feed:

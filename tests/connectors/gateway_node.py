@@ -32,9 +32,13 @@ class GatewayServer:
 def file(name: str, body: bytes, created: str, **more: Any) -> dict[str, Any]:
     """A file as the gateway holds it."""
     return {
-        "name": name, "base64": base64.b64encode(body).decode(), "size": str(len(body)), "md5": hashlib.md5(body).hexdigest(),
-        "createTime": created, "url": f"/gw/files/{name}",
-    } | more  # fmt: skip
+        "name": name,
+        "base64": base64.b64encode(body).decode(),
+        "size": str(len(body)),
+        "md5": hashlib.md5(body).hexdigest(),
+        "createTime": created,
+        "url": f"/gw/files/{name}",
+    } | more
 
 
 @contextmanager
@@ -42,7 +46,9 @@ def serve(node: str, prefix: str = "x-tif") -> Iterator[GatewayServer]:
     """The gateway on a free port."""
     script = Path(__file__).parent / "servers" / "gateway.js"
     process = subprocess.Popen(
-        [node, str(script)], stdout=subprocess.PIPE, env=os.environ | {"TOKEN": TOKEN, "PAASID": PAASID, "PREFIX": prefix}
+        [node, str(script)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TOKEN": TOKEN, "PAASID": PAASID, "PREFIX": prefix},
     )
     try:
         yield GatewayServer(int(process.stdout.readline()))

@@ -31,7 +31,14 @@ def source(protocol: str, *feeds: Feed, quota: str | None = None, timeout: float
 
 def feed(name: str, key: list[str], cursor: Any = None, **options: Any) -> Feed:
     """A feed ``t.<name>``; a full listing unless a cursor is given."""
-    return Feed(id=f"t.{name}", name=name, mapping=f"t/{name}", cursor=cursor or FullCursor(kind="full"), key=key, options=options)
+    return Feed(
+        id=f"t.{name}",
+        name=name,
+        mapping=f"t/{name}",
+        cursor=cursor or FullCursor(kind="full"),
+        key=key,
+        options=options,
+    )
 
 
 def endpoint(url: str, login: str = "", password: str = "", **extra: Any) -> Endpoint:

@@ -37,7 +37,9 @@ _LAYER = """
 
 
 @contextmanager
-def serve(mapserv: str, folder: Path, layers: dict[str, tuple[str, str, list[dict[str, Any]]]], *, cap: int) -> Iterator[str]:
+def serve(
+    mapserv: str, folder: Path, layers: dict[str, tuple[str, str, list[dict[str, Any]]]], *, cap: int
+) -> Iterator[str]:
     """``layers``: name → (key, CRS names, GeoJSON features in EPSG:4490). Yields the service's URL."""
     parts = []
     for name, (key, srs, features) in layers.items():
@@ -55,9 +57,16 @@ def serve(mapserv: str, folder: Path, layers: dict[str, tuple[str, str, list[dic
             query = self.path.partition("?")[2]
             done = subprocess.run(
                 [mapserv],
-                env={**os.environ, "REQUEST_METHOD": "GET", "QUERY_STRING": f"map=NR&{query}", "MAPSERVER_CONFIG_FILE": str(config)},
-                capture_output=True, check=False, timeout=60,
-            )  # fmt: skip
+                env={
+                    **os.environ,
+                    "REQUEST_METHOD": "GET",
+                    "QUERY_STRING": f"map=NR&{query}",
+                    "MAPSERVER_CONFIG_FILE": str(config),
+                },
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
             head, _, body = done.stdout.partition(b"\r\n\r\n")
             self.send_response(200)
             for line in head.decode().splitlines():

@@ -28,7 +28,9 @@ class MariaDb:
 
     def root(self, *statements: str, database: str | None = None) -> list[tuple]:
         """Run statements, give the rows of the last."""
-        connection = pymysql.connect(unix_socket=self._socket, user="root", database=database, autocommit=True, charset="utf8mb4")
+        connection = pymysql.connect(
+            unix_socket=self._socket, user="root", database=database, autocommit=True, charset="utf8mb4"
+        )
         try:
             with connection.cursor() as cursor:
                 for statement in statements:
@@ -45,7 +47,14 @@ def mariadb(need: Callable[[str, str], str], folder: Path) -> Iterator[MariaDb]:
     install = need("mariadb-install-db", "mariadb-server")
     data, path, port = folder / "data", folder / "s", free_port()
     subprocess.run(
-        [install, "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"],
+        [
+            install,
+            "--no-defaults",
+            "--user=root",
+            f"--datadir={data}",
+            "--skip-test-db",
+            "--auth-root-authentication-method=normal",
+        ],
         check=True,
         capture_output=True,
         timeout=120,
@@ -53,13 +62,23 @@ def mariadb(need: Callable[[str, str], str], folder: Path) -> Iterator[MariaDb]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
-                daemon, "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={path}", f"--port={port}",
-                "--bind-address=127.0.0.1", "--skip-name-resolve", "--innodb-buffer-pool-size=64M",
-                "--innodb-flush-log-at-trx-commit=0", "--sql-mode=", f"--pid-file={folder / 'pid'}", "--loose-skip-log-bin",
+                daemon,
+                "--no-defaults",
+                "--user=root",
+                f"--datadir={data}",
+                f"--socket={path}",
+                f"--port={port}",
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--sql-mode=",
+                f"--pid-file={folder / 'pid'}",
+                "--loose-skip-log-bin",
             ],
             stdout=log,
             stderr=log,
-        )  # fmt: skip
+        )
     server = MariaDb(port, path)
     try:
         for _ in range(200):

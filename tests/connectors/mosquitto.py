@@ -25,16 +25,27 @@ class Mosquitto:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         passwords = folder / "passwords"
-        subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), USER, PASSWORD], check=True, capture_output=True)
-        subprocess.run(["mosquitto_passwd", "-b", str(passwords), "device", "device-password"], check=True, capture_output=True)
+        subprocess.run(
+            ["mosquitto_passwd", "-b", "-c", str(passwords), USER, PASSWORD], check=True, capture_output=True
+        )
+        subprocess.run(
+            ["mosquitto_passwd", "-b", str(passwords), "device", "device-password"], check=True, capture_output=True
+        )
         (folder / "acl").write_text(f"user {USER}\ntopic {acl}\nuser device\ntopic readwrite #\n")
         for file in (folder, passwords, folder / "acl"):
             file.chmod(0o700 if file.is_dir() else 0o600)
         me = pwd.getpwuid(os.getuid()).pw_name
         lines = [
-            f"listener {self.port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}", f"acl_file {folder / 'acl'}",
-            "persistence true", f"persistence_location {folder}/", f"user {me}", "max_queued_messages 0", "log_type error",
-        ]  # fmt: skip
+            f"listener {self.port} 127.0.0.1",
+            "allow_anonymous false",
+            f"password_file {passwords}",
+            f"acl_file {folder / 'acl'}",
+            "persistence true",
+            f"persistence_location {folder}/",
+            f"user {me}",
+            "max_queued_messages 0",
+            "log_type error",
+        ]
         if tls:
             lines += [f"certfile {tls / 'cert.pem'}", f"keyfile {tls / 'key.pem'}"]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")

@@ -22,8 +22,10 @@ def serve(php: str, state: Path, log: Path) -> Iterator[int]:
     with log.open("wb") as out:
         process = subprocess.Popen(
             [php, "-n", "-d", "extension=soap", "-S", f"127.0.0.1:{port}", "-t", str(SERVERS)],
-            env={**os.environ, "SOAP_STATE": str(state)}, stdout=out, stderr=out,
-        )  # fmt: skip
+            env={**os.environ, "SOAP_STATE": str(state)},
+            stdout=out,
+            stderr=out,
+        )
         try:
             for _ in range(100):
                 try:

@@ -31,7 +31,9 @@ class Sshd:
         """A Connection to it; ``extra`` replaces parts of the usual one."""
         usual = {"private_key": self.private_key, "host_key": self.host_keys["ed25519"], "root": str(self.drop)}
         given = {name: value for name, value in {**usual, **extra}.items() if value is not None}
-        return Endpoint("d_drop", "sftp", "127.0.0.1", port or self.port, pwd.getpwuid(os.getuid()).pw_name, "", "", given)
+        return Endpoint(
+            "d_drop", "sftp", "127.0.0.1", port or self.port, pwd.getpwuid(os.getuid()).pw_name, "", "", given
+        )
 
 
 @contextmanager
@@ -66,7 +68,9 @@ Subsystem sftp internal-sftp
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([daemon, "-D", "-e", "-f", str(configuration)], stdout=log, stderr=log)
-    printed = subprocess.run([keygen, "-lf", str(folder / "ed25519.pub")], check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        [keygen, "-lf", str(folder / "ed25519.pub")], check=True, capture_output=True, text=True
+    ).stdout
     try:
         import socket
 

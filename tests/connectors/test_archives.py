@@ -70,7 +70,10 @@ def test_a_bomb_is_refused_before_it_is_unpacked():
         with pytest.raises(UnsafeArchive, match="unpacks to") as refused, open_zip(io.BytesIO(bomb), limits):
             pass
         assert refused.value.fault is Fault.PROVIDER
-    with pytest.raises(UnsafeArchive, match="entries"), open_zip(io.BytesIO(pack(dict.fromkeys("abc", b""))), Limits(entries=2)):
+    with (
+        pytest.raises(UnsafeArchive, match="entries"),
+        open_zip(io.BytesIO(pack(dict.fromkeys("abc", b""))), Limits(entries=2)),
+    ):
         pass
 
 

@@ -28,12 +28,17 @@ from tests.connectors.mariadb import MariaDb, free_port, mariadb
 
 PASSWORD = "Kf7#geheim"
 SL = window_feed("m2.sl", ["SBLSH_SHORT", "VERSION"], "INSERTTIME", table="EX_GDBS_SL")
-SBCL = window_feed("m2.sbcl", ["SBLSH_SHORT", "SEQ", "VERSION"], "INSERTTIME", table="EX_GDBS_SBCL", exclude=["ATTACH_BODY"])
+SBCL = window_feed(
+    "m2.sbcl", ["SBLSH_SHORT", "SEQ", "VERSION"], "INSERTTIME", table="EX_GDBS_SBCL", exclude=["ATTACH_BODY"]
+)
 RESULT = window_feed(
-    "p3.result", ["row_guid"], "cd_time",
-    table="up_pro_result", order=["cd_operation"],
+    "p3.result",
+    ["row_guid"],
+    "cd_time",
+    table="up_pro_result",
+    order=["cd_operation"],
     acknowledge={"column": "is_sync", "by": ["row_guid", "cd_time", "cd_operation"]},
-)  # fmt: skip
+)
 
 
 def contract_ddl(contract: str, table: str) -> str:
@@ -95,14 +100,18 @@ def test_a_window_is_half_open_and_in_order(server: MariaDb, front: Callable) ->
         " ('d', 1, '2026-11-02 00:00:00'), ('c', 1, '2026-11-01 23:59:59'), ('a', 1, '2026-10-31 23:59:59'),"
         " ('b', 2, '2026-11-01 00:00:00'), ('b', 1, '2026-11-01 00:00:00')",
     )
-    rows, payloads, proof = read(connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    rows, payloads, proof = read(
+        connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2))
+    )
     assert [(row["SBLSH_SHORT"], row["VERSION"]) for row in rows] == [("b", "1"), ("b", "2"), ("c", "1")]
     assert proof.complete and proof.claimed == 3 and not proof.issues
     assert payloads[0].request["window"] == "2026-11-01 00:00:00 .. 2026-11-02 00:00:00"
 
 
 @pytest.mark.server
-def test_names_compare_without_case_absent_columns_read_as_null_and_others_pass(server: MariaDb, front: Callable) -> None:
+def test_names_compare_without_case_absent_columns_read_as_null_and_others_pass(
+    server: MariaDb, front: Callable
+) -> None:
     front(
         "create table ex_gdbs_sl (Version int, sblsh_short char(8), inserttime datetime(3), SLBMMC varchar(20), extra_one int)",
         "insert into ex_gdbs_sl values (1, 'S1', '2026-11-01 08:00:00.25', '住建局  ', 7)",
@@ -117,14 +126,18 @@ def test_names_compare_without_case_absent_columns_read_as_null_and_others_pass(
 
 
 @pytest.mark.server
-def test_zero_dates_are_none_and_rows_without_increment_come_with_every_window(server: MariaDb, front: Callable) -> None:
+def test_zero_dates_are_none_and_rows_without_increment_come_with_every_window(
+    server: MariaDb, front: Callable
+) -> None:
     front(
         mysql_ddl("m2", "EX_GDBS_SL"),
         "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, SLSJ, INSERTTIME) values"
         " ('null', 1, '0000-00-00 00:00:00', null), ('zero', 1, '2026-10-01 09:30:00', '0000-00-00 00:00:00'),"
         " ('in', 1, '0000-00-00', '2026-11-01 08:00:00'), ('out', 1, null, '2026-12-01 08:00:00')",
     )
-    rows, _, proof = read(connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    rows, _, proof = read(
+        connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2))
+    )
     seen = {row["SBLSH_SHORT"]: (row["SLSJ"], row["INSERTTIME"]) for row in rows}
     assert seen == {"null": (None, None), "zero": ("2026-10-01 09:30:00", None), "in": (None, "2026-11-01 08:00:00")}
     assert proof.complete and proof.claimed == 3
@@ -143,8 +156,16 @@ def test_values_keep_the_text_of_the_server(server: MariaDb, front: Callable) ->
     )
     rows, _, _ = read(connector(SL, endpoint(server.port)), SL, Window(full=True))
     assert [rows[0][name] for name in ("VERSION", "INSERTTIME", "a", "b", "c", "d", "e", "f", "g")] == [
-        "2", "2026-11-01 08:00:00", "12345.6000", "257", "18446744073709551615", "2026-02-03", "0.1", "\\xff00", "广东𠮷",
-    ]  # fmt: skip
+        "2",
+        "2026-11-01 08:00:00",
+        "12345.6000",
+        "257",
+        "18446744073709551615",
+        "2026-02-03",
+        "0.1",
+        "\\xff00",
+        "广东𠮷",
+    ]
 
 
 @pytest.mark.server
@@ -234,14 +255,26 @@ def test_acknowledging_marks_only_the_rows_that_were_taken(server: MariaDb, fron
     )
     database = connector(RESULT, endpoint(server.port, "marker"))
     rows, _, _ = read(database, RESULT, Window(end=datetime(2026, 11, 1, 8, 30)))
-    keys = pa.table({name: pa.array([row[name] for row in rows], pa.large_string()) for name in ("row_guid", "cd_time", "cd_operation")})
+    keys = pa.table(
+        {
+            name: pa.array([row[name] for row in rows], pa.large_string())
+            for name in ("row_guid", "cd_time", "cd_operation")
+        }
+    )
     assert database.acknowledge(RESULT, keys) == []
-    assert front("select row_guid, cd_operation, is_sync from up_pro_result order by 1, 2") == [("g1", "I", 1), ("g1", "U", 1), ("g2", "I", 0)]
+    assert front("select row_guid, cd_operation, is_sync from up_pro_result order by 1, 2") == [
+        ("g1", "I", 1),
+        ("g1", "U", 1),
+        ("g2", "I", 0),
+    ]
 
 
 @pytest.mark.server
 def test_a_grant_that_does_not_allow_the_mark_is_an_issue_and_no_failure(server: MariaDb, front: Callable) -> None:
-    front(mysql_ddl("p3", "up_pro_result"), "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values ('g', 'I', '2026-11-01', 0)")
+    front(
+        mysql_ddl("p3", "up_pro_result"),
+        "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values ('g', 'I', '2026-11-01', 0)",
+    )
     keys = pa.table({"row_guid": ["g"], "cd_time": ["2026-11-01 00:00:00"], "cd_operation": ["I"]})
     (issue,) = connector(RESULT, endpoint(server.port)).acknowledge(RESULT, keys)
     assert issue.code == "acknowledge_refused" and "denied" in issue.detail
@@ -250,7 +283,10 @@ def test_a_grant_that_does_not_allow_the_mark_is_an_issue_and_no_failure(server:
 
 @pytest.mark.server
 def test_a_delete_row_with_the_sync_columns_alone_comes_through(server: MariaDb, front: Callable) -> None:
-    front(mysql_ddl("p3", "up_pro_result"), "insert into up_pro_result (row_guid, cd_operation, cd_time) values ('g', 'D', '2026-11-01 08:00:00')")
+    front(
+        mysql_ddl("p3", "up_pro_result"),
+        "insert into up_pro_result (row_guid, cd_operation, cd_time) values ('g', 'D', '2026-11-01 08:00:00')",
+    )
     rows, _, proof = read(connector(RESULT, endpoint(server.port)), RESULT, Window(full=True))
     assert proof.complete and (rows[0]["row_guid"], rows[0]["cd_operation"], rows[0]["project_no"]) == ("g", "D", None)
 
@@ -299,9 +335,14 @@ def test_check_names_tables_and_the_columns_they_lack(server: MariaDb, front: Ca
 
 
 @pytest.mark.server
-def test_a_count_that_does_not_agree_is_not_complete(server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_count_that_does_not_agree_is_not_complete(
+    server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An engine without snapshots (MyISAM): rows that come between count and read must not pass for a proof."""
-    front(mysql_ddl("m2", "EX_GDBS_SL") .rstrip(";") + " engine=MyISAM", "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) values ('a', 1, '2026-11-01')")
+    front(
+        mysql_ddl("m2", "EX_GDBS_SL").rstrip(";") + " engine=MyISAM",
+        "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) values ('a', 1, '2026-11-01')",
+    )
     real = Database._spool
 
     def late(self, connection, rows, table, options):
@@ -350,11 +391,25 @@ class TestPostgresContract(Contract):
             "insert into up_pro_result (row_guid, cd_operation, cd_time) select 'g' || n, 'I', now() from generate_series(1, 500) n",
         )
         to = replace(pg(database), password=PASSWORD)
-        return Case(make=lambda: connector(RESULT, to), feed=RESULT, keys={(f"g{n}",) for n in range(1, 501)}, secrets=(PASSWORD,))
+        return Case(
+            make=lambda: connector(RESULT, to),
+            feed=RESULT,
+            keys={(f"g{n}",) for n in range(1, 501)},
+            secrets=(PASSWORD,),
+        )
 
 
 def pg(database: str, user: str = "postgres") -> Endpoint:
-    return Endpoint("p_tables", "generic", "", None, user, "", "", {"url": database.replace("+psycopg", "").replace("postgres@", "")})
+    return Endpoint(
+        "p_tables",
+        "generic",
+        "",
+        None,
+        user,
+        "",
+        "",
+        {"url": database.replace("+psycopg", "").replace("postgres@", "")},
+    )
 
 
 @pytest.fixture
@@ -374,16 +429,24 @@ def run(database: str) -> Iterator[Callable[..., list[tuple]]]:
 
 def test_postgresql_gives_the_same_text(database: str, run: Callable) -> None:
     run(
-        "create schema share", "create table share.\"Ex_Gdbs_Sl\" (sblsh_short varchar, version int, inserttime timestamptz,"
-        " \"SLSJ\" timestamp, a numeric, b boolean, c jsonb, d date, e double precision)",
+        "create schema share",
+        'create table share."Ex_Gdbs_Sl" (sblsh_short varchar, version int, inserttime timestamptz,'
+        ' "SLSJ" timestamp, a numeric, b boolean, c jsonb, d date, e double precision)',
         "insert into share.\"Ex_Gdbs_Sl\" values ('S1', 1, '2026-11-01 00:00:00+00', '2026-11-01 08:00:00.5', 1.50, true,"
         " '{\"k\": \"值\"}', '2026-02-03', 0.1), ('S2', 1, '2026-11-02 00:00:00+00', 'infinity', 1e20, false, null, null, null)",
     )
     rows, _, proof = read(connector(SL, pg(database)), SL, Window(datetime(2026, 11, 1, 8), datetime(2026, 11, 2, 8)))
     assert proof.complete and len(rows) == 1  # local time, whatever zone the column keeps
     assert [rows[0][name] for name in ("VERSION", "INSERTTIME", "SLSJ", "a", "b", "c", "d", "e")] == [
-        "1", "2026-11-01 08:00:00", "2026-11-01 08:00:00.500000", "1.50", "1", '{"k": "值"}', "2026-02-03", "0.1",
-    ]  # fmt: skip
+        "1",
+        "2026-11-01 08:00:00",
+        "2026-11-01 08:00:00.500000",
+        "1.50",
+        "1",
+        '{"k": "值"}',
+        "2026-02-03",
+        "0.1",
+    ]
     rows, _, _ = read(connector(SL, pg(database)), SL, Window(full=True))
     assert rows[1]["a"] == "100000000000000000000"
 
@@ -392,7 +455,9 @@ def test_postgresql_acknowledges_and_a_refused_grant_is_an_issue(database: str, 
     run(
         contract_ddl("p3", "up_pro_result"),
         "insert into up_pro_result (row_guid, cd_operation, cd_time, is_sync) values ('g', 'I', '2026-11-01 08:00:00.25', 0)",
-        "drop role if exists onlooker", "create role onlooker login", "grant select on up_pro_result to onlooker",
+        "drop role if exists onlooker",
+        "create role onlooker login",
+        "grant select on up_pro_result to onlooker",
     )
     rows, _, _ = read(connector(RESULT, pg(database, "onlooker")), RESULT, Window(full=True))
     keys = pa.table({name: [rows[0][name]] for name in ("row_guid", "cd_time", "cd_operation")})
@@ -411,7 +476,11 @@ def test_postgresql_faults_are_typed(database: str, run: Callable) -> None:
     elsewhere = pg(re.sub(r"/t[0-9a-f]{12}", "/not_there", database))
     with pytest.raises(ConfigurationError):
         read(connector(SL, elsewhere), SL, Window(full=True))
-    run("create schema one", "create schema two", *(contract_ddl("m2", "EX_GDBS_SL").replace("TABLE ", f"TABLE {s}.") for s in ("one", "two")))
+    run(
+        "create schema one",
+        "create schema two",
+        *(contract_ddl("m2", "EX_GDBS_SL").replace("TABLE ", f"TABLE {s}.") for s in ("one", "two")),
+    )
     with pytest.raises(ConfigurationError, match="several places"):
         read(connector(SL, pg(database)), SL, Window(full=True))
     _, _, proof = read(connector(SL, pg(database), schema="TWO"), SL, Window(full=True))
@@ -420,8 +489,12 @@ def test_postgresql_faults_are_typed(database: str, run: Callable) -> None:
 
 def test_postgresql_reads_in_a_snapshot_that_cannot_write(database: str, run: Callable) -> None:
     run("create table EX_GDBS_SL (SBLSH_SHORT varchar, VERSION int, INSERTTIME timestamp)")
-    run("create function sneak() returns timestamp language plpgsql volatile as $$ begin insert into EX_GDBS_SL values ('x'); return now(); end $$")
-    run("create view ex_gdbs_sl_view as select sblsh_short, version, sneak() as inserttime from (values ('a', 1)) v(sblsh_short, version)")
+    run(
+        "create function sneak() returns timestamp language plpgsql volatile as $$ begin insert into EX_GDBS_SL values ('x'); return now(); end $$"
+    )
+    run(
+        "create view ex_gdbs_sl_view as select sblsh_short, version, sneak() as inserttime from (values ('a', 1)) v(sblsh_short, version)"
+    )
     feed = window_feed("m2.sl", SL.key, "INSERTTIME", table="EX_GDBS_SL_VIEW")
     with pytest.raises(OneMapError, match="read-only"):
         read(connector(feed, pg(database)), feed, Window(full=True))
@@ -445,12 +518,25 @@ def test_any_database_that_sqlalchemy_knows(tmp_path: Path) -> None:
 
 
 def test_the_url_gets_driver_and_credentials_and_is_shown_without() -> None:
-    to = Endpoint("m", "generic", "", None, "me", "p@ss/w:rd", "", {"url": "mysql://db.example:3307/front?ssl_ca=/etc/ca.pem"})
+    to = Endpoint(
+        "m", "generic", "", None, "me", "p@ss/w:rd", "", {"url": "mysql://db.example:3307/front?ssl_ca=/etc/ca.pem"}
+    )
     url = url_of(to)
-    assert (url.drivername, url.username, url.password, url.port, url.database) == ("mysql+pymysql", "me", "p@ss/w:rd", 3307, "front")
+    assert (url.drivername, url.username, url.password, url.port, url.database) == (
+        "mysql+pymysql",
+        "me",
+        "p@ss/w:rd",
+        3307,
+        "front",
+    )
     assert shown(url) == "mysql+pymysql://db.example:3307/front"
     fields = url_of(Endpoint("m", "postgres", "db.example", 5433, "me", "secret-word", "front"))
-    assert (fields.drivername, fields.host, fields.port, fields.database) == ("postgresql+psycopg", "db.example", 5433, "front")
+    assert (fields.drivername, fields.host, fields.port, fields.database) == (
+        "postgresql+psycopg",
+        "db.example",
+        5433,
+        "front",
+    )
     assert url_of(Endpoint("m", "generic", "", extra={"url": "mariadb://h/f"})).drivername == "mariadb+pymysql"
 
 

@@ -31,10 +31,14 @@ from tests.connectors.sshd import Sshd, sshd
 pytestmark = pytest.mark.server
 
 CASES = files_feed(
-    "d4.cases", ["YWLSH"],
-    files=r"HB_(?P<scope>\d{14})_(?P<order>\d{3})\.zip", own="HB_*", complete="ok", content="cases",
+    "d4.cases",
+    ["YWLSH"],
+    files=r"HB_(?P<scope>\d{14})_(?P<order>\d{3})\.zip",
+    own="HB_*",
+    complete="ok",
+    content="cases",
     cases={"nested": ["SPHJ", "CL", "FJ"], "attachment": "FJ"},
-)  # fmt: skip
+)
 BOOK: dict[str, Any] = {
     "fill_down": ["项目代码", "项目名称", "建设单位", "统一社会信用代码"],
     "dates": ["受理日期", "办结日期"],
@@ -43,12 +47,31 @@ BOOK: dict[str, Any] = {
 
 def weather(settle: float = 0) -> Feed:
     return files_feed(
-        "d5.weather", ["申办流水号", "文号"],
-        files=r"气象局_(?P<order>\d{6})\.xlsx", own="气象局_*", complete="settled", settle=settle, content="workbook", workbook=BOOK,
-    )  # fmt: skip
+        "d5.weather",
+        ["申办流水号", "文号"],
+        files=r"气象局_(?P<order>\d{6})\.xlsx",
+        own="气象局_*",
+        complete="settled",
+        settle=settle,
+        content="workbook",
+        workbook=BOOK,
+    )
 
 
-HEADER = ["序号", "项目代码", "项目名称", "建设单位", "统一社会信用代码", "事项编码", "事项名称", "申办流水号", "受理日期", "办结日期", "结果", "文号"]
+HEADER = [
+    "序号",
+    "项目代码",
+    "项目名称",
+    "建设单位",
+    "统一社会信用代码",
+    "事项编码",
+    "事项名称",
+    "申办流水号",
+    "受理日期",
+    "办结日期",
+    "结果",
+    "文号",
+]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +94,9 @@ class Reader:
     def __init__(self, server: Sshd, feed: Feed, **endpoint: Any) -> None:
         name = feed.id.partition(".")[2]
         self.feed = feed
-        self.connector = FileDrop(source(feed.id.partition(".")[0], "file_drop", {name: feed}), server.endpoint(**endpoint))
+        self.connector = FileDrop(
+            source(feed.id.partition(".")[0], "file_drop", {name: feed}), server.endpoint(**endpoint)
+        )
         self.state: dict[str, Any] | None = None
         self.payloads: list[Payload] = []
         self.proof: Proof | None = None
@@ -103,7 +128,9 @@ def case(number: str, time: str = "2026-11-01 08:00:00", more: str = "", mark: s
     return f"<{mark}CASE><{mark}YWLSH>{number}</{mark}YWLSH><{mark}SQRMC>东莞市𠮷祥公司</{mark}SQRMC>{more}<{mark}GXSJ>{time}</{mark}GXSJ></{mark}CASE>"
 
 
-def package(cases: bytes, count: int | None, files: dict[str, bytes] | None = None, manifest: bytes | None = None) -> bytes:
+def package(
+    cases: bytes, count: int | None, files: dict[str, bytes] | None = None, manifest: bytes | None = None
+) -> bytes:
     entries = {"cases.xml": cases, **(files or {})}
     if manifest is None:
         lines = [
@@ -171,7 +198,12 @@ def contract_case(server: Sshd, between: Relay, feed: Feed, keys: set[tuple[str 
 class TestCasesContract(Contract):
     @pytest.fixture
     def case(self, server: Sshd, between: Relay) -> Case:
-        lay(server, "20261101", "HB_20261101080000_001.zip", package(document(*map(case, "abc")), 3, {"a.pdf": os.urandom(20_000)}))
+        lay(
+            server,
+            "20261101",
+            "HB_20261101080000_001.zip",
+            package(document(*map(case, "abc")), 3, {"a.pdf": os.urandom(20_000)}),
+        )
         lay(server, "20261102", "HB_20261102080000_001.zip", simple("d"))
         return contract_case(server, between, CASES, {(key,) for key in "abcd"})
 
@@ -179,7 +211,13 @@ class TestCasesContract(Contract):
 class TestWorkbookContract(Contract):
     @pytest.fixture
     def case(self, server: Sshd, between: Relay) -> Case:
-        lay(server, "20261101", "气象局_202610.xlsx", workbook({"2026-10": [line(1, "A"), line(2, None, document="文1")]}), ok=None)
+        lay(
+            server,
+            "20261101",
+            "气象局_202610.xlsx",
+            workbook({"2026-10": [line(1, "A"), line(2, None, document="文1")]}),
+            ok=None,
+        )
         lay(server, "20261201", "气象局_202611.xlsx", workbook({"2026-11": [line(1, "B")]}), ok=None)
         return contract_case(server, between, weather(settle=0.2), {("A", None), (None, "文1"), ("B", None)})
 
@@ -192,7 +230,11 @@ def test_a_zip_is_read_with_any_prefix_nested_elements_and_attachments(server: S
         "<hb:SPHJ><hb:SPHJMC>受理</hb:SPHJMC><hb:SPRXM>李四</hb:SPRXM></hb:SPHJ><hb:SPHJ><hb:SPHJMC>办结</hb:SPHJMC></hb:SPHJ>"
         '<hb:CL><hb:CLMC>报告表</hb:CLMC></hb:CL><hb:FJ href="attachments/附件.pdf"/><hb:FJ href="attachments/none.pdf"/>'
     )
-    body = package(document(case("E1", more=more, mark="hb:"), case("E2", mark="hb:"), prefix="hb"), 2, {"attachments/附件.pdf": b"%PDF"})
+    body = package(
+        document(case("E1", more=more, mark="hb:"), case("E2", mark="hb:"), prefix="hb"),
+        2,
+        {"attachments/附件.pdf": b"%PDF"},
+    )
     lay(server, "20261101", "HB_20261101080000_001.zip", body, ok=f"{hashlib.md5(body).hexdigest().upper()}\n".encode())
     reader = Reader(server, CASES)
     first, second = reader.run()
@@ -202,9 +244,15 @@ def test_a_zip_is_read_with_any_prefix_nested_elements_and_attachments(server: S
     assert json.loads(first["FJ"]) == [{"href": "attachments/附件.pdf"}, {"href": "attachments/none.pdf"}]
     assert second["SPHJ"] is None
     (batch,) = reader.batches
-    assert batch.scope == "HB_20261101080000" and [(i.code, i.record) for i in batch.issues] == [("attachment_missing", "E1")]
+    assert batch.scope == "HB_20261101080000" and [(i.code, i.record) for i in batch.issues] == [
+        ("attachment_missing", "E1")
+    ]
     facts = reader.payloads[0].facts
-    assert facts["scopes"] == ["HB_20261101080000"] and facts["rows"] == 2 and facts["name"] == "20261101/HB_20261101080000_001.zip"
+    assert (
+        facts["scopes"] == ["HB_20261101080000"]
+        and facts["rows"] == 2
+        and facts["name"] == "20261101/HB_20261101080000_001.zip"
+    )
     assert reader.proof.complete and reader.proof.claimed == reader.proof.distinct == 2 and not reader.proof.issues
 
 
@@ -277,7 +325,10 @@ def test_names_that_are_nearly_ours_are_told(server: Sshd) -> None:
 def bomb() -> bytes:
     """Declares 3 GiB in an entry."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made, made.open("cases.xml", "w", force_zip64=True) as entry:
+    with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made,
+        made.open("cases.xml", "w", force_zip64=True) as entry,
+    ):
         for _ in range(8):
             entry.write(b"\0" * (1 << 20))
     body = bytearray(out.getvalue())
@@ -312,15 +363,36 @@ ENTITY = '<!DOCTYPE c [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (b"no zip at all", "archive_damaged"),
         (altered(), "file_damaged"),
         (package(document(case("E1")), 2), "file_damaged"),
-        (package(document(case("E1")), 1, manifest=b"<manifest><file name='cases.xml' rows='1' md5='" + b"0" * 32 + b"'/></manifest>"), "file_damaged"),
+        (
+            package(
+                document(case("E1")),
+                1,
+                manifest=b"<manifest><file name='cases.xml' rows='1' md5='" + b"0" * 32 + b"'/></manifest>",
+            ),
+            "file_damaged",
+        ),
         (package(document(case("E1"))[:-9], 1), "xml_cut"),
         (package(document(case("&b;"), head=LAUGHS), 1), "xml_unsafe"),
         (package(document(case("&x;"), head=ENTITY), 1), "xml_unsafe"),
         (package(document(case("E1")), 1, manifest=b"<!DOCTYPE m [<!ENTITY a 'b'>]><manifest/>"), "xml_unsafe"),
     ],
-    ids=["bomb", "slip", "cut", "no zip", "unlisted", "count", "md5", "cut xml", "laughs", "external entity", "manifest entity"],
+    ids=[
+        "bomb",
+        "slip",
+        "cut",
+        "no zip",
+        "unlisted",
+        "count",
+        "md5",
+        "cut xml",
+        "laughs",
+        "external entity",
+        "manifest entity",
+    ],
 )
-def test_what_is_damaged_or_hostile_is_skipped_with_an_issue_and_the_others_go_on(server: Sshd, body: bytes, code: str) -> None:
+def test_what_is_damaged_or_hostile_is_skipped_with_an_issue_and_the_others_go_on(
+    server: Sshd, body: bytes, code: str
+) -> None:
     lay(server, "20261101", "HB_20261101080000_001.zip", body)
     lay(server, "20261101", "HB_20261101090000_001.zip", simple("F1"))
     reader = Reader(server, CASES)
@@ -335,7 +407,9 @@ def test_a_case_with_bytes_that_do_not_decode_is_rejected_alone(server: Sshd) ->
     reader = Reader(server, CASES)
     assert [row["YWLSH"] for row in reader.run()] == ["E1", "E3"]
     two, four = reader.rejects
-    assert (two.place, two.code, two.record) == ("CASE 2", "undecodable", "E2") and "\\xff" in two.raw and "坏" in two.raw
+    assert (
+        (two.place, two.code, two.record) == ("CASE 2", "undecodable", "E2") and "\\xff" in two.raw and "坏" in two.raw
+    )
     assert (four.place, four.record) == ("CASE 4", None)
     assert reader.proof.claimed == 4
 
@@ -346,7 +420,9 @@ def test_a_document_of_other_encodings(server: Sshd) -> None:
     gbk = document(case("E3"), encoding="gb2312")
     for hour, body in enumerate((undeclared, utf8, gbk)):
         lay(server, "20261101", f"HB_202611010{hour}0000_001.zip", package(body, 1))
-    assert {row["YWLSH"]: row["SQRMC"] for row in Reader(server, CASES).run()} == dict.fromkeys(("E1", "E2", "E3"), "东莞市𠮷祥公司")
+    assert {row["YWLSH"]: row["SQRMC"] for row in Reader(server, CASES).run()} == dict.fromkeys(
+        ("E1", "E2", "E3"), "东莞市𠮷祥公司"
+    )
 
 
 def test_large_documents_are_read_in_flat_memory(tmp_path: Path) -> None:
@@ -363,7 +439,9 @@ def test_large_documents_are_read_in_flat_memory(tmp_path: Path) -> None:
     assert cases_xml.inspect(file, options, archives.Limits()).rows == number
     rows = sum(batch.rows.num_rows for batch in cases_xml.decode(file, "s", options, ["YWLSH"], [], archives.Limits()))
     assert rows == number and size > 50 << 20
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < size  # a tree of it takes many times that
+    assert (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    ) * 1024 < size  # a tree of it takes many times that
 
 
 def test_a_transfer_that_is_cut_goes_on(server: Sshd) -> None:
@@ -379,7 +457,9 @@ def test_a_transfer_that_is_cut_goes_on(server: Sshd) -> None:
     assert not reader.payloads[0].body.exists()
 
 
-def test_a_server_that_is_down_is_transient_and_a_wrong_root_is_ours(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_down_is_transient_and_a_wrong_root_is_ours(
+    server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("connectors.sftp._ATTEMPTS", 1)
     with pytest.raises(TransientError) as error:
         Reader(server, CASES, port=1).run()
@@ -404,20 +484,29 @@ def test_state_stays_small_and_forgets_what_is_long_gone(server: Sshd) -> None:
     assert len(reader.state["taken"]) == 2 and len(json.dumps(reader.state)) < 700
     shutil.rmtree(server.drop / "20200101")
     reader.run()
-    assert list(reader.state["taken"]) == ["20261101/HB_20261101080000_001.zip"] and list(reader.state["scopes"]) == ["HB_20261101080000"]
+    assert list(reader.state["taken"]) == ["20261101/HB_20261101080000_001.zip"] and list(reader.state["scopes"]) == [
+        "HB_20261101080000"
+    ]
 
 
 # -- D5
 
 
-def workbook(sheets: dict[str, list[list[Any]]], merges: dict[str, list[str]] | None = None, header: list[str] = HEADER, header_row: int = 3) -> bytes:
+def workbook(
+    sheets: dict[str, list[list[Any]]],
+    merges: dict[str, list[str]] | None = None,
+    header: list[str] = HEADER,
+    header_row: int = 3,
+) -> bytes:
     out = io.BytesIO()
     book = openpyxl.Workbook()
     book.remove(book.active)
     for name, lines in sheets.items():
         sheet = book.create_sheet(name)
         sheet["A1"] = "气象局审批事项办理情况表"
-        sheet.merge_cells(start_row=1, end_row=header_row - 1 if header_row > 1 else 1, start_column=1, end_column=len(header))
+        sheet.merge_cells(
+            start_row=1, end_row=header_row - 1 if header_row > 1 else 1, start_column=1, end_column=len(header)
+        )
         for column, title in enumerate(header, 1):
             sheet.cell(header_row, column, title)
         for row, line in enumerate(lines, header_row + 1):
@@ -445,7 +534,9 @@ def test_a_workbook_is_read_with_merged_cells_serials_and_codes_as_numbers(serve
     ]
     merges = {"2026-11": ["B4:B6", "C4:C6", "D4:D6", "E4:E6", "K4:K6"]}
     book = workbook({"2026-11": lines, "说明": []}, merges)
-    book = part(book, SHEET, b"2.026110100012346e+16", b"20261101000123456")  # what wrote the test's file keeps 16 digits
+    book = part(
+        book, SHEET, b"2.026110100012346e+16", b"20261101000123456"
+    )  # what wrote the test's file keeps 16 digits
     lay(server, "20261201", "气象局_202611.xlsx", book, ok=None)
     reader = Reader(server, weather(settle=0.2))
     rows = reader.run()
@@ -454,7 +545,12 @@ def test_a_workbook_is_read_with_merged_cells_serials_and_codes_as_numbers(serve
     assert [row["申办流水号"] for row in rows] == ["20261101000123456", "SB2", None, "SB4"]
     assert [row["受理日期"] for row in rows] == ["2026-11-01", "2026-11-01 12:00:00", "2026年11月3日", "2026-11-04"]
     assert rows[0]["办结日期"] == "2026/11/05" and rows[2]["文号"] == "莞气审〔2026〕7号"
-    assert [row["结果"] for row in rows] == ["通过", None, None, "通过"]  # merged, but none of the columns that count for each row
+    assert [row["结果"] for row in rows] == [
+        "通过",
+        None,
+        None,
+        "通过",
+    ]  # merged, but none of the columns that count for each row
     assert [row["_place"] for row in rows] == ["2026-11!4", "2026-11!5", "2026-11!6", "2026-11!8"]
     assert rows[0]["序号"] == "1" and {batch.scope for batch in reader.batches} == {"2026-11"}
     assert reader.codes == ["sheet_unknown"] and reader.proof.complete
@@ -471,7 +567,9 @@ def test_cells_of_another_writer(tmp_path: Path) -> None:
     import datetime
 
     sheet.write_datetime(3, 8, datetime.datetime(2026, 11, 1), book.add_format({"num_format": "yyyy/m/d"}))
-    sheet.write_datetime(3, 9, datetime.datetime(2026, 11, 1, 9, 30, 15), book.add_format({"num_format": "yyyy/m/d hh:mm"}))
+    sheet.write_datetime(
+        3, 9, datetime.datetime(2026, 11, 1, 9, 30, 15), book.add_format({"num_format": "yyyy/m/d hh:mm"})
+    )
     sheet.write_number(3, 5, 42, book.add_format({"num_format": "000000"}))
     sheet.write_number(3, 7, 1234567890.0)
     sheet.write_number(3, 11, 1.2345678901234567e19)
@@ -483,12 +581,20 @@ def test_cells_of_another_writer(tmp_path: Path) -> None:
     (batch,) = spreadsheets.decode(file, ["2026-11"], options, ["申办流水号", "文号"], HEADER, archives.Limits())
     (row,) = batch.rows.to_pylist()
     assert row["受理日期"] == "2026-11-01" and row["办结日期"] == "2026-11-01 09:30:15"
-    assert (row["序号"], row["事项编码"], row["申办流水号"], row["事项名称"], row["结果"]) == ("2", "000042", "1234567890", "防雷审核", "1")
+    assert (row["序号"], row["事项编码"], row["申办流水号"], row["事项名称"], row["结果"]) == (
+        "2",
+        "000042",
+        "1234567890",
+        "防雷审核",
+        "1",
+    )
     assert row["文号"] == "12345678901234570000" and [issue.code for issue in batch.issues] == ["digits_lost"]
 
 
 def test_a_workbook_is_taken_once_it_is_the_same_in_two_listings(server: Sshd) -> None:
-    path = lay(server, "20261201", "气象局_202611.xlsx", workbook({"2026-11": [line(1, "A")]}), ok=None, time=1_790_000_000)
+    path = lay(
+        server, "20261201", "气象局_202611.xlsx", workbook({"2026-11": [line(1, "A")]}), ok=None, time=1_790_000_000
+    )
     reader = Reader(server, weather())
     assert reader.run() == [] and reader.codes == ["file_not_ready"]
     os.utime(path, (1_790_000_060, 1_790_000_060))
@@ -503,14 +609,26 @@ def test_the_newest_file_replaces_its_months_and_an_older_one_that_comes_late_do
     reader = Reader(server, weather(settle=0.2))
     assert len(reader.run()) == 1
     lay(server, "20261201", "气象局_202611.xlsx", workbook({"2026-10": [line(1, "O2")], "2026-11": november}), ok=None)
-    lay(server, "20261120", "气象局_202610.xlsx", workbook({"2026-10": [line(1, "LATE")], "2026-09": [line(1, "S1")]}), ok=None)
+    lay(
+        server,
+        "20261120",
+        "气象局_202610.xlsx",
+        workbook({"2026-10": [line(1, "LATE")], "2026-09": [line(1, "S1")]}),
+        ok=None,
+    )
     assert sorted(row["申办流水号"] for row in reader.run()) == ["N1", "N2", "O2", "S1"]
     assert [payload.facts["scopes"] for payload in reader.payloads] == [["2026-10", "2026-11"], ["2026-09"]]
     assert reader.payloads[0].facts["replaces"] == ["20261101/气象局_202610.xlsx"]
     lay(server, "20261115", "气象局_202610.xlsx", workbook({"2026-10": [line(1, "OLD")]}), ok=None)
     assert reader.run() == [] and reader.proof.complete
-    lay(server, "20261201", "气象局_202611.xlsx", workbook({"2026-11": []}), ok=None, time=1_800_000_000)  # sent again in its place
-    assert reader.run() == [] and reader.payloads[0].facts["scopes"] == ["2026-11"] and reader.payloads[0].facts["rows"] == 0
+    lay(
+        server, "20261201", "气象局_202611.xlsx", workbook({"2026-11": []}), ok=None, time=1_800_000_000
+    )  # sent again in its place
+    assert (
+        reader.run() == []
+        and reader.payloads[0].facts["scopes"] == ["2026-11"]
+        and reader.payloads[0].facts["rows"] == 0
+    )
 
 
 def part(book: bytes, name: str, old: bytes, new: bytes) -> bytes:
@@ -546,7 +664,10 @@ SHEET = "xl/worksheets/sheet1.xml"
         (SOUND[:-200], "archive_damaged"),
         (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "archive_damaged"),
         (bomb(), "archive_unsafe"),
-        (part(SOUND, SHEET, b"<worksheet", b'<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd">]><worksheet'), "xml_unsafe"),
+        (
+            part(SOUND, SHEET, b"<worksheet", b'<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/passwd">]><worksheet'),
+            "xml_unsafe",
+        ),
         (part(SOUND, "xl/workbook.xml", b"<workbook", b'<!DOCTYPE w [<!ENTITY a "b">]><workbook'), "xml_unsafe"),
         (part(SOUND, SHEET, b'<row r="4"', b'<row r="2000000000"'), "file_damaged"),
         (part(SOUND, "xl/workbook.xml", b"</sheets>", b""), "xml_malformed"),
@@ -557,7 +678,21 @@ SHEET = "xl/worksheets/sheet1.xml"
         (workbook({"2026-11": [line(1, "A")]}, header=["甲"] * 12), "file_damaged"),
         (workbook({"2026-11": [line(1, "A")]}, header=[*HEADER[:-1], "结果"]), "file_damaged"),
     ],
-    ids=["cut", "old xls", "bomb", "external entity", "entity", "row bomb", "malformed", "undecodable", "no string", "no workbook", "no month", "no header", "twice"],
+    ids=[
+        "cut",
+        "old xls",
+        "bomb",
+        "external entity",
+        "entity",
+        "row bomb",
+        "malformed",
+        "undecodable",
+        "no string",
+        "no workbook",
+        "no month",
+        "no header",
+        "twice",
+    ],
 )
 def test_a_workbook_that_does_not_hold_is_skipped_with_an_issue(server: Sshd, body: bytes, code: str) -> None:
     lay(server, "20261201", "气象局_202611.xlsx", body, ok=None)
@@ -594,7 +729,10 @@ def test_a_workbook_of_many_rows_is_read_in_pieces(tmp_path: Path) -> None:
         sheet.write(row, 7, f"SB{row}")
     book.close()
     options = spreadsheets.WorkbookOptions.model_validate(BOOK)
-    sizes = [b.rows.num_rows for b in spreadsheets.decode(file, ["2026-11"], options, ["申办流水号"], HEADER, archives.Limits())]
+    sizes = [
+        b.rows.num_rows
+        for b in spreadsheets.decode(file, ["2026-11"], options, ["申办流水号"], HEADER, archives.Limits())
+    ]
     assert sum(sizes) == 12_000 and max(sizes) == 5000
     with pytest.raises(ProviderError):
         spreadsheets.inspect(file, options, ["申办流水号"], HEADER, archives.Limits(entry=1000))

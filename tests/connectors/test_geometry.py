@@ -30,7 +30,9 @@ def test_axis_order_follows_the_form_of_the_name(name, reference):
     assert geometry.reference(name) == reference
 
 
-@pytest.mark.parametrize("name", ["urn:ogc:def:crs:EPSG::2363", "EPSG:4610", "EPSG:2435", "urn:dongguan:local", "EPSG:999999", ""])
+@pytest.mark.parametrize(
+    "name", ["urn:ogc:def:crs:EPSG::2363", "EPSG:4610", "EPSG:2435", "urn:dongguan:local", "EPSG:999999", ""]
+)
 def test_references_that_would_be_guesses_are_refused(name):
     with pytest.raises(GeometryError) as caught:
         geometry.reference(name)
@@ -49,7 +51,12 @@ def test_swapped_axes_are_put_right_and_told(epsg):
     there = geometry._transform(np.array([right]), 4490, epsg)
     both = np.array([there[0], geometry.swap(there)[0], None, shapely.box(1, 2, 3, 4)], dtype=object)
     placed = geometry.place(both, epsg)
-    assert placed.swapped.tolist() == [False, True, False, False] and placed.outside.tolist() == [False, False, False, True]
+    assert placed.swapped.tolist() == [False, True, False, False] and placed.outside.tolist() == [
+        False,
+        False,
+        False,
+        True,
+    ]
     for one in placed.geometries[:2]:
         assert one.symmetric_difference(right).area < 1e-9
     assert placed.geometries[2] is None
@@ -73,7 +80,7 @@ SHELL, HOLE = "0 0 0 10 10 10 10 0 0 0", "2 2 4 2 4 4 2 4 2 2"
 RING = "<gml:LinearRing><gml:posList>{}</gml:posList></gml:LinearRing>"
 POLYGON = f"<gml:exterior>{RING.format(SHELL)}</gml:exterior><gml:interior>{RING.format(HOLE)}</gml:interior>"
 CURVED = (
-    '<gml:Ring><gml:curveMember><gml:Curve><gml:segments><gml:LineStringSegment><gml:posList>0 0 0 10 10 10</gml:posList>'
+    "<gml:Ring><gml:curveMember><gml:Curve><gml:segments><gml:LineStringSegment><gml:posList>0 0 0 10 10 10</gml:posList>"
     "</gml:LineStringSegment></gml:segments></gml:Curve></gml:curveMember><gml:curveMember><gml:OrientableCurve orientation='-'>"
     "<gml:baseCurve><gml:LineString><gml:posList>0 0 10 0 10 10</gml:posList></gml:LineString></gml:baseCurve>"
     "</gml:OrientableCurve></gml:curveMember></gml:Ring>"

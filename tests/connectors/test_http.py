@@ -76,14 +76,19 @@ def test_each_attempt_and_redirect_is_signed_anew():
 
 @pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "GET"), (308, "POST")])
 def test_redirects_on_the_same_host_are_followed(status, method):
-    with web(lambda asked: Reply(status=status, headers={"Location": "/b?x=1"}) if asked.path == "/a" else Reply({})) as server:
+    with web(
+        lambda asked: Reply(status=status, headers={"Location": "/b?x=1"}) if asked.path == "/a" else Reply({})
+    ) as server:
         assert http(server.url).send(method, "/a", data=b"q" if method == "POST" else None).url == f"{server.url}/b?x=1"
     assert server.asked[-1].method == method
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
 def test_a_post_is_not_turned_into_a_get(status):
-    with web(lambda asked: Reply(status=status, headers={"Location": "/b"})) as server, pytest.raises(ConfigurationError, match="/b"):
+    with (
+        web(lambda asked: Reply(status=status, headers={"Location": "/b"})) as server,
+        pytest.raises(ConfigurationError, match="/b"),
+    ):
         http(server.url).post("/a", json={})
     assert len(server.asked) == 1
 
@@ -124,7 +129,13 @@ def test_links_inside_answers_stay_on_the_connections_host(base, current, link, 
 
 @pytest.mark.parametrize(
     ("status", "fault"),
-    [(400, Fault.OURS), (401, Fault.AUTHENTICATION), (403, Fault.AUTHENTICATION), (404, Fault.CONFIGURATION), (422, Fault.OURS)],
+    [
+        (400, Fault.OURS),
+        (401, Fault.AUTHENTICATION),
+        (403, Fault.AUTHENTICATION),
+        (404, Fault.CONFIGURATION),
+        (422, Fault.OURS),
+    ],
 )
 def test_refusals_are_typed_and_not_repeated(status, fault):
     with web(lambda asked: Reply({"error": "no"}, status)) as server, pytest.raises(OneMapError) as raised:
@@ -153,7 +164,10 @@ def test_retry_after_is_waited_for_and_a_longer_one_handed_on():
         talk.policy = replace(talk.policy, sleep=waited.append)
         talk.get("/x")
     assert waited == [7]
-    with web(lambda asked: Reply(status=429, headers={"Retry-After": "3600"})) as server, pytest.raises(TransientError) as late:
+    with (
+        web(lambda asked: Reply(status=429, headers={"Retry-After": "3600"})) as server,
+        pytest.raises(TransientError) as late,
+    ):
         http(server.url).get("/x")
     assert late.value.retry_after == 3600
     assert len(server.asked) == 1
@@ -167,7 +181,10 @@ def test_retry_after_may_be_a_date():
 
 
 def test_an_answer_that_never_ends_is_given_up():
-    with web(lambda asked: Reply(b"x" * 1000, drip=0.05)) as server, pytest.raises(TransientError, match="not whole after"):
+    with (
+        web(lambda asked: Reply(b"x" * 1000, drip=0.05)) as server,
+        pytest.raises(TransientError, match="not whole after"),
+    ):
         http(server.url, answer=0.3, attempts=1).get("/x")
 
 
@@ -251,7 +268,9 @@ def test_basic_credentials_are_sent_and_hidden():
     from core.redaction import redact
 
     with web(lambda asked: Reply({})) as server:
-        talk = http(server.url, login="user", password="a-password", sign=basic(endpoint("http://x", "user", "a-password")))
+        talk = http(
+            server.url, login="user", password="a-password", sign=basic(endpoint("http://x", "user", "a-password"))
+        )
         talk.get("/x")
     assert server.asked[0].headers["authorization"] == "Basic dXNlcjphLXBhc3N3b3Jk"
     assert redact("Basic dXNlcjphLXBhc3N3b3Jk") == "Basic ***"
@@ -271,7 +290,11 @@ def test_a_base_url_is_found_however_the_connection_was_written():
         Endpoint("t", "http", "h", 81, schema="base"),  # as Airflow reads http://h:81/base
     ]
     assert {endpoint.base for endpoint in written} == {"http://h:81/base"}
-    assert Endpoint("t", "https", "h", schema="a/b").base == Endpoint("t", "http", "h/a/b", schema="https").base == "https://h/a/b"
+    assert (
+        Endpoint("t", "https", "h", schema="a/b").base
+        == Endpoint("t", "http", "h/a/b", schema="https").base
+        == "https://h/a/b"
+    )
 
 
 @pytest.mark.parametrize("host", ["ftp://x", "http://user:secret@x", "http://", "http://x/?a=b"])
@@ -292,10 +315,28 @@ def certificate(tmp_path_factory) -> Path:
     """A self-signed certificate of 127.0.0.1, key and certificate in one file."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 

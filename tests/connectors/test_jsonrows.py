@@ -16,7 +16,17 @@ def test_values_keep_their_text():
     array = b'[{"a": 1.10, "b": 12345678901234567890123, "c": 1E5, "d": {"x": [1.0, "\\u4e1c"]}, "e": true, "f": null, "g": "\\u4e1c\\n", "h": ""}]'
     table, rejects = jsonrows.read(array)
     assert table.to_pylist() == [
-        {"a": "1.10", "b": "12345678901234567890123", "c": "1E5", "d": '{"x": [1.0, "\\u4e1c"]}', "e": "true", "f": None, "g": "东\n", "h": "", "_place": "row 1"}
+        {
+            "a": "1.10",
+            "b": "12345678901234567890123",
+            "c": "1E5",
+            "d": '{"x": [1.0, "\\u4e1c"]}',
+            "e": "true",
+            "f": None,
+            "g": "东\n",
+            "h": "",
+            "_place": "row 1",
+        }
     ]
     assert rejects == []
     assert {str(field.type) for field in table.schema} == {"large_string"}
@@ -38,7 +48,14 @@ def test_unlike_rows_give_the_same_by_both_ways(array):
     assert jsonrows.read(array.encode())[0].equals(jsonrows.table(objects, places))
 
 
-_value = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(), st.lists(st.integers(), max_size=3))
+_value = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.lists(st.integers(), max_size=3),
+)
 
 
 @settings(max_examples=150, deadline=None)

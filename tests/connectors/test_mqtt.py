@@ -20,9 +20,13 @@ from tests.connectors.http_cases import feed, source
 from tests.connectors.mosquitto import PASSWORD, USER, Mosquitto
 
 FEED = feed(
-    "reading", ["project_code", "device", "kind", "t"], StreamCursor(kind="stream"),
-    topic="dg/site/{project_code}/{device}", quiet=0.3, longest=20,
-)  # fmt: skip
+    "reading",
+    ["project_code", "device", "kind", "t"],
+    StreamCursor(kind="stream"),
+    topic="dg/site/{project_code}/{device}",
+    quiet=0.3,
+    longest=20,
+)
 pytestmark = pytest.mark.server
 
 
@@ -38,7 +42,9 @@ def make(broker, login: str = USER, password: str = PASSWORD, made_feed=FEED, **
 
     return connector(
         source("mqtt", made_feed, timeout=5),
-        Endpoint("s_mqtt", "generic", "127.0.0.1", broker.port, login, password, extra={"client_id": "onemap-test"} | extra),
+        Endpoint(
+            "s_mqtt", "generic", "127.0.0.1", broker.port, login, password, extra={"client_id": "onemap-test"} | extra
+        ),
     )
 
 
@@ -51,7 +57,13 @@ def take(broker, state=None, **more):
 
 
 def messages(numbers) -> list[tuple[str, str]]:
-    return [(f"dg/site/2304-441900-04-01-135254/d{n % 3}", json.dumps({"t": 1767196800000 + n, "kind": "power", "v": n / 4})) for n in numbers]
+    return [
+        (
+            f"dg/site/2304-441900-04-01-135254/d{n % 3}",
+            json.dumps({"t": 1767196800000 + n, "kind": "power", "v": n / 4}),
+        )
+        for n in numbers
+    ]
 
 
 def keys(numbers) -> set:
@@ -122,7 +134,9 @@ def stop():
 {POINTS[point]}
 read(make(SimpleNamespace(port={broker.port})), FEED, Window(), {state!r})
 """
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert process.stdout.readline() == b"here\n"
     process.kill()
     process.wait()
@@ -135,7 +149,14 @@ read(make(SimpleNamespace(port={broker.port})), FEED, Window(), {state!r})
 def test_what_is_no_reading_is_rejected_with_its_bytes(broker):
     state = take(broker).proof.state
     topic = "dg/site/p/d"
-    dirt = [b"not json", b"\xff\xfe", b"[1]", b'{"t":1},{"t":2}', b"", b'{"t": 2, "kind": "gate", "v": 1.50, "project_code": "x"}']
+    dirt = [
+        b"not json",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"t":1},{"t":2}',
+        b"",
+        b'{"t": 2, "kind": "gate", "v": 1.50, "project_code": "x"}',
+    ]
     broker.publish([(topic, body) for body in dirt])
     reading = take(broker, state)
     assert reading.rows.select(["project_code", "device", "t", "kind", "v"]).to_pylist() == [
@@ -190,9 +211,28 @@ def test_tls_is_verified(need, tmp_path):
     folder = tmp_path / "tls"
     folder.mkdir()
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"], cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            "key.pem",
+            "-out",
+            "cert.pem",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
     broker = Mosquitto(need("mosquitto", "mosquitto"), tmp_path / "mosquitto", tls=folder)
     try:
         assert isinstance(take(broker, tls=True).error, AuthenticationError)

@@ -17,9 +17,13 @@ from tests.connectors.http_cases import FAST, endpoint, feed, source
 from tests.connectors.web import Asked, Reply, web
 
 FEED = feed(
-    "change", ["JCBH"], WindowCursor(kind="window", column="HSX", lag=timedelta(days=90)),
-    collection="change", page_size=1000, id_column="JCBH",
-)  # fmt: skip
+    "change",
+    ["JCBH"],
+    WindowCursor(kind="window", column="HSX", lag=timedelta(days=90)),
+    collection="change",
+    page_size=1000,
+    id_column="JCBH",
+)
 WINDOW = Window(datetime(2026, 3, 1), datetime(2026, 6, 1))
 PASSWORD = "password-not-real"
 
@@ -40,7 +44,12 @@ class Server:
     @staticmethod
     def feature(name: str, hsx: str) -> dict:
         ring = [[113.7, 23.0], [113.71, 23.0], [113.71, 23.01], [113.7, 23.0]]
-        return {"type": "Feature", "id": name, "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {"JCBH": name, "HSX": hsx, "MJ": 12.50}}
+        return {
+            "type": "Feature",
+            "id": name,
+            "geometry": {"type": "Polygon", "coordinates": [ring]},
+            "properties": {"JCBH": name, "HSX": hsx, "MJ": 12.50},
+        }
 
     def __call__(self, asked: Asked) -> Reply:
         start = int(asked.query.get("offset", 0))
@@ -49,7 +58,11 @@ class Server:
         found = self.features
         if self.heeds and "datetime" in asked.query:
             low, high = (bound[:10] for bound in asked.query["datetime"].split("/"))
-            day = lambda f: f["properties"]["HSX"] if "-" in f["properties"]["HSX"] else f"{f['properties']['HSX'][:4]}-{f['properties']['HSX'][4:]}-01"  # noqa: E731
+
+            def day(f: dict) -> str:
+                told = f["properties"]["HSX"]
+                return told if "-" in told else f"{told[:4]}-{told[4:]}-01"
+
             found = [f for f in found if (low == ".." or day(f) >= low) and (high == ".." or day(f) <= high)]
         shown = found[start : start + 4][self.hidden if start == 0 else 0 :]
         self.hidden = 0
@@ -57,8 +70,14 @@ class Server:
         if self.matched:
             body["numberMatched"] = len(found)
         if start + 4 < len(found):
-            query = f"offset={start + 4}" + (f"&datetime={asked.query['datetime']}" if "datetime" in asked.query else "")
-            href = {"absolute": f"{self.base}/collections/change/items?{query}", "relative": f"items?{query}", "inner": f"http://inner:1/collections/change/items?{query}"}[self.links]
+            query = f"offset={start + 4}" + (
+                f"&datetime={asked.query['datetime']}" if "datetime" in asked.query else ""
+            )
+            href = {
+                "absolute": f"{self.base}/collections/change/items?{query}",
+                "relative": f"items?{query}",
+                "inner": f"http://inner:1/collections/change/items?{query}",
+            }[self.links]
             body["links"].append({"rel": "next", "href": href})
         return Reply(body, headers={"Content-Type": "application/geo+json"})
 
@@ -86,7 +105,9 @@ class TestContract(Contract):
             yield
             server.fail = False
 
-        return Case(lambda: make(server), FEED, {(f"J{n}",) for n in range(10)}, Window(full=True), failing, secrets=(PASSWORD,))
+        return Case(
+            lambda: make(server), FEED, {(f"J{n}",) for n in range(10)}, Window(full=True), failing, secrets=(PASSWORD,)
+        )
 
 
 def test_geometry_and_properties_become_columns(server):
@@ -131,7 +152,9 @@ def test_fewer_features_than_matched_are_asked_for_again(server):
 
 def test_a_count_that_never_comes_is_told():
     def short(asked):
-        return Reply({"type": "FeatureCollection", "numberMatched": 3, "features": [Server.feature("J1", "2026-01-01")]})
+        return Reply(
+            {"type": "FeatureCollection", "numberMatched": 3, "features": [Server.feature("J1", "2026-01-01")]}
+        )
 
     with web(short) as running:
         reading = read(connector(source("ogc_features", FEED), endpoint(running.url)), FEED, Window(full=True))
@@ -155,7 +178,9 @@ def test_what_is_no_collection_is_asked_again(body):
 def test_an_id_stands_in_for_a_key_that_is_missing():
     bare = Server.feature("J9", "2026-01-01")
     del bare["properties"]["JCBH"]
-    with web(lambda asked: Reply({"features": [bare, Server.feature("J1", "x"), {"type": "Feature", "properties": 7}, 4]})) as running:
+    with web(
+        lambda asked: Reply({"features": [bare, Server.feature("J1", "x"), {"type": "Feature", "properties": 7}, 4]})
+    ) as running:
         reading = read(connector(source("ogc_features", FEED), endpoint(running.url)), FEED, Window(full=True))
     assert reading.keys(["JCBH"]) == {("J9",), ("J1",)}
     assert [reject.place for reject in reading.rejects] == ["feature 4", "feature 3"]

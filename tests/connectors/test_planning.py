@@ -76,7 +76,11 @@ def test_days_are_read_once_closed_and_again_while_rows_may_be_late():
 
 @pytest.mark.parametrize(
     ("cursor", "wanted"),
-    [(FullCursor(kind="full"), Window(full=True)), (FilesCursor(kind="files"), Window()), (StreamCursor(kind="stream"), Window())],
+    [
+        (FullCursor(kind="full"), Window(full=True)),
+        (FilesCursor(kind="files"), Window()),
+        (StreamCursor(kind="stream"), Window()),
+    ],
 )
 def test_what_has_no_time_is_read_whole_each_time(cursor, wanted):
     one = feed("x", ["id"], cursor)

@@ -12,7 +12,9 @@ N, E = 2546774.325, 474373.087  # docs/domain.md §5.1: 113.75 E, 23.02 N in EPS
 SQUARE = [(N, E), (N, E + 100), (N - 100, E + 100), (N - 100, E)]
 HOLE = [(N - 20, E + 20), (N - 20, E + 40), (N - 40, E + 40), (N - 40, E + 20)]
 ISLAND = [(N, E + 200), (N, E + 250), (N - 50, E + 250), (N - 50, E + 200)]
-HEAD = "[属性描述]\n坐标系=2000国家大地坐标系\n几度分带=3\n计量单位=米\n带号=38\n精度=0.001\n转换参数=,,,,,,\n[地块坐标]\n"
+HEAD = (
+    "[属性描述]\n坐标系=2000国家大地坐标系\n几度分带=3\n计量单位=米\n带号=38\n精度=0.001\n转换参数=,,,,,,\n[地块坐标]\n"
+)
 
 
 def ring(points, circle=1, *, zone=38, closed=True, j="J", swapped=False, start=1):
@@ -77,7 +79,11 @@ def test_exchanged_axes_are_read_the_right_way_and_told():
 
 
 def test_further_circles_are_holes_and_further_headers_parcels():
-    text = HEAD + parcel(ring(SQUARE), ring(HOLE, 2, start=5), count=10, area="0.9600") + parcel(ring(ISLAND), count=5, area="0.25")
+    text = (
+        HEAD
+        + parcel(ring(SQUARE), ring(HOLE, 2, start=5), count=10, area="0.9600")
+        + parcel(ring(ISLAND), count=5, area="0.25")
+    )
     line = redline_txt.parse(text.encode())
     assert codes(line) == []
     assert [len(part.interiors) for part in line.polygons.geoms] == [1, 0]
@@ -119,7 +125,9 @@ def test_what_is_wrong_is_told_and_not_guessed(text, code, kept):
         assert line.polygons.is_valid and line.polygons.geom_type == "MultiPolygon"
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe\x00\x01", bytes(range(256)) * 3, b"5,@", b"1,1,1e999,1\n", "地块,@\nJ1,1,nan,inf".encode()])
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe\x00\x01", bytes(range(256)) * 3, b"5,@", b"1,1,1e999,1\n", "地块,@\nJ1,1,nan,inf".encode()]
+)
 def test_dirt_never_breaks_the_reader(body):
     assert redline_txt.parse(body).polygons is None
 

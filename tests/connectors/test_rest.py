@@ -18,8 +18,17 @@ from tests.connectors.http_cases import FAST, endpoint, feed, source
 from tests.connectors.web import Asked, Reply, web
 
 ITEMS = feed("items", ["item_code", "version"], path="/api/v1/items", page_size=200, etag=True)
-PROJECTS = feed("projects", ["project_code"], WindowCursor(kind="window", column="updated_at"), path="/api/v1/projects", page_size=200, since="updated_since")
-READINGS = feed("reading", ["project_code", "device", "kind", "t"], DaysCursor(kind="days"), path="/readings", day="day")
+PROJECTS = feed(
+    "projects",
+    ["project_code"],
+    WindowCursor(kind="window", column="updated_at"),
+    path="/api/v1/projects",
+    page_size=200,
+    since="updated_since",
+)
+READINGS = feed(
+    "reading", ["project_code", "device", "kind", "t"], DaysCursor(kind="days"), path="/readings", day="day"
+)
 SECRET = "client-secret-not-real"
 FULL = Window(full=True)
 
@@ -28,7 +37,16 @@ class Platform:
     """M1 as docs/source-systems.md has it. Tokens live for ``calls`` calls; cursors are opaque."""
 
     def __init__(self, count: int = 25, page: int = 10) -> None:
-        self.items = [{"item_code": f"I{n}", "version": 1, "promised_limit": n, "aliases": ["a", n], "updated_at": f"2026-01-{n + 1:02d} 00:00:00"} for n in range(count)]
+        self.items = [
+            {
+                "item_code": f"I{n}",
+                "version": 1,
+                "promised_limit": n,
+                "aliases": ["a", n],
+                "updated_at": f"2026-01-{n + 1:02d} 00:00:00",
+            }
+            for n in range(count)
+        ]
         self.page, self.calls, self.etag, self.form_only = page, 10_000, '"v1"', False
         self.tokens, self.issued = {}, 0
         self.dead: set[str] = set()
@@ -53,7 +71,11 @@ class Platform:
             return Reply({"error": "cursor_expired"}, 410)
         rows = self.items
         if asked.path.endswith("projects"):
-            rows = [{"project_code": i["item_code"], "updated_at": i["updated_at"]} for i in rows if i["updated_at"] >= asked.query.get("updated_since", "")]
+            rows = [
+                {"project_code": i["item_code"], "updated_at": i["updated_at"]}
+                for i in rows
+                if i["updated_at"] >= asked.query.get("updated_since", "")
+            ]
         if cursor is None and asked.headers.get("if-none-match") == self.etag:
             return Reply(b"", 304, {"ETag": self.etag})
         start = int(cursor or 0)
@@ -65,7 +87,9 @@ class Platform:
         form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
         pair = base64.b64decode(asked.headers.get("authorization", "Basic Og==").removeprefix("Basic ")).decode()
         inside = f"{form.get('client_id', '')}:{form.get('client_secret', '')}"
-        if form.get("grant_type") != "client_credentials" or f"hub:{SECRET}" not in ([inside] if self.form_only else [inside, pair]):
+        if form.get("grant_type") != "client_credentials" or f"hub:{SECRET}" not in (
+            [inside] if self.form_only else [inside, pair]
+        ):
             return Reply({"error": "invalid_client"}, 401)
         self.issued += 1
         token = f"token-{self.issued}-0123456789"
@@ -105,7 +129,13 @@ class TestWindowContract(Contract):
     @pytest.fixture
     def case(self, platform):
         keys = {(f"I{n}",) for n in range(9, 25)}
-        return Case(lambda: make(platform), PROJECTS, keys, Window(datetime(2026, 1, 10), datetime(2026, 2, 1)), secrets=(SECRET,))
+        return Case(
+            lambda: make(platform),
+            PROJECTS,
+            keys,
+            Window(datetime(2026, 1, 10), datetime(2026, 2, 1)),
+            secrets=(SECRET,),
+        )
 
 
 def test_nested_values_and_numbers_keep_their_text(platform):
@@ -158,7 +188,9 @@ def test_a_dead_cursor_begins_again(platform):
 
 
 def test_a_cursor_that_always_dies_is_told(platform):
-    platform.dead = type("All", (set,), {"__contains__": lambda self, cursor: cursor is not None, "discard": lambda self, c: None})()
+    platform.dead = type(
+        "All", (set,), {"__contains__": lambda self, cursor: cursor is not None, "discard": lambda self, c: None}
+    )()
     reading = read(make(platform), ITEMS, FULL)
     assert not reading.proof.complete and reading.proof.issues[0].code == "cursor_expired"
 
@@ -171,7 +203,11 @@ def test_a_listing_without_an_end_is_the_providers_fault():
 
 def test_the_start_is_sent_and_the_first_sync_has_no_bounds(platform):
     read(make(platform), PROJECTS, Window(datetime(2026, 1, 10, 8, 30), datetime(2026, 2, 1)))
-    assert platform.asked[-1].query | platform.asked[-2].query == {"limit": "200", "updated_since": "2026-01-10 08:30:00", "cursor": "10"}
+    assert platform.asked[-1].query | platform.asked[-2].query == {
+        "limit": "200",
+        "updated_since": "2026-01-10 08:30:00",
+        "cursor": "10",
+    }
     read(make(platform), PROJECTS, FULL)
     assert all("updated_since" not in asked.query for asked in platform.asked[-3:])
 
@@ -195,7 +231,9 @@ def test_readings_come_day_by_day():
         made = connector(source("rest", READINGS), endpoint(server.url, "u", "pass-not-real"))
         reading = read(made, READINGS, Window(datetime(2026, 1, 1), datetime(2026, 1, 3)))
         assert reading.proof.complete
-        assert [(p.facts["day"], p.facts["page"]) for p in reading.payloads] == [(d, n) for d in ("2026-01-01", "2026-01-02") for n in (1, 2, 3)]
+        assert [(p.facts["day"], p.facts["page"]) for p in reading.payloads] == [
+            (d, n) for d in ("2026-01-01", "2026-01-02") for n in (1, 2, 3)
+        ]
         assert reading.rows.column("t").to_pylist()[0] == "1767196800000"
         assert isinstance(read(made, READINGS, FULL).error, ConfigurationError)
         assert all(line.ok for line in made.check())
@@ -203,7 +241,11 @@ def test_readings_come_day_by_day():
 
 def test_a_day_without_readings_is_complete_and_leaves_nothing_behind():
     with web(lambda asked: Reply({"data": [], "next_cursor": None})) as server:
-        reading = read(connector(source("rest", READINGS, http=FAST), endpoint(server.url)), READINGS, Window(datetime(2026, 1, 1), datetime(2026, 1, 4)))
+        reading = read(
+            connector(source("rest", READINGS, http=FAST), endpoint(server.url)),
+            READINGS,
+            Window(datetime(2026, 1, 1), datetime(2026, 1, 4)),
+        )
     assert len(server.asked) == 3
     assert reading.proof.complete
     assert reading.payloads == []

@@ -86,7 +86,9 @@ def test_a_key_file_and_an_escaped_key_log_in_and_a_wrong_one_is_refused(server:
 
 
 def test_a_locked_key_opens_with_its_passphrase(server: Sshd) -> None:
-    locked = asyncssh.import_private_key(server.private_key).export_private_key("openssh", passphrase="sesam-sesam").decode()
+    locked = (
+        asyncssh.import_private_key(server.private_key).export_private_key("openssh", passphrase="sesam-sesam").decode()
+    )
     assert names(server.endpoint(private_key=locked, passphrase="sesam-sesam")) == ["20261101"]
     with pytest.raises(ConfigurationError):
         names(server.endpoint(private_key=locked))
@@ -141,7 +143,9 @@ def test_another_server_with_a_password_and_names_in_gbk(tmp_path: Path) -> None
     (tmp_path / "out" / "20261101").mkdir(parents=True)
     key = asyncssh.generate_private_key("ssh-rsa")
     (tmp_path / "out" / "20261101").joinpath("x").write_bytes(b"1")
-    (tmp_path / "out" / "20261101" / "x").rename(tmp_path / "out" / "20261101" / os.fsdecode("消防_202610.xlsx".encode("gbk")))
+    (tmp_path / "out" / "20261101" / "x").rename(
+        tmp_path / "out" / "20261101" / os.fsdecode("消防_202610.xlsx".encode("gbk"))
+    )
     port, started, loop = free_port(), threading.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:

@@ -30,7 +30,13 @@ def table(*rows: dict[str, str], columns: list[str] = COLUMNS, end: str = "\r\n"
 
 
 def row(number: str, code: str = "2304-441900-04-01-135254", name: str = "甲项目") -> dict[str, str]:
-    return {"批文号": number, "项目代码": code, "项目名称": name, "批准面积(公顷)": "1.0000", "更新时间": "2026-01-01 08:00:00"}
+    return {
+        "批文号": number,
+        "项目代码": code,
+        "项目名称": name,
+        "批准面积(公顷)": "1.0000",
+        "更新时间": "2026-01-01 08:00:00",
+    }
 
 
 def zipped(numbers: list[str], **more: bytes) -> bytes:
@@ -51,7 +57,10 @@ def make(gateway, **options):
 
 
 def files(count: int):
-    return [file(f"land_{n}.zip", zipped([f"粤府土审（2026）{n}/1号"]), f"2026-01-{n + 1:02d} 08:00:00") for n in range(count)]
+    return [
+        file(f"land_{n}.zip", zipped([f"粤府土审（2026）{n}/1号"]), f"2026-01-{n + 1:02d} 08:00:00")
+        for n in range(count)
+    ]
 
 
 class TestContract(Contract):
@@ -101,7 +110,12 @@ def test_taken_files_are_not_fetched_again_and_another_md5_replaces(gateway):
 
 
 def test_a_transfer_that_breaks_goes_on_by_range_with_a_new_nonce(gateway):
-    big = file("big.zip", pack({"批文.csv": table(row("1")), "红线/1.txt": GOOD.encode(), "x.bin": bytes(range(256)) * 4000}), "2026-01-01 00:00:00", cut=2)
+    big = file(
+        "big.zip",
+        pack({"批文.csv": table(row("1")), "红线/1.txt": GOOD.encode(), "x.bin": bytes(range(256)) * 4000}),
+        "2026-01-01 00:00:00",
+        cut=2,
+    )
     reading = once(gateway, big)
     assert reading.error is None and reading.keys(["批文号"]) == {("1",)}
     gets = [call for call in gateway.log() if call["path"].endswith("big.zip")]
@@ -144,7 +158,13 @@ def test_columns_in_any_order_and_bracket_width(gateway):
 
 
 def test_halves_that_are_missing_are_issues(gateway):
-    body = pack({"批文.csv": table(row("1"), row("1", "另一项目"), row("2")), "红线/1.txt": GOOD.encode(), "红线/3.txt": GOOD.encode()})
+    body = pack(
+        {
+            "批文.csv": table(row("1"), row("1", "另一项目"), row("2")),
+            "红线/1.txt": GOOD.encode(),
+            "红线/3.txt": GOOD.encode(),
+        }
+    )
     reading = once(gateway, file("a.zip", body, "2026-01-01 00:00:00"))
     assert {(issue.code, issue.record) for issue in reading.issues} == {("shape_missing", "2"), ("row_missing", "3")}
     rows = {(one["批文号"], one["项目代码"]): one["红线"] for one in reading.rows.to_pylist()}
@@ -153,7 +173,9 @@ def test_halves_that_are_missing_are_issues(gateway):
 
 
 def test_brackets_and_slashes_of_a_number_find_its_file(gateway):
-    body = pack({"批文.csv": table(row("粤府（2026）1/2号")), "红线/粤府(2026)1_2号.TXT": GOOD.encode()}, names="gb18030")
+    body = pack(
+        {"批文.csv": table(row("粤府（2026）1/2号")), "红线/粤府(2026)1_2号.TXT": GOOD.encode()}, names="gb18030"
+    )
     assert once(gateway, file("a.zip", body, "2026-01-01 00:00:00")).rows.column("红线").null_count == 0
 
 
@@ -170,14 +192,18 @@ def test_bytes_that_do_not_decode_reject_their_row_alone(gateway):
 
 def test_a_row_of_another_width_and_a_zip_without_table_are_rejected(gateway):
     short = table(row("1")) + "2,只有两格\r\n".encode("gb18030")
-    reading = once(gateway, file("a.zip", pack({"批文.csv": short, "红线/1.txt": GOOD.encode()}), "2026-01-01 00:00:00"))
+    reading = once(
+        gateway, file("a.zip", pack({"批文.csv": short, "红线/1.txt": GOOD.encode()}), "2026-01-01 00:00:00")
+    )
     assert [reject.code for reject in reading.rejects] == ["wrong_width"] and reading.rows.num_rows == 1
     reading = once(gateway, file("a.zip", pack({"红线/1.txt": b""}), "2026-01-01 00:00:00"))
     assert [reject.code for reject in reading.rejects] == ["table_missing"]
 
 
 def test_a_fault_of_the_gateway_in_place_of_a_file_is_asked_again(gateway):
-    gateway.set(files=files(1), faults=[{"path": "/files/land", "times": 2, "body": {"errcode": "-1", "errmsg": "busy"}}])
+    gateway.set(
+        files=files(1), faults=[{"path": "/files/land", "times": 2, "body": {"errcode": "-1", "errmsg": "busy"}}]
+    )
     made = make(gateway)
     reading = read(made, FEED, Window())
     made.close()

@@ -17,13 +17,20 @@ from tests.connectors.contract import Case, Contract, read
 from tests.connectors.gateway_node import PAASID, TOKEN, serve
 from tests.connectors.http_cases import FAST, endpoint, feed, source
 
-FEED = feed("project_filing", ["id"], WindowCursor(kind="window", column="updateTime"), service="project_filing", page_size=10)
+FEED = feed(
+    "project_filing", ["id"], WindowCursor(kind="window", column="updateTime"), service="project_filing", page_size=10
+)
 WINDOW = Window(datetime(2026, 1, 1), datetime(2026, 2, 1))
 
 
 def rows(count: int) -> list[dict]:
     return [
-        {"id": f"f{n:03d}", "projectName": f"东莞市第{n}个项目", "totalInvest": 1.10 if n % 2 else "1.10", "updateTime": f"2026-01-{n % 28 + 1:02d} 08:00:00"}
+        {
+            "id": f"f{n:03d}",
+            "projectName": f"东莞市第{n}个项目",
+            "totalInvest": 1.10 if n % 2 else "1.10",
+            "updateTime": f"2026-01-{n % 28 + 1:02d} 08:00:00",
+        }
         for n in range(count)
     ]
 
@@ -35,7 +42,9 @@ def gateway(need):
 
 
 def make(gateway, token: str = TOKEN, **extra):
-    return connector(source("signed_rest", FEED, http=FAST | {"attempts": 4}), endpoint(gateway.url, PAASID, token, **extra))
+    return connector(
+        source("signed_rest", FEED, http=FAST | {"attempts": 4}), endpoint(gateway.url, PAASID, token, **extra)
+    )
 
 
 def keys(count: int) -> set:
@@ -73,7 +82,12 @@ def test_the_header_prefix_is_a_setting(need):
 def test_the_window_is_sent_as_written_and_numbers_keep_their_text(gateway):
     gateway.set(rows={"project_filing": rows(2)})
     reading = read(make(gateway), FEED, WINDOW)
-    assert gateway.log()[0]["body"] == {"pageNumber": 1, "pageSize": 10, "updatedFrom": "2026-01-01 00:00:00", "updatedTo": "2026-02-01 00:00:00"}
+    assert gateway.log()[0]["body"] == {
+        "pageNumber": 1,
+        "pageSize": 10,
+        "updatedFrom": "2026-01-01 00:00:00",
+        "updatedTo": "2026-02-01 00:00:00",
+    }
     assert reading.rows.column("totalInvest").to_pylist() == ["1.10", "1.1"], "JSON.stringify writes 1.1"
     assert reading.payloads[0].facts["total"] == 2
     assert reading.payloads[0].request["json"]["pageNumber"] == 1
@@ -138,7 +152,12 @@ def test_faults_that_pass_lose_nothing(gateway, fault):
 
 @pytest.mark.parametrize(
     ("code", "fault", "calls"),
-    [("E-106", Fault.AUTHENTICATION, 1), ("E-400", Fault.OURS, 1), ("E-999", Fault.PROVIDER, 1), ("E-429", Fault.TRANSIENT, 4)],
+    [
+        ("E-106", Fault.AUTHENTICATION, 1),
+        ("E-400", Fault.OURS, 1),
+        ("E-999", Fault.PROVIDER, 1),
+        ("E-429", Fault.TRANSIENT, 4),
+    ],
 )
 def test_codes_inside_an_answer_say_whose_fault_it_is(gateway, code, fault, calls):
     body = {"errcode": "0", "data": {"code": code, "status": 403 if code == "E-106" else 200, "message": "说明"}}

@@ -46,7 +46,11 @@ class Office:
     def __call__(self, asked: Asked) -> Reply:
         if asked.method == "GET":
             name = "d1.xsd" if "xsd" in asked.query else "d1.wsdl"
-            text = (CONTRACTS / name).read_text().replace('schemaLocation="d1.xsd"', 'schemaLocation="/services/ApprovalQuery?xsd=1"')
+            text = (
+                (CONTRACTS / name)
+                .read_text()
+                .replace('schemaLocation="d1.xsd"', 'schemaLocation="/services/ApprovalQuery?xsd=1"')
+            )
             return Reply(text.encode(), headers=XML)
         self.calls += 1
         if self.before and (reply := self.before(self)):
@@ -65,14 +69,30 @@ class Office:
         answer = f'<a:queryCasesResponse xmlns:a="urn:dg:nr:approval:1"><a:return>{escape(inner + "</APPROVEDATAINFO>")}</a:return></a:queryCasesResponse>'
         content = ((self.doctype or "") + ENV.format(answer)).encode(self.charset)
         for key, dirt in self.spoil.items():
-            content = content.replace(f"{key}&lt;/YWLSH&gt;&lt;SXMC&gt;".encode(), f"{key}&lt;/YWLSH&gt;&lt;SXMC&gt;".encode() + dirt)
+            content = content.replace(
+                f"{key}&lt;/YWLSH&gt;&lt;SXMC&gt;".encode(), f"{key}&lt;/YWLSH&gt;&lt;SXMC&gt;".encode() + dirt
+            )
         reply = Reply(content, headers={"Content-Type": f'text/xml; charset="{self.charset.upper()}"'})
         return (self.after and self.after(self, reply)) or reply
 
 
 def document(url: str, **options) -> tuple[Soap, Feed]:
-    feed = Feed(id="d.cases", name="d", mapping="d", cursor=WindowCursor(kind="window", column="GXSJ"), key=["YWLSH"], options={**CASES, **options})
-    declared = source("d", "soap", {"cases": feed}, security="digest", wsdl="/services/ApprovalQuery?wsdl", http={"first": 0.01, "attempts": 4})
+    feed = Feed(
+        id="d.cases",
+        name="d",
+        mapping="d",
+        cursor=WindowCursor(kind="window", column="GXSJ"),
+        key=["YWLSH"],
+        options={**CASES, **options},
+    )
+    declared = source(
+        "d",
+        "soap",
+        {"cases": feed},
+        security="digest",
+        wsdl="/services/ApprovalQuery?wsdl",
+        http={"first": 0.01, "attempts": 4},
+    )
     return Soap(declared, Endpoint("d_land", "http", url, None, "hub", "s3cret-of-land")), feed
 
 
@@ -128,7 +148,9 @@ def test_total_that_changes_is_read_again_until_it_stands(office):
     office.before = leave
     reading = run(office)
     assert keys(reading) == {*ALL, "LATE"}
-    assert reading.proof.complete and reading.proof.claimed == 57 and "total_changed" in [i.code for i in reading.issues]
+    assert (
+        reading.proof.complete and reading.proof.claimed == 57 and "total_changed" in [i.code for i in reading.issues]
+    )
 
 
 def test_total_that_never_stands_is_no_proof(office):
@@ -196,7 +218,14 @@ def test_redirects_stay_on_the_host(office):
         assert isinstance(reading.error, ConfigurationError) and reading.error.code == "other_host"
 
 
-@pytest.mark.parametrize("reply", [Reply(status=404), Reply(b"<html>gone</html>", headers={"Content-Type": "text/html"}), Reply(b"<a/>", headers=XML)])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=404),
+        Reply(b"<html>gone</html>", headers={"Content-Type": "text/html"}),
+        Reply(b"<a/>", headers=XML),
+    ],
+)
 def test_moved_wsdl_says_what_to_do(reply):
     with web(lambda asked: reply) as server:
         connector, feed = document(server.url)
@@ -211,7 +240,9 @@ def test_service_behind_a_gateway_path_is_called_under_the_base(office):
         if not asked.path.startswith("/nr/services/ApprovalQuery"):
             return Reply(status=404)
         reply = office(asked)
-        inner = reply.body.replace(b'"/services/ApprovalQuery?xsd=1"', b'"http://inner:8080/services/ApprovalQuery?xsd=1"')
+        inner = reply.body.replace(
+            b'"/services/ApprovalQuery?xsd=1"', b'"http://inner:8080/services/ApprovalQuery?xsd=1"'
+        )
         return Reply(inner, headers=reply.headers)
 
     with web(gateway) as server:
@@ -242,7 +273,13 @@ class TestDocumentContract(contract.Contract):
         hide(["s3cret-of-land"])
         with web(office) as server:
             _, feed = document(server.url)
-            yield contract.Case(lambda: document(server.url)[0], feed, {(key,) for key in ALL}, failing=failing, secrets=("s3cret-of-land",))
+            yield contract.Case(
+                lambda: document(server.url)[0],
+                feed,
+                {(key,) for key in ALL},
+                failing=failing,
+                secrets=("s3cret-of-land",),
+            )
 
 
 # -- rpc/encoded
@@ -253,8 +290,12 @@ NIL_END = ARRAY.format('<getProjectsReturn xsi:nil="true"/>', "")
 
 
 def encoded(url: str) -> tuple[Soap, Feed]:
-    feed = Feed(id="e.projects", name="e", mapping="e", cursor=FullCursor(kind="full"), key=["projectCode"], options=PROJECTS)
-    declared = source("e", "soap", {"projects": feed}, wsdl="/services/ProjectQuery?wsdl", http={"first": 0.01, "attempts": 3})
+    feed = Feed(
+        id="e.projects", name="e", mapping="e", cursor=FullCursor(kind="full"), key=["projectCode"], options=PROJECTS
+    )
+    declared = source(
+        "e", "soap", {"projects": feed}, wsdl="/services/ProjectQuery?wsdl", http={"first": 0.01, "attempts": 3}
+    )
     return Soap(declared, Endpoint("d_reform", "http", url, None, "hub", "s3cret-of-reform")), feed
 
 
@@ -273,7 +314,10 @@ def bureau(*pages: str):
 PROJECT = "<projectCode>{0}</projectCode><projectName>项目{0}</projectName><totalInvest>12,345.60</totalInvest><place xsi:nil='1'/>"
 SHARED_NAME = '<projectName href="#s"/>'
 HREFS = {
-    "in place": ARRAY.format(f"<getProjectsReturn><item>{PROJECT.format('A')}</item><item>{PROJECT.format('B')}</item></getProjectsReturn>", ""),
+    "in place": ARRAY.format(
+        f"<getProjectsReturn><item>{PROJECT.format('A')}</item><item>{PROJECT.format('B')}</item></getProjectsReturn>",
+        "",
+    ),
     "items by reference": ARRAY.format(
         '<getProjectsReturn><getProjectsReturn href="#id0"/><x xsi:nil="true"/><getProjectsReturn href="#id1"/></getProjectsReturn>',
         f'<multiRef id="id1" soapenc:root="0" xmlns:soapenc="http://schemas.xmlsoap.org/soap/encoding/">{PROJECT.format("B")}</multiRef>'
@@ -286,10 +330,12 @@ HREFS = {
         f'<multiRef id="b">{PROJECT.format("B")}</multiRef><multiRef id="s">项目A</multiRef>',
     ),
     "a namespace that is no URI": ARRAY.replace("http://service.fgj.dg.gov.cn", "ProjectQuery").format(
-        f"<getProjectsReturn><item>{PROJECT.format('A')}</item><item>{PROJECT.format('B')}</item></getProjectsReturn>", ""
+        f"<getProjectsReturn><item>{PROJECT.format('A')}</item><item>{PROJECT.format('B')}</item></getProjectsReturn>",
+        "",
     ),
     "references before the answer": '<multiRef id="id0">{}</multiRef>{}'.format(
-        PROJECT.format("A"), ARRAY.format(f'<getProjectsReturn><i href="#id0"/><i>{PROJECT.format("B")}</i></getProjectsReturn>', "")
+        PROJECT.format("A"),
+        ARRAY.format(f'<getProjectsReturn><i href="#id0"/><i>{PROJECT.format("B")}</i></getProjectsReturn>', ""),
     ),
 }
 
@@ -301,7 +347,11 @@ def test_references_are_followed(page):
     assert reading.error is None and reading.proof.complete
     rows = {row["projectCode"]: row for row in reading.rows.to_pylist()}
     assert set(rows) == {"A", "B"}
-    assert {k: rows["A"][k] for k in ("projectName", "totalInvest", "place")} == {"projectName": "项目A", "totalInvest": "12,345.60", "place": None}
+    assert {k: rows["A"][k] for k in ("projectName", "totalInvest", "place")} == {
+        "projectName": "项目A",
+        "totalInvest": "12,345.60",
+        "place": None,
+    }
 
 
 @pytest.mark.parametrize("refs", ['<multiRef id="id0" href="#id0"/>', "", '<multiRef id="id1"/>'])
@@ -313,7 +363,15 @@ def test_references_that_lead_nowhere_are_the_providers_fault(refs):
             assert isinstance(error, ProviderError) and error.code == "broken_reference"
 
 
-@pytest.mark.parametrize("end", [NIL_END, ARRAY.format("<getProjectsReturn/>", ""), ARRAY.format("", ""), ARRAY.format('<r href="#n"/>', '<multiRef id="n" xsi:nil="1"/>')])
+@pytest.mark.parametrize(
+    "end",
+    [
+        NIL_END,
+        ARRAY.format("<getProjectsReturn/>", ""),
+        ARRAY.format("", ""),
+        ARRAY.format('<r href="#n"/>', '<multiRef id="n" xsi:nil="1"/>'),
+    ],
+)
 def test_listing_of_nothing_ends(end):
     with web(bureau(end)) as server:
         reading = contract.read(*encoded(server.url), Window(full=True))
@@ -322,11 +380,22 @@ def test_listing_of_nothing_ends(end):
 
 def test_answer_of_a_real_axis_is_read():
     """Recorded from Apache Axis 1.4: every item a multiRef, a nil among them, types of soapenc."""
-    payload = Payload((DATA / "axis14-getProjects.xml").read_bytes(), "text/xml;charset=utf-8", {}, datetime.now(), datetime.now())
+    payload = Payload(
+        (DATA / "axis14-getProjects.xml").read_bytes(), "text/xml;charset=utf-8", {}, datetime.now(), datetime.now()
+    )
     connector, feed = encoded("http://127.0.0.1:9")
     (batch,) = connector.decode(feed, payload)
     rows = batch.rows.to_pylist()
-    assert [row["projectCode"] for row in rows] == ["P0", "P1", "P2", "P3", "P4", "P5", "P6", "P8"] and not batch.rejects
+    assert [row["projectCode"] for row in rows] == [
+        "P0",
+        "P1",
+        "P2",
+        "P3",
+        "P4",
+        "P5",
+        "P6",
+        "P8",
+    ] and not batch.rejects
     assert rows[0]["projectName"] == "项目0" and rows[0]["place"] is None and rows[-1]["_place"] == "item 9"
 
 
@@ -336,7 +405,10 @@ def test_both_dates_are_sent_typed_and_wide():
         sent = server.asked[-1].body.decode()
     assert re.search(r"<beginDate[^>]*type=\"\w+:string\"[^>]*>1990-01-01<", sent)
     assert re.search(r"<endDate[^>]*>2100-01-01<", sent) and re.search(r"<count[^>]*type=\"\w+:int\"[^>]*>100<", sent)
-    assert server.asked[-1].headers["authorization"].startswith("Basic ") and server.asked[-1].headers["soapaction"] == '""'
+    assert (
+        server.asked[-1].headers["authorization"].startswith("Basic ")
+        and server.asked[-1].headers["soapaction"] == '""'
+    )
     assert not [asked for asked in server.asked if "encoding" in asked.path]
 
 
@@ -364,13 +436,22 @@ class TestEncodedContract(contract.Contract):
         hide(["s3cret-of-reform"])
         with web(answer) as server:
             _, feed = encoded(server.url)
-            yield contract.Case(lambda: encoded(server.url)[0], feed, {(name,) for name in names}, failing=failing, secrets=("s3cret-of-reform",))
+            yield contract.Case(
+                lambda: encoded(server.url)[0],
+                feed,
+                {(name,) for name in names},
+                failing=failing,
+                secrets=("s3cret-of-reform",),
+            )
 
 
 def test_nested_lists_are_json(office):
     office.cases = [{"YWLSH": "A", "GXSJ": "x"}]
     office.after = lambda office, reply: Reply(
-        reply.body.replace(b"&lt;GXSJ&gt;", "&lt;SPHJ&gt;&lt;SPHJMC&gt;受理&lt;/SPHJMC&gt;&lt;/SPHJ&gt;&lt;GXSJ&gt;".encode()), headers=reply.headers
+        reply.body.replace(
+            b"&lt;GXSJ&gt;", "&lt;SPHJ&gt;&lt;SPHJMC&gt;受理&lt;/SPHJMC&gt;&lt;/SPHJ&gt;&lt;GXSJ&gt;".encode()
+        ),
+        headers=reply.headers,
     )
     row = run(office).rows.to_pylist()[0]
     assert json.loads(row["SPHJ"]) == [{"SPHJMC": "受理"}] and row["_place"] == "CASE 1"

@@ -49,15 +49,24 @@ def site(server) -> tuple[int, Path]:
         file.unlink()
     cases = [
         {
-            "YWLSH": f"NR{n:04d}", "SXMC": "建设用地规划许可 <核发> & 其他", "SLSJ": "2026-01-01 09:00:00",
+            "YWLSH": f"NR{n:04d}",
+            "SXMC": "建设用地规划许可 <核发> & 其他",
+            "SLSJ": "2026-01-01 09:00:00",
             "SPHJ": [{"SPHJMC": "受理", "SPRXM": "李"}, {"SPHJMC": "审核", "SPRXM": "王"}][: n % 3],
-            "GXSJ": f"2026-01-{1 + n // 24:02d} {n % 24:02d}:00:00", "CL": [{"CLMC": "申请表", "CLLX": "电子"}],
+            "GXSJ": f"2026-01-{1 + n // 24:02d} {n % 24:02d}:00:00",
+            "CL": [{"CLMC": "申请表", "CLLX": "电子"}],
         }
         for n in range(90)
-    ]  # fmt: skip
+    ]
     (state / "cases.json").write_text(json.dumps(cases))
     projects = [
-        {"projectCode": f"P{n:04d}", "projectName": f"项目{n}", "totalInvest": "12,345.60", "filingDate": "2024-05-06", "place": None}
+        {
+            "projectCode": f"P{n:04d}",
+            "projectName": f"项目{n}",
+            "totalInvest": "12,345.60",
+            "filingDate": "2024-05-06",
+            "place": None,
+        }
         for n in range(230)
     ]
     (state / "projects.json").write_text(json.dumps(projects))
@@ -65,15 +74,31 @@ def site(server) -> tuple[int, Path]:
 
 
 def document(port: int, password: str = PASSWORD, **options) -> tuple[Soap, Feed]:
-    feed = Feed(id="x.cases", name="x", mapping="x", cursor=WindowCursor(kind="window", column="GXSJ"), key=["YWLSH"], options={**CASES, **options})
+    feed = Feed(
+        id="x.cases",
+        name="x",
+        mapping="x",
+        cursor=WindowCursor(kind="window", column="GXSJ"),
+        key=["YWLSH"],
+        options={**CASES, **options},
+    )
     declared = source("x", "soap", {"cases": feed}, security="digest", http={"first": 0.01, "attempts": 4})
     extra = {"wsdl": "/soap_document.php?wsdl"}
     return Soap(declared, Endpoint("d", "http", f"http://127.0.0.1:{port}", None, "hub", password, extra=extra)), feed
 
 
 def encoded(port: int, **options) -> tuple[Soap, Feed]:
-    feed = Feed(id="y.projects", name="y", mapping="y", cursor=FullCursor(kind="full"), key=["projectCode"], options={**PROJECTS, **options})
-    declared = source("y", "soap", {"projects": feed}, wsdl="/soap_encoded.php?wsdl", http={"first": 0.01, "attempts": 4})
+    feed = Feed(
+        id="y.projects",
+        name="y",
+        mapping="y",
+        cursor=FullCursor(kind="full"),
+        key=["projectCode"],
+        options={**PROJECTS, **options},
+    )
+    declared = source(
+        "y", "soap", {"projects": feed}, wsdl="/soap_encoded.php?wsdl", http={"first": 0.01, "attempts": 4}
+    )
     return Soap(declared, Endpoint("d", "http", f"http://127.0.0.1:{port}", None, "hub", PASSWORD)), feed
 
 

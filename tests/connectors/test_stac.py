@@ -17,9 +17,12 @@ from tests.connectors.http_cases import FAST, endpoint, feed, source
 from tests.connectors.web import Asked, Reply, web
 
 FEED = feed(
-    "scene", ["collection", "id"], WindowCursor(kind="window", column="datetime", lag=timedelta(days=30)),
-    collections=["satellite", "uav"], page_size=4,
-)  # fmt: skip
+    "scene",
+    ["collection", "id"],
+    WindowCursor(kind="window", column="datetime", lag=timedelta(days=30)),
+    collections=["satellite", "uav"],
+    page_size=4,
+)
 PASSWORD = "stac-password-not-real"
 
 
@@ -34,10 +37,17 @@ class Server:
     def item(n: int) -> dict:
         properties = {"datetime": f"2026-0{n % 9 + 1}-01T00:00:00Z", "gsd": 0.80, "eo:cloud_cover": n}
         return {
-            "type": "Feature", "id": f"s{n // 2}", "collection": ("satellite", "uav")[n % 2], "bbox": [113.7, 23.0, 113.8, 23.1],
-            "geometry": {"type": "Point", "coordinates": [113.75, 23.02]}, "properties": properties,
-            "assets": {"visual": {"href": f"https://cdn.example/{n}.tif?X-Signature=abc", "type": "image/tiff"}, "none": {}},
-        }  # fmt: skip
+            "type": "Feature",
+            "id": f"s{n // 2}",
+            "collection": ("satellite", "uav")[n % 2],
+            "bbox": [113.7, 23.0, 113.8, 23.1],
+            "geometry": {"type": "Point", "coordinates": [113.75, 23.02]},
+            "properties": properties,
+            "assets": {
+                "visual": {"href": f"https://cdn.example/{n}.tif?X-Signature=abc", "type": "image/tiff"},
+                "none": {},
+            },
+        }
 
     def __call__(self, asked: Asked) -> Reply:
         body = asked.json if asked.method == "POST" else {"token": asked.query["token"], "limit": 4}
@@ -50,10 +60,20 @@ class Server:
         if self.fail and start:
             return Reply(status=503)
         shown = self.items[start : start + body.get("limit", 4)]
-        reply = {"type": "FeatureCollection", "features": shown, "links": [{"rel": "root", "href": "/"}], "numberMatched": 10}
+        reply = {
+            "type": "FeatureCollection",
+            "features": shown,
+            "links": [{"rel": "root", "href": "/"}],
+            "numberMatched": 10,
+        }
         if start + 4 < 10 and shown:
             link = {"rel": "next", "method": "POST", "href": f"{self.base}/search", "body": {"token": str(start + 4)}}
-            link |= {"merge": {"merge": True}, "alone": {}, "get": {"method": "GET", "href": f"{self.base}/search?token={start + 4}"}, "mixed": {"merge": True} if start else {}}[self.style]
+            link |= {
+                "merge": {"merge": True},
+                "alone": {},
+                "get": {"method": "GET", "href": f"{self.base}/search?token={start + 4}"},
+                "mixed": {"merge": True} if start else {},
+            }[self.style]
             reply["links"].append(link)
         return Reply(reply)
 
@@ -105,7 +125,12 @@ def test_assets_are_links_without_their_query(server):
 
 def test_a_listing_in_a_circle_ends():
     def circle(asked):
-        return Reply({"features": [], "links": [{"rel": "next", "method": "POST", "href": "/search", "body": {"token": "1"}, "merge": True}]})
+        return Reply(
+            {
+                "features": [],
+                "links": [{"rel": "next", "method": "POST", "href": "/search", "body": {"token": "1"}, "merge": True}],
+            }
+        )
 
     with web(circle) as running:
         error = read(connector(source("stac", FEED), endpoint(running.url)), FEED, Window(full=True)).error

@@ -61,7 +61,9 @@ def test_every_row_of_a_table_comes(served, stand, source: str, feed: str, table
     reading = contract.read(made, declared, Window(full=True))
     made.close()
     assert reading.error is None and reading.proof.complete
-    assert {tuple(part.strip() for part in row) for row in reading.keys(key)} == {tuple(str(row[k]) for k in key) for row in told(served, table)}
+    assert {tuple(part.strip() for part in row) for row in reading.keys(key)} == {
+        tuple(str(row[k]) for k in key) for row in told(served, table)
+    }
 
 
 def test_every_declared_table_is_there_with_its_columns(stand: Running) -> None:
@@ -93,7 +95,22 @@ def test_a_database_that_is_down_for_a_while_loses_nothing(served, stand: Runnin
     assert reading.error is None and reading.rows.num_rows == len(told(served, "m2/EX_GDBS_SB"))
 
 
-@pytest.mark.parametrize("fault", [None, "down", "reset", "truncated", "zip_bomb", "zip_slip", "xxe", "billion_laughs", "no_ok", "bad_manifest", "gbk_broken"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        "down",
+        "reset",
+        "truncated",
+        "zip_bomb",
+        "zip_slip",
+        "xxe",
+        "billion_laughs",
+        "no_ok",
+        "bad_manifest",
+        "gbk_broken",
+    ],
+)
 def test_zips_come_whole_whatever_goes_wrong(served, stand: Running, fault: str | None) -> None:
     if fault:
         stand.faults.arm("d4", fault, times=2 if fault in ("down", "reset") else 1)

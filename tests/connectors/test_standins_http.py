@@ -43,7 +43,9 @@ def stand(served) -> Iterator[Running]:
 
 def connect(stand: Running, name: str) -> tuple[Connector, dict[str, Feed]]:
     declared = load(name)
-    declared = declared.model_copy(update={"options": {**declared.options, "http": QUICK}, "timeout": timedelta(seconds=20)})
+    declared = declared.model_copy(
+        update={"options": {**declared.options, "http": QUICK}, "timeout": timedelta(seconds=20)}
+    )
     return connector(declared, Endpoint(**stand.connection(declared.connection))), declared.feeds
 
 
@@ -63,14 +65,36 @@ def _zone() -> float:
 
 
 FEEDS = [
-    ("p1", "project_filing", "p1/project_filing", FULL), ("p1", "enterprise", "p1/enterprise", FULL), ("p1", "licence", "p1/licence", FULL),
-    ("p2", "land_approval", "p2/land_approval", FULL), ("m1", "items", "m1/items", FULL), ("m1", "projects", "m1/projects", FULL),
-    ("s2", "change", "s2/change", FULL), ("s3", "scene", "s3/scene", FULL), ("s4", "reading", "s4/reading", DAY),
-]  # fmt: skip
+    ("p1", "project_filing", "p1/project_filing", FULL),
+    ("p1", "enterprise", "p1/enterprise", FULL),
+    ("p1", "licence", "p1/licence", FULL),
+    ("p2", "land_approval", "p2/land_approval", FULL),
+    ("m1", "items", "m1/items", FULL),
+    ("m1", "projects", "m1/projects", FULL),
+    ("s2", "change", "s2/change", FULL),
+    ("s3", "scene", "s3/scene", FULL),
+    ("s4", "reading", "s4/reading", DAY),
+]
 PASSING = [
-    None, "down", "reset", "lost_answer", "http_500", "html_502", "http_503", "redirect_same", "clock_off", "empty_list", "quota_429",
-    "quota_inner", "outer_error", "total_changes", "token_expired", "cursor_expired", "no_range", "truncated",
-]  # fmt: skip
+    None,
+    "down",
+    "reset",
+    "lost_answer",
+    "http_500",
+    "html_502",
+    "http_503",
+    "redirect_same",
+    "clock_off",
+    "empty_list",
+    "quota_429",
+    "quota_inner",
+    "outer_error",
+    "total_changes",
+    "token_expired",
+    "cursor_expired",
+    "no_range",
+    "truncated",
+]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +109,9 @@ def test_everything_told_comes_whatever_passes(served, stand, source, feed, tabl
     reading = contract.read(speaker, feeds[feed], window)
     speaker.close()
     assert reading.error is None and reading.proof.complete, reading
-    keys = {tuple(part or "" for part in key) for key in reading.keys(feeds[feed].key)} if reading.rows.num_rows else set()
+    keys = (
+        {tuple(part or "" for part in key) for key in reading.keys(feeds[feed].key)} if reading.rows.num_rows else set()
+    )
     assert keys == told(served, table, feeds[feed].key, window)
     assert reading.rejects == []
 
@@ -100,7 +126,11 @@ def test_check_holds(stand, source):
 @pytest.mark.parametrize(
     ("source", "fault", "whose"),
     [(name, "redirect_away", Fault.CONFIGURATION) for name in ("p1", "p2", "m1", "s2", "s3", "s4")]
-    + [("p1", "not_authorised", Fault.AUTHENTICATION), ("p1", "bad_request", Fault.OURS), ("p2", "not_authorised", Fault.AUTHENTICATION)],
+    + [
+        ("p1", "not_authorised", Fault.AUTHENTICATION),
+        ("p1", "bad_request", Fault.OURS),
+        ("p2", "not_authorised", Fault.AUTHENTICATION),
+    ],
 )
 def test_what_will_not_pass_ends_at_once(stand, source, fault, whose):
     speaker, feeds = connect(stand, source)
@@ -117,7 +147,11 @@ def test_what_will_not_pass_ends_at_once(stand, source, fault, whose):
 @pytest.mark.parametrize("window", [FULL, Window(CLOCK - timedelta(days=4000), CLOCK)], ids=str)
 def test_a_listing_that_moves_loses_no_untouched_row(served, stand, feed, fault, window):
     speaker, feeds = connect(stand, "p1")
-    small = feeds[feed].model_copy(update={"options": {**feeds[feed].options, "page_size": 1 + len(told(served, f"p1/{feed}", feeds[feed].key)) // 4}})
+    small = feeds[feed].model_copy(
+        update={
+            "options": {**feeds[feed].options, "page_size": 1 + len(told(served, f"p1/{feed}", feeds[feed].key)) // 4}
+        }
+    )
     stand.faults.arm("p1", fault, times=2, skip=1)
     reading = contract.read(speaker, small, window)
     assert reading.error is None and reading.proof.complete, reading.proof

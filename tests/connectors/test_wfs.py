@@ -26,7 +26,13 @@ WEST, SOUTH = 113.75, 22.9
 
 
 def polygon(order: str = "yx") -> str:
-    corners = [(WEST, SOUTH), (WEST, SOUTH + 0.001), (WEST + 0.001, SOUTH + 0.001), (WEST + 0.001, SOUTH), (WEST, SOUTH)]
+    corners = [
+        (WEST, SOUTH),
+        (WEST, SOUTH + 0.001),
+        (WEST + 0.001, SOUTH + 0.001),
+        (WEST + 0.001, SOUTH),
+        (WEST, SOUTH),
+    ]
     numbers = " ".join(f"{y:.6f} {x:.6f}" if order == "yx" else f"{x:.6f} {y:.6f}" for x, y in corners)
     return f"<gml:Polygon><gml:exterior><gml:LinearRing><gml:posList>{numbers}</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon>"
 
@@ -41,7 +47,12 @@ class Server:
 
     def __init__(self, keys=KEYS) -> None:
         self.keys, self.cap, self.matched, self.trouble = list(keys), 10, None, None
-        self.default, self.envelope, self.shape, self.doctype = "urn:ogc:def:crs:EPSG::4490", "", surface("urn:ogc:def:crs:EPSG::4490"), ""
+        self.default, self.envelope, self.shape, self.doctype = (
+            "urn:ogc:def:crs:EPSG::4490",
+            "",
+            surface("urn:ogc:def:crs:EPSG::4490"),
+            "",
+        )
         self.down = False
 
     def __call__(self, asked: Asked) -> Reply:
@@ -94,7 +105,9 @@ def test_properties_come_without_geometry_and_nils_are_null():
     row = run(Server()).rows.to_pylist()[0]
     shape = geometry.from_hex([row.pop("_geometry")])[0]
     assert row == {"name": "n", "HXBH": "HX000", "XMMC": None, "MJ": "11374.4", "_place": "member 1"}
-    assert shape.geom_type == "MultiPolygon" and shape.bounds == pytest.approx((WEST, SOUTH, WEST + 0.001, SOUTH + 0.001))
+    assert shape.geom_type == "MultiPolygon" and shape.bounds == pytest.approx(
+        (WEST, SOUTH, WEST + 0.001, SOUTH + 0.001)
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,18 +117,32 @@ def test_properties_come_without_geometry_and_nils_are_null():
         (surface("http://www.opengis.net/def/crs/EPSG/0/4490"), "", "EPSG:4490"),
         (surface("EPSG:4490", "xy"), "", "urn:ogc:def:crs:EPSG::4490"),
         (surface("urn:ogc:def:crs:OGC:1.3:CRS84", "xy"), "", "urn:ogc:def:crs:EPSG::4490"),
-        (surface(None), '<wfs:boundedBy><gml:Envelope srsName="urn:ogc:def:crs:EPSG::4490"/></wfs:boundedBy>', "EPSG:4490"),
-        (surface(None, "xy"), '<wfs:boundedBy><gml:Envelope srsName="EPSG:4490"/></wfs:boundedBy>', "urn:ogc:def:crs:EPSG::4490"),
+        (
+            surface(None),
+            '<wfs:boundedBy><gml:Envelope srsName="urn:ogc:def:crs:EPSG::4490"/></wfs:boundedBy>',
+            "EPSG:4490",
+        ),
+        (
+            surface(None, "xy"),
+            '<wfs:boundedBy><gml:Envelope srsName="EPSG:4490"/></wfs:boundedBy>',
+            "urn:ogc:def:crs:EPSG::4490",
+        ),
         (surface(None), "", "urn:ogc:def:crs:EPSG::4490"),
         (surface(None, "xy"), "", "EPSG:4490"),
-        (surface(None, "xy").replace("<gml:Polygon>", '<gml:Polygon srsName="EPSG:4490">'), "", "urn:ogc:def:crs:EPSG::4490"),
+        (
+            surface(None, "xy").replace("<gml:Polygon>", '<gml:Polygon srsName="EPSG:4490">'),
+            "",
+            "urn:ogc:def:crs:EPSG::4490",
+        ),
     ],
-)  # fmt: skip
+)
 def test_axis_order_comes_from_geometry_then_envelope_then_default(shape, envelope, default):
     server = Server(KEYS[:3])
     server.shape, server.envelope, server.default = shape, envelope, default
     reading = run(server)
-    assert [geometry.from_hex([h])[0].bounds[:2] for h in reading.rows.column("_geometry").to_pylist()] == [pytest.approx((WEST, SOUTH))] * 3
+    assert [geometry.from_hex([h])[0].bounds[:2] for h in reading.rows.column("_geometry").to_pylist()] == [
+        pytest.approx((WEST, SOUTH))
+    ] * 3
     assert not reading.issues
 
 
@@ -136,7 +163,9 @@ def test_geometries_that_cannot_be_trusted_are_rejects_or_issues():
     ):
         server.shape = shape
         reading = run(server)
-        assert [(r.code, r.record, r.place) for r in reading.rejects] == [(code, "HX000", "member 1")] and "HX000" in reading.rejects[0].raw
+        assert [(r.code, r.record, r.place) for r in reading.rejects] == [
+            (code, "HX000", "member 1")
+        ] and "HX000" in reading.rejects[0].raw
         assert reading.proof.complete
     server.shape = surface("urn:ogc:def:crs:EPSG::4490").replace("22.9", "32.9")
     assert [i.code for i in run(server).issues] == ["geometry_outside"]
@@ -193,7 +222,9 @@ def test_exceptions_are_typed_whatever_the_status(status):
 @pytest.mark.parametrize("code", ["InvalidParameterValue", "OperationNotSupported", "NoApplicableCode"])
 def test_server_that_does_not_sort_is_read_without(code):
     server = Server()
-    server.trouble = lambda asked: Reply(REPORT.format(code, "sortBy").encode(), 400, XML) if "sortBy" in asked.query else None
+    server.trouble = lambda asked: (
+        Reply(REPORT.format(code, "sortBy").encode(), 400, XML) if "sortBy" in asked.query else None
+    )
     reading = run(server)
     assert set(names(reading)) == set(KEYS) and reading.proof.complete
 
@@ -248,4 +279,10 @@ class TestContract(contract.Contract):
         hide(["s3cret-of-wfs"])
         with web(server) as site:
             _, feed = connect(site.url)
-            yield contract.Case(lambda: connect(site.url)[0], feed, {(key,) for key in KEYS}, failing=failing, secrets=("s3cret-of-wfs",))
+            yield contract.Case(
+                lambda: connect(site.url)[0],
+                feed,
+                {(key,) for key in KEYS},
+                failing=failing,
+                secrets=("s3cret-of-wfs",),
+            )

@@ -19,7 +19,10 @@ pytestmark = pytest.mark.server
 
 def feature(n: int) -> dict:
     x, y = 113.7 + n * 0.002, 22.9
-    hole = [[x + a, y + b] for a, b in ((0.0004, 0.0004), (0.0004, 0.0006), (0.0006, 0.0006), (0.0006, 0.0004), (0.0004, 0.0004))]
+    hole = [
+        [x + a, y + b]
+        for a, b in ((0.0004, 0.0004), (0.0004, 0.0006), (0.0006, 0.0006), (0.0006, 0.0004), (0.0004, 0.0004))
+    ]
     shell = [[x, y], [x + 0.001, y], [x + 0.001, y + 0.001], [x, y + 0.001], [x, y]]
     area = geometry.areas([shapely.Polygon(shell, [hole])])[0]
     stated = area * (1.02 if n == 3 else 1.0)

@@ -23,7 +23,11 @@ def test_document_types_are_refused_at_once(doctype, prolog):
         lambda: xml.parse(document),
         lambda: xml.parse(document.encode("utf-16"), None),
         lambda: list(xml.stream(document.encode("gbk"), "CASE", encoding="GBK")),
-        lambda: list(xml.stream(b"<!--" + b"x" * 600_000 + b"-->" + document.encode() if not prolog else document.encode(), "CASE")),
+        lambda: list(
+            xml.stream(
+                b"<!--" + b"x" * 600_000 + b"-->" + document.encode() if not prolog else document.encode(), "CASE"
+            )
+        ),
     ):
         with pytest.raises(xml.UnsafeXml) as caught:
             read()
@@ -110,5 +114,8 @@ def test_record_becomes_columns():
     row = xml.record(element, nested=["CL"])
     assert row["A"] == " a " and row["N"] is None and row["E"] == ""
     assert {name: json.loads(row[name]) for name in ("S", "T", "FJ", "CL")} == {
-        "S": [{"M": "1", "O": ""}], "T": ["1", "2"], "FJ": [{"href": "a"}], "CL": [""],
-    }  # fmt: skip
+        "S": [{"M": "1", "O": ""}],
+        "T": ["1", "2"],
+        "FJ": [{"href": "a"}],
+        "CL": [""],
+    }

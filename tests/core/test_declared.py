@@ -37,9 +37,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_plain_data_and_the_line_of_each_node(tmp_path: Path) -> None:
-    document = declared.read(
-        write(tmp_path, "# 注释\nname: 名\nparts:\n  - size: 1\n  - {size: 2, kind: x}\n")
-    )
+    document = declared.read(write(tmp_path, "# 注释\nname: 名\nparts:\n  - size: 1\n  - {size: 2, kind: x}\n"))
     assert document.data == {"name": "名", "parts": [{"size": 1}, {"size": 2, "kind": "x"}]}
     assert type(document.data) is dict and type(document.data["name"]) is str
     assert document.where(("name",)).endswith("thing.yaml:2")

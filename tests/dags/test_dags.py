@@ -54,9 +54,19 @@ def folder(tmp_path: Path) -> Path:
 def test_each_declared_source_has_a_sync_and_a_reconciliation(dags, folder):
     made = dags.build(None, folder)
     assert set(made) == {
-        "sync__alpha", "sync__beta", "reconcile__alpha", "reconcile__beta", "unify", "redrive", "housekeeping",
-        "supervise", "work_orders", "notices", "monthly_report", "serve",
-    }  # fmt: skip
+        "sync__alpha",
+        "sync__beta",
+        "reconcile__alpha",
+        "reconcile__beta",
+        "unify",
+        "redrive",
+        "housekeeping",
+        "supervise",
+        "work_orders",
+        "notices",
+        "monthly_report",
+        "serve",
+    }
 
 
 def test_every_real_source_becomes_a_dag(dags):
@@ -130,7 +140,9 @@ def test_supervision_runs_after_every_unify_and_when_a_day_begins(dags, folder):
     assert supervise.timetable.expression == "5 0 * * *"
     orders = made["work_orders"]
     assert orders.timetable.expression == "*/10 * * * *"
-    assert orders.get_task("send").downstream_task_ids == {"poll"} and orders.get_task("poll").trigger_rule == "all_done"
+    assert (
+        orders.get_task("send").downstream_task_ids == {"poll"} and orders.get_task("poll").trigger_rule == "all_done"
+    )
 
 
 def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
@@ -166,9 +178,11 @@ new = {name.partition(".")[0] for name in set(sys.modules) - before}
 assert not new & (heavy | {"connectors", "pipeline", "store", "mappings"}), new
 print("parsed")
 """
-    env = {
-        k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ONEMAP"))
-    } | {"AIRFLOW_HOME": str(tmp_path), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(settings.ROOT)}
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "ONEMAP"))} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(settings.ROOT),
+    }
     done = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "parsed" in done.stdout

@@ -31,7 +31,13 @@ def asks(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "role, scopes", [("VIEWER", {PROJECTS, ADMIN}), ("USER", {PROJECTS, ADMIN}), ("OP", {PROJECTS, ADMIN, RAW}), ("ADMIN", {PROJECTS, ADMIN, RAW})]
+    "role, scopes",
+    [
+        ("VIEWER", {PROJECTS, ADMIN}),
+        ("USER", {PROJECTS, ADMIN}),
+        ("OP", {PROJECTS, ADMIN, RAW}),
+        ("ADMIN", {PROJECTS, ADMIN, RAW}),
+    ],
 )
 def test_rights_say_what_a_person_sees_and_nobody_is_shown_personal_data_on_the_pages(asks, role, scopes):
     grant = asks(role)

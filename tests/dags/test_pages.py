@@ -38,10 +38,18 @@ def troubled() -> list[FeedHealth]:
         feed("c.late", light="late", last_success=moment, last_run=moment, age=90000.0, behind=82800.0),
         feed("d.held", light="held", failures=1, since=moment, last_run=moment, open_hold=7),
         feed(
-            "e.failing", light="failing", failures=3, since=moment, last_run=moment, fault="authentication", fault_zh="鉴权",
-            zh="口令有误 <script>alert(1)</script>", error="refused", remedy="renew the password",
+            "e.failing",
+            light="failing",
+            failures=3,
+            since=moment,
+            last_run=moment,
+            fault="authentication",
+            fault_zh="鉴权",
+            zh="口令有误 <script>alert(1)</script>",
+            error="refused",
+            remedy="renew the password",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def rendered(pages, feeds) -> str:
@@ -92,6 +100,8 @@ def test_a_database_that_is_away_is_told_on_the_page(pages):
     assert "没有数据库" in page
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(None, "—"), (59, "0 分"), (3600, "1 小时"), (5400, "1 小时 30 分"), (90000, "1 天 1 小时")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "—"), (59, "0 分"), (3600, "1 小时"), (5400, "1 小时 30 分"), (90000, "1 天 1 小时")]
+)
 def test_lengths_of_time_are_told_by_their_two_largest_parts(seconds, text):
     assert span(seconds) == text

@@ -42,7 +42,9 @@ class Hub:
 
     def run(self, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """A command to its end."""
-        return subprocess.run(self.command(*words), env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=180)
+        return subprocess.run(
+            self.command(*words), env={**self.env, **(env or {})}, capture_output=True, text=True, timeout=180
+        )
 
     def json(self, *words: str, env: dict[str, str] | None = None) -> dict:
         done = self.run(*words, "--json", env=env)
@@ -54,7 +56,12 @@ class Hub:
         first = [word for source in sources for word in ("--source", source)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                self.command("up", *first, *words), env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+                self.command("up", *first, *words),
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
 
     @property
@@ -81,7 +88,9 @@ class Hub:
         found = []
         for process in psutil.process_iter():
             try:
-                mine = str(self.home) in " ".join(process.cmdline()) or process.environ().get("ONEMAP_OWNER") == str(self.home)
+                mine = str(self.home) in " ".join(process.cmdline()) or process.environ().get("ONEMAP_OWNER") == str(
+                    self.home
+                )
                 mine = mine or process.cwd().startswith(str(self.home))
             except (psutil.Error, OSError):
                 continue

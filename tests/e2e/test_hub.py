@@ -64,7 +64,10 @@ def _every_feed_is_in_and_balanced(hub: Hub) -> None:
 def _the_store_is_as_if_nothing_had_happened(hub: Hub) -> None:
     """A second database, filled by the command line without Airflow and without being killed, has the same hash."""
     url = (hub.home / "database.url").read_text().strip()
-    other = {"ONEMAP_DATABASE_URL": url.replace("/onemap?", "/reference?"), "ONEMAP_ARCHIVE_URL": str(hub.home / "reference")}
+    other = {
+        "ONEMAP_DATABASE_URL": url.replace("/onemap?", "/reference?"),
+        "ONEMAP_ARCHIVE_URL": str(hub.home / "reference"),
+    }
     hub.rows("create database reference")
     assert hub.run("store", "migrate", env=other).returncode == 0
     hub.json("source", "sync", *FIRST, env=other)
@@ -114,6 +117,9 @@ def _airflow_asks_who_is_there(hub: Hub) -> None:
     assert session.get(told["airflow"] + "/api/v2/importErrors", timeout=30).json()["total_entries"] == 0
     plugins = session.get(told["airflow"] + "/api/v2/plugins", timeout=30).json()["plugins"]
     assert "运行健康" in {view["name"] for plugin in plugins for view in plugin["external_views"]}
-    paused = {d["dag_id"]: d["is_paused"] for d in session.get(told["airflow"] + "/api/v2/dags?limit=200", timeout=30).json()["dags"]}
+    paused = {
+        d["dag_id"]: d["is_paused"]
+        for d in session.get(told["airflow"] + "/api/v2/dags?limit=200", timeout=30).json()["dags"]
+    }
     assert paused["sync__m2"]
     assert not paused["sync__m1"]

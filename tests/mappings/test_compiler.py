@@ -16,10 +16,39 @@ from mappings import compiler
 
 HEAD = "feed: m2.sb\nversion: 1\nkey: [SBLSH_SHORT, {from: VERSION, as: int}]\ntime: INSERTTIME\n"
 UNUSED = {
-    "SBLSH", "SXBM", "SXBM_SHORT", "SXMC", "SXQXBM", "FSXBM", "FSXMC", "SQRLX", "SQRMC", "SQRZJLX", "SQRZJHM", "LXRXM",
-    "LXRZJLX", "LXRZJHM", "LXRSJ", "SBXMMC", "SBCLQD", "TJFS", "SBHZH", "SBSJ", "SBJTWD", "XZQHDM", "YSBLSH", "F_XZQHDM",
-    "PROJECT_CODE", "WSSBQD", "OBTAIN_PAPER_WAY", "OBTAIN_DELIVER_WAY", "XML_DATA", "D_ZZJGDM", "REC_FLAG", "RESPONSETIME",
-}  # fmt: skip
+    "SBLSH",
+    "SXBM",
+    "SXBM_SHORT",
+    "SXMC",
+    "SXQXBM",
+    "FSXBM",
+    "FSXMC",
+    "SQRLX",
+    "SQRMC",
+    "SQRZJLX",
+    "SQRZJHM",
+    "LXRXM",
+    "LXRZJLX",
+    "LXRZJHM",
+    "LXRSJ",
+    "SBXMMC",
+    "SBCLQD",
+    "TJFS",
+    "SBHZH",
+    "SBSJ",
+    "SBJTWD",
+    "XZQHDM",
+    "YSBLSH",
+    "F_XZQHDM",
+    "PROJECT_CODE",
+    "WSSBQD",
+    "OBTAIN_PAPER_WAY",
+    "OBTAIN_DELIVER_WAY",
+    "XML_DATA",
+    "D_ZZJGDM",
+    "REC_FLAG",
+    "RESPONSETIME",
+}
 
 
 def compiled(
@@ -103,9 +132,7 @@ def test_every_reason_is_told_and_a_rejected_row_stands_nowhere_else(tmp_path: P
 def test_unknown_columns_and_codes_are_issues_counted(tmp_path: Path) -> None:
     mapping = compiled(tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"})
     mapped = mapping.apply(rows(SQRLX=["9", "2", "9", "8"], NEW=[None, "v", "w", None], _note=["1"] * 4))
-    told = {
-        (issue.code, issue.field, issue.value): (issue.count, issue.record_key) for issue in mapped.issues
-    }
+    told = {(issue.code, issue.field, issue.value): (issue.count, issue.record_key) for issue in mapped.issues}
     assert told == {
         ("unknown_code", "SQRLX", "9"): (2, "S0|1"),
         ("unknown_code", "SQRLX", "8"): (1, "S3|1"),
@@ -162,19 +189,36 @@ def test_values(tmp_path: Path) -> None:
     )
     mapped = mapping.apply(
         rows(
-            SBLSH=["L1", None], SXBM=["X", None], SBSJ=["2026/3/1", None], XZQHDM=["441900121001", "441900"],
-            SXMC=["不通过", None], SQRLX=["1", "2"], PROJECT_CODE=["２３０４－441900-04-01-135254", None],
+            SBLSH=["L1", None],
+            SXBM=["X", None],
+            SBSJ=["2026/3/1", None],
+            XZQHDM=["441900121001", "441900"],
+            SXMC=["不通过", None],
+            SQRLX=["1", "2"],
+            PROJECT_CODE=["２３０４－441900-04-01-135254", None],
         )
-    )  # fmt: skip
+    )
     first, second = mapped.entities["case"].drop("_row", "ord").iter_rows(named=True)
     assert {name: value for name, value in first.items() if value is not None} == {
-        "channel": "M2", "version": 1, "commitment": True, "case_no": "L1", "receipt_no": "L1|X|2026-03-01 00:00:00",
-        "municipal_no": "L1/X", "town_code": "441900121", "result": "DONE_FAIL", "item_code": "DG-401",
-        "project_code": "2304-441900-04-01-135254", "submitted_at": datetime(2026, 3, 1),
-    }  # fmt: skip
+        "channel": "M2",
+        "version": 1,
+        "commitment": True,
+        "case_no": "L1",
+        "receipt_no": "L1|X|2026-03-01 00:00:00",
+        "municipal_no": "L1/X",
+        "town_code": "441900121",
+        "result": "DONE_FAIL",
+        "item_code": "DG-401",
+        "project_code": "2304-441900-04-01-135254",
+        "submitted_at": datetime(2026, 3, 1),
+    }
     assert {name: value for name, value in second.items() if value is not None} == {
-        "channel": "M2", "version": 1, "commitment": True, "case_no": "S1", "result": "REVOKED",
-    }  # fmt: skip
+        "channel": "M2",
+        "version": 1,
+        "commitment": True,
+        "case_no": "S1",
+        "result": "REVOKED",
+    }
     assert mapped.issues == []
 
 
@@ -213,20 +257,18 @@ def test_blocks_of_one_entity_are_counted_within_a_record(tmp_path: Path) -> Non
         "  - entity: case_event\n    when: SBSJ\n    columns: {event: {const: SUBMITTED}, at: SBSJ}\n"
         "  - entity: case_event\n    columns: {event: {const: HANDLING}, opinion: SXMC}\n"
     )
-    mapped = compiled(tmp_path, body, used={"SBSJ", "SXMC"}).apply(
-        rows(SBSJ=["2026-03-01", None], SXMC=["a", "b"])
-    )
+    mapped = compiled(tmp_path, body, used={"SBSJ", "SXMC"}).apply(rows(SBSJ=["2026-03-01", None], SXMC=["a", "b"]))
     assert list(mapped.entities["case_event"].select("_row", "ord", "event").iter_rows()) == [
-        (0, 0, "SUBMITTED"), (0, 1, "HANDLING"), (1, 0, "HANDLING"),
-    ]  # fmt: skip
+        (0, 0, "SUBMITTED"),
+        (0, 1, "HANDLING"),
+        (1, 0, "HANDLING"),
+    ]
 
 
 def test_rank_tombstone_and_drop(tmp_path: Path) -> None:
     more = "rank: {from: TJFS, map: {D: 3, U: 2, I: 1}}\ntombstone: {from: TJFS, one_of: [D]}\ndrop: [REC_FLAG]\n"
     mapping = compiled(tmp_path, case("submitted_at: SBSJ"), used={"TJFS", "SBSJ", "REC_FLAG"}, more=more)
-    mapped = mapping.apply(
-        rows(TJFS=["I", "D ", None, "Q"], SBSJ=[None, "not a time", None, None], REC_FLAG=["1"] * 4)
-    )
+    mapped = mapping.apply(rows(TJFS=["I", "D ", None, "Q"], SBSJ=[None, "not a time", None, None], REC_FLAG=["1"] * 4))
     assert mapped.records["rank"].to_list() == [1, 3, 0, 0]
     assert mapped.records["tombstone"].to_list() == [False, True, False, False]
     assert mapped.entities["case"]["_row"].to_list() == [
@@ -261,20 +303,15 @@ def test_types_are_those_of_the_entity() -> None:
 def test_exploded_rows_clean_their_fields_and_tell_unknown_ones() -> None:
     steps = [{"SPHJMC": "征求意见  ", "SPSJ": "2026/3/2"}, {"sphjmc": "审查", "SPSJ": None, "NEW": 1}]
     mapped = compiler.load("d1.cases").apply(
-        pa.table(
-            {"YWLSH": ["A", "B", "C"], "GXSJ": ["2026-03-01"] * 3, "SPHJ": [json.dumps(steps), None, "[{"]}
-        )
+        pa.table({"YWLSH": ["A", "B", "C"], "GXSJ": ["2026-03-01"] * 3, "SPHJ": [json.dumps(steps), None, "[{"]})
     )
     events = mapped.entities["case_event"].filter(pl.col("series") == "SPHJ")
     assert list(events.select("_row", "ord", "event", "step_name", "at").iter_rows()) == [
-        (0, 0, "CONSULTED", "征求意见", datetime(2026, 3, 2)), (0, 1, "HANDLING", "审查", None),
-    ]  # fmt: skip
-    assert [(i.code, i.field, i.count, i.record_key) for i in mapped.issues] == [
-        ("unknown_column", "SPHJ.NEW", 1, "A")
+        (0, 0, "CONSULTED", "征求意见", datetime(2026, 3, 2)),
+        (0, 1, "HANDLING", "审查", None),
     ]
-    assert list(mapped.rejects.select("record_key", "code", "field").iter_rows()) == [
-        ("C", "unreadable_json", "SPHJ")
-    ]
+    assert [(i.code, i.field, i.count, i.record_key) for i in mapped.issues] == [("unknown_column", "SPHJ.NEW", 1, "A")]
+    assert list(mapped.rejects.select("record_key", "code", "field").iter_rows()) == [("C", "unreadable_json", "SPHJ")]
     assert json.loads(mapped.records["raw"][0])["SPHJ"][0]["SPSJ"] == "2026/3/2"
 
 
@@ -295,7 +332,10 @@ def test_a_row_is_rejected_for_a_field_inside_it() -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (case("case_no: NOWHERE"), r"sb\.yaml:9: entities\[0\]\.columns\.case_no: the contract of m2\.sb has no column NOWHERE"),
+        (
+            case("case_no: NOWHERE"),
+            r"sb\.yaml:9: entities\[0\]\.columns\.case_no: the contract of m2\.sb has no column NOWHERE",
+        ),
         (case("number: SBLSH_SHORT"), r"sb\.yaml:9: .*case has no column number"),
         (case("case_no: {from: SBLSH_SHORT, const: 1}"), r"sb\.yaml:9: .*exactly one of"),
         (case("case_no: {form: SBLSH_SHORT}"), r"sb\.yaml:9: entities\[0\]\.columns\.case_no\.form: no such key"),
@@ -308,12 +348,21 @@ def test_a_row_is_rejected_for_a_field_inside_it() -> None:
         (case("limit_days: {from: SBLSH_SHORT, unit: 公顷, as: decimal}"), r"as: decimal does not give a int"),
         (case("case_no: {from: SBLSH_SHORT, extract: '('}"), r"sb\.yaml:9: .*extract"),
         (case("case_no: {from: SBLSH_SHORT, extract: 'a'}"), r"needs a group"),
-        ("  - entity: nothing\n    columns: {a: SBLSH_SHORT}\n", r"sb\.yaml:7: entities\[0\]\.entity: the common model has no entity nothing"),
+        (
+            "  - entity: nothing\n    columns: {a: SBLSH_SHORT}\n",
+            r"sb\.yaml:7: entities\[0\]\.entity: the common model has no entity nothing",
+        ),
         ("  - entity: case\n    explode: SXMC\n    columns: {case_no: SBLSH_SHORT}\n", r"has no nested column SXMC"),
-        ("  - entity: case\n    when: {from: NOWHERE, present: true}\n    columns: {case_no: SBLSH_SHORT}\n", r"sb\.yaml:8: .*no column NOWHERE"),
-        ("  - entity: case\n    when: {from: SXMC}\n    columns: {case_no: SBLSH_SHORT}\n", r"one of equals, one_of, contains, present"),
+        (
+            "  - entity: case\n    when: {from: NOWHERE, present: true}\n    columns: {case_no: SBLSH_SHORT}\n",
+            r"sb\.yaml:8: .*no column NOWHERE",
+        ),
+        (
+            "  - entity: case\n    when: {from: SXMC}\n    columns: {case_no: SBLSH_SHORT}\n",
+            r"one of equals, one_of, contains, present",
+        ),
     ],
-)  # fmt: skip
+)
 def test_refused_with_file_and_line(tmp_path: Path, body: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         compiled(tmp_path, body)
@@ -342,23 +391,17 @@ def test_a_missing_mapping_says_where_it_should_be() -> None:
         compiler.load("m2.none")
 
 
-def test_the_digest_changes_with_the_declaration_and_its_lists(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_digest_changes_with_the_declaration_and_its_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = compiled(tmp_path, case("case_no: SBLSH_SHORT"))
     assert one.digest == compiled(tmp_path, case("case_no: SBLSH_SHORT")).digest
     assert one.digest != compiled(tmp_path, case("receipt_no: SBLSH_SHORT")).digest
-    with_codes = compiled(
-        tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"}
-    )
+    with_codes = compiled(tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"})
     before = with_codes.digest
     real = Path.read_bytes
     monkeypatch.setattr(
         Path, "read_bytes", lambda path: real(path) + (b"#" if path.name == "applicant_type.yaml" else b"")
     )
     assert (
-        compiled(
-            tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"}
-        ).digest
+        compiled(tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"}).digest
         != before
     )

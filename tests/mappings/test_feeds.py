@@ -19,10 +19,7 @@ def mapped(feed: str, **columns: Any) -> compiler.Mapped:
     """One row; every other column of the contract is empty."""
     names = {name.lower(): name for name in raw.contract(feed).columns}
     given = {names.get(name.lower(), name): value for name, value in columns.items()}
-    text = {
-        n: v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False)
-        for n, v in given.items()
-    }
+    text = {n: v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for n, v in given.items()}
     return compiler.load(feed).apply(pa.table({n: pa.array([v], pa.large_string()) for n, v in text.items()}))
 
 
@@ -57,9 +54,7 @@ def test_every_feed_has_a_mapping_that_uses_or_sets_aside_every_column(feed: str
 def test_keys_and_times_are_those_of_the_wire(feed: str) -> None:
     contract, declared = raw.contract(feed), compiler.load(feed).declaration
     assert {name for part in declared.key for name in part.columns} == set(contract.key)
-    assert (declared.time.columns if declared.time else set()) == (
-        {contract.time} if contract.time else set()
-    )
+    assert (declared.time.columns if declared.time else set()) == ({contract.time} if contract.time else set())
 
 
 # -- M2
@@ -86,14 +81,30 @@ def test_m2_sb() -> None:
     assert key(result) == "4419000001|2" and result.records["source_time"][0] == datetime(2026, 3, 2, 10)
     case = told(result, "case")
     assert case == {
-        "channel": "M2", "part": "SB", "version": 2, "inserted_at": datetime(2026, 3, 2, 10), "case_no": "4419000001",
-        "municipal_no": "4419000001", "prior_case_no": "L0", "project_code": "2304-441900-04-01-135254", "item_code": "DG-503",
-        "applicant_type": "3", "applicant_id": "11441900000100028F", "intake_channel": "9", "submitted_at": AT,
-    }  # fmt: skip
+        "channel": "M2",
+        "part": "SB",
+        "version": 2,
+        "inserted_at": datetime(2026, 3, 2, 10),
+        "case_no": "4419000001",
+        "municipal_no": "4419000001",
+        "prior_case_no": "L0",
+        "project_code": "2304-441900-04-01-135254",
+        "item_code": "DG-503",
+        "applicant_type": "3",
+        "applicant_id": "11441900000100028F",
+        "intake_channel": "9",
+        "submitted_at": AT,
+    }
     assert told(result, "case_event") == {
-        "channel": "M2", "case_no": "4419000001", "event": "SUBMITTED", "at": AT, "series": "SB", "series_key": "4419000001",
-        "version": 2, "inserted_at": datetime(2026, 3, 2, 10),
-    }  # fmt: skip
+        "channel": "M2",
+        "case_no": "4419000001",
+        "event": "SUBMITTED",
+        "at": AT,
+        "series": "SB",
+        "series_key": "4419000001",
+        "version": 2,
+        "inserted_at": datetime(2026, 3, 2, 10),
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,13 +112,20 @@ def test_m2_sb() -> None:
     [("1", "ACCEPTED"), ("2", "REJECTED_INTAKE"), ("3", "SUPPLEMENT_ASKED"), ("4", "REJECTED_INTAKE")],
 )
 def test_m2_sl(state: str, event: str) -> None:
-    result = clean(
-        mapped("m2.sl", **M2, SLZTDM=state, SLSJ=STAMP, YWLSH="Y1", SLBMZZJGDM="000100028", SLBMMC="发改局")
-    )
+    result = clean(mapped("m2.sl", **M2, SLZTDM=state, SLSJ=STAMP, YWLSH="Y1", SLBMZZJGDM="000100028", SLBMMC="发改局"))
     assert told(result, "case") | {"inserted_at": None} == {
-        "channel": "M2", "part": "SL", "version": 2, "inserted_at": None, "case_no": "4419000001", "municipal_no": "4419000001",
-        "department_no": "Y1", "department_name": "发改局", "department_code": "11441900000100028F", "accept_state": state, "accepted_at": AT,
-    }  # fmt: skip
+        "channel": "M2",
+        "part": "SL",
+        "version": 2,
+        "inserted_at": None,
+        "case_no": "4419000001",
+        "municipal_no": "4419000001",
+        "department_no": "Y1",
+        "department_name": "发改局",
+        "department_code": "11441900000100028F",
+        "accept_state": state,
+        "accepted_at": AT,
+    }
     assert (told(result, "case_event")["event"], told(result, "case_event")["raw_code"]) == (event, state)
 
 
@@ -116,9 +134,7 @@ def test_m2_sl(state: str, event: str) -> None:
     [("审查", "HANDLING"), ("征求意见", "CONSULTED"), ("部门征求意见反馈", "CONSULTED"), (None, "HANDLING")],
 )
 def test_m2_spcl(step: str | None, event: str) -> None:
-    result = clean(
-        mapped("m2.spcl", **M2, SPHJDM="02", SPHJMC=step, SPSJ="2026/3/2 9:30:00", SPBMZZJDMD="000100028")
-    )
+    result = clean(mapped("m2.spcl", **M2, SPHJDM="02", SPHJMC=step, SPSJ="2026/3/2 9:30:00", SPBMZZJDMD="000100028"))
     assert key(result) == "4419000001|02|2026-03-02 09:30:00|2"
     row = told(result, "case_event")
     assert (row["event"], row["series_key"], row["department_code"]) == (
@@ -132,14 +148,19 @@ def test_m2_spcl(step: str | None, event: str) -> None:
 def test_m2_supplement_and_special_procedure() -> None:
     notice = clean(mapped("m2.bzgz", **M2, BZGZSJ=STAMP, BZGZYY="缺图"))
     assert (
-        told(notice, "case_event")["event"] == "SUPPLEMENT_START"
-        and key(notice) == "4419000001|2026-03-02 09:30:00|2"
+        told(notice, "case_event")["event"] == "SUPPLEMENT_START" and key(notice) == "4419000001|2026-03-02 09:30:00|2"
     )
     start = clean(mapped("m2.tbcxsq", **M2, TBCXKSRQ="2026-03-02", TBCXZL="B", TBCXSX="0", TBCXSXDW="Z"))
     assert told(start, "special_procedure") | {"inserted_at": 0} == {
-        "channel": "M2", "case_no": "4419000001", "kind": "B", "started_at": datetime(2026, 3, 2), "limit_days": 0,
-        "limit_unit": "自然日", "version": 2, "inserted_at": 0,
-    }  # fmt: skip
+        "channel": "M2",
+        "case_no": "4419000001",
+        "kind": "B",
+        "started_at": datetime(2026, 3, 2),
+        "limit_days": 0,
+        "limit_unit": "自然日",
+        "version": 2,
+        "inserted_at": 0,
+    }
     event = told(start, "case_event")
     assert (event["event"], event["pause_kind"], event["limit_days"], event["limit_unit"]) == (
         "SPECIAL_START",
@@ -179,9 +200,7 @@ def test_m2_bj(code: str, result: str) -> None:
 def test_m2_an_unknown_conclusion_keeps_the_row() -> None:
     found = mapped("m2.bj", SBLSH_SHORT="S1", VERSION="1", INSERTIME=STAMP, BJJGDM="9", BJSJ=STAMP)
     assert "result" not in told(found, "case") and told(found, "case")["result_raw"] == "9"
-    assert [(i.code, i.field, i.value, i.record_key) for i in found.issues] == [
-        ("unknown_code", "BJJGDM", "9", "S1|1")
-    ]
+    assert [(i.code, i.field, i.value, i.record_key) for i in found.issues] == [("unknown_code", "BJJGDM", "9", "S1|1")]
 
 
 def test_m2_materials() -> None:
@@ -199,9 +218,17 @@ def test_m2_materials() -> None:
     )
     assert key(handed) == "4419000001|3|2" and "ATTACH_BODY" not in handed.records["raw"][0]
     assert told(handed, "material") | {"inserted_at": 0} == {
-        "channel": "M2", "case_no": "4419000001", "seq": 3, "role": "application", "name": "申请表", "medium": "电子",
-        "form": "原件", "reference": "/a/b", "version": 2, "inserted_at": 0,
-    }  # fmt: skip
+        "channel": "M2",
+        "case_no": "4419000001",
+        "seq": 3,
+        "role": "application",
+        "name": "申请表",
+        "medium": "电子",
+        "form": "原件",
+        "reference": "/a/b",
+        "version": 2,
+        "inserted_at": 0,
+    }
     assert told(clean(mapped("m2.spjg", **M2, SEQ="1", ATTACH_ID="X")), "material")["role"] == "result"
 
 
@@ -222,11 +249,26 @@ D3 = {
     ("code", "event"),
     zip(
         range(1, 16),
-        ["SUBMITTED", "WITHDRAWN", "ACCEPTED", "REJECTED_INTAKE", "REJECTED_INTAKE", "SUPPLEMENT_START", "SUPPLEMENT_END",
-         "HANDLING", "SPECIAL_START", "SPECIAL_END", "DONE_OK", "DONE_TOLERANT", "DONE_FAIL", "WITHDRAWN", "REVOKED"],
+        [
+            "SUBMITTED",
+            "WITHDRAWN",
+            "ACCEPTED",
+            "REJECTED_INTAKE",
+            "REJECTED_INTAKE",
+            "SUPPLEMENT_START",
+            "SUPPLEMENT_END",
+            "HANDLING",
+            "SPECIAL_START",
+            "SPECIAL_END",
+            "DONE_OK",
+            "DONE_TOLERANT",
+            "DONE_FAIL",
+            "WITHDRAWN",
+            "REVOKED",
+        ],
         strict=True,
     ),
-)  # fmt: skip
+)
 def test_d3_log(dialect: str, code: int, event: str) -> None:
     result = clean(mapped(f"d3.log{dialect}", **D3, BLZT=str(code), BLSJ="2026-03-02 00:00:00"))
     row = told(result, "case_event")
@@ -242,10 +284,7 @@ def test_d3_log(dialect: str, code: int, event: str) -> None:
 
 def test_d3_origin_of_the_three_dialect() -> None:
     result = clean(mapped("d3.log_v3", **D3, BLZT="3", BLSJ=STAMP, SJLY="2", DWMC="住建局", BLCS="窗口"))
-    assert (
-        told(result, "case_event")["origin"] == "2"
-        and told(result, "case_event")["department_name"] == "住建局"
-    )
+    assert told(result, "case_event")["origin"] == "2" and told(result, "case_event")["department_name"] == "住建局"
     assert told(result, "case")["intake_origin"] == "2" and told(result, "case")["part"] == "LOG"
 
 
@@ -281,10 +320,7 @@ def test_d3_special_and_approval(dialect: str) -> None:
         "工作日",
         AT,
     )
-    assert (
-        told(special, "case_event")["event"] == "SPECIAL_START"
-        and told(special, "case_event")["limit_days"] == 10
-    )
+    assert told(special, "case_event")["event"] == "SPECIAL_START" and told(special, "case_event")["limit_days"] == 10
     longer = clean(mapped(f"d3.special{dialect}", **D3, TBCXMC="延长审批期限", TBCXKSSJ=STAMP))
     assert told(longer, "special_procedure")["kind"] == "A"
     approval = clean(
@@ -299,9 +335,13 @@ def test_d3_special_and_approval(dialect: str) -> None:
         )
     )
     assert told(approval, "licence") == {
-        "channel": "D3", "kind": "approval", "number": "东建〔2026〕1号", "issued_at": datetime(2026, 3, 2),
-        "engineering_code": D3["GCDM"], "case_no": "S1",
-    }  # fmt: skip
+        "channel": "D3",
+        "kind": "approval",
+        "number": "东建〔2026〕1号",
+        "issued_at": datetime(2026, 3, 2),
+        "engineering_code": D3["GCDM"],
+        "case_no": "S1",
+    }
     assert told(approval, "material")["role"] == "result"
 
 
@@ -327,11 +367,7 @@ def test_d3_projects_of_both_dialects() -> None:
     }
     two = clean(mapped("d3.project", **common, XMJSDDX="113.75", XMJSDDY="23.02", JSDDXZQH="441900"))
     project = told(two, "project")
-    assert (
-        project["process_type"] == "6"
-        and project["filing_type"] == "备案"
-        and project["industry_code"] == "C3973"
-    )
+    assert project["process_type"] == "6" and project["filing_type"] == "备案" and project["industry_code"] == "C3973"
     assert project["planned_start"] == date(2026, 3, 1) and project["total_invest"] == Decimal("12345.6")
     assert (project["longitude"], project["latitude"]) == (
         Decimal("113.75"),
@@ -359,9 +395,7 @@ def test_d3_projects_of_both_dialects() -> None:
         Decimal("23.0245"),
         "441900121",
     )
-    assert (
-        project["applicant_uscc"] == "91441900MA0000015D" and told(three, "engineering")["dialect"] == "3.0"
-    )
+    assert project["applicant_uscc"] == "91441900MA0000015D" and told(three, "engineering")["dialect"] == "3.0"
 
 
 def test_d3_a_plane_coordinate_is_no_longitude() -> None:
@@ -452,9 +486,7 @@ def test_p3_accept() -> None:
     ("code", "result"), [("1", "DONE_OK"), ("2 ", "DONE_FAIL"), ("03", "DONE_RETURNED"), ("4", "WITHDRAWN")]
 )
 def test_p3_result(code: str, result: str) -> None:
-    found = clean(
-        mapped("p3.result", **P3, project_no="N1", result_type=code, result_date=STAMP, result_cetr_no="Z1")
-    )
+    found = clean(mapped("p3.result", **P3, project_no="N1", result_type=code, result_date=STAMP, result_cetr_no="Z1"))
     assert told(found, "case")["result"] == told(found, "case_event")["event"] == result
     assert told(found, "case")["licence_no"] == "Z1"
 
@@ -513,9 +545,7 @@ def test_p3_process_special_licence_and_task() -> None:
         )
     )
     assert (
-        told(special, "special_procedure")["ended_at"]
-        == told(special, "case_event")["until"]
-        == datetime(2026, 3, 5)
+        told(special, "special_procedure")["ended_at"] == told(special, "case_event")["until"] == datetime(2026, 3, 5)
     )
     assert told(special, "case_event")["event"] == "SPECIAL_START"
     licence = told(
@@ -693,8 +723,7 @@ def test_p2_land_approval() -> None:
     assert key(found) == "粤府土审(04)〔2026〕1号|2304-441900-04-01-135254"
     approval, case = told(found, "land_approval"), told(found, "case")
     assert (
-        approval["area"] == Decimal("76550")
-        and approval["approval_no"] == case["case_no"] == "粤府土审(04)〔2026〕1号"
+        approval["area"] == Decimal("76550") and approval["approval_no"] == case["case_no"] == "粤府土审(04)〔2026〕1号"
     )
     assert shapely.from_wkb(approval["geom"]).equals(square)
     assert (case["channel"], case["item_code"], case["concluded_at"], case["result"]) == (
@@ -748,9 +777,7 @@ def test_m1_items() -> None:
     assert json.loads(found.records["raw"][0])["materials"] == [{"code": "1", "name": "表"}]
 
 
-@pytest.mark.parametrize(
-    ("given", "kept"), [(None, None), ("", None), ([], "[]"), (["涉及土建"], '["涉及土建"]')]
-)
+@pytest.mark.parametrize(("given", "kept"), [(None, None), ("", None), ([], "[]"), (["涉及土建"], '["涉及土建"]')])
 def test_m1_projects_unknown_differs_from_none(given: Any, kept: str | None) -> None:
     found = clean(
         mapped(
@@ -805,10 +832,7 @@ def test_departments_that_send_cases(channel: str) -> None:
     assert events["event"].to_list() == ["ACCEPTED", "HANDLING", "CONSULTED", "DONE_OK"] and events[
         "ord"
     ].to_list() == [0, 1, 2, 3]
-    assert (
-        events["series"].to_list() == ["CASE", "SPHJ", "SPHJ", "CASE"]
-        and events["series_key"].n_unique() == 4
-    )
+    assert events["series"].to_list() == ["CASE", "SPHJ", "SPHJ", "CASE"] and events["series_key"].n_unique() == 4
     material = told(found, "material")
     assert (material["seq"], material["name"], material["form"], material["role"]) == (
         1,
@@ -867,9 +891,7 @@ def test_d5_sheets(feed: str) -> None:
 
 def test_s1_layers() -> None:
     square = shapely.box(113.7, 23.0, 113.71, 23.01)
-    parcel = clean(
-        mapped("s1.parcel", ZDDM="441900001002GB00003", MJ="1000.5", QLR="某公司", _geometry=square.wkb_hex)
-    )
+    parcel = clean(mapped("s1.parcel", ZDDM="441900001002GB00003", MJ="1000.5", QLR="某公司", _geometry=square.wkb_hex))
     assert told(parcel, "parcel")["area"] == Decimal("1000.5") and parcel.records["source_time"][0] is None
     redline = told(clean(mapped("s1.redline", HXBH="H1", GXSJ=STAMP, _geometry=square.wkt)), "redline")
     assert shapely.from_wkb(redline["geom"]).geom_type == "MultiPolygon" and redline["updated_at"] == AT

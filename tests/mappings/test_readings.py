@@ -19,9 +19,7 @@ from mappings import cleaning, numbers, shapes, times, words
 settings.register_profile("here", deadline=None, max_examples=60, database=None)
 settings.load_profile("here")
 
-MOMENTS = st.datetimes(datetime(1930, 1, 1), datetime(2099, 12, 31, 23, 59, 59)).map(
-    lambda t: t.replace(microsecond=0)
-)
+MOMENTS = st.datetimes(datetime(1930, 1, 1), datetime(2099, 12, 31, 23, 59, 59)).map(lambda t: t.replace(microsecond=0))
 WIDE = str.maketrans({chr(c): chr(c + 0xFEE0) for c in range(0x21, 0x7F)})
 
 
@@ -38,9 +36,7 @@ def read_time(text: str, **how) -> datetime | None:
 # -- cleaning
 
 
-@given(
-    st.lists(st.one_of(st.none(), st.text(alphabet=st.characters(codec="utf-8"), max_size=20)), max_size=8)
-)
+@given(st.lists(st.one_of(st.none(), st.text(alphabet=st.characters(codec="utf-8"), max_size=20)), max_size=8))
 def test_cleaning_is_idempotent_and_leaves_no_dirt(texts: list[str | None]) -> None:
     once = cleaning.clean(column(*texts))
     assert cleaning.clean(once).to_list() == once.to_list()
@@ -205,9 +201,7 @@ def test_a_number_reads_the_same_with_and_without_separators(number: Decimal) ->
 @given(st.integers(-(10**15), 10**15))
 def test_an_integer_reads_the_same(number: int) -> None:
     values, bad = numbers.integers(
-        pl.Series([str(number), f"{number:,}", f"{number}.0"])
-        if abs(number) < 10**13
-        else pl.Series([str(number)])
+        pl.Series([str(number), f"{number:,}", f"{number}.0"]) if abs(number) < 10**13 else pl.Series([str(number)])
     )
     assert bad is None and set(values) == {number}
 
@@ -226,9 +220,11 @@ def test_half_an_integer_is_told() -> None:
 
 def test_units() -> None:
     factor = numbers.factor("公顷", "m²")
-    assert numbers.decimals(column("0.7655", "0.7655公顷", "1,000 公顷"), unit="公顷", factor=factor)[
-        0
-    ].to_list() == [7655, 7655, 10_000_000]
+    assert numbers.decimals(column("0.7655", "0.7655公顷", "1,000 公顷"), unit="公顷", factor=factor)[0].to_list() == [
+        7655,
+        7655,
+        10_000_000,
+    ]
     with pytest.raises(ConfigurationError, match="no way from unit 公顷 to 万元"):
         numbers.factor("公顷", "万元")
 
@@ -280,16 +276,14 @@ def test_identifiers() -> None:
         "2304-441900-04-01-135254",
         "91441900MA0000015D",
     ]
-    assert words.document_numbers(column("粤府土审（04）〔2026〕1号")).to_list() == [
-        "粤府土审(04)〔2026〕1号"
-    ]
+    assert words.document_numbers(column("粤府土审（04）〔2026〕1号")).to_list() == ["粤府土审(04)〔2026〕1号"]
 
 
 def test_booleans() -> None:
     values, bad = words.booleans(column("1", "0", "true", "False", "是", "否", None, "9"))
-    assert values.to_list() == [True, False, True, False, True, False, None, None] and bad.to_list() == [
-        False
-    ] * 7 + [True]
+    assert values.to_list() == [True, False, True, False, True, False, None, None] and bad.to_list() == [False] * 7 + [
+        True
+    ]
 
 
 @given(
@@ -312,19 +306,14 @@ def test_json_is_written_one_way(value: object) -> None:
 
 
 def test_an_empty_list_is_not_unknown() -> None:
-    values, bad = words.parsed(
-        column("[]", '["a", null, ""]', None, "null", '""', '{"a":1}', "x"), words.listed
-    )
+    values, bad = words.parsed(column("[]", '["a", null, ""]', None, "null", '""', '{"a":1}', "x"), words.listed)
     assert values.to_list() == ["[]", '["a"]', None, None, None, None, None]
     assert bad.to_list() == [False, False, False, False, False, True, True]
 
 
 def test_links_lose_their_query() -> None:
     text = '{"visual":{"href":"https://s.example/a.tif?sig=abc#x","type":"t"},"plain":"b.tif?k=1","none":{}}'
-    assert (
-        words.parsed(column(text), words.asset_links)[0][0]
-        == '{"plain":"b.tif","visual":"https://s.example/a.tif"}'
-    )
+    assert words.parsed(column(text), words.asset_links)[0][0] == '{"plain":"b.tif","visual":"https://s.example/a.tif"}'
 
 
 # -- shapes

@@ -55,11 +55,15 @@ class FakeConnector(Connector):
             facts: dict[str, Any] = {"page": number}
             if told.scopes is not None:
                 facts["scopes"] = told.scopes
-            yield Payload(json.dumps(page, ensure_ascii=False).encode(), "application/json", {"page": number}, now, now, facts)
+            yield Payload(
+                json.dumps(page, ensure_ascii=False).encode(), "application/json", {"page": number}, now, now, facts
+            )
         if told.fail_after == len(told.pages):
             raise told.error
         keys = {tuple(row.get(k) for k in feed.key) for page in told.pages for row in page}
-        yield Proof(told.complete, "all of it" if told.complete else "cut", len(keys), len(keys), told.state, list(told.issues))
+        yield Proof(
+            told.complete, "all of it" if told.complete else "cut", len(keys), len(keys), told.state, list(told.issues)
+        )
 
     def decode(self, feed, payload) -> Iterator[Batch]:
         body = payload.body.read_bytes() if isinstance(payload.body, Path) else payload.body

@@ -51,7 +51,11 @@ def licence(number: int, at: str, operation: str = "I", **more: Any) -> dict[str
     """A row of P3's licence log."""
     row = {"row_guid": f"guid-{number}", "cd_time": at, "cd_operation": operation}
     if operation != "D":
-        row |= {"certificate_number": f"证{number}", "issue_date": "2026-02-01 09:30:00", "certificate_holder": "东莞某公司"}
+        row |= {
+            "certificate_number": f"证{number}",
+            "issue_date": "2026-02-01 09:30:00",
+            "certificate_holder": "东莞某公司",
+        }
     return row | more
 
 

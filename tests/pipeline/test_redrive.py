@@ -73,7 +73,11 @@ def test_after_a_mend_of_the_mapping_it_passes_and_is_closed(world, remapped):
     world["m2.sb"].pages = [[*good(), case(1, SBSJ="nie"), case(2, SBSJ="nie", VERSION="drei")]]
     world["m2.sb"].state = {"at": 1}
     assert run("m2.sb", ANY).counts.quarantined == 2
-    remapped("m2.sb", ("submitted_at: SBSJ", "submitted_at: {from: SBSJ, unreadable: issue}"), ("at: SBSJ", "at: {from: SBSJ, unreadable: issue}"))
+    remapped(
+        "m2.sb",
+        ("submitted_at: SBSJ", "submitted_at: {from: SBSJ, unreadable: issue}"),
+        ("at: SBSJ", "at: {from: SBSJ, unreadable: issue}"),
+    )
     (outcome,) = redrive.run("m2.sb")
     assert (outcome.counts.rows_in, outcome.counts.new, outcome.counts.quarantined) == (2, 1, 1)
     states = {row["record_key"]: row["state"] for row in rows("select record_key, state from landing.quarantine")}
@@ -153,8 +157,10 @@ def test_a_changed_mapping_is_told_first_and_applied_when_asked(world, remapped)
 
 
 def test_a_changed_time_gives_the_store_that_the_new_mapping_would_have_made(world, remapped):
-    pages = [[case(n, SBSJ="2026-02-01 09:00:00", SBXMMC="先", INSERTTIME="2026-03-01 08:00:00") for n in range(3)],
-             [case(n, SBSJ="2026-01-01 09:00:00", SBXMMC="后", INSERTTIME="2026-03-02 08:00:00") for n in range(3)]]
+    pages = [
+        [case(n, SBSJ="2026-02-01 09:00:00", SBXMMC="先", INSERTTIME="2026-03-01 08:00:00") for n in range(3)],
+        [case(n, SBSJ="2026-01-01 09:00:00", SBXMMC="后", INSERTTIME="2026-03-02 08:00:00") for n in range(3)],
+    ]
     world["m2.sb"].pages = pages
     run("m2.sb", ANY)
     remapped("m2.sb", ("version: 1", "version: 2"), ("time: INSERTTIME", "time: SBSJ"))
@@ -171,7 +177,9 @@ def test_a_changed_time_gives_the_store_that_the_new_mapping_would_have_made(wor
 def test_a_changed_key_makes_new_records_and_takes_the_old_ones_away(world, remapped):
     world["m2.sb"].pages = [[case(n) for n in range(3)]]
     run("m2.sb", ANY)
-    remapped("m2.sb", ("version: 1", "version: 2"), ("key: [SBLSH_SHORT, {from: VERSION, as: int}]", "key: [SBLSH_SHORT]"))
+    remapped(
+        "m2.sb", ("version: 1", "version: 2"), ("key: [SBLSH_SHORT, {from: VERSION, as: int}]", "key: [SBLSH_SHORT]")
+    )
     diff = redrive.remap("m2.sb", apply=True)
     assert (diff.new, diff.gone) == (3, 3)
     assert scalar("select count(*) from source.case") == 3
@@ -200,7 +208,11 @@ def test_where_the_payload_is_gone_the_stored_rows_are_mapped(world, remapped, h
 def test_what_a_changed_mapping_rejects_goes_to_quarantine_and_what_it_accepts_is_closed(world, remapped):
     world["m2.sb"].pages = [[*good(), case(1, SBSJ="nie")]]
     run("m2.sb", ANY)
-    remapped("m2.sb", ("submitted_at: SBSJ", "submitted_at: {from: SBSJ, unreadable: issue}"), ("at: SBSJ", "at: {from: SBSJ, unreadable: issue}"))
+    remapped(
+        "m2.sb",
+        ("submitted_at: SBSJ", "submitted_at: {from: SBSJ, unreadable: issue}"),
+        ("at: SBSJ", "at: {from: SBSJ, unreadable: issue}"),
+    )
     diff = redrive.remap("m2.sb", apply=True)
     assert (diff.new, diff.rejected) == (1, 0)
     assert scalar("select state from landing.quarantine") == "redriven"

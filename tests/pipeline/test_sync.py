@@ -19,7 +19,9 @@ def test_a_full_listing_lands_in_record_and_entity_tables(world):
     stored = rows("select * from source.project order by project_code")
     assert [row["project_name"] for row in stored] == ["项目1", "项目2", "项目3"]
     assert str(stored[0]["total_invest"]) == "12345.600000"
-    (first, *_) = rows("select r.*, c.sha256 from source.record r join landing.receipt c on c.id = r.receipt_id order by r.record_key")
+    (first, *_) = rows(
+        "select r.*, c.sha256 from source.record r join landing.receipt c on c.id = r.receipt_id order by r.record_key"
+    )
     assert first["raw"]["projectName"] == "项目1" and first["place"] == "row 0"
     assert scalar("select count(*) from store.dirty") == 3
     assert scalar("select count(*) from pg_tables where schemaname = 'staging'") == 0
@@ -124,8 +126,12 @@ def test_memory_does_not_grow_with_the_number_of_rows(hub):
     for pages in (8, 80):
         done = subprocess.run(
             [sys.executable, "-m", "tests.pipeline.heavy", str(pages)],
-            env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True, timeout=250, check=True,
-        )  # fmt: skip
+            env={**os.environ, "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+            timeout=250,
+            check=True,
+        )
         new, peak = map(int, done.stdout.split())
         assert new == (4_000 if pages == 8 else 36_000)
         peaks.append(peak)

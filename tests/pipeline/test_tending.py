@@ -80,7 +80,9 @@ def test_a_plan_goes_on_from_what_is_complete(world, monkeypatch):
 def test_a_source_is_read_feed_by_feed_and_one_failure_stops_no_other(world):
     world["m1.items"].fail_after, world["m1.items"].error = 0, TransientError("down", zh="停机")
     seen = []
-    outcomes = sync.source("m1", on_progress=lambda task, outcome: seen.append((task.feed, outcome and outcome.outcome)))
+    outcomes = sync.source(
+        "m1", on_progress=lambda task, outcome: seen.append((task.feed, outcome and outcome.outcome))
+    )
     assert {o.feed: o.outcome for o in outcomes} == {"m1.items": "failed", "m1.projects": "ok"}
     assert seen == [("m1.items", None), ("m1.items", "failed"), ("m1.projects", None), ("m1.projects", "ok")]
     with pytest.raises(TransientError, match="down"):
@@ -160,7 +162,10 @@ def test_an_equal_listing_is_equal_and_a_failed_one_says_so(world):
     assert done.outcome == "equal" and done.as_dict()["compared"]["listed"] == 1
     world["d2.projects"].fail_after, world["d2.projects"].error = 0, TransientError("down")
     assert reconcile.feed("d2.projects").outcome == "failed"
-    assert [row["outcome"] for row in rows("select outcome from landing.reconciliation order by id")] == ["equal", "failed"]
+    assert [row["outcome"] for row in rows("select outcome from landing.reconciliation order by id")] == [
+        "equal",
+        "failed",
+    ]
 
 
 def test_a_reconciliation_reads_afresh_whatever_the_state_says(world):
@@ -188,7 +193,9 @@ def test_a_dead_run_is_closed_and_its_staging_dropped_a_living_one_is_let_be(wor
         assert scalar("select fault from landing.run where id = :id", id=dead) == "ours"
         assert scalar("select outcome from landing.run where id = :id", id=living) == "running"
         with transaction() as connection:
-            connection.exec_driver_sql("update landing.run set started_at = now() - interval '2 days' where ended_at is null")
+            connection.exec_driver_sql(
+                "update landing.run set started_at = now() - interval '2 days' where ended_at is null"
+            )
         assert housekeeping.run(stuck=timedelta(hours=12)).stuck == [living]
 
 
@@ -202,7 +209,9 @@ def test_payloads_go_when_they_are_old_and_nothing_refers_to_them(world):
         connection.exec_driver_sql("update landing.receipt set archived_at = now() - interval '4 years'")
     assert housekeeping.run().payloads == 1
     assert len(list(archive.listing())) == 1
-    assert [row["dropped"] for row in rows("select dropped_at is not null as dropped from landing.receipt order by id")] == [False, True]
+    assert [
+        row["dropped"] for row in rows("select dropped_at is not null as dropped from landing.receipt order by id")
+    ] == [False, True]
     assert housekeeping.run().payloads == 0
 
 
@@ -266,8 +275,13 @@ def test_the_summary_adds_up(world):
     assert made.source_rows["case"] == 18 and made.balanced
     (balance,) = made.balances
     assert (balance.runs, balance.rows_in, balance.new, balance.unchanged, balance.quarantined, balance.stored) == (
-        2, 40, 18, 20, 2, 18,
-    )  # fmt: skip
+        2,
+        40,
+        18,
+        20,
+        2,
+        18,
+    )
     assert made.rejected[0]["field"] == "SBSJ" and made.rejected[0]["rows"] == 1
     assert summary.summary(since_run=1).balances[0].rows_in == 20
     assert made.as_dict()["balanced"]

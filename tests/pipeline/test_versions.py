@@ -34,8 +34,10 @@ def empty() -> None:
     """An empty hub again, without the cost of a database."""
     with engine().begin() as connection:
         tables = connection.execute(
-            sa.text("select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables "
-                    "where schemaname in ('landing', 'source')")
+            sa.text(
+                "select string_agg(format('%I.%I', schemaname, tablename), ', ') from pg_tables "
+                "where schemaname in ('landing', 'source')"
+            )
         ).scalar()
         connection.execute(sa.text(f"truncate {tables}, store.dirty restart identity cascade"))
 
@@ -181,6 +183,7 @@ def test_a_rejected_row_is_not_an_absent_one(world):
     assert (outcome.counts.quarantined, outcome.counts.absent) == (1, 0)
     assert scalar("select count(*) from landing.issue where code = 'absence_unproven'") == 1
 
+
 def test_a_row_without_a_key_that_a_person_dismissed_hides_no_absence(world):
     full(world, range(1, 21))
     for keyless in ({"_broken": "?"}, project(99, projectCode="")):
@@ -234,7 +237,9 @@ def test_the_greatest_version_left_stands_again_when_the_current_one_is_withdraw
     assert scalar("select item_name from source.case where case_no = 'HB000001'") == "错"
     outcome = part(world, "HB_2", sheet(99))
     assert outcome.counts.absent == 0
-    assert rows("select item_name, part from source.case where case_no = 'HB000001'") == [{"item_name": "旧", "part": "CASE"}]
+    assert rows("select item_name, part from source.case where case_no = 'HB000001'") == [
+        {"item_name": "旧", "part": "CASE"}
+    ]
     assert scalar("select count(*) from source.case_event where case_no = 'HB000001'") == 1
 
 

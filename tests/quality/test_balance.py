@@ -11,7 +11,11 @@ from tests.pipeline.rows import licence, project, run
 
 def test_every_run_accounts_for_its_rows(world) -> None:
     world["p3.licence"].pages = [
-        [*(licence(n, "2026-03-01 09:00:00") for n in range(1, 21)), licence(30, "2026-03-01 09:00:00", "X"), licence(1, "2026-03-02 09:00:00", "D")]
+        [
+            *(licence(n, "2026-03-01 09:00:00") for n in range(1, 21)),
+            licence(30, "2026-03-01 09:00:00", "X"),
+            licence(1, "2026-03-02 09:00:00", "D"),
+        ]
     ]
     run("p3.licence")
     run("p3.licence")

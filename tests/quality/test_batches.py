@@ -18,16 +18,27 @@ def reasons(feed: str) -> dict[str, set[tuple[str, str]]]:
 
 def issues(feed: str) -> dict[tuple[str, str | None], int]:
     """(code, field) → how often."""
-    found = rows("select code, field, sum(count)::int as n from landing.issue where feed = :feed group by 1, 2", feed=feed)
+    found = rows(
+        "select code, field, sum(count)::int as n from landing.issue where feed = :feed group by 1, 2", feed=feed
+    )
     return {(row["code"], row["field"]): row["n"] for row in found}
 
 
 def polygon(number: int, **more) -> dict:
     """A change polygon of S2."""
     return {
-        "JCBH": f"JC{number:06d}", "XZQDM": "441900", "XMC": "东莞市", "TBLX": "TP", "QSX": "2025-12-01", "HSX": "2026-02-01",
-        "MJ": "1200.5", "SFYN": "0", "SFHX": "1", "geometry": square(113.75, 23.02), **more,
-    }  # fmt: skip
+        "JCBH": f"JC{number:06d}",
+        "XZQDM": "441900",
+        "XMC": "东莞市",
+        "TBLX": "TP",
+        "QSX": "2025-12-01",
+        "HSX": "2026-02-01",
+        "MJ": "1200.5",
+        "SFYN": "0",
+        "SFHX": "1",
+        "geometry": square(113.75, 23.02),
+        **more,
+    }
 
 
 def test_a_dirty_batch_gets_every_reason_of_every_row(world) -> None:
@@ -60,21 +71,42 @@ def test_all_rows_of_a_failing_check_are_found_not_the_first_of_them(world) -> N
     outcome = run("p3.licence")
     assert outcome.outcome == "ok", outcome.error
     assert outcome.counts.quarantined == 300 and outcome.counts.new == 2000
-    assert scalar(
-        "select count(*) from landing.quarantine where feed = 'p3.licence' and reasons @> '[{\"code\": \"unknown_operation\"}]'"
-    ) == 300
+    assert (
+        scalar(
+            "select count(*) from landing.quarantine where feed = 'p3.licence' and reasons @> '[{\"code\": \"unknown_operation\"}]'"
+        )
+        == 300
+    )
 
 
 def test_a_row_that_the_mapping_rejects_has_the_suites_reasons_too(world) -> None:
     world["d3.log"].pages = [
         [
             *(
-                {"LSH": str(n), "DFSJZJ": f"k{n}", "GCDM": "g", "SPSXSLBM": f"s{n}", "BLZT": "3", "BLSJ": "2026-03-01 10:00:00",
-                 "SJYXBS": "1", "SJSCZT": "3", "GXSJ": "2026-03-01 11:00:00"} for n in range(1, 21)
+                {
+                    "LSH": str(n),
+                    "DFSJZJ": f"k{n}",
+                    "GCDM": "g",
+                    "SPSXSLBM": f"s{n}",
+                    "BLZT": "3",
+                    "BLSJ": "2026-03-01 10:00:00",
+                    "SJYXBS": "1",
+                    "SJSCZT": "3",
+                    "GXSJ": "2026-03-01 11:00:00",
+                }
+                for n in range(1, 21)
             ),
-            {"LSH": "99", "SPSXSLBM": "s99", "BLZT": "3", "BLSJ": "下周三", "SJYXBS": "7", "SJSCZT": "9", "GXSJ": "2026-03-01 11:00:00"},
+            {
+                "LSH": "99",
+                "SPSXSLBM": "s99",
+                "BLZT": "3",
+                "BLSJ": "下周三",
+                "SJYXBS": "7",
+                "SJSCZT": "9",
+                "GXSJ": "2026-03-01 11:00:00",
+            },
         ]
-    ]  # fmt: skip
+    ]
     outcome = run("d3.log")
     assert outcome.outcome == "ok", outcome.error
     assert reasons("d3.log") == {"99": {("unreadable_time", "BLSJ"), ("unknown_validity", "SJYXBS")}}
@@ -86,7 +118,13 @@ def test_what_supervision_has_to_see_is_kept_and_told(world) -> None:
     world["d4.cases"].pages = [
         [
             *(sheet(n, PROJECT_CODE="2312-441900-04-01-123450") for n in range(1, 11)),
-            sheet(21, PROJECT_CODE="2312-441900-04-01-123450", SLSJ="2026-02-03 09:00:00", BJSJ="2026-02-01 09:00:00", BJJGDM="0"),
+            sheet(
+                21,
+                PROJECT_CODE="2312-441900-04-01-123450",
+                SLSJ="2026-02-03 09:00:00",
+                BJSJ="2026-02-01 09:00:00",
+                BJJGDM="0",
+            ),
             sheet(22),
             sheet(23, PROJECT_CODE="2312-441900-04-01-123456"),
             sheet(24, PROJECT_CODE="2019-441900-78-03-056565", SXBM="NO-SUCH-ITEM"),
@@ -114,7 +152,9 @@ def test_a_stamp_without_a_time_of_day_is_compared_by_its_date(world) -> None:
         ]
     ]
     run("d4.cases")
-    assert [row["record"] for row in rows("select record from landing.issue where code = 'time_inverted'")] == ["HB000002"]
+    assert [row["record"] for row in rows("select record from landing.issue where code = 'time_inverted'")] == [
+        "HB000002"
+    ]
 
 
 def test_personal_data_is_told_by_no_issue(world) -> None:
@@ -128,7 +168,9 @@ def test_personal_data_is_told_by_no_issue(world) -> None:
 def test_many_alike_are_counted_not_listed_without_end(world) -> None:
     world["m2.sb"].pages = [[case(n) for n in range(1, 501)]]
     run("m2.sb")
-    told = rows("select record, count from landing.issue where code = 'project_code_missing' order by record nulls last")
+    told = rows(
+        "select record, count from landing.issue where code = 'project_code_missing' order by record nulls last"
+    )
     assert len(told) == 51
     assert told[-1] == {"record": None, "count": 450}
     assert sum(row["count"] for row in told) == 500
@@ -160,7 +202,9 @@ def test_a_full_listing_below_the_floor_stops(world, monkeypatch: pytest.MonkeyP
 
     source, feed = rooms.feed("m1.items")
     monkeypatch.setattr(rooms, "feed", lambda _: (source, feed.model_copy(update={"floor": 5})))
-    world["m1.items"].pages = [[{"item_code": "DG-101", "version": "1", "item_name": "备案", "updated_at": "2026-01-01 00:00:00"}]]
+    world["m1.items"].pages = [
+        [{"item_code": "DG-101", "version": "1", "item_name": "备案", "updated_at": "2026-01-01 00:00:00"}]
+    ]
     outcome = run("m1.items")
     assert (outcome.outcome, outcome.fault) == ("failed", "provider")
     assert "低于下限" in (outcome.zh or "")
@@ -190,7 +234,9 @@ def test_an_empty_listing_that_proves_absence_waits_for_a_person(world) -> None:
 
 
 def test_too_many_rejected_stop_and_show_their_reasons(world) -> None:
-    world["s2.change"].pages = [[*(polygon(n) for n in range(1, 11)), *(polygon(n, geometry=None) for n in range(11, 71))]]
+    world["s2.change"].pages = [
+        [*(polygon(n) for n in range(1, 11)), *(polygon(n, geometry=None) for n in range(11, 71))]
+    ]
     outcome = run("s2.change")
     assert (outcome.outcome, outcome.fault) == ("failed", "provider")
     assert scalar("select code from landing.run order by id desc limit 1") == "too_many_rejected"
@@ -205,7 +251,11 @@ def test_an_entry_of_the_quarantine_says_all_that_a_person_needs(world) -> None:
     run("s2.change")
     (entry,) = rows("select feed, record_key, reasons, raw from landing.quarantine")
     assert (entry["feed"], entry["record_key"]) == ("s2.change", "JC000050")
-    assert json.loads(entry["raw"]["geometry"])["type"] == "MultiPolygon" if isinstance(entry["raw"]["geometry"], str) else True
+    assert (
+        json.loads(entry["raw"]["geometry"])["type"] == "MultiPolygon"
+        if isinstance(entry["raw"]["geometry"], str)
+        else True
+    )
     (reason,) = entry["reasons"]
     told = listed.explained(reason)
     assert told["field"] == "geom_box" and told["duty_zh"] == "数源部门"

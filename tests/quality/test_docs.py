@@ -19,8 +19,12 @@ def test_a_run_leaves_its_pages_and_the_next_one_replaces_them(world) -> None:
     assert second.run_id > first.run_id
     folder = docs.root() / "d4.cases"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "as_they_came.html", "case.html", "case_event.html", "index.html", "summary.json",
-    ]  # fmt: skip
+        "as_they_came.html",
+        "case.html",
+        "case_event.html",
+        "index.html",
+        "summary.json",
+    ]
     page = (folder / "as_they_came.html").read_text("utf-8")
     assert "未填项目代码" in page and f"run {second.run_id}" in page
     assert docs.page("d4.cases") == folder / "index.html"
@@ -38,7 +42,10 @@ def test_pages_ask_no_other_host(world) -> None:
 
 def test_a_failing_expectation_is_shown_with_its_rows(world) -> None:
     world["d4.cases"].pages = [
-        [sheet(1, PROJECT_CODE="2312-441900-04-01-123456"), *(sheet(n, SLSJ="2026-02-03", BJSJ="2026-02-01", BJJGDM="0") for n in range(2, 5))]
+        [
+            sheet(1, PROJECT_CODE="2312-441900-04-01-123456"),
+            *(sheet(n, SLSJ="2026-02-03", BJSJ="2026-02-01", BJJGDM="0") for n in range(2, 5)),
+        ]
     ]
     run("d4.cases")
     (summary,) = docs.summaries()

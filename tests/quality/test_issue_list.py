@@ -15,7 +15,11 @@ from quality import issues, suites
 ROOMS = ("connectors", "mappings", "pipeline", "store", "quality", "core", "sources", "schemas")
 # calls whose argument at this place is a code, though it is not named so where they are declared
 PLACES = {"Issue": 0, "Reject": 1, "Trouble": 0}
-ELSEWHERE = {"connectors/http.py": ["_NETWORK"], "pipeline/reconcile.py": ["_CODES"], "mappings/expressions.py": ["MESSAGES"]}
+ELSEWHERE = {
+    "connectors/http.py": ["_NETWORK"],
+    "pipeline/reconcile.py": ["_CODES"],
+    "mappings/expressions.py": ["MESSAGES"],
+}
 
 
 def trees() -> dict[str, ast.Module]:
@@ -35,7 +39,9 @@ def raised() -> dict[str, set[str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 names = [a.arg for a in (*node.args.posonlyargs, *node.args.args) if a.arg not in ("self", "cls")]
-                if "code" in names and not node.name.startswith(("is_", "project_code", "certificate", "explained", "find")):
+                if "code" in names and not node.name.startswith(
+                    ("is_", "project_code", "certificate", "explained", "find")
+                ):
                     places.setdefault(node.name, set()).add(names.index("code"))
     for file, tree in read.items():
         for node in ast.walk(tree):
@@ -85,7 +91,9 @@ NEVER_SHOWN = {"no_preview", "errcode *"}  # of a preview, which leaves nothing 
 
 
 def test_every_code_that_is_raised_is_listed() -> None:
-    missing = {code: sorted(files) for code, files in raised().items() if issues.find(code) is None and code not in NEVER_SHOWN}
+    missing = {
+        code: sorted(files) for code, files in raised().items() if issues.find(code) is None and code not in NEVER_SHOWN
+    }
     assert not missing
 
 
@@ -97,7 +105,9 @@ def test_nothing_is_listed_that_nobody_raises() -> None:
     from core import errors
 
     used = set(raised()) | {check.code for suite in suites.load_all() for check in suite.checks}
-    used |= {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.OneMapError)}
+    used |= {
+        name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.OneMapError)
+    }
     text = "".join((ROOT / file).read_text("utf-8") for file in trees())
     unused = {code for code in issues.load_all() if code not in used and f'"{code}"' not in text}
     assert not unused

@@ -28,27 +28,39 @@ def _append(world: Path, table: str, *lines: dict) -> None:
 
 def _polygon(code: str, **more) -> dict:
     return {
-        "JCBH": code, "XZQDM": "441900", "XMC": "东莞市", "TBLX": "TP", "QSX": "2026-01-01", "HSX": "2026-06-01", "MJ": 900,
-        "SFYN": "0", "SFHX": "1", "_geometry": sample.square(113.8, 23.0), "_at": sample.ago(days=1), **more,
-    }  # fmt: skip
+        "JCBH": code,
+        "XZQDM": "441900",
+        "XMC": "东莞市",
+        "TBLX": "TP",
+        "QSX": "2026-01-01",
+        "HSX": "2026-06-01",
+        "MJ": 900,
+        "SFYN": "0",
+        "SFHX": "1",
+        "_geometry": sample.square(113.8, 23.0),
+        "_at": sample.ago(days=1),
+        **more,
+    }
 
 
 @pytest.fixture(scope="module")
 def stand(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     world = sample.make(tmp_path_factory.mktemp("dirty-world"))
     _append(
-        world, "s2/change",
+        world,
+        "s2/change",
         _polygon("JC-BEIJING", _geometry=sample.square(116.4, 39.9)),
         _polygon("JC-NEGATIVE", MJ=-3),
         _polygon("JC-BACKWARDS", HSX="2025-06-01"),
-    )  # fmt: skip
+    )
     _append(
-        world, "p1/project_filing",
+        world,
+        "p1/project_filing",
         sample.filing(8001, projectCode="2304-441900-04-01-135255", updateTime=sample.ago(hours=5)),
         sample.filing(8002, finishDate=sample.ago(days=50), updateTime=sample.ago(hours=5)),
         # it carries a time of long ago and is shown only now: late beyond the lag
         sample.filing(8003, updateTime=sample.ago(hours=30), _at=stamp(CLOCK + timedelta(hours=2))),
-    )  # fmt: skip
+    )
     home = tmp_path_factory.mktemp("dirty-home")
     with running(world, postgres_server.format(database="postgres"), at=CLOCK, home=home) as up:
         yield up
@@ -62,9 +74,15 @@ def sources(stand: Running, hub, monkeypatch: pytest.MonkeyPatch) -> Running:  #
         told = stand.connection(conn_id)
         extra = told.get("extra") or {}
         return Endpoint(
-            conn_id, told.get("conn_type") or "", told.get("host") or "", told.get("port"), told.get("login") or "",
-            told.get("password") or "", told.get("schema") or "", json.loads(extra) if isinstance(extra, str) else extra,
-        )  # fmt: skip
+            conn_id,
+            told.get("conn_type") or "",
+            told.get("host") or "",
+            told.get("port"),
+            told.get("login") or "",
+            told.get("password") or "",
+            told.get("schema") or "",
+            json.loads(extra) if isinstance(extra, str) else extra,
+        )
 
     monkeypatch.setattr(rooms, "resolve", resolve)
     return stand
@@ -75,7 +93,9 @@ def test_dirt_of_a_source_is_shown_with_whose_it_is_and_what_to_do(sources: Runn
     assert outcome.outcome == "ok", outcome.error
     assert outcome.counts.balanced and outcome.counts.quarantined == 1
     assert outcome.counts.new == outcome.counts.rows_in - 1
-    assert scalar("select count(*) from source.change_polygon where polygon_code in ('JC-NEGATIVE', 'JC-BACKWARDS')") == 2
+    assert (
+        scalar("select count(*) from source.change_polygon where polygon_code in ('JC-NEGATIVE', 'JC-BACKWARDS')") == 2
+    )
     (entry,) = rows("select id, feed, record_key from landing.quarantine where state = 'open'")
     assert (entry["feed"], entry["record_key"]) == ("s2.change", "JC-BEIJING")
 
@@ -85,9 +105,16 @@ def test_dirt_of_a_source_is_shown_with_whose_it_is_and_what_to_do(sources: Runn
     assert shown.exit_code == 0, shown.output
     told = json.loads(shown.output)
     (reason,) = told["reasons"]
-    assert (told["feed"], told["record_key"], reason["code"], reason["field"]) == ("s2.change", "JC-BEIJING", "geometry_outside", "geom_box")
+    assert (told["feed"], told["record_key"], reason["code"], reason["field"]) == (
+        "s2.change",
+        "JC-BEIJING",
+        "geometry_outside",
+        "geom_box",
+    )
     assert reason["duty_zh"] == "数源部门" and "坐标系" in reason["remedy_zh"] and reason["remedy"]
-    issues = {row["code"]: row["record"] for row in rows("select code, record from landing.issue where feed = 's2.change'")}
+    issues = {
+        row["code"]: row["record"] for row in rows("select code, record from landing.issue where feed = 's2.change'")
+    }
     assert issues["area_not_positive"] == "JC-NEGATIVE"
     assert issues["dates_inverted"] == "JC-BACKWARDS"
 
@@ -96,7 +123,10 @@ def test_oddities_of_a_filing_are_stored_and_told_and_a_late_one_is_found(source
     outcome = run("p1.project_filing")
     assert outcome.outcome == "ok", outcome.error
     assert outcome.counts.quarantined == 0
-    told = {(row["code"], row["record"]) for row in rows("select code, record from landing.issue where feed = 'p1.project_filing'")}
+    told = {
+        (row["code"], row["record"])
+        for row in rows("select code, record from landing.issue where feed = 'p1.project_filing'")
+    }
     assert {("project_code_invalid", "BA08001"), ("time_inverted", "BA08002")} <= told
     assert scalar("select count(*) from source.record where record_key = 'BA08003'") == 0
 

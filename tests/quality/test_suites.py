@@ -37,7 +37,13 @@ def test_every_feed_is_asked_for_a_clean_key_and_a_time_that_can_be() -> None:
 
 @pytest.mark.parametrize(
     ("code", "entity"),
-    [("time_inverted", "case"), ("project_code_invalid", "case"), ("not_in_code_list", "case_event"), ("negative_value", "item"), ("implausible_time", "licence")],
+    [
+        ("time_inverted", "case"),
+        ("project_code_invalid", "case"),
+        ("not_in_code_list", "case_event"),
+        ("negative_value", "item"),
+        ("implausible_time", "licence"),
+    ],
 )
 def test_what_supervision_has_to_see_rejects_no_row(code: str, entity: str) -> None:
     asked = [check for check in suites.entity(entity).checks if check.code == code]
@@ -52,9 +58,21 @@ def test_an_item_is_rejected_for_nothing_but_its_key() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "told"),
     [
-        ("feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: NOPE, code: missing_value, severity: error}\n", 3, "no column NOPE"),
-        ("feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: BLZT, code: nope, severity: error}\n", 3, "no code nope"),
-        ("feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: BLZT, code: missing_value, severity: fatal}\n", 3, "severity"),
+        (
+            "feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: NOPE, code: missing_value, severity: error}\n",
+            3,
+            "no column NOPE",
+        ),
+        (
+            "feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: BLZT, code: nope, severity: error}\n",
+            3,
+            "no code nope",
+        ),
+        (
+            "feed: d3.log\nexpectations:\n  - {expect: column_values_to_not_be_null, column: BLZT, code: missing_value, severity: fatal}\n",
+            3,
+            "severity",
+        ),
         ("feed: d3.item\nexpectations: []\n", 1, "as the file's name has it"),
         ("feed: d3.log\nexpectatons: []\n", 2, "no such key"),
     ],
@@ -70,13 +88,20 @@ def test_a_wrong_suite_is_told_with_file_and_line(tmp_path: Path, text: str, lin
 
 def test_an_expectation_that_the_library_lacks_is_told(tmp_path: Path) -> None:
     path = tmp_path / "d3.log.yaml"
-    path.write_text("feed: d3.log\nexpectations:\n  - {expect: column_values_to_be_nice, column: BLZT, code: missing_value, severity: info}\n")
+    path.write_text(
+        "feed: d3.log\nexpectations:\n  - {expect: column_values_to_be_nice, column: BLZT, code: missing_value, severity: info}\n"
+    )
     with pytest.raises(ConfigurationError, match="column_values_to_be_nice"):
         suites._read(path).compiled()
 
 
 def test_suites_name_no_personal_value() -> None:
-    personal = {(name, column) for name in entities.names() for column, told in entities.load(name).columns.items() if told.personal}
+    personal = {
+        (name, column)
+        for name in entities.names()
+        for column, told in entities.load(name).columns.items()
+        if told.personal
+    }
     for suite in suites.load_all():
         for check in suite.checks:
             if any((suite.subject, column) in personal for column in check.columns):

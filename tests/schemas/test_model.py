@@ -44,8 +44,14 @@ def test_bjjgdm_follows_the_rules() -> None:
     """rules.md: done is 0 and 6, returned 1, withdrawn 2 and 3; 5 is none of them."""
     meaning = codes.load("bjjgdm").meaning
     assert [meaning[str(n)] for n in range(7)] == [
-        "DONE_OK", "DONE_RETURNED", "VOIDED", "DELETED", "TRANSFERRED", "LAPSED", "DONE_OK",
-    ]  # fmt: skip
+        "DONE_OK",
+        "DONE_RETURNED",
+        "VOIDED",
+        "DELETED",
+        "TRANSFERRED",
+        "LAPSED",
+        "DONE_OK",
+    ]
 
 
 def test_a_wrong_code_list_is_told_with_its_line(tmp_path: Path) -> None:
@@ -69,9 +75,7 @@ def test_an_unknown_entity_or_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_personal_data_is_marked() -> None:
-    marked = {
-        (e.entity, c.name) for e in entities.load_all().values() for c in e.columns.values() if c.personal
-    }
+    marked = {(e.entity, c.name) for e in entities.load_all().values() for c in e.columns.values() if c.personal}
     assert {
         ("case", "applicant_id"),
         ("case", "contact_phone"),
@@ -87,11 +91,24 @@ def test_every_feed_of_the_architecture_has_a_contract() -> None:
 @pytest.mark.parametrize(
     ("feed", "columns"),
     [
-        ("m2.sb", 35), ("m2.spcl", 16), ("m2.sbcl", 15), ("p3.task", 28), ("p3.accept", 29), ("d3.project", 38 + 1),
-        ("d3.permit", 31), ("p1.project_filing", 20), ("p1.licence", 14), ("m1.projects", 12), ("d1.cases", 15),
-        ("d2.projects", 8), ("d4.cases", 16), ("s1.parcel", 6), ("s4.reading", 5), ("d5.fire", 12),
+        ("m2.sb", 35),
+        ("m2.spcl", 16),
+        ("m2.sbcl", 15),
+        ("p3.task", 28),
+        ("p3.accept", 29),
+        ("d3.project", 38 + 1),
+        ("d3.permit", 31),
+        ("p1.project_filing", 20),
+        ("p1.licence", 14),
+        ("m1.projects", 12),
+        ("d1.cases", 15),
+        ("d2.projects", 8),
+        ("d4.cases", 16),
+        ("s1.parcel", 6),
+        ("s4.reading", 5),
+        ("d5.fire", 12),
     ],
-)  # fmt: skip
+)
 def test_columns_are_those_of_the_contract(feed: str, columns: int) -> None:
     assert len(raw.contract(feed).columns) == columns
 

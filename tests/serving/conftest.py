@@ -39,7 +39,9 @@ def city(postgres_server: str, migrated: str, tmp_path_factory: pytest.TempPathF
         dispose()
     (tmp_path_factory.getbasetemp() / "city-archive").write_text(str(home / "archive"))
     with admin.connect() as connection:  # the checks keep connections of their own, and a template may have none
-        connection.execute(sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"), {"name": name})
+        connection.execute(
+            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"), {"name": name}
+        )
     yield name
     with admin.connect() as connection:
         connection.execute(sa.text(f"drop database if exists {name} with (force)"))
@@ -108,7 +110,11 @@ def postgis_url(need: Callable[[str, str], str], tmp_path_factory: pytest.TempPa
     root = Path(tempfile.mkdtemp(prefix="onemap-gis-"))
     shutil.chown(root, "postgres", "postgres")
     as_postgres = ["runuser", "-u", "postgres", "--"]
-    subprocess.run([*as_postgres, str(bin_ / "initdb"), "-D", str(root / "data"), "-A", "trust", "-E", "UTF8", "--no-sync"], check=True, capture_output=True)
+    subprocess.run(
+        [*as_postgres, str(bin_ / "initdb"), "-D", str(root / "data"), "-A", "trust", "-E", "UTF8", "--no-sync"],
+        check=True,
+        capture_output=True,
+    )
     options = f"-c listen_addresses= -c unix_socket_directories={root} -c fsync=off"
     control = [*as_postgres, str(bin_ / "pg_ctl"), "-D", str(root / "data"), "-w"]
     subprocess.run([*control, "-o", options, "-l", str(root / "log"), "start"], check=True, capture_output=True)

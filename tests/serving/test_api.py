@@ -23,7 +23,9 @@ def city_key(ask) -> TestClient:
 @pytest.fixture(scope="module")
 def busy(store) -> str:
     """The project with a red line and the most cases."""
-    return rows("""select project_code as code from store."case" join store.redline using (project_code) group by 1 order by count(*) desc, 1 limit 1""")[0]["code"]
+    return rows(
+        """select project_code as code from store."case" join store.redline using (project_code) group by 1 order by count(*) desc, 1 limit 1"""
+    )[0]["code"]
 
 
 def test_pages_bring_every_row_once_while_rows_are_written(city_key):
@@ -31,11 +33,15 @@ def test_pages_bring_every_row_once_while_rows_are_written(city_key):
     seen: list[str] = []
     cursor, pages = "", 0
     while True:
-        page = city_key.get(f"/v1/cases?limit=97&fields=id&cursor={cursor}" if cursor else "/v1/cases?limit=97&fields=id").json()
+        page = city_key.get(
+            f"/v1/cases?limit=97&fields=id&cursor={cursor}" if cursor else "/v1/cases?limit=97&fields=id"
+        ).json()
         seen += [row["id"] for row in page["items"]]
         if pages == 2:  # rows come before and behind the cursor, and change
             with transaction() as c:
-                c.exec_driver_sql("""insert into store."case" (id, channel, case_no, content_hash) values ('A:0', 'M2', '0', ''), ('ZZ:9', 'M2', '9', '')""")
+                c.exec_driver_sql(
+                    """insert into store."case" (id, channel, case_no, content_hash) values ('A:0', 'M2', '0', ''), ('ZZ:9', 'M2', '9', '')"""
+                )
                 c.exec_driver_sql("""update store."case" set changed_at = now() where channel = 'M2'""")
         pages += 1
         cursor = page["next"]
@@ -57,21 +63,35 @@ def test_a_link_leads_to_the_next_page(city_key):
 @pytest.mark.parametrize(
     ("query", "condition"),
     [
-        ("light=红", """(select min(array_position(array['双红','红','黄','蓝','绿'], light)) from supervision.clock k where k.project_code = p.id and light <> '灰') = 2"""),
+        (
+            "light=红",
+            """(select min(array_position(array['双红','红','黄','蓝','绿'], light)) from supervision.clock k where k.project_code = p.id and light <> '灰') = 2""",
+        ),
         ("stage=4", "(select current_stage from supervision.position s where s.project_code = p.id) = 4"),
-        ("has_findings=true", "exists (select from supervision.finding f where f.project_code = p.id and f.state in ('open', 'confirmed'))"),
-        ("has_findings=false", "not exists (select from supervision.finding f where f.project_code = p.id and f.state in ('open', 'confirmed'))"),
+        (
+            "has_findings=true",
+            "exists (select from supervision.finding f where f.project_code = p.id and f.state in ('open', 'confirmed'))",
+        ),
+        (
+            "has_findings=false",
+            "not exists (select from supervision.finding f where f.project_code = p.id and f.state in ('open', 'confirmed'))",
+        ),
         ("type=备案", "p.filing_type = '备案'"),
         ("finished=true", "(select finished from supervision.position s where s.project_code = p.id)"),
         ("town=441900119", "p.town_code = '441900119'"),
         ("updated_since=2100-01-01T00:00:00", "false"),
-        ("department=114419000001000445", """exists (select from store."case" c where c.project_code = p.id and c.department_code in ('114419000001000445', '000100044'))
-            or exists (select from supervision.finding f where f.project_code = p.id and f.department_code = '114419000001000445')"""),
+        (
+            "department=114419000001000445",
+            """exists (select from store."case" c where c.project_code = p.id and c.department_code in ('114419000001000445', '000100044'))
+            or exists (select from supervision.finding f where f.project_code = p.id and f.department_code = '114419000001000445')""",
+        ),
     ],
-)  # fmt: skip
+)
 def test_filters_find_what_holds(city_key, query, condition):
     found = {row["id"] for row in city_key.get(f"/v1/projects?limit=1000&fields=id&{query}").json()["items"]}
-    assert found == {row["id"] for row in rows(f"select id from store.project p where gone_at is null and ({condition})")}
+    assert found == {
+        row["id"] for row in rows(f"select id from store.project p where gone_at is null and ({condition})")
+    }
 
 
 def test_projects_are_found_by_name_code_enterprise_pinyin_and_initials(city_key):
@@ -81,12 +101,33 @@ def test_projects_are_found_by_name_code_enterprise_pinyin_and_initials(city_key
                values ('2304-441900-04-01-135254', '2304-441900-04-01-135254', '长安重庆路（绿色）智造一期', '东莞市优品银行设备有限公司', '91441900MA0000015D', 'x');
                insert into store.change (entity, entity_id, op) values ('project', '2304-441900-04-01-135254', 'ADD')"""
         )
-    for query in ("重庆路", "（绿色）", "绿色智造", "2304-441900-04-01-1352", "135254", "优品银行", "91441900MA0000015D", "91441900ma", "chang an", "CHANGAN",
-                  "chongqinglu", "lvse", "cacq", "yinhang", "ypyh", "一"):  # fmt: skip
-        found = [row["id"] for row in city_key.get("/v1/projects", params={"q": query, "limit": 1000, "fields": "id"}).json()["items"]]
+    for query in (
+        "重庆路",
+        "（绿色）",
+        "绿色智造",
+        "2304-441900-04-01-1352",
+        "135254",
+        "优品银行",
+        "91441900MA0000015D",
+        "91441900ma",
+        "chang an",
+        "CHANGAN",
+        "chongqinglu",
+        "lvse",
+        "cacq",
+        "yinhang",
+        "ypyh",
+        "一",
+    ):
+        found = [
+            row["id"]
+            for row in city_key.get("/v1/projects", params={"q": query, "limit": 1000, "fields": "id"}).json()["items"]
+        ]
         assert "2304-441900-04-01-135254" in found, query
     for query in ("重庆南路", "xyzzy", "…", "%", "_"):
-        assert "2304-441900-04-01-135254" not in str(city_key.get("/v1/projects", params={"q": query, "fields": "id"}).json()), query
+        assert "2304-441900-04-01-135254" not in str(
+            city_key.get("/v1/projects", params={"q": query, "fields": "id"}).json()
+        ), query
     with transaction() as c:
         c.exec_driver_sql("""update store.project set project_name = '改名后', content_hash = 'y' where id = '2304-441900-04-01-135254';
                              insert into store.change (entity, entity_id, op) values ('project', '2304-441900-04-01-135254', 'MOD')""")
@@ -105,7 +146,10 @@ def test_the_search_text_has_both_readings_of_a_letter():
 def test_the_full_view_has_every_part_of_the_project(city_key, busy):
     full = city_key.get(f"/v1/projects/{busy}").json()
     assert set(full) == {"project", "truncated", *PARTS}
-    assert len(full["cases"]) == rows("""select count(*) from store."case" where project_code = :c and gone_at is null""", c=busy)[0]["count"]
+    assert (
+        len(full["cases"])
+        == rows("""select count(*) from store."case" where project_code = :c and gone_at is null""", c=busy)[0]["count"]
+    )
     assert {c["case_no"] for c in full["cases"] if c["light"] is not None}
     assert len(full["stages"]) == 8
     assert {item["state"] for item in full["items"]} <= {"已办", "在办", "未办", "未办成", "未知"}
@@ -143,7 +187,9 @@ def test_the_position_says_stage_item_and_whose_turn_it_is(city_key):
 
 def test_a_merged_code_leads_on_to_the_project_that_it_means(city_key, ask, busy, two_towns):
     with transaction() as c:
-        c.exec_driver_sql(f"insert into store.project_alias (alias, project_id, why) values ('OLD-1', '{busy}', 'merged')")
+        c.exec_driver_sql(
+            f"insert into store.project_alias (alias, project_id, why) values ('OLD-1', '{busy}', 'merged')"
+        )
     answer = city_key.get("/v1/projects/OLD-1", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (308, f"/v1/projects/{busy}")
     assert city_key.get("/v1/projects/OLD-1/position").json()["project_code"] == busy
@@ -160,7 +206,9 @@ def test_a_case_by_id_and_by_number(city_key):
 
 
 def test_personal_data_are_masked_without_the_scope(city_key, ask):
-    row = rows("""select id, contact_phone, contact_name, applicant_id from store."case" where contact_phone is not null and contact_name is not null limit 1""")[0]
+    row = rows(
+        """select id, contact_phone, contact_name, applicant_id from store."case" where contact_phone is not null and contact_name is not null limit 1"""
+    )[0]
     masked = city_key.get(f"/v1/cases/{row['id']}").json()
     clear = ask("read:projects", "read:personal").get(f"/v1/cases/{row['id']}").json()
     for name in ("contact_phone", "contact_name", "applicant_id"):
@@ -171,7 +219,9 @@ def test_personal_data_are_masked_without_the_scope(city_key, ask):
 
 def test_a_person_who_applies_is_named_to_nobody_without_the_scope(city_key):
     with transaction() as c:
-        c.exec_driver_sql("""insert into store."case" (id, channel, case_no, applicant_type, applicant_name, content_hash) values ('M2:p', 'M2', 'p', '1', '王小明', '')""")
+        c.exec_driver_sql(
+            """insert into store."case" (id, channel, case_no, applicant_type, applicant_name, content_hash) values ('M2:p', 'M2', 'p', '1', '王小明', '')"""
+        )
     assert city_key.get("/v1/cases/M2:p").json()["applicant_name"] == "王**"
     with transaction() as c:
         c.exec_driver_sql("""delete from store."case" where id = 'M2:p'""")
@@ -280,9 +330,17 @@ def test_the_day_has_its_quota_too(ask):
 
 
 def test_statistics_count_what_the_asker_sees(city_key, ask, two_towns):
-    whole, town = city_key.get("/v1/statistics").json(), ask("read:projects", f"town:{two_towns[0]}").get("/v1/statistics").json()
-    assert sum(g["count"] for g in whole["projects_by_town"]) == rows("select count(*) from store.project where gone_at is null")[0]["count"]
+    whole, town = (
+        city_key.get("/v1/statistics").json(),
+        ask("read:projects", f"town:{two_towns[0]}").get("/v1/statistics").json(),
+    )
+    assert (
+        sum(g["count"] for g in whole["projects_by_town"])
+        == rows("select count(*) from store.project where gone_at is null")[0]["count"]
+    )
     assert [g["key"] for g in town["projects_by_town"]] == [two_towns[0]]
-    open_ = rows("select rule as key, count(*) from supervision.finding where state in ('open', 'confirmed') group by 1")
+    open_ = rows(
+        "select rule as key, count(*) from supervision.finding where state in ('open', 'confirmed') group by 1"
+    )
     assert {g["key"]: g["count"] for g in whole["findings_by_rule"]} == {r["key"]: r["count"] for r in open_}
     assert whole["outside"]["findings"] == sum(r["count"] for r in open_ if r["key"] in ("C1", "C2", "C3", "C9", "C15"))

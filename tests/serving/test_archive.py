@@ -41,12 +41,19 @@ def test_every_entry_says_where_it_came_from(code: str) -> None:
     receipts = {r["receipt"] for r in whole.receipts}
     for entry in whole.entries:
         if entry["entity"] not in ("finding", "work_order"):
-            assert entry["source"]["receipt"] in receipts and entry["source"]["received_at"] and len(entry["source"]["sha256"]) == 64
+            assert (
+                entry["source"]["receipt"] in receipts
+                and entry["source"]["received_at"]
+                and len(entry["source"]["sha256"]) == 64
+            )
     times = [entry["at"] or "" for entry in whole.entries]
     assert times == sorted(times)
     with transaction() as connection:
         events = connection.execute(
-            sa.text("""select count(*) from store.case_event e join store."case" c on c.id = e.case_id where c.project_code = :code and e.gone_at is null"""), {"code": code}
+            sa.text(
+                """select count(*) from store.case_event e join store."case" c on c.id = e.case_id where c.project_code = :code and e.gone_at is null"""
+            ),
+            {"code": code},
         ).scalar_one()
     assert sum(entry["entity"] == "case_event" for entry in whole.entries) >= events
 
@@ -57,7 +64,9 @@ def test_the_manifest_holds_and_bytes_are_the_same(code: str, tmp_path: Path) ->
     assert packed == archive.zipped(archive.collect(FREE, code))
     folder = archive.unfolded(whole, tmp_path / "out")
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert {f["path"] for f in manifest["files"]} | {"manifest.json", "SHA256SUMS"} == {p.name for p in folder.iterdir()}
+    assert {f["path"] for f in manifest["files"]} | {"manifest.json", "SHA256SUMS"} == {
+        p.name for p in folder.iterdir()
+    }
     for file in manifest["files"]:
         content = (folder / file["path"]).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file["sha256"] and len(content) == file["size"]
@@ -84,7 +93,16 @@ def test_a_past_day_shows_nothing_later(code: str) -> None:
 
 def test_personal_data_only_where_it_is_granted(code: str) -> None:
     with transaction() as connection:
-        phones = connection.execute(sa.text("""select distinct contact_phone from store."case" where project_code = :code and contact_phone is not null"""), {"code": code}).scalars().all()
+        phones = (
+            connection.execute(
+                sa.text(
+                    """select distinct contact_phone from store."case" where project_code = :code and contact_phone is not null"""
+                ),
+                {"code": code},
+            )
+            .scalars()
+            .all()
+        )
     assert phones
     masked = b"".join(archive.files(archive.collect(FREE, code)).values())
     assert not any(phone.encode() in masked for phone in phones)
@@ -94,7 +112,9 @@ def test_personal_data_only_where_it_is_granted(code: str) -> None:
 
 def test_nothing_of_a_project_that_is_not_shown(code: str) -> None:
     with transaction() as connection:
-        town = connection.execute(sa.text("select town_code from store.project where id = :code"), {"code": code}).scalar_one()
+        town = connection.execute(
+            sa.text("select town_code from store.project where id = :code"), {"code": code}
+        ).scalar_one()
     other = "441900121" if town != "441900121" else "441900119"
     assert archive.collect(grant_of("key", ["read:projects", f"town:{other}"]), code) is None
     assert archive.collect(FREE, "nothing") is None
@@ -128,12 +148,18 @@ def test_what_was_known_at_an_instant_is_told_again(hub: Path, monkeypatch: pyte
     for days in (60, 0):
         instants.append(take(end - timedelta(days=days)))
         with transaction() as connection:
-            codes = connection.exec_driver_sql("select id from store.project where gone_at is null order by 1").scalars().all()
+            codes = (
+                connection.exec_driver_sql("select id from store.project where gone_at is null order by 1")
+                .scalars()
+                .all()
+            )
         told.append({code: archive.collect(FREE, code, end.date()) for code in codes})
     changed = 0
     for code, before in told[0].items():
         again = archive.collect(FREE, code, end.date(), instants[0])
-        plain = [[{**e, "source": {**e["source"], "current": None}} for e in whole.entries] for whole in (before, again)]
+        plain = [
+            [{**e, "source": {**e["source"], "current": None}} for e in whole.entries] for whole in (before, again)
+        ]
         assert plain[0] == plain[1]
         changed += before.entries != told[1][code].entries
     assert changed  # the later sync did bring something
@@ -143,4 +169,9 @@ def test_what_was_known_at_an_instant_is_told_again(hub: Path, monkeypatch: pyte
 
 
 def test_no_cell_is_computed_by_a_spreadsheet() -> None:
-    assert _cell("=HYPERLINK(1)") == "'=HYPERLINK(1)" and _cell("@x") == "'@x" and _cell("正常") == "正常" and _cell(None) == ""
+    assert (
+        _cell("=HYPERLINK(1)") == "'=HYPERLINK(1)"
+        and _cell("@x") == "'@x"
+        and _cell("正常") == "正常"
+        and _cell(None) == ""
+    )

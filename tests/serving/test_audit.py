@@ -20,8 +20,10 @@ def test_every_read_stands_on_the_log_with_who_what_and_how_many(ask):
     client.get("/v1/balance")
     last = rows("select actor, action, object, detail from store.audit order by seq desc limit 3")[::-1]
     assert [(r["action"], r["object"], r["detail"]["status"]) for r in last] == [
-        ("read", "/v1/projects", 200), ("read", "/v1/projects/none", 404), ("read", "/v1/balance", 403),
-    ]  # fmt: skip
+        ("read", "/v1/projects", 200),
+        ("read", "/v1/projects/none", 404),
+        ("read", "/v1/balance", 403),
+    ]
     assert last[0]["actor"].endswith(" test") and last[0]["detail"]["rows"] == 0
     assert "13800138000" not in str(last[0]["detail"]) and "138****8000" in last[0]["detail"]["query"]["q"]
     assert audit.verify().broken is None
@@ -55,7 +57,9 @@ def tampered(statement: str, kept: str | None = None) -> audit.Verdict:
         c.exec_driver_sql("truncate store.audit")
         for row in before:
             c.execute(
-                sa.text("insert into store.audit values (:seq, :at, :actor, :action, :object, cast(:detail as jsonb), :previous, :digest)"),
+                sa.text(
+                    "insert into store.audit values (:seq, :at, :actor, :action, :object, cast(:detail as jsonb), :previous, :digest)"
+                ),
                 {**row, "detail": json.dumps(row["detail"], ensure_ascii=False)},
             )
         c.commit()
@@ -98,7 +102,9 @@ def test_the_log_is_only_appended_and_its_chain_is_made_by_the_database(store):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), transaction() as c:
             c.exec_driver_sql(statement)
     with transaction() as c:
-        c.exec_driver_sql("insert into store.audit (seq, actor, action, object, previous, digest) values (999999, 'forger', 'read', 'x', '\\x01', '\\x02')")
+        c.exec_driver_sql(
+            "insert into store.audit (seq, actor, action, object, previous, digest) values (999999, 'forger', 'read', 'x', '\\x01', '\\x02')"
+        )
     assert audit.verify().broken is None
     assert rows("select max(seq) - count(*) as gap from store.audit")[0]["gap"] == 0
 

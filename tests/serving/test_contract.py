@@ -16,12 +16,19 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 @pytest.fixture(scope="module")
 def key(store) -> str:
-    return keys.make("contract", ["read:projects", "admin", "read:personal"], by="test", per_minute=10**6, per_day=10**7)[1]
+    return keys.make(
+        "contract", ["read:projects", "admin", "read:personal"], by="test", per_minute=10**6, per_day=10**7
+    )[1]
 
 
 @seed(20261124)
 @settings(
-    max_examples=12, deadline=None, derandomize=False, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=12,
+    deadline=None,
+    derandomize=False,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
 )
 @schema.parametrize()
 def test_any_request_is_answered_as_described(case, key):
@@ -44,10 +51,18 @@ def test_real_answers_hold_to_the_schemas(ask, store):
     case = rows("""select id from store."case" order by id limit 1""")[0]["id"]
     document = app.openapi()
     for path, filled in {
-        "/v1/projects": "/v1/projects?limit=1000", "/v1/projects/{code}": f"/v1/projects/{code}", "/v1/projects/{code}/position": f"/v1/projects/{code}/position",
-        "/v1/cases": "/v1/cases?limit=1000", "/v1/cases/{no}": f"/v1/cases/{case}", "/v1/items": "/v1/items?limit=1000", "/v1/findings": "/v1/findings?limit=1000",
-        "/v1/work-orders": "/v1/work-orders", "/v1/licences": "/v1/licences?limit=1000", "/v1/statistics": "/v1/statistics", "/v1/changes": "/v1/changes?limit=1000",
-    }.items():  # fmt: skip
+        "/v1/projects": "/v1/projects?limit=1000",
+        "/v1/projects/{code}": f"/v1/projects/{code}",
+        "/v1/projects/{code}/position": f"/v1/projects/{code}/position",
+        "/v1/cases": "/v1/cases?limit=1000",
+        "/v1/cases/{no}": f"/v1/cases/{case}",
+        "/v1/items": "/v1/items?limit=1000",
+        "/v1/findings": "/v1/findings?limit=1000",
+        "/v1/work-orders": "/v1/work-orders",
+        "/v1/licences": "/v1/licences?limit=1000",
+        "/v1/statistics": "/v1/statistics",
+        "/v1/changes": "/v1/changes?limit=1000",
+    }.items():
         answer = client.get(filled)
         assert answer.status_code == 200
         wanted = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]

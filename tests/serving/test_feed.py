@@ -21,7 +21,9 @@ from store.engine import engine, transaction
 from tests.serving.conftest import rows
 
 ALL = grant_of("test", ["read:projects"])
-INSERT = sa.text("insert into store.change (entity, entity_id, op, columns, sources) values ('item', :id, 'MOD', array['item_name'], array['m1.items'])")
+INSERT = sa.text(
+    "insert into store.change (entity, entity_id, op, columns, sources) values ('item', :id, 'MOD', array['item_name'], array['m1.items'])"
+)
 
 
 def read(cursor: str | None = None, limit: int = 1000) -> tuple[list[str], str]:
@@ -81,7 +83,13 @@ def test_a_change_says_what_changed_and_from_where(ask):
         c.execute(INSERT, {"id": "DG-304|1"})
     answer = client.get(f"/v1/changes?cursor={start}").json()
     [change] = answer["items"]
-    assert (change["op"], change["entity"], change["id"], change["columns"], change["sources"]) == ("MOD", "item", "DG-304|1", ["item_name"], ["m1.items"])
+    assert (change["op"], change["entity"], change["id"], change["columns"], change["sources"]) == (
+        "MOD",
+        "item",
+        "DG-304|1",
+        ["item_name"],
+        ["m1.items"],
+    )
     assert client.get(f"/v1/changes?cursor={answer['next']}").json()["items"] == []
     assert client.get(f"/v1/changes?cursor={start}&entities=case").json()["items"] == []
     assert client.get(f"/v1/changes?cursor={start}&entities=nothing").status_code == 400
@@ -110,7 +118,14 @@ def receiver(store) -> Iterator[Endpoint]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     Receiver.answers, Receiver.taken = [], []
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Endpoint("hook", "http", "127.0.0.1", server.server_port, password="whsec_" + base64.b64encode(b"s" * 32).decode(), schema="http")
+    yield Endpoint(
+        "hook",
+        "http",
+        "127.0.0.1",
+        server.server_port,
+        password="whsec_" + base64.b64encode(b"s" * 32).decode(),
+        schema="http",
+    )
     server.shutdown()
     server.server_close()
     with transaction() as c:

@@ -25,7 +25,16 @@ from tests.serving.conftest import rows
 LAND = "114419000001000445"  # 自然资源局
 COLLECTIONS = ("projects", "project_areas", "redlines", "parcels", "change_polygons", "land_approvals")
 #: golden rows that belong to somebody → the ids by which an answer could name them
-NAMED = {"project": "id", "case": "case_no", "redline": "id", "licence": "id", "land_approval": "id", "change_polygon": "id", "finding": "id", "work_order": "no"}
+NAMED = {
+    "project": "id",
+    "case": "case_no",
+    "redline": "id",
+    "licence": "id",
+    "land_approval": "id",
+    "change_polygon": "id",
+    "finding": "id",
+    "work_order": "no",
+}
 ALL = {"finding": "supervision.finding", "work_order": "supervision.work_order"}
 
 
@@ -87,14 +96,25 @@ def every_page(client, filled: dict[str, str], named: str = "") -> dict[str, str
             continue
         for kind in ("html", "docx") if "{kind}" in route.path else ("",):
             path = re.sub(r"\{(\w+)(:\w+)?\}", lambda m, k=kind: k if m[1] == "kind" else filled[m[1]], route.path)
-            for query in ({}, {"as_of": "2026-06-30"}) if "project" in path else ({"code": filled["code"], "box": "113,22,115,24"},):
-                answers[path + "?as_of" * ("as_of" in query)] = read(client.get(f"{standalone.PLACE}{path}", params=query))
+            for query in (
+                ({}, {"as_of": "2026-06-30"})
+                if "project" in path
+                else ({"code": filled["code"], "box": "113,22,115,24"},)
+            ):
+                answers[path + "?as_of" * ("as_of" in query)] = read(
+                    client.get(f"{standalone.PLACE}{path}", params=query)
+                )
     return answers
 
 
 @pytest.mark.parametrize(
     "scopes",
-    [("town",), ("town", "admin", "read:metrics", "read:personal"), ("department", "admin", "read:personal"), ("town", "department")],
+    [
+        ("town",),
+        ("town", "admin", "read:metrics", "read:personal"),
+        ("department", "admin", "read:personal"),
+        ("town", "department"),
+    ],
     ids="+".join,
 )
 def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, scopes):
@@ -102,13 +122,33 @@ def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, scopes):
     shown, foreign = shown_and_foreign("read:projects", *given)
     assert foreign
     with reading(grant_of("t", ["read:projects", *given])) as c:
-        own = c.exec_driver_sql("""select project_code, case_no from asked."case" where project_code is not null order by 1, 2 limit 1""").first()
-    theirs = next(tuple(row.values()) for row in rows("""select project_code, case_no from store."case" order by 1, 2""") if not shown & set(row.values()))
+        own = c.exec_driver_sql(
+            """select project_code, case_no from asked."case" where project_code is not null order by 1, 2 limit 1"""
+        ).first()
+    theirs = next(
+        tuple(row.values())
+        for row in rows("""select project_code, case_no from store."case" order by 1, 2""")
+        if not shown & set(row.values())
+    )
     api = ask("read:projects", *given)
     key = keys.make("t", ["read:projects", *given], by="test")[1]
-    browser = TestClient(standalone.make("link", "operator", ["testserver"]), cookies={standalone.COOKIE: key}, follow_redirects=False)
+    browser = TestClient(
+        standalone.make("link", "operator", ["testserver"]), cookies={standalone.COOKIE: key}, follow_redirects=False
+    )
     for code, case in filter(None, (own, theirs)):
-        filled = {"code": code, "no": case, "id": code, "entity": "project", "feature": code, "number": "1", "z": "0", "x": "0", "y": "0", "area": "town", "feed": "m2.sl"}
+        filled = {
+            "code": code,
+            "no": case,
+            "id": code,
+            "entity": "project",
+            "feature": code,
+            "number": "1",
+            "z": "0",
+            "x": "0",
+            "y": "0",
+            "area": "town",
+            "feed": "m2.sl",
+        }
         named = "" if (code, case) == own else "{"  # the listings are read once
         answers = everything(api, filled, named) | every_page(browser, filled, named)
         answers["department"] = read(browser.get(f"{standalone.PLACE}/department/{LAND}/report.html"))
@@ -126,14 +166,18 @@ def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, scopes):
 
 def test_nobody_learns_from_a_tag_a_count_or_a_search_that_a_row_is_there(ask, two_towns):
     client = ask("read:projects", f"town:{two_towns[0]}")
-    theirs = rows("select id, project_name, applicant_uscc from store.project where town_code = :t limit 1", t=two_towns[1])[0]
+    theirs = rows(
+        "select id, project_name, applicant_uscc from store.project where town_code = :t limit 1", t=two_towns[1]
+    )[0]
     whole = ask("read:projects").get(f"/v1/projects/{theirs['id']}")
     for address in (f"/v1/projects/{theirs['id']}", "/v1/projects/2601-000000-00-00-000000"):
         # a tag that fits the foreign row, and one that fits anything
         answers = [client.get(address, headers={"If-None-Match": tag}) for tag in (whole.headers["etag"], "*")]
         assert [a.status_code for a in answers] == [404, 404] and all("etag" not in a.headers for a in answers)
     none, foreign = (client.get(f"/v1/projects/{code}").json() for code in ("2601-000000-00-00-000000", theirs["id"]))
-    assert {k: v for k, v in none.items() if k in ("type", "title", "status", "code")} == {k: v for k, v in foreign.items() if k in ("type", "title", "status", "code")}
+    assert {k: v for k, v in none.items() if k in ("type", "title", "status", "code")} == {
+        k: v for k, v in foreign.items() if k in ("type", "title", "status", "code")
+    }
     for query in (theirs["project_name"], theirs["id"], theirs["applicant_uscc"]):
         assert theirs["id"] not in client.get("/v1/projects", params={"q": query}).text
     where = {"project_code": theirs["id"], "resulttype": "hits"}
@@ -170,14 +214,27 @@ def test_a_webhook_tells_a_town_of_its_own(store, two_towns):
 def test_a_key_for_the_whole_city_sees_all(ask, store):
     everywhere, foreign = shown_and_foreign("read:projects")
     assert not foreign
-    filled = {"code": "none", "no": "none", "id": "none", "entity": "project", "feature": "none", "number": "1", "z": "0", "x": "0", "y": "0"}
+    filled = {
+        "code": "none",
+        "no": "none",
+        "id": "none",
+        "entity": "project",
+        "feature": "none",
+        "number": "1",
+        "z": "0",
+        "x": "0",
+        "y": "0",
+    }
     text = "".join(everything(ask("read:projects"), filled).values())
     assert len([name for name in everywhere if name not in text]) < 0.02 * len(everywhere)
 
 
 def test_tiles_show_a_town_its_own(ask, two_towns):
     client = ask("read:projects", f"town:{two_towns[0]}")
-    box = rows("""select geom from store.redline r join store.project p on p.id = r.project_code where p.town_code = :t limit 1""", t=two_towns[1])[0]["geom"]
+    box = rows(
+        """select geom from store.redline r join store.project p on p.id = r.project_code where p.town_code = :t limit 1""",
+        t=two_towns[1],
+    )[0]["geom"]
     x, y = _tile_of(shapely.from_wkb(bytes(box)).centroid, 14)
     whole, town = ask("read:projects").get(f"/tiles/14/{x}/{y}.mvt"), client.get(f"/tiles/14/{x}/{y}.mvt")
     layers = mapbox_vector_tile.decode(whole.content)
@@ -185,7 +242,13 @@ def test_tiles_show_a_town_its_own(ask, two_towns):
     seen = mapbox_vector_tile.decode(town.content) if town.content else {}
     towns = {f["properties"]["town_code"] for f in seen.get("projects", {"features": []})["features"]}
     assert towns <= {two_towns[0]}
-    ours = {r["id"] for r in rows("select r.id from store.redline r join store.project p on p.id = r.project_code where p.town_code = :t", t=two_towns[0])}
+    ours = {
+        r["id"]
+        for r in rows(
+            "select r.id from store.redline r join store.project p on p.id = r.project_code where p.town_code = :t",
+            t=two_towns[0],
+        )
+    }
     assert {f["properties"]["redline_code"] for f in seen.get("redlines", {"features": []})["features"]} <= ours
 
 
@@ -221,9 +284,19 @@ def test_a_department_sees_what_is_its_own(ask):
 def test_the_api_asks_as_a_role_that_can_read_nothing_else(store):
     import sqlalchemy as sa
 
-    for statement in ("select * from store.project", "select * from source.record", "select * from serving.api_key", "delete from store.redline"):
-        with reading(grant_of("t", ["read:projects"])) as c, pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+    for statement in (
+        "select * from store.project",
+        "select * from source.record",
+        "select * from serving.api_key",
+        "delete from store.redline",
+    ):
+        with (
+            reading(grant_of("t", ["read:projects"])) as c,
+            pytest.raises(sa.exc.ProgrammingError, match="permission denied"),
+        ):
             c.execute(sa.text(statement))
     with reading(grant_of("t", ["read:projects", "town:441900000"])) as c:
         assert c.execute(sa.text("select count(*) from asked.project")).scalar() == 0
-        assert json.loads(c.execute(sa.text("select current_setting('onemap.grant')")).scalar())["towns"] == ["441900000"]
+        assert json.loads(c.execute(sa.text("select current_setting('onemap.grant')")).scalar())["towns"] == [
+            "441900000"
+        ]

@@ -82,7 +82,11 @@ def test_a_store_that_does_not_answer_is_a_metric_too(store, monkeypatch):
 
 def test_the_dashboard_asks_for_metrics_that_there_are():
     told = DASHBOARD.read_text(encoding="utf-8")
-    asked = set(re.findall(r"onemap_[a-z_]+", " ".join(t["expr"] for p in json.loads(told)["panels"] for t in p.get("targets", []))))
+    asked = set(
+        re.findall(
+            r"onemap_[a-z_]+", " ".join(t["expr"] for p in json.loads(told)["panels"] for t in p.get("targets", []))
+        )
+    )
     known = set(metrics.GAUGES) | {"onemap_store_up", "onemap_api_requests_total", "onemap_api_seconds_bucket"}
     assert asked and asked <= known
     assert set(metrics.GAUGES) - asked <= {"onemap_audit_entries", "onemap_change_seq"}
@@ -98,7 +102,11 @@ def run(store, monkeypatch):
 
 
 def test_keys_are_made_listed_and_revoked_by_the_command_line(run):
-    made = json.loads(run("keys", "make", "大屏", "--scope", "read:projects", "--scope", "town:441900119", "--by", "王", "--json").stdout)
+    made = json.loads(
+        run(
+            "keys", "make", "大屏", "--scope", "read:projects", "--scope", "town:441900119", "--by", "王", "--json"
+        ).stdout
+    )
     admission = keys.admit(made["key"])
     assert admission.grant.towns == ("441900119",) and admission.grant.scopes == {"read:projects"}
     listed = {row["id"]: row for row in json.loads(run("keys", "list", "--json").stdout)}
@@ -198,13 +206,25 @@ def test_operations_are_for_the_whole_city_and_raw_rows_for_few(operate, rejecte
     everywhere = ["ops/quarantine", "ops/balance", f"ops/receipt/{receipt}", "ops/mapping/m2.sl"]
     for scopes in (("read:personal",), ("admin", "town:441900119"), ("admin", "department:114419000001000445")):
         client = operate(*scopes)
-        assert {client.get(path).status_code for path in [*everywhere, f"ops/quarantine/{number}", f"ops/receipt/{receipt}/content"]} == {403}
+        assert {
+            client.get(path).status_code
+            for path in [*everywhere, f"ops/quarantine/{number}", f"ops/receipt/{receipt}/content"]
+        } == {403}
     client = operate("admin")
     assert {client.get(path).status_code for path in everywhere} == {200}
-    assert client.get(f"ops/quarantine/{number}").status_code == client.get(f"ops/receipt/{receipt}/content").status_code == 403
+    assert (
+        client.get(f"ops/quarantine/{number}").status_code
+        == client.get(f"ops/receipt/{receipt}/content").status_code
+        == 403
+    )
     code = rows("select id from store.project limit 1")[0]["id"]
     assert "只对可编辑 Airflow 连接的人员开放" in client.get(f"ops/lineage/project/{code}").text
-    assert client.get("ops/receipt/99999999").status_code == client.get("ops/lineage/secret/1").status_code == client.get("ops/mapping/none").status_code == 404
+    assert (
+        client.get("ops/receipt/99999999").status_code
+        == client.get("ops/lineage/secret/1").status_code
+        == client.get("ops/mapping/none").status_code
+        == 404
+    )
 
 
 class _Catalogue:
@@ -256,7 +276,9 @@ def test_a_lineage_catalogue_is_told_of_every_run_once_it_takes_them(store):
     assert sum(e["inputs"][0]["inputFacets"]["dataQualityMetrics"]["rowCount"] for e in ended) == runs["came"]
     accepted = next(e for e in ended if e["job"]["name"] == "sync.m2.sl")
     case = next(d for d in accepted["outputs"] if d["name"] == "source.case")
-    assert case["facets"]["columnLineage"]["fields"]["accepted_at"]["inputFields"] == [{"namespace": "onemap://m2", "name": "m2.sl", "field": "SLSJ"}]
+    assert case["facets"]["columnLineage"]["fields"]["accepted_at"]["inputFields"] == [
+        {"namespace": "onemap://m2", "name": "m2.sl", "field": "SLSJ"}
+    ]
     catalogue.server.shutdown()
     catalogue.server.server_close()
 
@@ -283,5 +305,9 @@ def test_a_failed_run_is_told_with_its_error(run):
             )
         )
         last = openlineage.ended(connection, 0)[-1]
-    start, end = (json.loads(line) for line in run("serve", "openlineage", "--after", str(last.id - 1)).stdout.splitlines())
-    assert (start["eventType"], end["eventType"]) == ("START", "FAIL") and end["run"]["facets"]["errorMessage"]["message"] == "no way to the host"
+    start, end = (
+        json.loads(line) for line in run("serve", "openlineage", "--after", str(last.id - 1)).stdout.splitlines()
+    )
+    assert (start["eventType"], end["eventType"]) == ("START", "FAIL") and end["run"]["facets"]["errorMessage"][
+        "message"
+    ] == "no way to the host"

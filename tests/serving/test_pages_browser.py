@@ -33,7 +33,11 @@ def address(postgres_server: str, city: str, tmp_path_factory: pytest.TempPathFa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
         patch.setenv("ONEMAP_HOME", str(tmp_path_factory.mktemp("pages")))
-        server = uvicorn.Server(uvicorn.Config(standalone.make(TOKEN, "operator", ["127.0.0.1"]), host="127.0.0.1", port=port, log_level="warning"))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                standalone.make(TOKEN, "operator", ["127.0.0.1"]), host="127.0.0.1", port=port, log_level="warning"
+            )
+        )
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
@@ -76,7 +80,10 @@ class Browser:
         return found
 
     def size(self, width: int, height: int, mobile: bool = False) -> None:
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile})
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile},
+        )
 
     def total(self) -> str:
         return self.js("return document.querySelector('.board .sum b').textContent")
@@ -101,7 +108,14 @@ def chromium(need: Callable, address: str) -> Iterator:
 
     options = Options()
     options.binary_location = need("chromium", "chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking", "--lang=zh-CN"):
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--lang=zh-CN",
+    ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(need("chromedriver", "chromium-driver")))
@@ -128,7 +142,11 @@ def test_filters_live_in_the_address(browser: Browser) -> None:
     browser.open()
     whole = browser.total()
     assert int(browser.js("return document.getElementById('map').dataset.points")) > 0
-    card = next(link for link in browser.all(".stages a.rowlink") if link.find_element("css selector", ".n").text not in ("0", whole))
+    card = next(
+        link
+        for link in browser.all(".stages a.rowlink")
+        if link.find_element("css selector", ".n").text not in ("0", whole)
+    )
     wanted = card.find_element("css selector", ".n").text
     card.click()
     browser.until(lambda: browser.total() == wanted)
@@ -155,7 +173,9 @@ def test_a_stranger_finds_step_and_turn_of_a_project(browser: Browser) -> None:
     typed = browser.js("return document.getElementById('q').value")
     browser.until(lambda: typed in browser.driver.current_url and len(browser.listed()) < 8)
     assert any(code in address for address in browser.listed())
-    browser.js("[...document.querySelectorAll('.listcard .what a')].find((a) => a.href.includes(arguments[0])).click()", code)
+    browser.js(
+        "[...document.querySelectorAll('.listcard .what a')].find((a) => a.href.includes(arguments[0])).click()", code
+    )
     browser.until(lambda: browser.all(".facts dd"))
     facts = [dd.text for dd in browser.all(".facts dd")]
     assert any(item["item_name"] == facts[1] for item in items)
@@ -205,7 +225,11 @@ def test_zooming_in_brings_red_lines(browser: Browser) -> None:
     browser.js("document.querySelector('#map').scrollIntoView()")
     for _ in range(7):
         browser.one("[data-zoom=in]").click()
-    browser.until(lambda: browser.js("return performance.getEntriesByType('resource').some((e) => e.name.includes('data/redlines'))"))
+    browser.until(
+        lambda: browser.js(
+            "return performance.getEntriesByType('resource').some((e) => e.name.includes('data/redlines'))"
+        )
+    )
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: Browser) -> None:
@@ -214,7 +238,9 @@ def test_a_phone_needs_no_sideways_scrolling(browser: Browser) -> None:
     for path in ("", f"project/{code}"):
         browser.open(path)
         assert browser.js("return document.documentElement.scrollWidth") <= 390
-    small = browser.js("return [...document.querySelectorAll('button, .button, select')].filter((e) => e.offsetHeight && e.offsetHeight < 36).map((e) => e.outerHTML)")
+    small = browser.js(
+        "return [...document.querySelectorAll('button, .button, select')].filter((e) => e.offsetHeight && e.offsetHeight < 36).map((e) => e.outerHTML)"
+    )
     assert small == []
 
 
@@ -226,7 +252,9 @@ def test_print_shows_the_matter_and_no_controls(browser: Browser, tmp_path: Path
         shown = "return [...arguments].map((css) => getComputedStyle(document.querySelector(css)).display)"
         assert browser.js(shown, ".actions", ".jump", ".top", "#cases svg", "#findings .finding")[:3] == ["none"] * 3
         assert all(e.value_of_css_property("display") != "none" for e in browser.all(".timeline li"))
-        printed = browser.driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69})["data"]
+        printed = browser.driver.execute_cdp_cmd(
+            "Page.printToPDF", {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
+        )["data"]
         assert len(printed) > 20_000
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
@@ -246,7 +274,9 @@ def test_text_has_contrast_by_day_and_by_night(browser: Browser) -> None:
         }
         return [...new Set(bad)];"""
     for scheme in ("light", "dark"):
-        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        browser.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
         for path in ("", f"project/{code}"):
             browser.open(path)
             assert browser.js(measure) == [], (scheme, path)

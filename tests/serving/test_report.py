@@ -18,15 +18,36 @@ from serving.report.content import Heading, Paragraph, Report, Table
 from store.engine import transaction
 
 FREE = Grant("test")
-BAR = dossier.Bar("M2:1", "1", "DG-604", "建筑工程施工许可证核发", 6, "住建局", datetime(2026, 3, 2, 9), date(2026, 3, 2), False, None, None, "红", "承诺", 3, "工作日", 5,
-                  date(2026, 3, 5), date(2026, 3, 11), False)  # fmt: skip
+BAR = dossier.Bar(
+    "M2:1",
+    "1",
+    "DG-604",
+    "建筑工程施工许可证核发",
+    6,
+    "住建局",
+    datetime(2026, 3, 2, 9),
+    date(2026, 3, 2),
+    False,
+    None,
+    None,
+    "红",
+    "承诺",
+    3,
+    "工作日",
+    5,
+    date(2026, 3, 5),
+    date(2026, 3, 11),
+    False,
+)
 
 
 @pytest.fixture
 def marked(store: None) -> str:
     """A project with a finding."""
     with transaction() as connection:
-        return connection.exec_driver_sql("select project_code from supervision.finding where state = 'open' and project_code <> '' order by 1 limit 1").scalar_one()
+        return connection.exec_driver_sql(
+            "select project_code from supervision.finding where state = 'open' and project_code <> '' order by 1 limit 1"
+        ).scalar_one()
 
 
 def test_a_project_is_told_alike_in_three_forms(marked: str) -> None:
@@ -43,7 +64,9 @@ def test_a_project_is_told_alike_in_three_forms(marked: str) -> None:
     assert all(shape._inline.docPr.get("descr") for shape in word.inline_shapes) and len(word.inline_shapes) >= 3
     pdf = write.pdf(made)
     assert pdf.startswith(b"%PDF-") and b"/FontFile3" in pdf and b"STSong" not in pdf
-    assert "疑似，待核" in text and "<script" not in text and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert (
+        "疑似，待核" in text and "<script" not in text and "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    )
 
 
 def test_the_same_content_gives_the_same_bytes(marked: str) -> None:
@@ -64,7 +87,9 @@ def test_a_past_day_is_judged_as_of_that_day(marked: str) -> None:
 
 def test_nothing_of_a_project_that_is_not_shown(marked: str) -> None:
     with transaction() as connection:
-        town = connection.execute(sa.text("select town_code from store.project where id = :code"), {"code": marked}).scalar_one()
+        town = connection.execute(
+            sa.text("select town_code from store.project where id = :code"), {"code": marked}
+        ).scalar_one()
     elsewhere = "441900121" if town != "441900121" else "441900119"
     assert report.of_project(grant_of("key", ["read:projects", f"town:{elsewhere}"]), marked) is None
     assert report.of_area(grant_of("key", ["read:projects", f"town:{elsewhere}"]), "town", town) is None
@@ -74,7 +99,9 @@ def test_nothing_of_a_project_that_is_not_shown(marked: str) -> None:
 
 def test_a_town_and_a_department_by_name(store: None) -> None:
     with reading(FREE) as connection:
-        town, count = connection.exec_driver_sql("select town_code, count(*) from onemap.project where town_code is not null group by 1 order by 2 desc limit 1").one()
+        town, count = connection.exec_driver_sql(
+            "select town_code, count(*) from onemap.project where town_code is not null group by 1 order by 2 desc limit 1"
+        ).one()
     from serving.access import towns
 
     made = report.of_area(FREE, "town", towns()[town])
@@ -86,7 +113,10 @@ def test_a_town_and_a_department_by_name(store: None) -> None:
 
 def test_what_sources_wrote_is_text(store: None, marked: str) -> None:
     with transaction() as connection:
-        connection.execute(sa.text("update store.project set project_name = :name where id = :code"), {"name": '<img src=x onerror=alert(1)>\x07"&', "code": marked})
+        connection.execute(
+            sa.text("update store.project set project_name = :name where id = :code"),
+            {"name": '<img src=x onerror=alert(1)>\x07"&', "code": marked},
+        )
     made = report.of_project(FREE, marked)
     assert b"<img" not in write.html(made)
     Document(io.BytesIO(write.docx(made)))
@@ -106,7 +136,25 @@ def _told(*bars: dossier.Bar) -> dossier.Dossier:
     import shapely
 
     stages = [{"stage": n, "stage_name": f"阶段{n}", "state": "未开始", "completed_at": None} for n in range(1, 9)]
-    return dossier.Dossier("x", date(2026, 3, 9), False, {"project_name": "甲"}, stages, 6, False, [], [], list(bars), [], [], [], [], [], [], shapely.from_wkt("POLYGON EMPTY"))
+    return dossier.Dossier(
+        "x",
+        date(2026, 3, 9),
+        False,
+        {"project_name": "甲"},
+        stages,
+        6,
+        False,
+        [],
+        [],
+        list(bars),
+        [],
+        [],
+        [],
+        [],
+        [],
+        [],
+        shapely.from_wkt("POLYGON EMPTY"),
+    )
 
 
 def test_overdue_is_red_and_a_pause_is_hatched() -> None:
@@ -118,11 +166,23 @@ def test_overdue_is_red_and_a_pause_is_hatched() -> None:
     assert red.x == pytest.approx(limit.x + limit.width) and red.width > 0
     hatched = [r for r in rects if r.hatched]
     assert len(hatched) == 1 and limit.x < hatched[0].x < red.x
-    assert not any(r.fill in ("red", "double") for r in charts.gantt(_told(replace(BAR, used=2, light="绿", due=date(2026, 3, 20)))).shapes if isinstance(r, drawing.Rect))
+    assert not any(
+        r.fill in ("red", "double")
+        for r in charts.gantt(_told(replace(BAR, used=2, light="绿", due=date(2026, 3, 20)))).shapes
+        if isinstance(r, drawing.Rect)
+    )
 
 
 def test_drawings_need_no_styles_and_survive_nothing() -> None:
-    for drawn in (charts.gantt(_told()), charts.site(_told()), charts.stages(_told(BAR)), charts.bars([], "空"), charts.stacked([], "空"), charts.city([]), charts.city([], "441900121")):
+    for drawn in (
+        charts.gantt(_told()),
+        charts.site(_told()),
+        charts.stages(_told(BAR)),
+        charts.bars([], "空"),
+        charts.stacked([], "空"),
+        charts.city([]),
+        charts.city([], "441900121"),
+    ):
         text = str(drawing.svg(drawn))
         assert "style=" not in text and text.count("<svg") == text.count("</svg>") == 1
         assert drawing.png(drawn, 1).startswith(b"\x89PNG")
@@ -134,7 +194,9 @@ def test_no_line_begins_with_a_closing_mark() -> None:
     pages.set_font(write.FAMILY, size=10)
     lines = write._broken(pages, "办结（通过），" * 60 + "DG-N-101" * 5)
     assert "".join(lines) == "办结（通过），" * 60 + "DG-N-101" * 5
-    assert not any(line[0] in write._CLOSING for line in lines) and not any(line[-1] in write._OPENING for line in lines)
+    assert not any(line[0] in write._CLOSING for line in lines) and not any(
+        line[-1] in write._OPENING for line in lines
+    )
 
 
 def test_long_tables_break_across_pages() -> None:

@@ -61,7 +61,9 @@ def test_the_migrations_make_the_views_that_are_declared(store):
     for schema in ("onemap", "asked"):
         made = {(v, c, kind, comment) for v, c, kind, comment, where in found if where == schema}
         declared = {
-            (v.name, c.name, SQL_TYPES[c.type], f"{c.zh} | {' '.join(note(c).split())}") for v in views().values() for c in v.columns
+            (v.name, c.name, SQL_TYPES[c.type], f"{c.zh} | {' '.join(note(c).split())}")
+            for v in views().values()
+            for c in v.columns
         }
         assert made == declared, made ^ declared
 
@@ -70,8 +72,15 @@ def test_the_definitions_stand_in_the_migrations(store):
     """The frozen DDL is that of the declaration: a change of a view needs a revision."""
     from serving.sql.views import ddl
 
-    frozen = "\n".join(path.read_text(encoding="utf-8") for path in sorted((migrate.Path(migrate.__file__).parent / "migrations" / "versions").glob("*_views.sql")))
-    missing = [statement.split("\n")[0] for statement in ddl().split(";\n") if statement.strip() and statement.strip() not in frozen]
+    frozen = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in sorted((migrate.Path(migrate.__file__).parent / "migrations" / "versions").glob("*_views.sql"))
+    )
+    missing = [
+        statement.split("\n")[0]
+        for statement in ddl().split(";\n")
+        if statement.strip() and statement.strip() not in frozen
+    ]
     assert missing == []
 
 
@@ -81,16 +90,33 @@ def test_the_data_dictionary_is_in_step():
 
 def test_a_reader_reads_every_row_masked_and_no_table(as_role):
     reader = as_role("onemap_reader")
-    assert reader("select count(*) from onemap.project")[0][0] == rows("select count(*) from store.project where gone_at is null")[0]["count"]
-    clear = rows("""select id, contact_phone, applicant_id, contact_name from store."case" where contact_phone is not null limit 50""")
-    shown = {row[0]: row[1:] for row in reader("""select id, contact_phone, applicant_id, contact_name from onemap."case" """)}
+    assert (
+        reader("select count(*) from onemap.project")[0][0]
+        == rows("select count(*) from store.project where gone_at is null")[0]["count"]
+    )
+    clear = rows(
+        """select id, contact_phone, applicant_id, contact_name from store."case" where contact_phone is not null limit 50"""
+    )
+    shown = {
+        row[0]: row[1:]
+        for row in reader("""select id, contact_phone, applicant_id, contact_name from onemap."case" """)
+    }
     for row in clear:
         phone, number, name = shown[row["id"]]
         assert phone == f"{row['contact_phone'][:3]}****{row['contact_phone'][-4:]}"
         assert row["contact_name"] is None or name == row["contact_name"][0] + "*" * (len(row["contact_name"]) - 1)
         assert row["applicant_id"] is None or number == row["applicant_id"][:4] + "*" * 10 + row["applicant_id"][-4:]
     assert clear
-    for table in ("store.project", 'store."case"', "source.record", "supervision.finding", "serving.api_key", "store.audit", "asked.project", "serving.name"):
+    for table in (
+        "store.project",
+        'store."case"',
+        "source.record",
+        "supervision.finding",
+        "serving.api_key",
+        "store.audit",
+        "asked.project",
+        "serving.name",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader(f"select * from {table} limit 1")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -105,12 +131,19 @@ def test_a_role_of_a_town_sees_its_town_by_every_view_and_trick(as_role, two_tow
     assert {row[0] for row in town("select id from onemap.project")} == projects
     for name, view in views().items():
         if "project_code" in view.by_name and name not in ("project",):
-            seen = {row[0] for row in town(f'select distinct project_code from onemap."{name}" where project_code is not null')}
+            seen = {
+                row[0]
+                for row in town(f'select distinct project_code from onemap."{name}" where project_code is not null')
+            }
             assert seen <= projects, name
     foreign = rows("select id from store.project where town_code = :t", t=theirs)[0]["id"]
     assert town("select * from onemap.project where id = %s", foreign) == []
     # its own settings, another role and a function that peeps change nothing
-    assert {row[0] for row in town("""select set_config('onemap.grant', '{"free": true}', true); select id from onemap.project""") or town("select id from onemap.project")} <= projects | {'{"free": true}'}
+    assert {
+        row[0]
+        for row in town("""select set_config('onemap.grant', '{"free": true}', true); select id from onemap.project""")
+        or town("select id from onemap.project")
+    } <= projects | {'{"free": true}'}
     for other in ("onemap_api", "onemap_reader"):
         with engine().connect() as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             raw = connection.connection.driver_connection
@@ -126,7 +159,9 @@ def test_a_role_of_a_town_sees_its_town_by_every_view_and_trick(as_role, two_tow
         raw.add_notice_handler(lambda n: notices.append(n.message_primary))
         raw.execute("set client_min_messages = notice")
         raw.execute(f"set role {TOWN}")
-        raw.execute("create function pg_temp.peep(t text) returns boolean language plpgsql cost 0.0000001 as $$ begin raise notice 'saw %', t; return true; end $$")
+        raw.execute(
+            "create function pg_temp.peep(t text) returns boolean language plpgsql cost 0.0000001 as $$ begin raise notice 'saw %', t; return true; end $$"
+        )
         raw.execute("select project_code from onemap.project where pg_temp.peep(project_code)").fetchall()
         raw.rollback()
         raw.execute("reset role")
@@ -157,7 +192,9 @@ def test_two_grants_narrow_and_a_role_without_one_sees_nothing(as_role, two_town
 
 def test_a_role_that_sees_everything_already_is_not_restricted_in_vain(store):
     with engine().begin() as connection:
-        connection.exec_driver_sql("do $$ begin if not exists (select from pg_roles where rolname = 'onemap_test_all') then create role onemap_test_all; end if; end $$")
+        connection.exec_driver_sql(
+            "do $$ begin if not exists (select from pg_roles where rolname = 'onemap_test_all') then create role onemap_test_all; end if; end $$"
+        )
         connection.exec_driver_sql("grant onemap_reader to onemap_test_all")
     with pytest.raises(ConfigurationError):
         roles.make("onemap_test_all", ["town:441900119"], by="test")
@@ -194,9 +231,15 @@ def test_geometry_views_where_postgis_is(postgis_url, monkeypatch):
                 ),
                 {"wkb": shapely.to_wkb(shapely.box(113.8, 22.8, 113.81, 22.81))},
             )
-            connection.exec_driver_sql("insert into store.project (id, project_code, content_hash, longitude, latitude) values ('P1', 'P1', '', 1, 2), ('P2', 'P2', '', 113.9, 22.9)")
-            found = connection.exec_driver_sql("select id, st_srid(geometry), st_x(st_centroid(geometry))::numeric(8,3)::text from onemap.redline_geometry order by id").all()
-            projects = connection.exec_driver_sql("select id, st_geometrytype(geometry) from onemap.project_geometry order by id").all()
+            connection.exec_driver_sql(
+                "insert into store.project (id, project_code, content_hash, longitude, latitude) values ('P1', 'P1', '', 1, 2), ('P2', 'P2', '', 113.9, 22.9)"
+            )
+            found = connection.exec_driver_sql(
+                "select id, st_srid(geometry), st_x(st_centroid(geometry))::numeric(8,3)::text from onemap.redline_geometry order by id"
+            ).all()
+            projects = connection.exec_driver_sql(
+                "select id, st_geometrytype(geometry) from onemap.project_geometry order by id"
+            ).all()
         assert [tuple(row) for row in found] == [("H1", 4490, "113.805"), ("H2", None, None)]
         assert [tuple(row) for row in projects] == [("P1", "ST_Polygon"), ("P2", "ST_Point")]
     finally:

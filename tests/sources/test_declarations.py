@@ -17,9 +17,20 @@ from sources import loader
 from tests.schemas.test_model import feeds_of_the_architecture
 
 CONNECTIONS = {
-    "p_gateway", "p_tables", "m_tables", "d_housing", "m_api", "d_land", "d_reform", "d_drop",
-    "s_wfs", "s_features", "s_stac", "s_readings", "s_mqtt",
-}  # fmt: skip
+    "p_gateway",
+    "p_tables",
+    "m_tables",
+    "d_housing",
+    "m_api",
+    "d_land",
+    "d_reform",
+    "d_drop",
+    "s_wfs",
+    "s_features",
+    "s_stac",
+    "s_readings",
+    "s_mqtt",
+}
 FEEDS = [feed for source in loader.load_all().values() for feed in source.feeds.values()]
 
 
@@ -40,9 +51,7 @@ def test_a_feed_names_its_mapping_its_keys_and_its_increment(feed) -> None:
     assert set(feed.key) <= contract.columns.keys()
     if feed.cursor.kind == "window":
         assert feed.cursor.column in contract.columns
-        if (
-            contract.time and feed.id != "s3.scene"
-        ):  # STAC searches by datetime, its rows are ordered by updated
+        if contract.time and feed.id != "s3.scene":  # STAC searches by datetime, its rows are ordered by updated
             assert feed.cursor.column == contract.time
 
 

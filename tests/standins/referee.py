@@ -136,7 +136,11 @@ class Referee:
         return found
 
     def item_on(self, code: str, day: date):
-        rows = [r for r in self.items[code] if r["valid_from"] <= str(day) and (not r["valid_to"] or str(day) < r["valid_to"])]
+        rows = [
+            r
+            for r in self.items[code]
+            if r["valid_from"] <= str(day) and (not r["valid_to"] or str(day) < r["valid_to"])
+        ]
         return rows[0] if rows else None
 
     def item_of(self, written: str, day: date) -> str | None:
@@ -160,9 +164,20 @@ class Referee:
 
         for (no,), rows in versions("SB").items():
             row = rows[0]
-            case = cases[no] = Case(no, "M2", code_written=(row["PROJECT_CODE"] or "").strip(), item_written=row["SXBM"].strip(), variant=row["SXQXBM"],
-                                    uscc=row["SQRZJHM"].strip(), name=row["SBXMMC"].strip(), internal=row["SQRLX"] == "3", receipt=at(row["SBSJ"]),
-                                    prior=row["YSBLSH"], long_no=row["SBLSH"], channels={"M2"})  # fmt: skip
+            case = cases[no] = Case(
+                no,
+                "M2",
+                code_written=(row["PROJECT_CODE"] or "").strip(),
+                item_written=row["SXBM"].strip(),
+                variant=row["SXQXBM"],
+                uscc=row["SQRZJHM"].strip(),
+                name=row["SBXMMC"].strip(),
+                internal=row["SQRLX"] == "3",
+                receipt=at(row["SBSJ"]),
+                prior=row["YSBLSH"],
+                long_no=row["SBLSH"],
+                channels={"M2"},
+            )
             case.resubmitted = [at(r["SBSJ"]) for r in rows[1:] if r["SBSJ"] != row["SBSJ"]]
             case.inserted += [at(r["INSERTTIME"]) for r in rows]
         for (no,), rows in versions("SL").items():
@@ -179,14 +194,32 @@ class Referee:
         for (no, *_), rows in versions("BZGZ", "BZGZSJ").items():
             cases[no].supplements.append([at(rows[-1]["BZGZSJ"]), None])
         for (no, *_), rows in versions("TBCXSQ", "TBCXKSRQ").items():
-            cases[no].specials.append([at(rows[-1]["TBCXKSRQ"]), None, int(rows[-1]["TBCXSX"]), {"G": "工作日", "Z": "自然日"}[rows[-1]["TBCXSXDW"]]])
+            cases[no].specials.append(
+                [
+                    at(rows[-1]["TBCXKSRQ"]),
+                    None,
+                    int(rows[-1]["TBCXSX"]),
+                    {"G": "工作日", "Z": "自然日"}[rows[-1]["TBCXSXDW"]],
+                ]
+            )
         for (no, *_), rows in versions("TBCXJG", "TBCXJSRQ").items():
             cases[no].special_ends.append(at(rows[-1]["TBCXJSRQ"]))
         for (no,), rows in versions("BJ").items():
-            cases[no].concluded, cases[no].result, cases[no].number = at(rows[-1]["BJSJ"]), rows[-1]["BJJGDM"], rows[-1]["ZJBH"]
+            cases[no].concluded, cases[no].result, cases[no].number = (
+                at(rows[-1]["BJSJ"]),
+                rows[-1]["BJJGDM"],
+                rows[-1]["ZJBH"],
+            )
             cases[no].inserted += [at(r["INSERTIME"]) for r in rows]
         for case in cases.values():
-            marks = sorted([*case.resubmitted, *(t for _, t in case.decisions), *case.steps, *([case.concluded] if case.concluded else [])])
+            marks = sorted(
+                [
+                    *case.resubmitted,
+                    *(t for _, t in case.decisions),
+                    *case.steps,
+                    *([case.concluded] if case.concluded else []),
+                ]
+            )
             for pause in case.supplements:
                 pause[1] = next((m for m in marks if m > pause[0]), None)
             for pause in case.specials:
@@ -201,7 +234,14 @@ class Referee:
             for row in self.latest(f"{source}/cases", "YWLSH").values():
                 case = self.m2.get(row["SBLSH_SHORT"].strip()) or by_own.get(row["YWLSH"])
                 if case is None:
-                    case = Case(row["YWLSH"], source.upper(), item_written=row["SXBM"], uscc=row["SQRZJHM"], receipt=at(row["SLSJ"]), own_no=row["YWLSH"])
+                    case = Case(
+                        row["YWLSH"],
+                        source.upper(),
+                        item_written=row["SXBM"],
+                        uscc=row["SQRZJHM"],
+                        receipt=at(row["SLSJ"]),
+                        own_no=row["YWLSH"],
+                    )
                     case.code_written, case.linked = row["PROJECT_CODE"], bool(row["SBLSH_SHORT"])
                     case.decisions.append(("1", at(row["SLSJ"])))
                     case.steps = [at(s["SPSJ"]) for s in row["SPHJ"]]
@@ -214,8 +254,12 @@ class Referee:
                     case.licence = at(row["FZSJ"]).date()
 
     def _d3(self) -> None:
-        rows = {part: [r for v in ("", "_V3") for r in self.latest(f"d3/SPGL_{part}{v}", "LSH").values() if r["SJYXBS"] == 1]
-                for part in ("XMJBXXB", "XMSPSXBLXXB", "XMSPSXBLXXXXB", "XMSPSXPFWJXXB")}  # fmt: skip
+        rows = {
+            part: [
+                r for v in ("", "_V3") for r in self.latest(f"d3/SPGL_{part}{v}", "LSH").values() if r["SJYXBS"] == 1
+            ]
+            for part in ("XMJBXXB", "XMSPSXBLXXB", "XMSPSXBLXXXXB", "XMSPSXPFWJXXB")
+        }
         works = {r["GCDM"]: r for r in rows["XMJBXXB"]}
         self.permits = [r for r in self.latest("d3/SPGL_JZGCSGXKXXB", "LSH").values() if r["SJYXBS"] == 1]
         logs = defaultdict(set)
@@ -226,7 +270,14 @@ class Referee:
             case = self.m2.get(no)
             log = sorted(logs[no], key=lambda x: x[1])
             if case is None:
-                case = Case(no, "D3", code_written=works[row["GCDM"]]["XMDM"], item_written=row["SPSXBM"], own_no=no, linked=False)
+                case = Case(
+                    no,
+                    "D3",
+                    code_written=works[row["GCDM"]]["XMDM"],
+                    item_written=row["SPSXBM"],
+                    own_no=no,
+                    linked=False,
+                )
                 for state, when, _ in log:
                     if state == 1:
                         case.receipt = when
@@ -262,12 +313,22 @@ class Referee:
             if no in self.m2 or no in seen:
                 continue
             seen.add(no)
-            case = Case(no, "P3", item_written=row["task_code"], uscc=row["applyer_page_code"], name=row["project_name"], receipt=at(row["apply_date"]))
+            case = Case(
+                no,
+                "P3",
+                item_written=row["task_code"],
+                uscc=row["applyer_page_code"],
+                name=row["project_name"],
+                receipt=at(row["apply_date"]),
+            )
             case.decisions.append(("1", at(row["accept_date"])))
             specials = [r for r in special.get(no, {}).values()]
             case.specials = [[at(r["special_time"]), at(r["end_time"]), 10, "工作日"] for r in specials]
             if no in results:
-                case.concluded, case.result = at(results[no]["result_date"]), {"1": "6", "2": "13", "3": "1", "4": "2"}[results[no]["result_type"]]
+                case.concluded, case.result = (
+                    at(results[no]["result_date"]),
+                    {"1": "6", "2": "13", "3": "1", "4": "2"}[results[no]["result_type"]],
+                )
             self.cases.append(case)
 
     def _resolve(self, case: Case) -> None:
@@ -311,7 +372,11 @@ class Referee:
             if row["process_types"] and (not project["splclx"] or project["splclx"] not in row["process_types"]):
                 continue
             if row["applies_when"]:
-                ok = item in project["planned_items"] if project["planned_items"] else any(c in project["conditions"] for c in row["applies_when"].split("|"))
+                ok = (
+                    item in project["planned_items"]
+                    if project["planned_items"]
+                    else any(c in project["conditions"] for c in row["applies_when"].split("|"))
+                )
                 if not ok:
                     continue
             found[item] = row
@@ -398,9 +463,20 @@ class Referee:
                 if limit is not None and used(limits[f"{name}_unit"]) > limit:
                     yield ("overdue", *key)
             promised, unit = limits["promised_limit"], limits["promised_unit"]
-            if promised is not None and case.concluded and case.accepted and promised >= 5 and limits["project_type"] != "1" and not case.commitment:
+            if (
+                promised is not None
+                and case.concluded
+                and case.accepted
+                and promised >= 5
+                and limits["project_type"] != "1"
+                and not case.commitment
+            ):
                 gap = case.concluded - case.accepted
-                if timedelta() <= gap <= timedelta(minutes=10) and not day_only(case.accepted) and not day_only(case.concluded):
+                if (
+                    timedelta() <= gap <= timedelta(minutes=10)
+                    and not day_only(case.accepted)
+                    and not day_only(case.concluded)
+                ):
                     yield ("C5", *key)
             if promised is not None and promised >= 5:
                 for n, start in enumerate([*(s for s, _ in case.supplements), *(s[0] for s in case.specials)]):
@@ -410,7 +486,11 @@ class Referee:
                             yield ("C8", *key)
             if case.result in ("2", "3") and promised is not None:
                 last = due(promised, unit)
-                again = [c for c in siblings if c.receipt > case.concluded and count(case.concluded.date(), c.receipt.date()) <= 10]
+                again = [
+                    c
+                    for c in siblings
+                    if c.receipt > case.concluded and count(case.concluded.date(), c.receipt.date()) <= 10
+                ]
                 if case.concluded.date() <= last and count(case.concluded.date(), last) <= 3 and again:
                     yield ("C11", *key)
         if (case.refused or case.result == "1") and not any(c.receipt > case.receipt and c.accepted for c in siblings):
@@ -418,13 +498,30 @@ class Referee:
         if case.item is None and case.channel in ("M2", "D1", "D3", "D4"):
             yield ("C9", case.project, case.item_written, case.no)
         if case.channel == "M2":
-            result = min([t for t in (case.concluded, case.licence and datetime.combine(case.licence, datetime.max.time())) if t], default=None)
+            result = min(
+                [
+                    t
+                    for t in (case.concluded, case.licence and datetime.combine(case.licence, datetime.max.time()))
+                    if t
+                ],
+                default=None,
+            )
             first = min(case.inserted)
             inverted = case.accepted and case.concluded and case.accepted > case.concluded
             if inverted:
                 result = case.concluded
-            if result and case.done and (first.date() > nth(result.date(), 1) or (
-                max(case.inserted) - first <= timedelta(minutes=10) and count(case.receipt.date(), case.concluded.date()) >= 2 and first > case.concluded)):
+            if (
+                result
+                and case.done
+                and (
+                    first.date() > nth(result.date(), 1)
+                    or (
+                        max(case.inserted) - first <= timedelta(minutes=10)
+                        and count(case.receipt.date(), case.concluded.date()) >= 2
+                        and first > case.concluded
+                    )
+                )
+            ):
                 yield ("C3", *key)
             yield from self._code(case)
         for side in (case.concluded, case.licence and datetime.combine(case.licence, datetime.min.time())):
@@ -444,7 +541,9 @@ class Referee:
             yield ("C6", *key)
         for start, end, limit, unit in case.specials:
             last = end.date() if end else self.today
-            if (limit and last > nth(start.date(), limit, unit)) or (not limit and not end and count(start.date(), self.today) >= 60):
+            if (limit and last > nth(start.date(), limit, unit)) or (
+                not limit and not end and count(start.date(), self.today) >= 60
+            ):
                 yield ("C8", *key)
         for start, end in case.supplements:
             if end is None and count(start.date(), self.today) >= 30:
@@ -473,9 +572,13 @@ class Referee:
         cases = self.by_project[code]
         hard = {}
         for item, row in expected.items():
-            hard[item] = [q for q in row["prerequisites"] if q in expected
-                          and not (row["parallel_group"] and expected[q]["parallel_group"] == row["parallel_group"])
-                          and not (q in row["soft_prerequisites"] and project["fast_track"])]  # fmt: skip
+            hard[item] = [
+                q
+                for q in row["prerequisites"]
+                if q in expected
+                and not (row["parallel_group"] and expected[q]["parallel_group"] == row["parallel_group"])
+                and not (q in row["soft_prerequisites"] and project["fast_track"])
+            ]
         since = max(CUT_OFF, at(filing["submitDate"]).date()) if filing else None
         in_m2 = {i for i, cs in cases.items() if any(c.channel == "M2" for c in cs)}
         done = {i: self.done(code, i) for i in self.items}
@@ -486,7 +589,12 @@ class Referee:
                     days.append(done[item].date())
                 for q in hard[item]:
                     early = done[q] and done[q].date() < since
-                    if any(d >= since for d in days) and expected[q]["case_channel"] == "M2" and q not in in_m2 and not early:
+                    if (
+                        any(d >= since for d in days)
+                        and expected[q]["case_channel"] == "M2"
+                        and q not in in_m2
+                        and not early
+                    ):
                         yield ("C1", code, q, "")
             for item, cs in [*cases.items()]:
                 if not item or self.items[item][-1]["case_channel"] != "M2" or item in in_m2:
@@ -509,16 +617,32 @@ class Referee:
                         continue
                     for q in hard[item]:
                         known = cases[q] or done[q]
-                        late = done[q] is None or (done[q].date() > issue.date() if day_only(done[q]) or day_only(issue) else done[q] > issue)
+                        late = done[q] is None or (
+                            done[q].date() > issue.date() if day_only(done[q]) or day_only(issue) else done[q] > issue
+                        )
                         if known and late and not (done[q] and done[q].date() < since):
                             yield ("C7", code, item, case.no)
         yield from self._stalled(code, expected, hard, cases, done, filing)
 
     def _stalled(self, code, expected, hard, cases, done, filing):
-        events = [t for cs in cases.values() for c in cs for t in (
-            c.receipt, *(t for _, t in c.decisions), *c.steps, *(x for s in c.supplements for x in s), *(x for s in c.specials for x in s[:2]), c.concluded) if t]
+        events = [
+            t
+            for cs in cases.values()
+            for c in cs
+            for t in (
+                c.receipt,
+                *(t for _, t in c.decisions),
+                *c.steps,
+                *(x for s in c.supplements for x in s),
+                *(x for s in c.specials for x in s[:2]),
+                c.concluded,
+            )
+            if t
+        ]
         events += [at(filing[k]) for k in ("submitDate", "finishDate") if filing and filing[k]]
-        events += [datetime.combine(d, datetime.min.time()) for i in self.items for d, _ in self.documents.get((code, i), ())]
+        events += [
+            datetime.combine(d, datetime.min.time()) for i in self.items for d, _ in self.documents.get((code, i), ())
+        ]
         if self.land.get(code):
             events.append(self.land[code])
         if not events or count(max(events).date(), self.today) < 20 or not filing:
@@ -529,17 +653,34 @@ class Referee:
         expired = filing["expiryDate"] and at(filing["expiryDate"]) < self.now and not done["DG-604"]
         if filing["stateFlagName"] == "撤回" or filing["isValidity"] == "无效" or expired:
             return
-        current = [i for i in expected if not done[i] and i not in unknown and all(done[q] or q in unknown for q in hard[i])]
+        current = [
+            i for i in expected if not done[i] and i not in unknown and all(done[q] or q in unknown for q in hard[i])
+        ]
         if all(expected[i]["promised_limit"] is None and expected[i]["statutory_limit"] is None for i in current):
             return
         opened = [c for cs in cases.values() for c in cs if not c.end]
-        if opened and all(any(not e and (not limit or nth(s.date(), limit, u) >= self.today) for s, e, limit, u in c.specials) for c in opened):
+        if opened and all(
+            any(not e and (not limit or nth(s.date(), limit, u) >= self.today) for s, e, limit, u in c.specials)
+            for c in opened
+        ):
             return
-        milestones = {1: ["DG-N-101"], 2: ["DG-N-201"], 3: ["DG-N-303", "DG-308"], 4: ["DG-401", "DG-402", "DG-404"], 5: ["DG-502"], 6: ["DG-604"],
-                      7: ["DG-707", "DG-708"], 8: ["DG-802", "DG-N-803"]}  # fmt: skip
-        stage = next(s for s, ms in milestones.items() if any(m in expected and not done[m] and m not in unknown for m in ms))
+        milestones = {
+            1: ["DG-N-101"],
+            2: ["DG-N-201"],
+            3: ["DG-N-303", "DG-308"],
+            4: ["DG-401", "DG-402", "DG-404"],
+            5: ["DG-502"],
+            6: ["DG-604"],
+            7: ["DG-707", "DG-708"],
+            8: ["DG-802", "DG-N-803"],
+        }
+        stage = next(
+            s for s, ms in milestones.items() if any(m in expected and not done[m] and m not in unknown for m in ms)
+        )
         for s in (stage, *range(1, stage)):
-            mine = sorted((i for i in current if expected[i]["stage"] == s), key=lambda i: not any(not c.end for c in cases[i]))
+            mine = sorted(
+                (i for i in current if expected[i]["stage"] == s), key=lambda i: not any(not c.end for c in cases[i])
+            )
             if mine:
                 yield ("stalled", code, mine[0], "")
                 return
@@ -562,32 +703,64 @@ class Referee:
             if text and len(text) == 6:
                 first = date(int(text[:4]), int(text[4:]), 1)
                 text = str((first + timedelta(32)).replace(day=1) - timedelta(1))
-            changes.append((row["JCBH"], row["TBLX"], flat(row["_geometry"]), date.fromisoformat(text) if text else None))
+            changes.append(
+                (row["JCBH"], row["TBLX"], flat(row["_geometry"]), date.fromisoformat(text) if text else None)
+            )
         built = set()
         for code, kind, geom, hsx in changes:
             touched = {codes[i]: geom.intersection(lines[codes[i]]).area for i in tree.query(geom)}
             for project, area in touched.items():
                 issue = min((d for d, _ in self.documents[project, "DG-604"]), default=None)
-                issue = min([d for d in (issue, *(self.issued(c).date() for c in self.by_project[project]["DG-604"] if self.issued(c))) if d], default=None)
+                issue = min(
+                    [
+                        d
+                        for d in (
+                            issue,
+                            *(self.issued(c).date() for c in self.by_project[project]["DG-604"] if self.issued(c)),
+                        )
+                        if d
+                    ],
+                    default=None,
+                )
                 if hsx and issue and hsx > issue and lines[project].buffer(0.01).contains(geom):
                     built.add(project)
                 neighbours = sum(a for p, a in touched.items() if p != project)
-                if not hsx or kind not in ("TP", "TD", "DT", "20") or neighbours >= 0.01 * geom.area or "DG-604" not in self.expected(project):
+                if (
+                    not hsx
+                    or kind not in ("TP", "TD", "DT", "20")
+                    or neighbours >= 0.01 * geom.area
+                    or "DG-604" not in self.expected(project)
+                ):
                     continue
                 if (area >= 0.1 * lines[project].area or area >= 1000) and (issue is None or hsx < issue):
                     yield ("C13", project, "DG-604", code)
-        scenes = [(date.fromisoformat(r["properties"]["datetime"][:10]), shape(r["geometry"])) for r in self.latest("s3/scene", "collection", "id").values()]
+        scenes = [
+            (date.fromisoformat(r["properties"]["datetime"][:10]), shape(r["geometry"]))
+            for r in self.latest("s3/scene", "collection", "id").values()
+        ]
         degrees = {r["PROJECT_CODE"]: shape(r["_geometry"]) for r in self.latest("s1/redline", "HXBH").values()}
         for project in lines:
-            issue = min([*(d for d, _ in self.documents[project, "DG-604"]), *(self.issued(c).date() for c in self.by_project[project]["DG-604"] if self.issued(c))], default=None)
+            issue = min(
+                [
+                    *(d for d, _ in self.documents[project, "DG-604"]),
+                    *(self.issued(c).date() for c in self.by_project[project]["DG-604"] if self.issued(c)),
+                ],
+                default=None,
+            )
             if issue is None or project in built or self.done(project, "DG-707"):
                 continue
             month = issue.month + 6
             half = issue.replace(year=issue.year + (month > 12), month=(month - 1) % 12 + 1, day=min(issue.day, 28))
-            if project in degrees and half <= self.today and any(day > half and area.intersects(degrees[project]) for day, area in scenes):
+            if (
+                project in degrees
+                and half <= self.today
+                and any(day > half and area.intersects(degrees[project]) for day, area in scenes)
+            ):
                 yield ("stalled", project, "DG-604", "")
 
 
 def normal(number: str | None) -> str:
-    wide = {ord("０") + n: str(n) for n in range(10)} | {ord(c): "(" for c in "〔［（["} | {ord(c): ")" for c in "〕］）]"}
+    wide = (
+        {ord("０") + n: str(n) for n in range(10)} | {ord(c): "(" for c in "〔［（["} | {ord(c): ")" for c in "〕］）]"}
+    )
     return (number or "").translate(wide).replace(" ", "").replace("　", "")

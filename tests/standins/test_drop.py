@@ -40,7 +40,9 @@ def read(client: paramiko.SFTPClient, path: str) -> bytes:
 
 
 def paths(client: paramiko.SFTPClient) -> list[str]:
-    return [f"/out/{day}/{name}" for day in sorted(client.listdir("/out")) for name in sorted(client.listdir(f"/out/{day}"))]
+    return [
+        f"/out/{day}/{name}" for day in sorted(client.listdir("/out")) for name in sorted(client.listdir(f"/out/{day}"))
+    ]
 
 
 def test_zips_are_whole_and_what_their_manifest_says(stand: Running) -> None:
@@ -84,7 +86,14 @@ def test_workbooks_have_their_header_on_row_three_and_merged_projects(stand: Run
     merged = {str(area) for area in sheet.merged_cells.ranges}
     assert {"A1:L2", "B4:B5", "E8:E9"} <= merged
     assert [sheet.cell(row, 8).value for row in range(4, 10)] == [f"QX{n:04d}" for n in (0, 1, 4, 5, 2, 3)]
-    assert [sheet.cell(row, 2).value for row in range(4, 10)] == [sample.CODES[0], None, sample.CODES[2], None, sample.CODES[1], None]
+    assert [sheet.cell(row, 2).value for row in range(4, 10)] == [
+        sample.CODES[0],
+        None,
+        sample.CODES[2],
+        None,
+        sample.CODES[1],
+        None,
+    ]
     dates = {type(sheet.cell(row, column).value).__name__ for row in range(4, 10) for column in (9, 10)}
     assert dates == {"str", "datetime"}
 
@@ -93,10 +102,14 @@ def test_nothing_can_be_changed_and_nobody_else_comes_in(stand: Running) -> None
     with sftp(stand) as client:
         path = paths(client)[0]
         for attempt in (
-            lambda: client.remove(path), lambda: client.rename(path, path + "x"), lambda: client.mkdir("/out/x"),
-            lambda: client.open("/out/x", "w"), lambda: client.open(path, "a"), lambda: client.chmod(path, 0o777),
+            lambda: client.remove(path),
+            lambda: client.rename(path, path + "x"),
+            lambda: client.mkdir("/out/x"),
+            lambda: client.open("/out/x", "w"),
+            lambda: client.open(path, "a"),
+            lambda: client.chmod(path, 0o777),
             lambda: client.listdir("/../../etc/ssh"),
-        ):  # fmt: skip
+        ):
             with pytest.raises(OSError):
                 attempt()
     told = stand.connection("d_drop")

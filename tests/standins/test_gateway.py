@@ -136,7 +136,12 @@ def test_a_late_row_appears_when_it_is_due(stand: Running) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [("quota_429", 429, None), ("quota_inner", 200, "E-429"), ("not_authorised", 200, "E-106"), ("bad_request", 200, "E-400")],
+    [
+        ("quota_429", 429, None),
+        ("quota_inner", 200, "E-429"),
+        ("not_authorised", 200, "E-106"),
+        ("bad_request", 200, "E-400"),
+    ],
 )
 def test_faults_inside_the_envelope(stand: Running, kind: str, status: int, code: str | None) -> None:
     stand.faults.arm("p1", kind, retry_after=7)
@@ -165,7 +170,9 @@ def test_faults_of_paging(stand: Running) -> None:
 
 def test_a_row_updated_while_paging_shifts_an_untouched_one_away(stand: Running) -> None:
     bounds = {"updatedTo": NOW, "pageSize": 500}
-    keys = [r["id"] for n in (1, 2, 3) for r in page(post(stand, "project_filing/query", pageNumber=n, **bounds))["list"]]
+    keys = [
+        r["id"] for n in (1, 2, 3) for r in page(post(stand, "project_filing/query", pageNumber=n, **bounds))["list"]
+    ]
     bounds["updatedTo"] = stamp(sample.CLOCK)
     stand.faults.arm("p1", "shift")
     first = page(post(stand, "project_filing/query", **bounds))
@@ -200,7 +207,9 @@ def test_faults_of_the_wire(stand: Running) -> None:
     assert post(stand, "enterprise/query").json()["code"] == 500
     stand.faults.arm("p1", "redirect_away")
     base = stand.connection("p_gateway")["host"]
-    moved = requests.post(f"{base}/ebus/enterprise/query", headers=signed(stand), json={}, allow_redirects=False, timeout=10)
+    moved = requests.post(
+        f"{base}/ebus/enterprise/query", headers=signed(stand), json={}, allow_redirects=False, timeout=10
+    )
     assert moved.status_code == 307 and "//localhost:" in moved.headers["Location"]
     stand.faults.arm("p1", "redirect_same")
     assert page(post(stand, "enterprise/query"))["list"]
@@ -260,7 +269,9 @@ def test_files_are_listed_and_hold_approvals_with_their_red_lines(stand: Running
             for name in lines:
                 number = int(name.partition("〕")[2].partition("号")[0])
                 rings: dict[str, list[tuple[float, float]]] = {}
-                for line in archive.read(name).decode("utf-8" if b"\r" not in archive.read(name) else "gb18030").splitlines():
+                for line in (
+                    archive.read(name).decode("utf-8" if b"\r" not in archive.read(name) else "gb18030").splitlines()
+                ):
                     parts = line.split(",")
                     if len(parts) == 4 and parts[0].lstrip("J").isdigit():
                         rings.setdefault(parts[1], []).append((float(parts[3]), float(parts[2])))

@@ -26,7 +26,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def counts(world: Path) -> dict[str, dict[str, int]]:
-    return {row["feed"]: row for row in map(json.loads, (world / "truth" / "counts.jsonl").read_text("utf-8").splitlines())}
+    return {
+        row["feed"]: row for row in map(json.loads, (world / "truth" / "counts.jsonl").read_text("utf-8").splitlines())
+    }
 
 
 def read(stand: Running, end: str) -> dict[str, int]:
@@ -46,7 +48,10 @@ def read(stand: Running, end: str) -> dict[str, int]:
     found["d1.cases"] = int(answer(approvals(stand).queryCases("2020-01-01 00:00:00", end, 1, 1)).get("total"))
     found["s1.parcel"] = int(features(stand, "parcel", count=1).get("numberMatched"))
     found["s2.change"] = len(changes(stand, limit=1000)[0])
-    found |= {f"m2.{t.lower()}": scalar(engine_of(stand, "m_tables"), f"select count(*) from ex_gdbs_{t}") for t in ("sb", "sl", "bj", "spcl")}
+    found |= {
+        f"m2.{t.lower()}": scalar(engine_of(stand, "m_tables"), f"select count(*) from ex_gdbs_{t}")
+        for t in ("sb", "sl", "bj", "spcl")
+    }
     found["p3.process"] = scalar(engine_of(stand, "p_tables"), "select count(*) from up_pro_process")
     found["d3.log"] = scalar(engine_of(stand, "d_housing"), "select count(*) from spgl_xmspsxblxxxxb")
     return found
@@ -63,5 +68,7 @@ def test_clients_find_what_the_world_counts_and_what_is_added(told: Path, postgr
             stand.move_clock(days=7)
         served = json.loads((stand.ctx.home / "served.json").read_text())
         assert served["revision"] == 3 and served["clock"] >= "2026-12-08 08:00:00"
-        with sa.create_engine(sa.make_url(stand.connection("m_tables")["extra"]["url"]).set(username="postgres")).connect() as own:
+        with sa.create_engine(
+            sa.make_url(stand.connection("m_tables")["extra"]["url"]).set(username="postgres")
+        ).connect() as own:
             assert own.execute(sa.text("select count(*) from standin.pending")).scalar() == 0

@@ -21,10 +21,18 @@ SCHEMA = json.loads((Path(CONTRACTS) / "s4.schema.json").read_text("utf-8"))
 
 
 @contextmanager
-def client(stand: Running, name: str, *, password: str | None = None, subscribe: bool = True, acks: bool = True) -> Iterator[dict[str, Any]]:
+def client(
+    stand: Running, name: str, *, password: str | None = None, subscribe: bool = True, acks: bool = True
+) -> Iterator[dict[str, Any]]:
     told = stand.connection("s_mqtt")
     state: dict[str, Any] = {"messages": [], "code": None, "present": None, "ready": threading.Event()}
-    paho = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, clean_session=False, reconnect_on_failure=False, manual_ack=not acks)
+    paho = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2,
+        client_id=name,
+        clean_session=False,
+        reconnect_on_failure=False,
+        manual_ack=not acks,
+    )
     paho.username_pw_set(told["login"], password or told["password"])
 
     def connected(c: mqtt.Client, _: Any, flags: Any, code: Any, __: Any) -> None:
@@ -36,7 +44,9 @@ def client(stand: Running, name: str, *, password: str | None = None, subscribe:
 
     paho.on_connect = connected
     paho.on_subscribe = lambda *_: state["ready"].set()
-    paho.on_message = lambda _, __, message: state["messages"].append((message.topic, json.loads(message.payload), message.qos))
+    paho.on_message = lambda _, __, message: state["messages"].append(
+        (message.topic, json.loads(message.payload), message.qos)
+    )
     paho.connect(told["host"], told["port"])
     paho.loop_start()
     try:

@@ -34,16 +34,25 @@ def token(stand: Running, *, basic: bool = True) -> str:
     return answer.json()["access_token"]
 
 
-def get(stand: Running, path: str, bearer: str, headers: dict[str, str] | None = None, **query: Any) -> requests.Response:
+def get(
+    stand: Running, path: str, bearer: str, headers: dict[str, str] | None = None, **query: Any
+) -> requests.Response:
     base = stand.connection("m_api")["host"]
-    return requests.get(f"{base}/api/v1/{path}", params=query, headers={"Authorization": f"Bearer {bearer}", **(headers or {})}, timeout=10)
+    return requests.get(
+        f"{base}/api/v1/{path}",
+        params=query,
+        headers={"Authorization": f"Bearer {bearer}", **(headers or {})},
+        timeout=10,
+    )
 
 
 def test_tokens(stand: Running) -> None:
     told = stand.connection("m_api")
     for basic in (True, False):
         assert get(stand, "items", token(stand, basic=basic)).status_code == 200
-    answer = requests.post(f"{told['host']}/oauth/token", data={"grant_type": "client_credentials"}, auth=("x", "y"), timeout=10)
+    answer = requests.post(
+        f"{told['host']}/oauth/token", data={"grant_type": "client_credentials"}, auth=("x", "y"), timeout=10
+    )
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     answer = get(stand, "items", "made-up")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
@@ -74,7 +83,18 @@ def test_a_cursor_outlives_its_token_and_dies_with_the_listing(stand: Running, w
     stand.faults.arm("m1", "cursor_expired")
     assert get(stand, "items", bearer, cursor=cursor).json()["error"] == "cursor_expired"
     assert get(stand, "items", bearer, cursor="nonsense").status_code == 410
-    sample.append(world, "m1/items", {"item_code": "DG-999", "version": 1, "item_name": "新", "kind": "政务服务事项", "stage": 1, "updated_at": sample.ago(minutes=1)})
+    sample.append(
+        world,
+        "m1/items",
+        {
+            "item_code": "DG-999",
+            "version": 1,
+            "item_name": "新",
+            "kind": "政务服务事项",
+            "stage": 1,
+            "updated_at": sample.ago(minutes=1),
+        },
+    )
     stand.settle()
     assert get(stand, "items", bearer, cursor=cursor).status_code == 410
 
@@ -96,10 +116,22 @@ def test_projects_since_a_time_are_complete_whatever_the_page(stand: Running) ->
 
 def order(number: str, revision: int = 1, action: str = "dispatch") -> dict[str, Any]:
     return {
-        "work_order_no": number, "revision": revision, "action": action, "finding_id": "F1", "rule": "C1", "project_code": sample.CODES[0],
-        "item_code": "DG-404", "case_no": None, "department_code": "11441900000001230P", "department_name": "自然资源局", "title": "疑似体外循环",
-        "content": "请核实", "severity": 2, "dispatched_at": stamp(sample.CLOCK), "due_at": None,
-    }  # fmt: skip
+        "work_order_no": number,
+        "revision": revision,
+        "action": action,
+        "finding_id": "F1",
+        "rule": "C1",
+        "project_code": sample.CODES[0],
+        "item_code": "DG-404",
+        "case_no": None,
+        "department_code": "11441900000001230P",
+        "department_name": "自然资源局",
+        "title": "疑似体外循环",
+        "content": "请核实",
+        "severity": 2,
+        "dispatched_at": stamp(sample.CLOCK),
+        "due_at": None,
+    }
 
 
 def post(stand: Running, bearer: str, body: dict[str, Any], key: str | None = None) -> requests.Response:

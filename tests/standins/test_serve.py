@@ -22,9 +22,20 @@ from standins.testing import wait_for
 from tests.standins import sample
 
 IDS = {
-    "p_gateway", "p_tables", "m_tables", "d_housing", "m_api", "d_land", "d_reform", "d_drop", "s_wfs", "s_features", "s_stac",
-    "s_readings", "s_mqtt",
-}  # fmt: skip
+    "p_gateway",
+    "p_tables",
+    "m_tables",
+    "d_housing",
+    "m_api",
+    "d_land",
+    "d_reform",
+    "d_drop",
+    "s_wfs",
+    "s_features",
+    "s_stac",
+    "s_readings",
+    "s_mqtt",
+}
 
 
 def command(world: Path, home: Path, url: str) -> list[str]:
@@ -33,7 +44,9 @@ def command(world: Path, home: Path, url: str) -> list[str]:
 
 @contextmanager
 def process(*line: str, **options: Any) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options) as child:
+    with subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    ) as child:
         try:
             yield child, json.loads(child.stdout.readline())
         finally:
@@ -68,7 +81,9 @@ def test_faults_by_http(postgres_server: str, world: Path, tmp_path: Path) -> No
         url, headers = said["admin"]["url"], {"Authorization": f"Bearer {said['admin']['token']}"}
         base = next(c for c in said["connections"] if c["conn_id"] == "s_features")["host"]
         assert requests.post(url, json={"system": "s2", "kind": "http_500"}, timeout=5).status_code == 401
-        assert requests.post(url, json={"system": "s2", "kind": "nonsense"}, headers=headers, timeout=5).status_code == 400
+        assert (
+            requests.post(url, json={"system": "s2", "kind": "nonsense"}, headers=headers, timeout=5).status_code == 400
+        )
         fault = {"system": "s2", "kind": "http_503", "times": 1, "options": {"retry_after": 3}}
         assert requests.post(url, json=fault, headers=headers, timeout=5).json()["armed"]
         answer = requests.get(base + "/collections", timeout=5)
@@ -80,7 +95,9 @@ def test_faults_by_http(postgres_server: str, world: Path, tmp_path: Path) -> No
 def test_it_ends_with_its_parent(postgres_server: str, world: Path, tmp_path: Path) -> None:
     line = command(world, tmp_path, postgres_server.format(database="postgres"))
     script = f"import subprocess, sys, time; c = subprocess.Popen({line!r}); print(c.pid, file=sys.stderr, flush=True); time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     pid = int(parent.stderr.readline())
     assert json.loads(parent.stdout.readline())["connections"]
     os.kill(parent.pid, signal.SIGKILL)

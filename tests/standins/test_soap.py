@@ -66,18 +66,25 @@ def test_windows_are_half_open_and_the_latest_version_counts(land: Any) -> None:
 
 
 def test_a_wrong_password_an_old_token_and_a_used_nonce_are_refused(stand: Running, land: Any) -> None:
-    for wrong in (approvals(stand, password="wrong"), approvals(stand, created=datetime.now(UTC) - timedelta(seconds=400))):
+    for wrong in (
+        approvals(stand, password="wrong"),
+        approvals(stand, created=datetime.now(UTC) - timedelta(seconds=400)),
+    ):
         with pytest.raises(zeep.exceptions.Fault) as caught:
             wrong.queryCases(*ALL, 1, 10)
         assert caught.value.code.endswith(":Client.Auth")
     told = stand.connection("d_land")
     history = HistoryPlugin()
     client = zeep.Client(
-        told["host"] + told["extra"]["wsdl"], wsse=UsernameToken(told["login"], told["password"], use_digest=True), plugins=[history]
+        told["host"] + told["extra"]["wsdl"],
+        wsse=UsernameToken(told["login"], told["password"], use_digest=True),
+        plugins=[history],
     )
     service = client.create_service("{urn:dg:nr:approval:1}ApprovalQuerySoap", told["host"] + "/services/ApprovalQuery")
     service.queryCases(*ALL, 1, 10)
-    again = requests.post(told["host"] + "/services/ApprovalQuery", data=etree.tostring(history.last_sent["envelope"]), timeout=10)
+    again = requests.post(
+        told["host"] + "/services/ApprovalQuery", data=etree.tostring(history.last_sent["envelope"]), timeout=10
+    )
     assert again.status_code == 500 and "Client.Auth" in again.text
 
 
@@ -118,9 +125,13 @@ def raw(stand: Running, **call: Any) -> requests.Response:
     told = stand.connection("d_land")
     history = HistoryPlugin()
     client = zeep.Client(
-        told["host"] + told["extra"]["wsdl"], wsse=UsernameToken(told["login"], told["password"], use_digest=True), plugins=[history]
+        told["host"] + told["extra"]["wsdl"],
+        wsse=UsernameToken(told["login"], told["password"], use_digest=True),
+        plugins=[history],
     )
-    envelope = client.create_message(client.create_service("{urn:dg:nr:approval:1}ApprovalQuerySoap", "http://x"), "queryCases", **call)
+    envelope = client.create_message(
+        client.create_service("{urn:dg:nr:approval:1}ApprovalQuerySoap", "http://x"), "queryCases", **call
+    )
     return requests.post(told["host"] + "/services/ApprovalQuery", data=etree.tostring(envelope), timeout=10)
 
 
@@ -156,7 +167,9 @@ def test_d2_by_zeep(stand: Running) -> None:
     session = requests.Session()
     session.auth = HTTPBasicAuth(told["login"], told["password"])
     client = zeep.Client(told["host"] + told["extra"]["wsdl"], transport=Offline(session=session))
-    service = client.create_service("{http://service.fgj.dg.gov.cn}ProjectQuerySoapBinding", told["host"] + "/services/ProjectQuery")
+    service = client.create_service(
+        "{http://service.fgj.dg.gov.cn}ProjectQuerySoapBinding", told["host"] + "/services/ProjectQuery"
+    )
     got = service.getProjects("2020-01-01", "2030-01-01", 0, 100)
     assert got is not None
 
@@ -169,9 +182,11 @@ RPC = """<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelo
 def call(stand: Running, begin: str, end: str, start: int = 0, count: int = 100, **auth: Any) -> requests.Response:
     told = stand.connection("d_reform")
     return requests.post(
-        told["host"] + "/services/ProjectQuery", data=RPC.format(begin, end, start, count).encode(),
-        auth=auth.get("auth", (told["login"], told["password"])), timeout=10,
-    )  # fmt: skip
+        told["host"] + "/services/ProjectQuery",
+        data=RPC.format(begin, end, start, count).encode(),
+        auth=auth.get("auth", (told["login"], told["password"])),
+        timeout=10,
+    )
 
 
 def rows(response: requests.Response) -> list[dict[str, str | None]]:
@@ -195,7 +210,9 @@ def test_d2_lists_by_day_with_refs_nils_and_missing_types(stand: Running) -> Non
         found += rows(response)
     assert len({row["projectCode"] for row in found}) == len(found) == 250
     assert "multiRef" in texts[0] and "multiRef" not in texts[1] and 'xsi:nil="true"' in texts[1]
-    assert any(' xsi:type="ns2:ProjectInfo"' not in t and "<getProjectsReturn>" in t or "<projectName>" in t for t in texts)
+    assert any(
+        ' xsi:type="ns2:ProjectInfo"' not in t and "<getProjectsReturn>" in t or "<projectName>" in t for t in texts
+    )
     assert rows(call(stand, begin, end, 300)) == []
     day = when(sample.ago(days=300)[:10])
     one = rows(call(stand, f"{day:%Y-%m-%d}", f"{day + timedelta(days=1):%Y-%m-%d}"))

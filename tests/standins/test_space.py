@@ -20,7 +20,12 @@ from standins.testing import Running
 from tests.standins import sample
 
 CONTRACTS = Path(__file__).parents[2] / "schemas" / "contracts"
-NS = {"wfs": "http://www.opengis.net/wfs/2.0", "gml": "http://www.opengis.net/gml/3.2", "dg": "http://dg.gov.cn/nr", "ows": "http://www.opengis.net/ows/1.1"}
+NS = {
+    "wfs": "http://www.opengis.net/wfs/2.0",
+    "gml": "http://www.opengis.net/gml/3.2",
+    "dg": "http://dg.gov.cn/nr",
+    "ows": "http://www.opengis.net/ows/1.1",
+}
 URN, HTTP, SHORT = "urn:ogc:def:crs:EPSG::{}", "http://www.opengis.net/def/crs/EPSG/0/{}", "EPSG:{}"
 
 
@@ -30,7 +35,12 @@ def valid(name: str, answer: Any) -> None:
 
 def wfs(stand: Running, **query: Any) -> requests.Response:
     told = stand.connection("s_wfs")
-    return requests.get(told["host"], params={"service": "WFS", "version": "2.0.0", **query}, auth=(told["login"], told["password"]), timeout=10)
+    return requests.get(
+        told["host"],
+        params={"service": "WFS", "version": "2.0.0", **query},
+        auth=(told["login"], told["password"]),
+        timeout=10,
+    )
 
 
 def features(stand: Running, layer: str, **query: Any) -> etree._Element:
@@ -150,7 +160,11 @@ def test_s2_filters(stand: Running) -> None:
 @pytest.mark.parametrize("limit", [7, 8])
 def test_s3_next_links_with_and_without_merge(stand: Running, limit: int) -> None:
     url = stand.connection("s_stac")["host"] + "/search"
-    body = {"collections": ["satellite", "uav"], "datetime": "2026-11-01T00:00:00Z/2026-11-30T00:00:00Z", "limit": limit}
+    body = {
+        "collections": ["satellite", "uav"],
+        "datetime": "2026-11-01T00:00:00Z/2026-11-30T00:00:00Z",
+        "limit": limit,
+    }
     asked, found, merges = body, [], set()
     while True:
         answer = requests.post(url, json=asked, timeout=10).json()
@@ -167,7 +181,12 @@ def test_s3_next_links_with_and_without_merge(stand: Running, limit: int) -> Non
 def test_s3_intervals_are_closed_and_late_scenes_come(stand: Running) -> None:
     url = stand.connection("s_stac")["host"] + "/search"
     body = {"collections": ["uav"], "datetime": "2026-11-01T02:00:00Z/2026-11-05T02:00:00Z", "limit": 100}
-    assert {f["id"] for f in requests.post(url, json=body, timeout=10).json()["features"]} == {"GF2-0", "GF2-4", "GF2-20", "GF2-24"}
+    assert {f["id"] for f in requests.post(url, json=body, timeout=10).json()["features"]} == {
+        "GF2-0",
+        "GF2-4",
+        "GF2-20",
+        "GF2-24",
+    }
     stand.faults.arm("s3", "late_row")
     requests.post(url, json=body, timeout=10)
     assert len(requests.post(url, json=body, timeout=10).json()["features"]) == 5
@@ -178,7 +197,9 @@ def readings(stand: Running, day: str) -> list[dict[str, Any]]:
     told, found, cursor = stand.connection("s_readings"), [], None
     while True:
         query = {"day": day, **({"cursor": cursor} if cursor else {})}
-        answer = requests.get(told["host"] + "/readings", params=query, auth=(told["login"], told["password"]), timeout=10)
+        answer = requests.get(
+            told["host"] + "/readings", params=query, auth=(told["login"], told["password"]), timeout=10
+        )
         valid("s4.schema.json", answer.json())
         found += answer.json()["data"]
         cursor = answer.json()["next_cursor"]

@@ -31,11 +31,18 @@ def scalar(engine: sa.Engine, text: str) -> object:
 
 
 @pytest.mark.parametrize(("conn_id", "tables"), [("p_tables", 6), ("m_tables", 9), ("d_housing", 11)])
-def test_every_table_of_the_contract_is_there_and_nothing_can_be_written(stand: Running, conn_id: str, tables: int) -> None:
+def test_every_table_of_the_contract_is_there_and_nothing_can_be_written(
+    stand: Running, conn_id: str, tables: int
+) -> None:
     engine = engine_of(stand, conn_id)
     names = sa.inspect(engine).get_table_names()
     assert len(names) == tables
-    for text in (f"delete from {names[0]}", f"update {names[0]} set xzqhdm = ''", "create table x (a int)", "select * from standin.pending"):
+    for text in (
+        f"delete from {names[0]}",
+        f"update {names[0]} set xzqhdm = ''",
+        "create table x (a int)",
+        "select * from standin.pending",
+    ):
         with pytest.raises(sa.exc.ProgrammingError), engine.begin() as connection:
             connection.execute(sa.text(text))
 
@@ -51,7 +58,10 @@ def test_the_one_grant_is_is_sync(p3: sa.Engine) -> None:
 def test_a_change_log_keeps_every_row(p3: sa.Engine) -> None:
     assert scalar(p3, "select count(*) from up_pro_accept") == 51
     assert scalar(p3, "select count(*) from up_pro_accept where row_guid = 'guid-1'") == 2
-    empties = scalar(p3, "select count(*) filter (where org_code = '') * 100 + count(*) filter (where org_code is null) from up_pro_accept")
+    empties = scalar(
+        p3,
+        "select count(*) filter (where org_code = '') * 100 + count(*) filter (where org_code is null) from up_pro_accept",
+    )
     assert empties // 100 and empties % 100  # both ways of saying nothing
 
 
@@ -86,7 +96,9 @@ def test_rows_appear_when_they_are_due_and_leave_when_the_clock_goes_back(stand:
     assert scalar(p3, late) == 0
 
 
-def test_a_world_that_grew_is_followed_within_a_second_and_keeps_is_sync(stand: Running, p3: sa.Engine, world: Path) -> None:
+def test_a_world_that_grew_is_followed_within_a_second_and_keeps_is_sync(
+    stand: Running, p3: sa.Engine, world: Path
+) -> None:
     with p3.begin() as connection:
         connection.execute(sa.text("update up_pro_accept set is_sync = 1 where row_guid = 'guid-9'"))
     row = {"row_guid": "grown", "cd_time": sample.ago(minutes=1), "cd_operation": "I", "is_sync": 0}
@@ -94,7 +106,7 @@ def test_a_world_that_grew_is_followed_within_a_second_and_keeps_is_sync(stand: 
     wait_for(lambda: scalar(p3, "select count(*) from up_pro_accept where row_guid = 'grown'") == 1, 2)
     assert scalar(p3, "select count(*) from up_pro_accept") == 52
     assert scalar(p3, "select is_sync from up_pro_accept where row_guid = 'guid-9'") == 1
-    served = (stand.ctx.home / "served.json")
+    served = stand.ctx.home / "served.json"
     wait_for(lambda: '"revision": 2' in served.read_text(), 2)
 
 
@@ -133,7 +145,9 @@ def test_a_second_run_takes_over_what_the_first_left(world: Path, postgres_serve
 def test_rows_with_an_end_go(tmp_path: Path, postgres_server: str) -> None:
     row = {"row_guid": "g", "cd_time": sample.ago(days=1), "cd_operation": "I", "project_no": "x\ty\\z", "is_sync": 0}
     sample.write(tmp_path, {"p3/up_pro_accept": [{**row, "_until": "2026-11-24 09:00:00"}, {**row, "row_guid": "h"}]})
-    with running(tmp_path, postgres_server.format(database="postgres"), at=sample.CLOCK, database_prefix="ending") as stand:
+    with running(
+        tmp_path, postgres_server.format(database="postgres"), at=sample.CLOCK, database_prefix="ending"
+    ) as stand:
         engine = engine_of(stand, "p_tables")
         assert scalar(engine, "select count(*) from up_pro_accept") == 2
         assert scalar(engine, "select project_no from up_pro_accept limit 1") == "x\ty\\z"

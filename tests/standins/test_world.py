@@ -18,12 +18,25 @@ from tests.standins.conftest import TODAY
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.rglob("*")) if f.is_file()}
+    return {
+        str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+        for f in sorted(folder.rglob("*"))
+        if f.is_file()
+    }
 
 
 def shown(table: str, row: dict) -> str:
     """From when a line is shown."""
-    column = {"p1": "updateTime", "p3": "cd_time", "m1": "updated_at", "m2": "INSERTTIME", "d1": "GXSJ", "d3": "GXSJ", "s1": "GXSJ", "p2": "更新时间"}.get(table.split("/")[0])
+    column = {
+        "p1": "updateTime",
+        "p3": "cd_time",
+        "m1": "updated_at",
+        "m2": "INSERTTIME",
+        "d1": "GXSJ",
+        "d3": "GXSJ",
+        "s1": "GXSJ",
+        "p2": "更新时间",
+    }.get(table.split("/")[0])
     return row.get("_at") or row.get("INSERTIME") or row[column]
 
 
@@ -54,7 +67,19 @@ def test_nothing_is_told_before_its_time(name, request):
     reader = world.load(request.getfixturevalue(name))
     clock = reader.facts["clock"]
     ahead = {"m1/items"}  # published before it comes into force
-    plans = {"beginDate", "overDate", "expiryDate", "valid_to", "NKGSJ", "NJCSJ", "JHKGRQ", "JHJGRQ", "_until", "RESPONSETIME", "promise_date"}
+    plans = {
+        "beginDate",
+        "overDate",
+        "expiryDate",
+        "valid_to",
+        "NKGSJ",
+        "NJCSJ",
+        "JHKGRQ",
+        "JHJGRQ",
+        "_until",
+        "RESPONSETIME",
+        "promise_date",
+    }
     for table in reader.tables:
         last = ""
         for row in reader.lines(table):
@@ -65,7 +90,14 @@ def test_nothing_is_told_before_its_time(name, request):
             if table in ahead:
                 continue
             for key, value in row.items():
-                if key not in plans and isinstance(value, str) and value[:2] == "20" and value[4:5] in "-/" and len(value) >= 10 and value[:10].count("-") == 2:
+                if (
+                    key not in plans
+                    and isinstance(value, str)
+                    and value[:2] == "20"
+                    and value[4:5] in "-/"
+                    and len(value) >= 10
+                    and value[:10].count("-") == 2
+                ):
                     assert value.replace("/", "-")[:10] <= clock[:10], (table, key, row)
 
 
@@ -118,7 +150,9 @@ def test_time_brings_deletions_late_rows_and_corrections(default_world):
         early += row["cd_operation"] == "U" and row["row_guid"] not in seen
         seen.add(row["row_guid"])
     assert early, "a U is shown before its I"
-    assert any(row.get("_at", row["INSERTTIME"]) > row["INSERTTIME"] for row in reader.lines("m2/EX_GDBS_SPCL")), "late rows"
+    assert any(row.get("_at", row["INSERTTIME"]) > row["INSERTTIME"] for row in reader.lines("m2/EX_GDBS_SPCL")), (
+        "late rows"
+    )
     assert any(row["VERSION"] > 1 for row in reader.lines("m2/EX_GDBS_BJ"))
     assert any(row["PROJECT_CODE"] is None for row in reader.lines("m2/EX_GDBS_SL"))
     assert {row["SJYXBS"] for row in reader.lines("d3/SPGL_XMSPSXBLXXB")} == {0, 1}

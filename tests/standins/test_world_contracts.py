@@ -21,7 +21,9 @@ CONTRACTS = ROOT / "schemas" / "contracts"
 
 def openapi(name: str, schema: str) -> jsonschema.Draft202012Validator:
     document = YAML(typ="safe").load((CONTRACTS / name).read_text(encoding="utf-8"))
-    return jsonschema.Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": document["components"]})
+    return jsonschema.Draft202012Validator(
+        {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+    )
 
 
 def tables(name: str) -> dict[str, dict[str, str]]:
@@ -40,20 +42,30 @@ def content(row: dict) -> dict:
 @pytest.mark.parametrize(
     ("file", "contract", "schema"),
     [
-        ("p1/project_filing", "p1.openapi.yaml", "ProjectFiling"), ("p1/enterprise", "p1.openapi.yaml", "Enterprise"),
-        ("p1/licence", "p1.openapi.yaml", "Licence"), ("m1/items", "m1.openapi.yaml", "Item"), ("m1/projects", "m1.openapi.yaml", "Project"),
+        ("p1/project_filing", "p1.openapi.yaml", "ProjectFiling"),
+        ("p1/enterprise", "p1.openapi.yaml", "Enterprise"),
+        ("p1/licence", "p1.openapi.yaml", "Licence"),
+        ("m1/items", "m1.openapi.yaml", "Item"),
+        ("m1/projects", "m1.openapi.yaml", "Project"),
     ],
-)  # fmt: skip
+)
 def test_json_of_the_platforms(default_world, file, contract, schema):
     validator = openapi(contract, schema)
-    known = set(YAML(typ="safe").load((CONTRACTS / contract).read_text(encoding="utf-8"))["components"]["schemas"][schema]["properties"])
+    known = set(
+        YAML(typ="safe").load((CONTRACTS / contract).read_text(encoding="utf-8"))["components"]["schemas"][schema][
+            "properties"
+        ]
+    )
     for n, row in enumerate(world.load(default_world).lines(file)):
         if n % 7 == 0:
             validator.validate(content(row))
         assert set(content(row)) <= known
 
 
-@pytest.mark.parametrize(("source", "contract", "required"), [("m2", "m2.sql", "SBLSH_SHORT"), ("p3", "p3.sql", "row_guid"), ("d3", "d3.sql", "LSH")])
+@pytest.mark.parametrize(
+    ("source", "contract", "required"),
+    [("m2", "m2.sql", "SBLSH_SHORT"), ("p3", "p3.sql", "row_guid"), ("d3", "d3.sql", "LSH")],
+)
 def test_rows_of_the_front_end_databases(default_world, source, contract, required):
     reader = world.load(default_world)
     for table, columns in tables(contract).items():
@@ -76,10 +88,20 @@ def test_rows_of_the_front_end_databases(default_world, source, contract, requir
 
 def test_the_logs_keys_are_unique(default_world):
     reader = world.load(default_world)
-    for table in ("up_pro_accept", "up_pro_process", "up_pro_result", "up_pro_special_procedure", "up_lic_data", "up_task_general_basic"):
+    for table in (
+        "up_pro_accept",
+        "up_pro_process",
+        "up_pro_result",
+        "up_pro_special_procedure",
+        "up_lic_data",
+        "up_task_general_basic",
+    ):
         keys = [(r["row_guid"], r["cd_time"], r["cd_operation"]) for r in reader.lines(f"p3/{table}")]
         assert len(keys) == len(set(keys))
-    assert all(len({(r["LSH"], r["GXSJ"]) for r in rows}) == len(rows) for rows in [[*reader.lines("d3/SPGL_XMSPSXBLXXXXB_V3")]])
+    assert all(
+        len({(r["LSH"], r["GXSJ"]) for r in rows}) == len(rows)
+        for rows in [[*reader.lines("d3/SPGL_XMSPSXBLXXXXB_V3")]]
+    )
 
 
 def test_scenes_changes_and_readings(default_world):
@@ -94,7 +116,9 @@ def test_scenes_changes_and_readings(default_world):
     change = json.loads((CONTRACTS / "s2.schema.json").read_text())
     validator = jsonschema.Draft202012Validator({"$ref": "#/$defs/change", "$defs": change["$defs"]})
     for row in reader.lines("s2/change"):
-        validator.validate({"type": "Feature", "id": row["JCBH"], "geometry": row["_geometry"], "properties": content(row)})
+        validator.validate(
+            {"type": "Feature", "id": row["JCBH"], "geometry": row["_geometry"], "properties": content(row)}
+        )
     reading = json.loads((CONTRACTS / "s4.schema.json").read_text())
     validator = jsonschema.Draft202012Validator({**reading["properties"]["data"]["items"], "$defs": reading["$defs"]})
     for n, row in enumerate(reader.lines("s4/reading")):
@@ -158,7 +182,10 @@ def test_sheets_and_drops_name_their_files(default_world):
         assert re.fullmatch(r"HB_\d{14}_\d{3}\.zip", row["_file"])
     for name in ("weather", "fire"):
         for row in reader.lines(f"d5/{name}"):
-            assert re.fullmatch(r"(气象局|消防)_\d{6}\.xlsx", row["_file"]) and row["_sheet"].replace("-", "") in row["_file"]
+            assert (
+                re.fullmatch(r"(气象局|消防)_\d{6}\.xlsx", row["_file"])
+                and row["_sheet"].replace("-", "") in row["_file"]
+            )
     by_file = {}
     for row in reader.lines("p2/land_approval"):
         assert Path(row["_file"]).suffix == ".zip"

@@ -70,7 +70,9 @@ def test_truth_of_cases_is_what_the_files_say(judged):
         assert row["concluded_at"] == (str(case.concluded) if case.concluded else None)
         assert row["item_code"] == case.item
         assert row["channel"] == "M2" and {"M2", *case.channels} - {"D5", "P3"} <= set(row["channels"])
-    assert sum(row["project_code"] == known[no].project for no, row in cases.items() if no in known) > 0.995 * len(known)
+    assert sum(row["project_code"] == known[no].project for no, row in cases.items() if no in known) > 0.995 * len(
+        known
+    )
     counts = Counter(r["entity"] for r in reader.lines("truth/entities"))
     assert counts["project"] == 590 and counts["licence"] and counts["enterprise"]
 

@@ -29,12 +29,22 @@ def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> No
         if found is None:
             found = c.execute(
                 sa.insert(tables.record)
-                .values(feed=feed, record_key=key, raw={}, content_hash=b"x", receipt_id=1, run_id=1, mapping_version=1,
-                        code_version="t", rank=0)
+                .values(
+                    feed=feed,
+                    record_key=key,
+                    raw={},
+                    content_hash=b"x",
+                    receipt_id=1,
+                    run_id=1,
+                    mapping_version=1,
+                    code_version="t",
+                    rank=0,
+                )
                 .returning(tables.record.c.id)
             ).scalar_one()
         c.execute(
-            sa.update(tables.record).where(tables.record.c.id == found)
+            sa.update(tables.record)
+            .where(tables.record.c.id == found)
             .values(source_time=datetime.fromisoformat(when) if when else None)
         )
         for entity, row in rows.items():
@@ -52,28 +62,97 @@ def golden(entity: str, columns: str = "*") -> dict[str, dict]:
 
 
 def catalogue() -> None:
-    put("m1.items", "DG-604|1", item={"item_code": "DG-604", "version": 1, "aliases": ["SG604"], "valid_from": datetime(2020, 1, 1)})
+    put(
+        "m1.items",
+        "DG-604|1",
+        item={"item_code": "DG-604", "version": 1, "aliases": ["SG604"], "valid_from": datetime(2020, 1, 1)},
+    )
 
 
 def project(feed: str = "m1.projects", code: str = CODE, **more) -> None:
-    put(feed, code, "2026-01-01", project={"project_code": code, "project_name": "某某智造（一期）项目", "applicant_uscc": USCC, **more})
+    put(
+        feed,
+        code,
+        "2026-01-01",
+        project={"project_code": code, "project_name": "某某智造（一期）项目", "applicant_uscc": USCC, **more},
+    )
 
 
 WORLD = [
     catalogue,
     project,
-    lambda: put("p1.project_filing", "77", "2026-02-01", project={"project_code": CODE, "applicant_name": "甲公司", "total_invest": 12}),
-    lambda: put("m2.sb", "S1|1", "2026-03-02", case={"channel": "M2", "part": "SB", "version": 1, "case_no": "S1", "municipal_no": "S1", "project_code": CODE,
-                "item_code": "SG604", "submitted_at": datetime(2026, 3, 1), "applicant_id": USCC}),
-    lambda: put("m2.sl", "S1|1", "2026-03-03", case={"channel": "M2", "part": "SL", "version": 1, "case_no": "S1", "municipal_no": "S1", "department_no": "Y9",
-                "accepted_at": datetime(2026, 3, 2)}),
-    lambda: put("d3.item_v3", "L1", "2026-03-04", case={"channel": "D3", "case_no": "S1", "item_code": "SG604", "variant": "甲"}),
-    lambda: put("p3.accept", "g1", "2026-03-05", case={"channel": "P3", "case_no": "S1", "item_code": "DG-604", "promise_date": datetime(2026, 4, 1)}),
-    lambda: put("d3.log_v3", "L2", "2026-03-06", case_event={"channel": "D3", "case_no": "S1", "event": "ACCEPTED", "at": datetime(2026, 3, 2)}),
-    lambda: put("d3.permit", "L3", "2026-05-01", licence={"channel": "D3", "kind": "permit", "number": "粤施〔2026〕7号", "item_code": "DG-604"}),
-    lambda: put("p1.licence", "C1", "2026-05-02", licence={"channel": "P1", "kind": "licence", "certificate_id": "C1", "type_code": "SG604", "number": "粤施(2026) 7号",
-                "project_code": CODE, "state": "有效"}),
-]  # fmt: skip
+    lambda: put(
+        "p1.project_filing",
+        "77",
+        "2026-02-01",
+        project={"project_code": CODE, "applicant_name": "甲公司", "total_invest": 12},
+    ),
+    lambda: put(
+        "m2.sb",
+        "S1|1",
+        "2026-03-02",
+        case={
+            "channel": "M2",
+            "part": "SB",
+            "version": 1,
+            "case_no": "S1",
+            "municipal_no": "S1",
+            "project_code": CODE,
+            "item_code": "SG604",
+            "submitted_at": datetime(2026, 3, 1),
+            "applicant_id": USCC,
+        },
+    ),
+    lambda: put(
+        "m2.sl",
+        "S1|1",
+        "2026-03-03",
+        case={
+            "channel": "M2",
+            "part": "SL",
+            "version": 1,
+            "case_no": "S1",
+            "municipal_no": "S1",
+            "department_no": "Y9",
+            "accepted_at": datetime(2026, 3, 2),
+        },
+    ),
+    lambda: put(
+        "d3.item_v3", "L1", "2026-03-04", case={"channel": "D3", "case_no": "S1", "item_code": "SG604", "variant": "甲"}
+    ),
+    lambda: put(
+        "p3.accept",
+        "g1",
+        "2026-03-05",
+        case={"channel": "P3", "case_no": "S1", "item_code": "DG-604", "promise_date": datetime(2026, 4, 1)},
+    ),
+    lambda: put(
+        "d3.log_v3",
+        "L2",
+        "2026-03-06",
+        case_event={"channel": "D3", "case_no": "S1", "event": "ACCEPTED", "at": datetime(2026, 3, 2)},
+    ),
+    lambda: put(
+        "d3.permit",
+        "L3",
+        "2026-05-01",
+        licence={"channel": "D3", "kind": "permit", "number": "粤施〔2026〕7号", "item_code": "DG-604"},
+    ),
+    lambda: put(
+        "p1.licence",
+        "C1",
+        "2026-05-02",
+        licence={
+            "channel": "P1",
+            "kind": "licence",
+            "certificate_id": "C1",
+            "type_code": "SG604",
+            "number": "粤施(2026) 7号",
+            "project_code": CODE,
+            "state": "有效",
+        },
+    ),
+]
 
 
 @pytest.mark.usefixtures("hub")
@@ -95,7 +174,11 @@ class TestUnify:
         [event] = golden("case_event").values()
         assert event["case_id"] == "M2:S1"
         row = golden("project")[CODE]
-        assert (row["applicant_name"], row["project_name"], row["total_invest"]) == ("甲公司", "某某智造（一期）项目", 12)
+        assert (row["applicant_name"], row["project_name"], row["total_invest"]) == (
+            "甲公司",
+            "某某智造（一期）项目",
+            12,
+        )
 
     def test_a_document_of_another_source_is_the_certificate_of_the_same_number(self) -> None:
         for tell in WORLD:
@@ -157,8 +240,18 @@ class TestUnify:
     def test_a_person_can_say_which_project_a_code_means(self) -> None:
         catalogue()
         project()
-        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "project_code": OTHER})
-        put("d3.project", "L8", project={"project_code": "甲-旧", "project_name": "旧"}, engineering={"engineering_code": "甲-旧-1", "project_code": "甲-旧"})
+        put(
+            "m2.sb",
+            "S2|1",
+            "2026-03-02",
+            case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "project_code": OTHER},
+        )
+        put(
+            "d3.project",
+            "L8",
+            project={"project_code": "甲-旧", "project_name": "旧"},
+            engineering={"engineering_code": "甲-旧-1", "project_code": "甲-旧"},
+        )
         unify()
         assert set(golden("project")) == {CODE}
         said = [judgement.rename(alias, CODE, by="王", note="旧码") for alias in (OTHER, "甲-旧")]
@@ -220,15 +313,42 @@ class TestUnify:
     def test_a_case_without_a_code_finds_the_one_project_of_owner_and_name(self) -> None:
         catalogue()
         project()
-        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "applicant_id": USCC,
-            "project_name": "某某智造(一期) 项目", "project_code": "2304-441900-04-01-135255"})  # fmt: skip
+        put(
+            "m2.sb",
+            "S2|1",
+            "2026-03-02",
+            case={
+                "channel": "M2",
+                "version": 1,
+                "case_no": "S2",
+                "municipal_no": "S2",
+                "applicant_id": USCC,
+                "project_name": "某某智造(一期) 项目",
+                "project_code": "2304-441900-04-01-135255",
+            },
+        )
         unify()
         case = golden("case")["M2:S2"]
-        assert (case["project_code"], case["project_link"], case["project_code_written"]) == (CODE, "identity", "2304-441900-04-01-135255")
+        assert (case["project_code"], case["project_link"], case["project_code_written"]) == (
+            CODE,
+            "identity",
+            "2304-441900-04-01-135255",
+        )
 
     def test_a_project_that_comes_later_takes_its_cases(self) -> None:
-        put("m2.sb", "S2|1", "2026-03-02", case={"channel": "M2", "version": 1, "case_no": "S2", "municipal_no": "S2", "applicant_id": USCC,
-            "project_name": "某某智造(一期) 项目"})  # fmt: skip
+        put(
+            "m2.sb",
+            "S2|1",
+            "2026-03-02",
+            case={
+                "channel": "M2",
+                "version": 1,
+                "case_no": "S2",
+                "municipal_no": "S2",
+                "applicant_id": USCC,
+                "project_name": "某某智造(一期) 项目",
+            },
+        )
         unify()
         assert golden("case")["M2:S2"]["project_code"] is None
         project()
@@ -249,7 +369,15 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     ends = []
     for order in itertools.islice(itertools.permutations(range(len(WORLD))), 0, None, 600_000):
         with transaction() as c:
-            for table in (*tables.golden.values(), *tables.source_entity.values(), tables.record, tables.member, tables.case_member, tables.item_code, tables.dirty):
+            for table in (
+                *tables.golden.values(),
+                *tables.source_entity.values(),
+                tables.record,
+                tables.member,
+                tables.case_member,
+                tables.item_code,
+                tables.dirty,
+            ):
                 c.execute(sa.text(f'truncate {table.schema}."{table.name}" cascade'))
         for n, index in enumerate(order):
             WORLD[index]()

@@ -16,11 +16,19 @@ Event = dict[str, Any]
 Works = Callable[[date], bool]
 
 TELLS = {  # what time of a case an event tells
-    "SUBMITTED": "receipt", "ACCEPTED": "acceptance", "REJECTED_INTAKE": "refusal", "SUPPLEMENT_ASKED": "asked",
-    "SUPPLEMENT_START": "supplement", "SUPPLEMENT_END": "supplement", "SPECIAL_START": "special", "SPECIAL_END": "special",
+    "SUBMITTED": "receipt",
+    "ACCEPTED": "acceptance",
+    "REJECTED_INTAKE": "refusal",
+    "SUPPLEMENT_ASKED": "asked",
+    "SUPPLEMENT_START": "supplement",
+    "SUPPLEMENT_END": "supplement",
+    "SPECIAL_START": "special",
+    "SPECIAL_END": "special",
     "HANDLING": "process",
-    **dict.fromkeys(("DONE_OK", "DONE_TOLERANT", "DONE_FAIL", "DONE_RETURNED", "WITHDRAWN", "REVOKED", "VOIDED", "LAPSED"), "end"),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("DONE_OK", "DONE_TOLERANT", "DONE_FAIL", "DONE_RETURNED", "WITHDRAWN", "REVOKED", "VOIDED", "LAPSED"), "end"
+    ),
+}
 CONCLUSIONS = ("DONE_OK", "DONE_TOLERANT", "DONE_FAIL")
 
 
@@ -79,8 +87,16 @@ def corrected(events: list[Event]) -> list[Event]:
         if name == "SB":
             kept += versions
         elif name == "SL":
-            states = [e for e, after in zip(versions, [*versions[1:], None], strict=True) if after is None or after["event"] != e["event"]]
-            kept += [e for e, after in zip(states, [*states[1:], None], strict=True) if after is None or earlier(e["at"], after["at"])]
+            states = [
+                e
+                for e, after in zip(versions, [*versions[1:], None], strict=True)
+                if after is None or after["event"] != e["event"]
+            ]
+            kept += [
+                e
+                for e, after in zip(states, [*states[1:], None], strict=True)
+                if after is None or earlier(e["at"], after["at"])
+            ]
         else:
             kept += [e for e in versions if e["version"] == versions[-1]["version"]]
     return kept
@@ -117,7 +133,14 @@ def clock(events: list[Event], limits: dict[str, tuple[int | None, str | None]],
             closed_by.setdefault(min(fits, key=lambda x: (x.date(), not has_time(x), x), default=None), []).append(e)
         for end, same in closed_by.items():
             start = same[0]
-            limit = next(((e["limit_days"], e["limit_unit"]) for e in same if e["at"].date() == start["at"].date() and e["limit_days"] is not None), None)
+            limit = next(
+                (
+                    (e["limit_days"], e["limit_unit"])
+                    for e in same
+                    if e["at"].date() == start["at"].date() and e["limit_days"] is not None
+                ),
+                None,
+            )
             until = nth(start["at"].date(), limit[0], limit[1], works) if limit and limit[0] > 0 else None
             pauses.append(Pause(kind, start["at"], end, until))
 

@@ -33,9 +33,19 @@ def own(day: date) -> bool:
 # Spring Festival, Labour Day, the National Day and the turn of the year: rest days, 调休 days, days without a notice
 SEASONS = (date(2026, 2, 9), date(2026, 4, 22), date(2026, 9, 15), date(2026, 12, 14))
 LOGGED = [
-    "SUBMITTED", "ACCEPTED", "SUPPLEMENT_START", "SUPPLEMENT_END", "SPECIAL_START", "SPECIAL_END", "HANDLING", "REJECTED_INTAKE",
-    "DONE_OK", "DONE_FAIL", "WITHDRAWN", "DONE_RETURNED",
-]  # fmt: skip
+    "SUBMITTED",
+    "ACCEPTED",
+    "SUPPLEMENT_START",
+    "SUPPLEMENT_END",
+    "SPECIAL_START",
+    "SPECIAL_END",
+    "HANDLING",
+    "REJECTED_INTAKE",
+    "DONE_OK",
+    "DONE_FAIL",
+    "WITHDRAWN",
+    "DONE_RETURNED",
+]
 UNITS = st.sampled_from([WORKING, NATURAL])
 
 
@@ -46,9 +56,28 @@ def stamps(draw, season: date) -> datetime:
     return datetime(day.year, day.month, day.day) + timedelta(minutes=minutes)
 
 
-def row(channel: str, name: str, at: datetime, series: str = "LOG", key: str | None = None, version: int | None = None, **more) -> dict:
-    return {"case_id": "", "channel": channel, "event": name, "at": at, "until": None, "series": series, "series_key": key,
-            "version": version, "limit_days": None, "limit_unit": None, **more}  # fmt: skip
+def row(
+    channel: str,
+    name: str,
+    at: datetime,
+    series: str = "LOG",
+    key: str | None = None,
+    version: int | None = None,
+    **more,
+) -> dict:
+    return {
+        "case_id": "",
+        "channel": channel,
+        "event": name,
+        "at": at,
+        "until": None,
+        "series": series,
+        "series_key": key,
+        "version": version,
+        "limit_days": None,
+        "limit_unit": None,
+        **more,
+    }
 
 
 @st.composite
@@ -73,7 +102,12 @@ def municipal(draw, season: date) -> list[dict]:
     events = []
     submitted = sorted(draw(st.lists(stamps(season), max_size=3)))
     events += [row("M2", "SUBMITTED", at, "SB", "1", n + 1) for n, at in enumerate(submitted)]
-    states = draw(st.lists(st.tuples(st.sampled_from(["ACCEPTED", "ACCEPTED", "SUPPLEMENT_ASKED", "REJECTED_INTAKE"]), stamps(season)), max_size=3))
+    states = draw(
+        st.lists(
+            st.tuples(st.sampled_from(["ACCEPTED", "ACCEPTED", "SUPPLEMENT_ASKED", "REJECTED_INTAKE"]), stamps(season)),
+            max_size=3,
+        )
+    )
     events += [row("M2", state, at, "SL", "1", n + 1) for n, (state, at) in enumerate(states)]
     for at in draw(st.lists(stamps(season), max_size=2)):
         events.append(row("M2", "SUPPLEMENT_START", at, "BZGZ", f"1|{at}", 1))
@@ -101,7 +135,12 @@ def cases(draw) -> dict:
     if kinds in ("P3", "all"):
         events += draw(logged(season, "P3"))
     limit = st.one_of(st.none(), st.integers(0, 20))
-    return {"season": season, "events": events, "promised": (draw(limit), draw(UNITS)), "statutory": (draw(limit), draw(UNITS))}
+    return {
+        "season": season,
+        "events": events,
+        "promised": (draw(limit), draw(UNITS)),
+        "statutory": (draw(limit), draw(UNITS)),
+    }
 
 
 @given(st.lists(cases(), min_size=1, max_size=8), st.integers(-1, 60), st.booleans())
@@ -113,7 +152,10 @@ def test_the_columns_say_what_the_slow_clock_says(drawn: list[dict], later: int,
     line = timelines(pl.DataFrame(rows, schema=EVENT_SCHEMA), today, calendar)
     limits = pl.DataFrame(
         [(str(n), *case["promised"], *case["statutory"]) for n, case in enumerate(drawn)],
-        schema={name: CASE_SCHEMA[name] for name in ("case_id", "promised_limit", "promised_unit", "statutory_limit", "statutory_unit")},
+        schema={
+            name: CASE_SCHEMA[name]
+            for name in ("case_id", "promised_limit", "promised_unit", "statutory_limit", "statutory_unit")
+        },
         orient="row",
     )
     asked = line.cases.join(limits, on="case_id", how="left")
@@ -124,10 +166,16 @@ def test_the_columns_say_what_the_slow_clock_says(drawn: list[dict], later: int,
         if got is None:
             assert not [e for e in slow_clock.corrected(case["events"]) if e["at"].date() <= today]
             continue
-        want = slow_clock.clock(case["events"], {"promised": case["promised"], "statutory": case["statutory"]}, today, works)
+        want = slow_clock.clock(
+            case["events"], {"promised": case["promised"], "statutory": case["statutory"]}, today, works
+        )
         said = {
-            "acceptance_on": got["acceptance_on"], "deemed": got["deemed"], "ended_on": got["ended_at"] and got["ended_at"].date(),
-            "used": {w: got[f"used_{w}"] for w in ("promised", "statutory")}, "due": {w: got[f"due_{w}"] for w in ("promised", "statutory")},
-            "light": got["light"], "suspended": bool(got["suspended"]),
-        }  # fmt: skip
+            "acceptance_on": got["acceptance_on"],
+            "deemed": got["deemed"],
+            "ended_on": got["ended_at"] and got["ended_at"].date(),
+            "used": {w: got[f"used_{w}"] for w in ("promised", "statutory")},
+            "due": {w: got[f"due_{w}"] for w in ("promised", "statutory")},
+            "light": got["light"],
+            "suspended": bool(got["suspended"]),
+        }
         assert said == vars(want), f"as of {today}: {case}"

@@ -35,10 +35,19 @@ def city(hub):
     catalogue()
     project()
     complete()
-    case("M1", "DG-502", [
-        ("SUBMITTED", "2026-03-02 09:00", {}), ("ACCEPTED", "2026-03-02 10:00", {}), ("SPECIAL_START", "2026-03-05 09:00", {"limit_days": 3, "limit_unit": "工作日"}),
-        ("SPECIAL_END", "2026-03-09 09:00", {}),
-    ], channels=["M2", "D3"], contact_name="王小明", contact_phone="13800001234")  # fmt: skip
+    case(
+        "M1",
+        "DG-502",
+        [
+            ("SUBMITTED", "2026-03-02 09:00", {}),
+            ("ACCEPTED", "2026-03-02 10:00", {}),
+            ("SPECIAL_START", "2026-03-05 09:00", {"limit_days": 3, "limit_unit": "工作日"}),
+            ("SPECIAL_END", "2026-03-09 09:00", {}),
+        ],
+        channels=["M2", "D3"],
+        contact_name="王小明",
+        contact_phone="13800001234",
+    )
     case("M2", "DG-604", [("SUBMITTED", "2026-03-02 09:00", {}), ("REJECTED_INTAKE", "2026-03-04 09:00", {})])
     return hub
 
@@ -47,7 +56,20 @@ def test_findings_are_an_array_with_every_key(city):
     before = data("findings", "--as-of", "2026-03-20")
     supervise(date(2026, 3, 20))
     after = data("findings")
-    keys = ["rule", "project_code", "item_code", "case_no", "level", "kind", "state", "opened", "closed", "severity", "department", "text"]
+    keys = [
+        "rule",
+        "project_code",
+        "item_code",
+        "case_no",
+        "level",
+        "kind",
+        "state",
+        "opened",
+        "closed",
+        "severity",
+        "department",
+        "text",
+    ]
     for rows in (before, after):
         assert {(r["rule"], r["case_no"]) for r in rows} == {("overdue", "M1"), ("returned", "M2")}
         assert all(set(keys) <= set(row) and row["state"] == "open" for row in rows)
@@ -60,9 +82,22 @@ def test_findings_are_an_array_with_every_key(city):
 def test_clocks_give_every_case_with_both_limits(city):
     (one,) = [row for row in data("clocks", "--as-of", "2026-03-20") if row["case_no"] == "M1"]
     # used: 03-03, 04, 05, 10 .. 13, 16 .. 20
-    assert (one["used"], one["used_promised"], one["used_statutory"], one["due"], one["light"]) == (12, 12, 12, "2026-03-13", "红")
-    assert (one["promised_limit"], one["promised_unit"], one["statutory_limit"], one["statutory_unit"]) == (7, "工作日", 20, "工作日")
-    assert (one["suspended"], one["provisional"], one["deemed"]) == (False, False, False) and one["due_statutory"] == "2026-04-01"
+    assert (one["used"], one["used_promised"], one["used_statutory"], one["due"], one["light"]) == (
+        12,
+        12,
+        12,
+        "2026-03-13",
+        "红",
+    )
+    assert (one["promised_limit"], one["promised_unit"], one["statutory_limit"], one["statutory_unit"]) == (
+        7,
+        "工作日",
+        20,
+        "工作日",
+    )
+    assert (one["suspended"], one["provisional"], one["deemed"]) == (False, False, False) and one[
+        "due_statutory"
+    ] == "2026-04-01"
 
 
 def test_supervise_says_what_it_did_and_moves_the_orders(city):
@@ -80,7 +115,10 @@ def test_a_case_is_explained_day_by_day(city):
     assert days["2026-03-06"]["promised"] == days["2026-03-09"]["promised"] == "暂停：特别程序"
     assert days["2026-03-10"]["promised"] == 4
     assert (told["limits"]["promised"]["used"], told["limits"]["promised"]["due"]) == (6, "2026-03-13")
-    assert {(t["event"], t["channel"], t["counts"]) for t in told["times"]} >= {("ACCEPTED", "M2", True), ("SPECIAL_START", "M2", True)}
+    assert {(t["event"], t["channel"], t["counts"]) for t in told["times"]} >= {
+        ("ACCEPTED", "M2", True),
+        ("SPECIAL_START", "M2", True),
+    }
     assert told["pauses"][0]["granted_until"] == "2026-03-10" and told["pauses"][0]["counts_until"] == "2026-03-09"
     code, text = run("why", "case", "M1", "--as-of", "2026-03-12")
     assert code == 0 and "暂停：特别程序" in text
@@ -89,11 +127,20 @@ def test_a_case_is_explained_day_by_day(city):
 
 
 def test_what_of_a_case_was_passed_over_is_told(city):
-    begun = [("ACCEPTED", "2026-03-03 09:00", {}), ("SPECIAL_START", "2026-03-05 09:00", {}), ("SPECIAL_START", "2026-03-06 09:00", {})]
+    begun = [
+        ("ACCEPTED", "2026-03-03 09:00", {}),
+        ("SPECIAL_START", "2026-03-05 09:00", {}),
+        ("SPECIAL_START", "2026-03-06 09:00", {}),
+    ]
     case("M3", "DG-707", begun, limit_days=99)
     case("M4", "DG-707", [("ACCEPTED", "2026-03-03 09:00", {}), ("SPECIAL_END", "2026-03-06 09:00", {})], limit_days=12)
-    assert {issue["code"] for issue in explain.case("M3", date(2026, 3, 9))[0]["issues"]} == {"pause_started_twice", "limit_differs"}
-    assert [issue["code"] for issue in explain.case("M4", date(2026, 3, 9))[0]["issues"]] == ["pause_ended_without_start"]
+    assert {issue["code"] for issue in explain.case("M3", date(2026, 3, 9))[0]["issues"]} == {
+        "pause_started_twice",
+        "limit_differs",
+    }
+    assert [issue["code"] for issue in explain.case("M4", date(2026, 3, 9))[0]["issues"]] == [
+        "pause_ended_without_start"
+    ]
     assert "SXBLSX" in run("why", "case", "M3", "--as-of", "2026-03-09")[1]
 
 
@@ -111,7 +158,12 @@ def test_a_finding_is_explained_by_its_evidence_with_personal_data_masked(city):
     life.advance(datetime(2026, 3, 20, 9))
     (id_,) = listed().filter(listed()["rule"] == "overdue")["id"]
     told = data("why", "finding", id_)
-    assert told["standing"] == "疑似，待核" and told["lifted_by"] and told["innocent"] and told["order"]["state"] == "dispatched"
+    assert (
+        told["standing"] == "疑似，待核"
+        and told["lifted_by"]
+        and told["innocent"]
+        and told["order"]["state"] == "dispatched"
+    )
     (row,) = told["evidence"]
     assert row["row"] == "case M2:M1" and row["fields"]["contact_name"] == "王*明"
     text = run("why", "finding", id_)[1]
@@ -145,7 +197,10 @@ def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
     def told(day: str) -> dict:
         return {row["rule"]: (row["state"], row["opened"], row["closed"]) for row in data("findings", "--as-of", day)}
 
-    assert told("2026-03-20") == {"overdue": ("open", "2026-03-19", None), "returned": ("closed", "2026-03-19", "2026-03-20")}
+    assert told("2026-03-20") == {
+        "overdue": ("open", "2026-03-19", None),
+        "returned": ("closed", "2026-03-19", "2026-03-20"),
+    }
     assert told("2026-03-18") == {"overdue": ("open", "2026-03-18", None), "returned": ("open", "2026-03-18", None)}
     assert [row["id"] for row in data("findings")] == [row["id"] for row in data("findings", "--as-of", "2026-03-20")]
 
@@ -153,8 +208,18 @@ def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
 @pytest.mark.parametrize(
     ("file", "was", "becomes", "says"),
     [
-        ("rules.yaml", "quiet_working_days: 20", "quiet_working_days: twenty", "rules.yaml:27: rules.stalled.quiet_working_days"),
-        ("rules.yaml", "severity: {红: 2, 双红: 3}", "severity: {红: 2, 双红: 9}", "rules.yaml:8: rules.overdue.severity.双红"),
+        (
+            "rules.yaml",
+            "quiet_working_days: 20",
+            "quiet_working_days: twenty",
+            "rules.yaml:27: rules.stalled.quiet_working_days",
+        ),
+        (
+            "rules.yaml",
+            "severity: {红: 2, 双红: 3}",
+            "severity: {红: 2, 双红: 9}",
+            "rules.yaml:8: rules.overdue.severity.双红",
+        ),
         ("rules.yaml", "grace_working_days: 3", "grace_days: 3", "no such key"),
         ("rules.yaml", "permit: DG-604 ", "permit: DG-999 ", "no item DG-999"),
         ("completeness.yaml", "C2: [m2.*, own]", "C2: [m9.*, own]", "completeness.yaml:9: rules.C2[0]: no feed m9.*"),
@@ -163,7 +228,12 @@ def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
         ("calendar.yaml", "years: []", "years: [soon]", "calendar.yaml:4: years"),
         ("orders.yaml", "sign: 1", "sign: 0", "orders.yaml:3: limits.sign"),
         ("orders.yaml", "镇街: 东莞市投资促进局", "村: 东莞市投资促进局", "no such kind of department"),
-        ("routing.yaml", "overrides: []", "overrides: [{item: DG-604, to: nobody}]", "routing.yaml:5: overrides[0].to: no department nobody"),
+        (
+            "routing.yaml",
+            "overrides: []",
+            "overrides: [{item: DG-604, to: nobody}]",
+            "routing.yaml:5: overrides[0].to: no department nobody",
+        ),
     ],
 )
 def test_rules_check_names_file_and_line(tmp_path, file, was, becomes, says):
@@ -181,7 +251,9 @@ def test_rules_diff_says_what_would_open_and_close(city, tmp_path):
     changed = tmp_path / "rules.yaml"
     text = (rulebook.FOLDER / "rules.yaml").read_text("utf-8")
     head, _, tail = text.partition("  returned:\n")
-    changed.write_text(head + "  C1:\n" + tail.partition("  C1:\n")[2].replace("severity: 3", "severity: 2", 1), "utf-8")
+    changed.write_text(
+        head + "  C1:\n" + tail.partition("  C1:\n")[2].replace("severity: 3", "severity: 2", 1), "utf-8"
+    )
     told = data("rules", "diff", str(changed), "--as-of", "2026-03-20")
     assert [row["rule"] for row in told["closes"]] == ["returned"] and told["opens"] == []
     back = data("rules", "diff", str(rulebook.FOLDER), "--as-of", "2026-03-20")

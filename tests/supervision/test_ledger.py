@@ -38,7 +38,9 @@ def city(hub):
 
 
 def returned(no: str = "M1", code: str = P) -> None:
-    case(no, "DG-502", [("SUBMITTED", "2026-03-02 09:00", {}), ("REJECTED_INTAKE", "2026-03-04 09:00", {})], project=code)
+    case(
+        no, "DG-502", [("SUBMITTED", "2026-03-02 09:00", {}), ("REJECTED_INTAKE", "2026-03-04 09:00", {})], project=code
+    )
 
 
 def accepted(no: str, on: str, code: str = P) -> None:
@@ -88,7 +90,9 @@ def test_a_rising_level_is_told_and_opens_no_second():
     supervise(date(2026, 3, 31))
     overdue = [f for f in ledger() if f["rule"] == "overdue"]
     assert [(f["level"], f["severity"], f["state"]) for f in overdue] == [("双红", 3, "open")]
-    events = rows("select event, why from supervision.finding_event e join supervision.finding f on f.id = e.finding_id where rule = 'overdue' order by seq")
+    events = rows(
+        "select event, why from supervision.finding_event e join supervision.finding f on f.id = e.finding_id where rule = 'overdue' order by seq"
+    )
     assert [(e["event"], e["why"]) for e in events] == [("opened", "红"), ("level", "红 → 双红")]
 
 
@@ -99,7 +103,18 @@ def test_a_false_alarm_stays_silent_until_its_evidence_changes():
     supervise(date(2026, 3, 10))
     supervise(date(2026, 3, 10), whole=True)
     assert states() == {"returned M1": "lifted"}
-    put("case_event", "M2:M1|9", channel="M2", case_no="M1", case_id="M2:M1", event="HANDLING", at=at("2026-03-03 09:00"), series="SPCL", series_key="x", version=1)
+    put(
+        "case_event",
+        "M2:M1|9",
+        channel="M2",
+        case_no="M1",
+        case_id="M2:M1",
+        event="HANDLING",
+        at=at("2026-03-03 09:00"),
+        series="SPCL",
+        series_key="x",
+        version=1,
+    )
     done = supervise(date(2026, 3, 10))
     assert done.reopened == 1 and not done.whole and states() == {"returned M1": "open"}
     assert ledger()[0]["decided_by"] is None and life() == ["opened", "lifted", "reopened"]
@@ -164,18 +179,35 @@ def test_step_by_step_is_the_same_as_whole():
     returned("A", codes[0])
     case("B", "DG-604", {"ACCEPTED": "2026-03-02"}, project=codes[1])
     supervise(MONDAY)
-    case("C", "DG-502", {"SUBMITTED": "2026-03-03"}, project=None, project_name=f"厂房{codes[2]}", project_code_written=None)
+    case(
+        "C",
+        "DG-502",
+        {"SUBMITTED": "2026-03-03"},
+        project=None,
+        project_name=f"厂房{codes[2]}",
+        project_code_written=None,
+    )
     licence("施1", project=codes[3], channel="D3", kind="permit", quotes_land="地1号", case_id=None)
     supervise(MONDAY)
     case("D", "DG-502", {"ACCEPTED": "2026-01-12"}, project=codes[4])
     licence("地1号", "DG-404", "2026-02-02", project=codes[5])
     gone("case", "M2:A")
     supervise(MONDAY)
-    step_by_step = (states(), rows("select * from supervision.clock order by case_id"), rows("select * from supervision.waiting"))
+    step_by_step = (
+        states(),
+        rows("select * from supervision.clock order by case_id"),
+        rows("select * from supervision.waiting"),
+    )
     supervise(MONDAY, whole=True)
-    assert (states(), rows("select * from supervision.clock order by case_id"), rows("select * from supervision.waiting")) == step_by_step
+    assert (
+        states(),
+        rows("select * from supervision.clock order by case_id"),
+        rows("select * from supervision.waiting"),
+    ) == step_by_step
     with transaction() as connection:
-        connection.exec_driver_sql("truncate supervision.clock, supervision.stage_state, supervision.position, supervision.waiting")
+        connection.exec_driver_sql(
+            "truncate supervision.clock, supervision.stage_state, supervision.position, supervision.waiting"
+        )
         connection.exec_driver_sql("delete from supervision.run")
     supervise(MONDAY)
     standing = {key for key, state in step_by_step[0].items() if state == "open"}
@@ -188,13 +220,22 @@ def test_parts_of_the_city_are_judged_as_the_whole(monkeypatch):
     for n in range(2, 9):
         project(project_code(n))
         returned(f"M{n}", project_code(n))
-    case("C", "DG-502", {"SUBMITTED": "2026-03-03"}, project=None, project_name=f"项目{P[-6:]}", project_code_written=None)
+    case(
+        "C",
+        "DG-502",
+        {"SUBMITTED": "2026-03-03"},
+        project=None,
+        project_name=f"项目{P[-6:]}",
+        project_code_written=None,
+    )
     supervise(MONDAY)
     whole = [{k: v for k, v in f.items() if k != "opened_at"} for f in ledger()]
     monkeypatch.setattr("supervision.ledger.in_chunks.__defaults__", (None, None, 2))
     done = supervise(MONDAY, whole=True)
     assert (done.opened, done.reopened, done.closed) == (0, 0, 0)
-    assert [{k: v for k, v in f.items() if k != "opened_at"} for f in ledger()] == whole and "C12" in {f["rule"] for f in ledger()}
+    assert [{k: v for k, v in f.items() if k != "opened_at"} for f in ledger()] == whole and "C12" in {
+        f["rule"] for f in ledger()
+    }
 
 
 def test_a_project_that_is_gone_takes_its_findings_along():
@@ -216,7 +257,11 @@ def test_the_ledger_does_not_go_back():
 def test_no_line_of_a_life_can_be_altered():
     returned()
     supervise(MONDAY)
-    for statement in ("update supervision.finding_event set by = 'x'", "delete from supervision.finding_event", "truncate supervision.finding_event"):
+    for statement in (
+        "update supervision.finding_event set by = 'x'",
+        "delete from supervision.finding_event",
+        "truncate supervision.finding_event",
+    ):
         with pytest.raises(sa.exc.DatabaseError) as refused, transaction() as connection:
             connection.exec_driver_sql(statement)
         assert isinstance(refused.value.orig, psycopg.errors.RaiseException)

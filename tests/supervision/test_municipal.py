@@ -35,7 +35,9 @@ def told(tmp_path_factory) -> Path:
 def m3(hub, told, postgres_server, monkeypatch, tmp_path):
     """The stand-in platform at NOW, its Connection as Airflow knows it; the hub with one order to tell."""
     with running(told, postgres_server.format(database="postgres"), home=tmp_path, at=NOW) as stand:
-        monkeypatch.setenv("AIRFLOW_CONN_M_API", json.dumps({k: v for k, v in stand.connection("m_api").items() if k != "conn_id"}))
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_M_API", json.dumps({k: v for k, v in stand.connection("m_api").items() if k != "conn_id"})
+        )
         fast = municipal.Http.__init__
 
         def quick(self, *given, **more):
@@ -55,7 +57,10 @@ def m3(hub, told, postgres_server, monkeypatch, tmp_path):
 def taken(stand) -> list[tuple]:
     """(revision, action) as the platform has them."""
     with sqlite3.connect(stand.ctx.home / "m3.sqlite3") as store:
-        return [(r, json.loads(b)["action"]) for r, b in store.execute("select revision, body from taken order by work_order_no, revision")]
+        return [
+            (r, json.loads(b)["action"])
+            for r, b in store.execute("select revision, body from taken order by work_order_no, revision")
+        ]
 
 
 def posts(stand) -> int:
@@ -118,7 +123,9 @@ def test_killed_between_sending_and_committing_it_has_one_effect(m3, hub):
         "municipal._heard = lambda row, answer: os.kill(os.getpid(), signal.SIGKILL)\n"
         "municipal.send()\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=os.environ.copy(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=os.environ.copy(), capture_output=True, text=True
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert taken(m3) == [(1, "dispatch")] and scalar("select state from supervision.outbox") == "waiting"
     assert municipal.send().sent == 1
@@ -139,7 +146,9 @@ def test_a_number_with_a_past_goes_on_above_it(m3):
     municipal.send()
     with transaction() as connection:  # as a store made anew has it
         connection.exec_driver_sql("delete from supervision.outbox where revision = 2")
-        connection.exec_driver_sql("update supervision.outbox set state = 'waiting', key = gen_random_uuid(), attempts = 0")
+        connection.exec_driver_sql(
+            "update supervision.outbox set state = 'waiting', key = gen_random_uuid(), attempts = 0"
+        )
         connection.exec_driver_sql("update supervision.work_order set revision = 1")
     assert municipal.send().sent == 1
     assert taken(m3) == [(1, "dispatch"), (2, "close"), (3, "dispatch")]
@@ -150,7 +159,9 @@ def test_a_key_that_stands_for_something_else_is_replaced_once(m3):
     municipal.send()
     change("closed")
     with transaction() as connection:
-        connection.exec_driver_sql("create temp table k on commit drop as select key from supervision.outbox where revision = 1")
+        connection.exec_driver_sql(
+            "create temp table k on commit drop as select key from supervision.outbox where revision = 1"
+        )
         connection.exec_driver_sql("update supervision.outbox set key = gen_random_uuid() where revision = 1")
         connection.exec_driver_sql("update supervision.outbox set key = (select key from k) where revision = 2")
     assert municipal.send().sent == 1  # 422, then under a new key
@@ -178,7 +189,12 @@ def test_what_departments_do_is_read_back_once(m3):
     m3.move_clock(days=6)
     first = municipal.poll()
     assert first.new == first.moved == 3
-    assert [s["step"] for s in queries.shown(queries.listed()[0]["no"])["steps"]] == ["dispatched", "signed", "answered", "asked_close"]
+    assert [s["step"] for s in queries.shown(queries.listed()[0]["no"])["steps"]] == [
+        "dispatched",
+        "signed",
+        "answered",
+        "asked_close",
+    ]
     again = municipal.poll()  # the page begins with the row that ended the one before
     assert (again.new, again.moved) == (0, 0)
     assert scalar("select cursor is not null from supervision.update_cursor")
@@ -200,7 +216,10 @@ def test_killed_while_reading_back_the_cursor_stays_with_the_rows(m3, monkeypatc
     monkeypatch.setattr(municipal, "_move", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         municipal.poll()
-    assert scalar("select count(*) from supervision.order_update") == 0 and scalar("select count(*) from supervision.order_step") == 1
+    assert (
+        scalar("select count(*) from supervision.order_update") == 0
+        and scalar("select count(*) from supervision.order_step") == 1
+    )
     monkeypatch.undo()
 
 

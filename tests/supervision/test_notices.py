@@ -50,7 +50,12 @@ def robot(monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Robot)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    connection = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}", "password": "s3cretkey", "extra": {"path": "/send"}}
+    connection = {
+        "conn_type": "http",
+        "host": f"http://127.0.0.1:{server.server_port}",
+        "password": "s3cretkey",
+        "extra": {"path": "/send"},
+    }
     monkeypatch.setenv("AIRFLOW_CONN_ROBOT", json.dumps(connection))
     yield heard
     server.shutdown()
@@ -71,7 +76,10 @@ def test_each_department_hears_once_and_only_where_recipients_are_named(orders, 
 
     with pytest.raises(AirflowSkipException):
         supervision_bodies.notices({})
-    monkeypatch.setenv("AIRFLOW_VAR_ONEMAP_NOTICES", json.dumps({"11441900000100060T": {"webhook": "robot"}, "*": {"webhook": "robot"}}))
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_ONEMAP_NOTICES",
+        json.dumps({"11441900000100060T": {"webhook": "robot"}, "*": {"webhook": "robot"}}),
+    )
     assert supervision_bodies.notices({}) == {"mail": 0, "webhook": 2}
     (first, department), (_, whole) = robot
     assert first == "/send?key=s3cretkey" and department["msgtype"] == "text"

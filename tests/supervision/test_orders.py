@@ -31,7 +31,16 @@ def order(hub) -> str:
 
 
 def said(seq: int, order: str, action: str, at: str, result: str | None = None, text: str = "") -> dict:
-    return {"seq": seq, "work_order_no": order, "action": action, "at": datetime.fromisoformat(at), "by": "张三", "department_code": "X", "result": result, "text": text}
+    return {
+        "seq": seq,
+        "work_order_no": order,
+        "action": action,
+        "at": datetime.fromisoformat(at),
+        "by": "张三",
+        "department_code": "X",
+        "result": result,
+        "text": text,
+    }
 
 
 def tell(*updates: dict) -> dict[int, bool]:
@@ -54,7 +63,12 @@ def accepted_again() -> None:
 
 def test_a_finding_that_asks_for_action_has_one_order_to_its_department(order):
     (row,) = queries.listed()
-    assert (row["state"], row["rule"], row["case_no"], row["department_name"]) == ("dispatched", "returned", "M1", "东莞市住房和城乡建设局")
+    assert (row["state"], row["rule"], row["case_no"], row["department_name"]) == (
+        "dispatched",
+        "returned",
+        "M1",
+        "东莞市住房和城乡建设局",
+    )
     assert life.advance(datetime(2026, 3, 9, 11)).steps == {}
     assert len(queries.listed(state="all")) == 1
     assert row["due_on"] is None or row["due_on"] == date(2026, 3, 10)
@@ -64,7 +78,9 @@ def test_a_finding_that_asks_no_action_has_none(hub):
     catalogue()
     project()
     complete()
-    case("M1", "DG-707", {"SUBMITTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-02 09:05", "DONE_OK": "2026-03-02 09:10"})
+    case(
+        "M1", "DG-707", {"SUBMITTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-02 09:05", "DONE_OK": "2026-03-02 09:10"}
+    )
     supervise(date(2026, 3, 9))
     life.advance(datetime(2026, 3, 9, 10))
     findings = ledger.listed()
@@ -142,20 +158,41 @@ def test_a_finding_that_fires_again_reopens_the_same_order(order):
 
 def test_what_comes_late_twice_or_for_nobody_moves_nothing(order):
     assert tell(said(1, order, "签收", "2026-03-10 09:00")) == {1: True}
-    assert tell(said(2, order, "签收", "2026-03-10 09:30"), said(3, "GD000", "签收", "2026-03-10 09:30")) == {2: False, 3: False}
+    assert tell(said(2, order, "签收", "2026-03-10 09:30"), said(3, "GD000", "签收", "2026-03-10 09:30")) == {
+        2: False,
+        3: False,
+    }
     assert steps(order) == ["dispatched", "signed", "noted"]
 
 
 def test_another_department_by_routing_is_told(order, monkeypatch, tmp_path):
-    put("item", "DG-502|1", item_code="DG-502", version=1, item_name="x", stage=5, department="东莞市自然资源局", department_code="114419000001000445",
-        case_channel="M2", promised_limit=7, promised_unit="工作日", prerequisites=[], process_types=[], valid_from=date(2020, 1, 1))  # fmt: skip
+    put(
+        "item",
+        "DG-502|1",
+        item_code="DG-502",
+        version=1,
+        item_name="x",
+        stage=5,
+        department="东莞市自然资源局",
+        department_code="114419000001000445",
+        case_channel="M2",
+        promised_limit=7,
+        promised_unit="工作日",
+        prerequisites=[],
+        process_types=[],
+        valid_from=date(2020, 1, 1),
+    )
     supervise(date(2026, 3, 10))
     assert life.advance(datetime(2026, 3, 10, 9)).steps == {"rerouted": 1}
     assert queries.shown(order)["department_name"] == "东莞市自然资源局" and told(order) == ["dispatch", "dispatch"]
 
 
 def test_no_step_can_be_altered(order):
-    for statement in ("update supervision.order_step set by = 'x'", "delete from supervision.order_step", "truncate supervision.order_step cascade"):
+    for statement in (
+        "update supervision.order_step set by = 'x'",
+        "delete from supervision.order_step",
+        "truncate supervision.order_step cascade",
+    ):
         with pytest.raises(sa.exc.DatabaseError) as refused, transaction() as connection:
             connection.exec_driver_sql(statement)
         assert isinstance(refused.value.orig, psycopg.errors.RaiseException)
@@ -163,8 +200,22 @@ def test_no_step_can_be_altered(order):
 
 def test_departments_on_one_project_share_a_case_file_and_the_agent_sees_all(order):
     case("M3", "DG-604", [("SUBMITTED", "2026-03-02 09:00", {}), ("REJECTED_INTAKE", "2026-03-04 09:00", {})])
-    put("item", "DG-604|1", item_code="DG-604", version=1, item_name="x", stage=5, department="东莞市自然资源局", department_code="114419000001000445",
-        case_channel="M2", promised_limit=7, promised_unit="工作日", prerequisites=[], process_types=[], valid_from=date(2020, 1, 1))  # fmt: skip
+    put(
+        "item",
+        "DG-604|1",
+        item_code="DG-604",
+        version=1,
+        item_name="x",
+        stage=5,
+        department="东莞市自然资源局",
+        department_code="114419000001000445",
+        case_channel="M2",
+        promised_limit=7,
+        promised_unit="工作日",
+        prerequisites=[],
+        process_types=[],
+        valid_from=date(2020, 1, 1),
+    )
     supervise(date(2026, 3, 10))
     life.advance(datetime(2026, 3, 10, 9))
     file = queries.case_file(P)

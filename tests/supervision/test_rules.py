@@ -25,7 +25,7 @@ from tests.supervision.making import (
     put,
     redline,
     scene,
-)  # fmt: skip
+)
 
 OTHER = "91441900MA0000023X"
 
@@ -63,7 +63,11 @@ def test_overdue():
     case("double", "DG-902", {"ACCEPTED": "2026-03-06"})
     assert keys("2026-03-11", "overdue") == {"double"}
     assert keys("2026-03-13", "overdue") == {"late", "refused late", "withdrawn late", "double"}
-    levels = {row["case_no"]: (row["level"], row["severity"]) for row in on_day(at("2026-03-13").date()).findings.to_dicts() if row["rule"] == "overdue"}
+    levels = {
+        row["case_no"]: (row["level"], row["severity"])
+        for row in on_day(at("2026-03-13").date()).findings.to_dicts()
+        if row["rule"] == "overdue"
+    }
     assert levels["late"] == ("红", 2) and levels["double"] == ("双红", 3)
 
 
@@ -76,7 +80,11 @@ def test_returned():
     case("again", "DG-502", {"SUBMITTED": "2026-03-05 09:00", "ACCEPTED": "2026-03-06 09:00"}, project=d)
     assert keys("2026-03-05", "returned") == {"refused", "sent back", "first"}
     assert keys("2026-03-06", "returned") == {"refused", "sent back"}
-    kinds = {row["case_no"]: row["kind"] for row in on_day(at("2026-03-06").date()).findings.to_dicts() if row["rule"] == "returned"}
+    kinds = {
+        row["case_no"]: row["kind"]
+        for row in on_day(at("2026-03-06").date()).findings.to_dicts()
+        if row["rule"] == "returned"
+    }
     assert kinds == {"refused": "不予受理", "sent back": "退回办结"}
 
 
@@ -109,7 +117,9 @@ def test_stalled_on_paper():
     assert {(row["project_code"], row["item_code"]) for row in rows} == {(quiet, "DG-502"), (half, "DG-502")}
     assert all("待部门办理" in row["text"] and row["case_no"] == "" for row in rows)
     # the granted 60 working days are over, nobody has asked for more
-    assert paused in {row["project_code"] for row in on_day(at("2026-06-30").date()).findings.to_dicts() if row["rule"] == "stalled"}
+    assert paused in {
+        row["project_code"] for row in on_day(at("2026-06-30").date()).findings.to_dicts() if row["rule"] == "stalled"
+    }
 
 
 def test_stalled_names_the_applicant_when_it_is_his_turn():
@@ -132,7 +142,11 @@ def test_stalled_on_the_ground():
 
     def ground(on: str) -> set[str]:
         rows = on_day(at(on).date()).findings.to_dicts()
-        return {row["project_code"] for row in rows if row["kind"] == "实地停滞" and (row["item_code"], row["case_no"]) == ("DG-604", "")}
+        return {
+            row["project_code"]
+            for row in rows
+            if row["kind"] == "实地停滞" and (row["item_code"], row["case_no"]) == ("DG-604", "")
+        }
 
     assert ground("2026-07-12") == set(), "no image of after the six months"
     assert ground("2026-07-13") == {still}
@@ -143,7 +157,18 @@ def test_stalled_on_the_ground():
 
 
 def test_c1_missing_link():
-    names = ("missing", "before", "not expected", "unknown", "soft", "refused", "undated", "department", "early result", "issued")
+    names = (
+        "missing",
+        "before",
+        "not expected",
+        "unknown",
+        "soft",
+        "refused",
+        "undated",
+        "department",
+        "early result",
+        "issued",
+    )
     code = dict(zip(names, projects(len(names)), strict=True))
     item("DG-502", stage=5, promised=7, applies_when="需规划许可", process_types=["3"])
     item("DG-604", stage=6, promised=3, needs=("DG-502",), soft_prerequisites=["DG-502"], process_types=["3"])
@@ -163,7 +188,11 @@ def test_c1_missing_link():
     licence("早1号", "DG-502", "2025-12-20", project=code["early result"])
 
     def missing(on: str) -> set[str]:
-        return {row["project_code"] for row in on_day(at(on).date()).findings.to_dicts() if (row["rule"], row["item_code"], row["case_no"]) == ("C1", "DG-502", "")}
+        return {
+            row["project_code"]
+            for row in on_day(at(on).date()).findings.to_dicts()
+            if (row["rule"], row["item_code"], row["case_no"]) == ("C1", "DG-502", "")
+        }
 
     assert missing("2026-03-01") == set()
     assert missing("2026-03-02") == {code[name] for name in ("missing", "department", "issued")}
@@ -181,9 +210,21 @@ def test_c2_result_without_case():
     names = ("licence", "case", "no result", "returned", "before", "in m2", "cancelled", "other channel now")
     code = dict(zip(names, projects(len(names)), strict=True))
     licence("规1号", "DG-502", "2026-03-02", project=code["licence"])
-    case("D case", "DG-502", {"ACCEPTED": "2026-02-24 09:00", "DONE_OK": "2026-03-02 09:00"}, channel="D1", project=code["case"])
+    case(
+        "D case",
+        "DG-502",
+        {"ACCEPTED": "2026-02-24 09:00", "DONE_OK": "2026-03-02 09:00"},
+        channel="D1",
+        project=code["case"],
+    )
     case("D no result", "DG-502", {"ACCEPTED": "2026-02-24 09:00"}, channel="D1", project=code["no result"])
-    case("D returned", "DG-502", {"ACCEPTED": "2026-02-24 09:00", "DONE_RETURNED": "2026-03-02 09:00"}, channel="D1", project=code["returned"])
+    case(
+        "D returned",
+        "DG-502",
+        {"ACCEPTED": "2026-02-24 09:00", "DONE_RETURNED": "2026-03-02 09:00"},
+        channel="D1",
+        project=code["returned"],
+    )
     licence("规2号", "DG-502", "2025-12-31", project=code["before"])
     licence("规3号", "DG-502", "2026-03-02", project=code["in m2"])
     case("M", "DG-502", {"SUBMITTED": "2026-02-02 09:00"}, project=code["in m2"])
@@ -210,8 +251,20 @@ def test_c3_registered_afterwards():
     case("slow burst", "DG-502", rows_in(day, "2026-03-10 16:00", "2026-03-10 16:11"))
     case("usual", "DG-502", day)
     case("department", "DG-502", rows_in(day, "2026-03-20 09:00", "2026-03-20 09:00"), channel="D1")
-    case("corrected", "DG-502", [*((n, w, {}) for n, w in day.items()), ("DONE_OK", "2026-03-10 15:00", {"version": 2, "inserted_at": "2026-03-25 09:00"})])
-    case("licence first", "DG-502", rows_in(day, "2026-03-10 09:00", "2026-03-10 15:10"), licence_issued_at=at("2026-03-05"))
+    case(
+        "corrected",
+        "DG-502",
+        [
+            *((n, w, {}) for n, w in day.items()),
+            ("DONE_OK", "2026-03-10 15:00", {"version": 2, "inserted_at": "2026-03-25 09:00"}),
+        ],
+    )
+    case(
+        "licence first",
+        "DG-502",
+        rows_in(day, "2026-03-10 09:00", "2026-03-10 15:10"),
+        licence_issued_at=at("2026-03-05"),
+    )
     assert keys("2026-03-31", "C3") == {"late", "burst", "licence first"}
 
 
@@ -242,16 +295,41 @@ def test_c5_instant_decision():
 
 def test_c6_review_before_acceptance():
     a, b, c = projects(3)
-    case("reviewed", "DG-502", {"SUBMITTED": "2026-02-25 09:00", "HANDLING": "2026-03-02 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
+    case(
+        "reviewed",
+        "DG-502",
+        {"SUBMITTED": "2026-02-25 09:00", "HANDLING": "2026-03-02 09:00", "ACCEPTED": "2026-03-05 09:00"},
+        project=a,
+    )
     case("consulted", "DG-502", {"CONSULTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
     case("two days", "DG-502", {"HANDLING": "2026-03-02 09:00", "ACCEPTED": "2026-03-04 09:00"}, project=a)
-    case("a step of intake", "DG-502", [("HANDLING", "2026-03-02 09:00", {"step_name": "窗口接件"}), ("ACCEPTED", "2026-03-05 09:00", {})], project=a)
-    case("intake", "DG-502", {"SUBMITTED": "2026-02-25 09:00", "SUPPLEMENT_START": "2026-02-26 09:00", "ACCEPTED": "2026-03-05 09:00"}, project=a)
+    case(
+        "a step of intake",
+        "DG-502",
+        [("HANDLING", "2026-03-02 09:00", {"step_name": "窗口接件"}), ("ACCEPTED", "2026-03-05 09:00", {})],
+        project=a,
+    )
+    case(
+        "intake",
+        "DG-502",
+        {"SUBMITTED": "2026-02-25 09:00", "SUPPLEMENT_START": "2026-02-26 09:00", "ACCEPTED": "2026-03-05 09:00"},
+        project=a,
+    )
     for code, returns in ((b, 2), (c, 1)):
         previous = None
         for n in range(3):
-            result = {"REJECTED_INTAKE": f"2026-03-{3 + 7 * n:02} 09:00"} if n < returns else {"ACCEPTED": f"2026-03-{3 + 7 * n:02} 09:00"}
-            case(f"{code} {n}", "DG-502", {"SUBMITTED": f"2026-03-{2 + 7 * n:02} 09:00", **result}, project=code, prior_case_no=previous)
+            result = (
+                {"REJECTED_INTAKE": f"2026-03-{3 + 7 * n:02} 09:00"}
+                if n < returns
+                else {"ACCEPTED": f"2026-03-{3 + 7 * n:02} 09:00"}
+            )
+            case(
+                f"{code} {n}",
+                "DG-502",
+                {"SUBMITTED": f"2026-03-{2 + 7 * n:02} 09:00", **result},
+                project=code,
+                prior_case_no=previous,
+            )
             previous = f"{code} {n}"
     assert keys("2026-03-31", "C6") == {"reviewed", "consulted", f"{b} 2"}
     assert keys("2026-03-04", "C6") == set()
@@ -267,7 +345,13 @@ def test_c7_order_inverted():
         case(f"604 {name}", "DG-604", {"ACCEPTED": f"{day}-09", "DONE_OK": f"{day}-10 09:00"}, project=code[name])
         if name != "nowhere":
             ended = {"later": "2026-03-10 10:00", "in order": "2026-03-10 09:00"}.get(name)
-            case(f"502 {name}", "DG-502", {"ACCEPTED": f"{day}-02", **({"DONE_OK": ended} if ended else {})}, project=code[name], channel="D1")
+            case(
+                f"502 {name}",
+                "DG-502",
+                {"ACCEPTED": f"{day}-02", **({"DONE_OK": ended} if ended else {})},
+                project=code[name],
+                channel="D1",
+            )
     assert found("2026-03-09", "C7") == set()
     assert found("2026-03-10", "C7") == {("C7", "DG-604", "604 never"), ("C7", "DG-604", "604 later")}
 
@@ -290,7 +374,9 @@ def test_c8_parked():
     special("two days before due", "2026-03-09 09:00", "2026-03-11 09:00")
     special("after due", "2026-03-12 09:00", "2026-03-13 09:00")
     special("short", "2026-03-05 09:00", "2026-03-06 09:00", "DG-604")
-    case("asked", "DG-502", {"SUBMITTED": "2026-03-02 09:00", "SUPPLEMENT_START": "2026-03-04 09:00"})  # 30 working days: 04-16
+    case(
+        "asked", "DG-502", {"SUBMITTED": "2026-03-02 09:00", "SUPPLEMENT_START": "2026-03-04 09:00"}
+    )  # 30 working days: 04-16
     assert keys("2026-03-18", "C8") == {"before due", "on the due day"}
     assert keys("2026-03-19", "C8") == {"before due", "on the due day", "past its limit", "ended past its limit"}
     assert "asked" not in keys("2026-04-15", "C8") and "asked" in keys("2026-04-16", "C8")
@@ -311,7 +397,11 @@ def test_c9_asks_of_the_day_of_receipt_and_a_resubmission_is_none():
     project()
     with transaction() as connection:
         connection.exec_driver_sql("insert into store.item_code values ('OLD', 'DG-502', '2020-01-01', '2026-03-05')")
-    asked = [("SUBMITTED", "2026-03-02 09:00", {}), ("SUPPLEMENT_START", "2026-03-03 09:00", {}), ("SUBMITTED", "2026-03-06 09:00", {"version": 2})]
+    asked = [
+        ("SUBMITTED", "2026-03-02 09:00", {}),
+        ("SUPPLEMENT_START", "2026-03-03 09:00", {}),
+        ("SUBMITTED", "2026-03-06 09:00", {"version": 2}),
+    ]
     case("asked", None, asked, item_code_written="OLD")
     case("late", None, {"SUBMITTED": "2026-03-05 09:00"}, item_code_written="OLD")
     assert found("2026-03-06", "C9") == {("C9", "OLD", "late")}
@@ -320,8 +410,19 @@ def test_c9_asks_of_the_day_of_receipt_and_a_resubmission_is_none():
 def test_c9_goes_to_the_department_that_handled_it():
     project()
     case("X", None, {"SUBMITTED": "2026-03-02 09:00"}, item_code_written="X-1", department_code="114419000001000445")
-    case("Y", None, {"SUBMITTED": "2026-03-02 09:00"}, channel="D4", item_code_written="X-1", department_name="东莞市生态环境局")
-    rows = {row["case_no"]: (row["department_code"], row["department_name"]) for row in on_day(at("2026-03-02").date()).findings.to_dicts() if row["rule"] == "C9"}
+    case(
+        "Y",
+        None,
+        {"SUBMITTED": "2026-03-02 09:00"},
+        channel="D4",
+        item_code_written="X-1",
+        department_name="东莞市生态环境局",
+    )
+    rows = {
+        row["case_no"]: (row["department_code"], row["department_name"])
+        for row in on_day(at("2026-03-02").date()).findings.to_dicts()
+        if row["rule"] == "C9"
+    }
     assert rows == {"X": ("114419000001000445", "东莞市自然资源局"), "Y": ("114419000001000520", "东莞市生态环境局")}
 
 
@@ -343,7 +444,14 @@ def test_c11_withdrawn_and_filed_again():
     names = ("three days", "four days", "on the day", "after due", "late again", "tenth day")
     code = dict(zip(names, projects(len(names)), strict=True))
     # accepted 03-02, promised 7: due 03-11
-    gone = {"three days": "2026-03-06", "four days": "2026-03-05", "on the day": "2026-03-11", "after due": "2026-03-12", "late again": "2026-03-10", "tenth day": "2026-03-10"}
+    gone = {
+        "three days": "2026-03-06",
+        "four days": "2026-03-05",
+        "on the day": "2026-03-11",
+        "after due": "2026-03-12",
+        "late again": "2026-03-10",
+        "tenth day": "2026-03-10",
+    }
     again = {"late again": "2026-03-25", "tenth day": "2026-03-24"}
     for name in names:
         case(name, "DG-502", {"ACCEPTED": "2026-03-02", "WITHDRAWN": gone[name]}, project=code[name])
@@ -360,14 +468,33 @@ def test_c12_unlinked():
     twin, foreign = project_code(90), project_code(91)
     project(twin, project_name="厂房twins")
     project(foreign, project_name="别人的厂房", applicant_uscc=OTHER)
-    written = {"absent": None, "typo": code["typo"][:-1] + str((int(code["typo"][-1]) + 1) % 10), "stranger": foreign, "old form": "2019-441900-04-01-000001",
-               "early": None, "internal": None, "twins": None, "right": code["right"]}  # fmt: skip
+    written = {
+        "absent": None,
+        "typo": code["typo"][:-1] + str((int(code["typo"][-1]) + 1) % 10),
+        "stranger": foreign,
+        "old form": "2019-441900-04-01-000001",
+        "early": None,
+        "internal": None,
+        "twins": None,
+        "right": code["right"],
+    }
     for name in names:
         day = "2026-01-05 08:00" if name == "early" else "2026-03-02 09:00"
-        case(name, "DG-502", {"SUBMITTED": day}, project=code[name], project_code_written=written[name], project_name=f"厂房{name}",
-             applicant_type="3" if name == "internal" else "2")  # fmt: skip
+        case(
+            name,
+            "DG-502",
+            {"SUBMITTED": day},
+            project=code[name],
+            project_code_written=written[name],
+            project_name=f"厂房{name}",
+            applicant_type="3" if name == "internal" else "2",
+        )
     assert keys("2026-03-02", "C12") == {"absent", "typo", "stranger"}
-    (row,) = [r for r in on_day(at("2026-03-02").date()).findings.to_dicts() if r["case_no"] == "stranger" and r["rule"] == "C12"]
+    (row,) = [
+        r
+        for r in on_day(at("2026-03-02").date()).findings.to_dicts()
+        if r["case_no"] == "stranger" and r["rule"] == "C12"
+    ]
     assert row["project_code"] == code["stranger"]
 
 
@@ -393,10 +520,17 @@ def test_c14_broken_reference():
     code = dict(zip(names, projects(len(names)), strict=True))
     licence("地字第441900202600001号", "DG-404", "2026-02-02", project=code["known"])
     put("land_approval", "粤府(2026)5号|", approval_no="粤府(2026)5号", approved_at=at("2026-01-20"))
-    quoted = {"broken": "地字第441900202699999号", "known": "地字第４４１９００２０２６００００１号", "old": "地字第441900201900001号", "land": "粤府〔2026〕5号"}
+    quoted = {
+        "broken": "地字第441900202699999号",
+        "known": "地字第４４１９００２０２６００００１号",
+        "old": "地字第441900201900001号",
+        "land": "粤府〔2026〕5号",
+    }
     for name in names:
         case(name, "DG-604", {"SUBMITTED": "2026-03-02 09:00"}, project=code[name], licence_no=f"施{name}")
-        licence(f"施{name}", project=code[name], channel="D3", kind="permit", quotes_land=quoted[name], case_id=f"M2:{name}")
+        licence(
+            f"施{name}", project=code[name], channel="D3", kind="permit", quotes_land=quoted[name], case_id=f"M2:{name}"
+        )
     assert found("2026-04-01", "C14") == {("C14", "DG-604", "broken")}
     licence("地字第441900202699999号", "DG-404", "2026-02-03", project=code["land"])
     assert found("2026-04-01", "C14") == set()
@@ -407,11 +541,21 @@ def test_c15_past_the_one_window():
     code = dict(zip(names, projects(len(names)), strict=True))
     item("DG-906", channel="other", process_types=["3"])
     case("own", "DG-502", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["own"])
-    case("linked", "DG-502", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["linked"], municipal_no="4419")
+    case(
+        "linked", "DG-502", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["linked"], municipal_no="4419"
+    )
     case("in m2", "DG-502", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["in m2"])
     case("m2", "DG-502", {"SUBMITTED": "2026-03-09 09:00"}, project=code["in m2"])
-    case("built", "DG-502", [("ACCEPTED", "2026-03-02 09:00", {"origin": "2"}), ("DONE_OK", "2026-03-04 09:00", {"origin": "2"})], channel="D3", project=code["built"])
-    case("unified", "DG-502", [("ACCEPTED", "2026-03-02 09:00", {"origin": "1"})], channel="D3", project=code["unified"])
+    case(
+        "built",
+        "DG-502",
+        [("ACCEPTED", "2026-03-02 09:00", {"origin": "2"}), ("DONE_OK", "2026-03-04 09:00", {"origin": "2"})],
+        channel="D3",
+        project=code["built"],
+    )
+    case(
+        "unified", "DG-502", [("ACCEPTED", "2026-03-02 09:00", {"origin": "1"})], channel="D3", project=code["unified"]
+    )
     case("elsewhere", "DG-906", {"ACCEPTED": "2026-03-02 09:00"}, channel="D1", project=code["filed elsewhere"])
     # without SJLY (2.0, spreadsheets) a number that M2 does not know is the department's own
     case("silent", "DG-502", {"ACCEPTED": "2026-03-02"}, channel="D3", project=code["silent"])
@@ -439,7 +583,14 @@ def test_a_result_waits_for_its_own_source_and_a_prerequisite_for_its_department
     case("604", "DG-604", {"ACCEPTED": "2026-03-02", "DONE_OK": "2026-03-03"})
     other = project_code(2)
     project(other)
-    case("E", "DG-502", {"ACCEPTED": "2026-02-24", "DONE_OK": "2026-03-02"}, channel="D4", project=other, municipal_no="4420")
+    case(
+        "E",
+        "DG-502",
+        {"ACCEPTED": "2026-02-24", "DONE_OK": "2026-03-02"},
+        channel="D4",
+        project=other,
+        municipal_no="4420",
+    )
     complete("d4.cases", until="2026-03-02 12:00")
     assert found("2026-03-20", "C2", waiting=True) == {("C2", "DG-502", "E")}
     assert found("2026-03-20", "C7") == set(), "the prerequisite is done"
@@ -479,5 +630,9 @@ def test_the_towns_office_answers_for_what_it_handled():
     case("by town", "DG-907", {"REJECTED_INTAKE": "2026-03-02"}, department_code=office)
     case("by city", "DG-907", {"REJECTED_INTAKE": "2026-03-02"}, department_code=city_level)
     case("not listed", "DG-502", {"REJECTED_INTAKE": "2026-03-02"}, department_code=office)
-    rows = {row["case_no"]: row["department_code"] for row in on_day(at("2026-03-02").date()).findings.to_dicts() if row["rule"] == "returned"}
+    rows = {
+        row["case_no"]: row["department_code"]
+        for row in on_day(at("2026-03-02").date()).findings.to_dicts()
+        if row["rule"] == "returned"
+    }
     assert rows == {"by town": office, "by city": city_level, "not listed": city_level}

@@ -36,7 +36,10 @@ def test_all_that_was_planted_is_found_and_nothing_else(hub, monkeypatch, tmp_pa
     now = take(folder, monkeypatch, tmp_path / "clock")
     judged = on_day(now.date()).findings
     early = not_over(judged, now.date())
-    found, truth = {key(row) for row in judged.to_dicts() if not row["waits_for"]}, {key(row) for row in planted(folder)}
+    found, truth = (
+        {key(row) for row in judged.to_dicts() if not row["waits_for"]},
+        {key(row) for row in planted(folder)},
+    )
     assert len(truth) > 5
     assert found - truth == set()
     assert truth - found == early
@@ -62,4 +65,6 @@ def test_a_ledger_kept_day_by_day_ends_where_the_truth_does(hub, monkeypatch, tm
         assert sum(isinstance(day.get("promised"), int) for day in told["days"]) == by_number[number]["used_promised"]
         assert told["light"] == by_number[number]["light"]
     (own,) = rows("select case_no from store.case_member where channel = 'D1' and case_id like 'M2:%' limit 1")
-    assert {one["case_id"][:3] for one in explain.case(own["case_no"], later)} == {"M2:"}, "a department's number leads to the case"
+    assert {one["case_id"][:3] for one in explain.case(own["case_no"], later)} == {"M2:"}, (
+        "a department's number leads to the case"
+    )

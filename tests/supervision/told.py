@@ -23,7 +23,13 @@ from store.engine import transaction
 #: Feeds that no rule looks at; left out to be quick.
 ASIDE = {"m2.sbcl", "m2.spjg", "s4.reading"}
 LOGS = ("p3.", "m2.")  # every line is a row of its own
-GEOMETRY = {"s1.parcel": "_geometry", "s1.redline": "_geometry", "s2.change": "geometry", "s3.scene": "geometry", "p2.land_approval": "红线"}
+GEOMETRY = {
+    "s1.parcel": "_geometry",
+    "s1.redline": "_geometry",
+    "s2.change": "geometry",
+    "s3.scene": "geometry",
+    "p2.land_approval": "红线",
+}
 SOURCES = ("m1", "p1", "p2", "p3", "m2", "d1", "d2", "d3", "d4", "d5", "s1", "s2", "s3")
 
 
@@ -40,14 +46,22 @@ def rows(world: Path, feed: str, now: datetime) -> list[dict[str, Any]]:
         if at > now or (row.get("_until") and when(row["_until"]) <= now):
             continue
         flat = {**row, **row["properties"]} if feed == "s3.scene" else row
-        name = number if feed.startswith(LOGS) else tuple(str(flat.get(k) or flat.get(k.lower()) or "").strip() for k in key) or number
+        name = (
+            number
+            if feed.startswith(LOGS)
+            else tuple(str(flat.get(k) or flat.get(k.lower()) or "").strip() for k in key) or number
+        )
         if name not in shown or shown[name][0] <= at:
             shown[name] = (at, _decoded(feed, flat))
     return [row for _, row in shown.values()]
 
 
 def _decoded(feed: str, row: dict[str, Any]) -> dict[str, Any]:
-    kept = {k: v for k, v in row.items() if not k.startswith("_") and k not in ("properties", "type", "stac_version", "links")}
+    kept = {
+        k: v
+        for k, v in row.items()
+        if not k.startswith("_") and k not in ("properties", "type", "stac_version", "links")
+    }
     drawn = row.get("_geometry") or (row.get("geometry") if feed == "s3.scene" else None)
     if feed in GEOMETRY:
         kept[GEOMETRY[feed]] = shapely.to_wkb(shape(drawn), hex=True) if drawn else None
@@ -73,10 +87,15 @@ class Told(Connector):
         told = rows(self.world, feed.id, clock.now())
         names = list(dict.fromkeys(name for row in told for name in row))
         columns = {
-            name: pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in (r.get(name) for r in told)],
-                           pa.large_string())
+            name: pa.array(
+                [
+                    v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False)
+                    for v in (r.get(name) for r in told)
+                ],
+                pa.large_string(),
+            )
             for name in names
-        }  # fmt: skip
+        }
         columns["_place"] = pa.array([f"row {n}" for n in range(len(told))], pa.large_string())
         yield Batch(pa.table(columns))
 

@@ -68,7 +68,9 @@ class Hub:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Iterator[tuple[testing.Running, Path]]:
     folder = world.make(tmp_path_factory.mktemp("whole") / "world", projects=15, seed=7, today=MADE)
-    with testing.running(folder, postgres_server.format(database="postgres"), at=MADE, database_prefix="whole") as stand:
+    with testing.running(
+        folder, postgres_server.format(database="postgres"), at=MADE, database_prefix="whole"
+    ) as stand:
         yield stand, folder
 
 
@@ -90,7 +92,9 @@ def test_the_store_is_the_world(told, new_database, home: Path, monkeypatch: pyt
     # a second sync without changes writes no row
     before = store_hash.of_store()
     again = hub.sync([source for source in SOURCES if source != "s4_mqtt"])
-    assert [(o.feed, o.window, o.outcome, o.error, o.counts) for o in again if o.counts.rows_in != o.counts.unchanged] == []
+    assert [
+        (o.feed, o.window, o.outcome, o.error, o.counts) for o in again if o.counts.rows_in != o.counts.unchanged
+    ] == []
     assert store_hash.of_store() == before
 
     # the world moves on: the store follows
@@ -114,7 +118,11 @@ def test_the_store_is_the_world(told, new_database, home: Path, monkeypatch: pyt
 def _equals_world(hub: Hub) -> None:
     rejected = {row["record_key"] for row in hub.rows("select record_key from landing.quarantine where state = 'open'")}
     for entity, key, fields in (
-        ("project", "project_code", ("project_name", "applicant_uscc", "town_code", "process_type", "fast_track", "filing_state")),
+        (
+            "project",
+            "project_code",
+            ("project_name", "applicant_uscc", "town_code", "process_type", "fast_track", "filing_state"),
+        ),
         ("enterprise", "uscc", ("name", "reg_status")),
         ("licence", "certificate_id", ("number", "project_code", "item_code", "state")),
     ):

@@ -35,12 +35,17 @@ class SourceHook(BaseHook):
             given = resolve(self.conn_id)
             sources = _sources(given)
             if not sources:
-                return False, "不能确定所属数源，请先保存连接，再运行 onemap source check / save it first: no declared source is known by this host"
+                return (
+                    False,
+                    "不能确定所属数源，请先保存连接，再运行 onemap source check / save it first: no declared source is known by this host",
+                )
             lines = [line for source in sources for line in _check(source, given)]
         except OneMapError as error:
             return False, redact(f"{error.zh} / {error.message}")
         shown = [line for line in lines if not line.ok] or lines
-        return all(line.ok for line in lines), redact("; ".join(f"{x.what}: {x.detail} {x.remedy}".strip() for x in shown))
+        return all(line.ok for line in lines), redact(
+            "; ".join(f"{x.what}: {x.detail} {x.remedy}".strip() for x in shown)
+        )
 
 
 def _sources(given: Endpoint) -> list[Source]:

@@ -17,7 +17,7 @@ from standins.world.defects.courses import (
     refused,
     ripe,
     spend,
-)  # fmt: skip
+)
 from standins.world.defects.planting import Garden, Plant, Recipe
 from standins.world.lifecycle import Edit, Plan
 from standins.world.model import FAILED, Case, Project
@@ -53,7 +53,9 @@ def _running(days: int, left: int, why: str, items, *, over: bool = True, near: 
         for item in items:
             limit = garden.world.catalogue[item].limit.promised
             at = garden.now - days - (limit if over else 0)
-            if item in project.expected and (held(garden, project, plan, [item], at) if item in QUIET_ITEMS else ripe(plan, [item], at - 5, at)):
+            if item in project.expected and (
+                held(garden, project, plan, [item], at) if item in QUIET_ITEMS else ripe(plan, [item], at - 5, at)
+            ):
                 break
         else:
             return None
@@ -141,7 +143,14 @@ def _returned_before(garden: Garden, project: Project, plan: Plan) -> Plant | No
     first = dice(garden.world.seed, "returned", project.number).choice((refused(), refused("2"), spend(2, result="1")))
     garden.again(project, {item: Edit(at=plan.begun[item], shape=again(first, 5))})
     case = case_of(project, item)
-    return Plant(project, near=[garden.near("returned", project, item, case.no, guard="accepted_later", why="退件后同一事项重新申报并已受理")])
+    return Plant(
+        project,
+        near=[
+            garden.near(
+                "returned", project, item, case.no, guard="accepted_later", why="退件后同一事项重新申报并已受理"
+            )
+        ],
+    )
 
 
 def _lapsed(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -150,8 +159,13 @@ def _lapsed(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         return None
     garden.again(project, {item: Edit(at=plan.begun[item], shape=again(spend(3, result="5"), 14))})
     case = case_of(project, item)
-    return Plant(project, near=[garden.near("returned", project, item, case.no, guard="lapsed", why="补正不来办结，不是退件"),
-                                garden.near("C11", project, item, case.no, guard="lapsed", why="补正不来办结，不是撤件")])  # fmt: skip
+    return Plant(
+        project,
+        near=[
+            garden.near("returned", project, item, case.no, guard="lapsed", why="补正不来办结，不是退件"),
+            garden.near("C11", project, item, case.no, guard="lapsed", why="补正不来办结，不是撤件"),
+        ],
+    )
 
 
 def _parked(shape: Shape, days: int, kind: str, why: str, items, near: str = "", past: bool = False) -> Recipe:
@@ -171,7 +185,13 @@ def _parked(shape: Shape, days: int, kind: str, why: str, items, near: str = "",
         if near:
             return Plant(project, near=[garden.near("C8", project, item, case.no, guard=near, why=why)])
         finding = garden.finding("C8", project, item, case.no, severity=2, kind=kind, why=why)
-        return Plant(project, lambda now: [*garden.overdue(case, why)(now), *([finding] if judge.parked(garden.world, case, kind, now) else [])])
+        return Plant(
+            project,
+            lambda now: [
+                *garden.overdue(case, why)(now),
+                *([finding] if judge.parked(garden.world, case, kind, now) else []),
+            ],
+        )
 
     return recipe
 
@@ -233,14 +253,20 @@ _SEVEN = ("DG-502", "DG-504", "DG-602")
 _TEN = ("DG-503", "DG-403")
 
 RECIPES: dict[str, tuple[Recipe, int]] = {
-    "overdue.running_red": (_running(1, 4, "在办，超出承诺时限", ("DG-504", "DG-502", "DG-503", "DG-404", "DG-701")), 3),
+    "overdue.running_red": (
+        _running(1, 4, "在办，超出承诺时限", ("DG-504", "DG-502", "DG-503", "DG-404", "DG-701")),
+        3,
+    ),
     "overdue.running_double": (_running(6, 4, "在办，超出法定时限", ("DG-604",)), 2),
     "overdue.running_double_20": (_running(14, 4, "在办，超出法定时限", ("DG-504",)), 1),
     "overdue.ended_red": (_past(spend(2, over=True), "已办结，超出承诺时限"), 4),
     "overdue.ended_double": (_past(spend(5, over=True), "已办结，超出法定时限", ("DG-604",), first=220), 1),
     "overdue.ended_double_natural": (_past(spend(24), "已办结，超出法定时限 30 个自然日", ("DG-503",)), 2),
     "overdue.failed": (_failed, 1),
-    "overdue.withdrawn": (_past(again(spend(3, over=True, result="2"), 15), "撤件时已超出承诺时限", ("DG-504", "DG-502", "DG-403")), 1),
+    "overdue.withdrawn": (
+        _past(again(spend(3, over=True, result="2"), 15), "撤件时已超出承诺时限", ("DG-504", "DG-502", "DG-403")),
+        1,
+    ),
     "overdue.paused": (_past(paused(2, 5, 2, over=True), "扣除特别程序后仍超出承诺时限"), 1),
     "overdue.supplement": (_past(paused(2, 4, 1, over=True, supplement=True), "扣除补正后仍超出承诺时限"), 1),
     "overdue.deemed": (_deemed(6, 3, "5 个工作日内未作受理决定，自接件起计"), 1),
@@ -254,19 +280,52 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "returned.in_the_end": (_return(spend(3, result="1"), 12, "退回办结后未再受理", until=7), 2),
     "near.returned.again": (_returned_before, 3),
     "near.returned.lapsed": (_lapsed, 1),
-    "C8.open_past_limit": (_parked(_open_past_limit, 14, "past_limit", "特别程序超过核定时限仍未结束", _SEVEN + _TEN), 1),
-    "C8.past_limit": (_parked(paused(1, 8, 6, limit=5), 0, "past_limit", "特别程序结束时已超过核定时限", _TEN, past=True), 2),
-    "C8.open_unlimited": (_parked(_open_long(64), 64, "unlimited", "无时限特别程序挂起 60 个工作日以上", QUIET_ITEMS), 1),
-    "C8.supplement_before": (_parked(_supplement_long(37, False), 35, "supplement", "受理前补正 30 个工作日以上未回", QUIET_ITEMS), 1),
-    "C8.supplement_after": (_parked(_supplement_long(36, True), 34, "supplement", "补正 30 个工作日以上未回", QUIET_ITEMS), 1),
+    "C8.open_past_limit": (
+        _parked(_open_past_limit, 14, "past_limit", "特别程序超过核定时限仍未结束", _SEVEN + _TEN),
+        1,
+    ),
+    "C8.past_limit": (
+        _parked(paused(1, 8, 6, limit=5), 0, "past_limit", "特别程序结束时已超过核定时限", _TEN, past=True),
+        2,
+    ),
+    "C8.open_unlimited": (
+        _parked(_open_long(64), 64, "unlimited", "无时限特别程序挂起 60 个工作日以上", QUIET_ITEMS),
+        1,
+    ),
+    "C8.supplement_before": (
+        _parked(_supplement_long(37, False), 35, "supplement", "受理前补正 30 个工作日以上未回", QUIET_ITEMS),
+        1,
+    ),
+    "C8.supplement_after": (
+        _parked(_supplement_long(36, True), 34, "supplement", "补正 30 个工作日以上未回", QUIET_ITEMS),
+        1,
+    ),
     "C8.before_due": (_parked(_before_due(1), 0, "before_due", "到期前 1 个工作日挂起", _SEVEN, past=True), 2),
     "C8.on_due": (_parked(_before_due(0, True), 0, "before_due", "到期当日挂起", _SEVEN, past=True), 1),
-    "near.C8.two_before": (_parked(_before_due(2), 0, "", "到期前 2 个工作日挂起", _SEVEN, "two_days_before", past=True), 1),
-    "near.C8.short_limit": (_parked(_before_due(1), 0, "", "承诺时限不足 5 日", ("DG-604",), "promised_below_5", past=True), 1),
-    "near.C8.within": (_parked(paused(1, 5, 5, limit=5), 0, "", "特别程序在核定时限当日结束", _TEN, "ended_on_limit", past=True), 1),
-    "near.C8.unlimited": (_parked(_open_long(57), 56, "", "无时限特别程序不足 60 个工作日", QUIET_ITEMS, "below_60"), 1),
-    "near.C8.supplement": (_parked(_supplement_long(26, False), 26, "", "补正不足 30 个工作日", QUIET_ITEMS, "below_30"), 1),
-    "overdue.paused_after_due": (_past(_after_due, "到期后才挂起：逾期，不是挂起规避", ("DG-502", "DG-504", "DG-602"), rule="C8", near="after_due"), 1),
-}  # fmt: skip
-
-
+    "near.C8.two_before": (
+        _parked(_before_due(2), 0, "", "到期前 2 个工作日挂起", _SEVEN, "two_days_before", past=True),
+        1,
+    ),
+    "near.C8.short_limit": (
+        _parked(_before_due(1), 0, "", "承诺时限不足 5 日", ("DG-604",), "promised_below_5", past=True),
+        1,
+    ),
+    "near.C8.within": (
+        _parked(paused(1, 5, 5, limit=5), 0, "", "特别程序在核定时限当日结束", _TEN, "ended_on_limit", past=True),
+        1,
+    ),
+    "near.C8.unlimited": (
+        _parked(_open_long(57), 56, "", "无时限特别程序不足 60 个工作日", QUIET_ITEMS, "below_60"),
+        1,
+    ),
+    "near.C8.supplement": (
+        _parked(_supplement_long(26, False), 26, "", "补正不足 30 个工作日", QUIET_ITEMS, "below_30"),
+        1,
+    ),
+    "overdue.paused_after_due": (
+        _past(
+            _after_due, "到期后才挂起：逾期，不是挂起规避", ("DG-502", "DG-504", "DG-602"), rule="C8", near="after_due"
+        ),
+        1,
+    ),
+}

@@ -43,7 +43,16 @@ def spend(days: int, *, accept: int = 0, result: str | None = None, over: bool =
     return shape
 
 
-def paused(start: int, length: int, days: int, *, limit: int = 10, supplement: bool = False, over: bool = False, kind: str = "A") -> Shape:
+def paused(
+    start: int,
+    length: int,
+    days: int,
+    *,
+    limit: int = 10,
+    supplement: bool = False,
+    over: bool = False,
+    kind: str = "A",
+) -> Shape:
     """A pause ``start`` days after acceptance, ``length`` long; ``days`` used in all (past the promise: ``over``)."""
 
     def shape(plan: Plan, case: Case, at: int) -> None:

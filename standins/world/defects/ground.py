@@ -15,10 +15,28 @@ from standins.world.model import Project
 
 
 def _polygon(project: Project, kind: str, shape, hsx: str, day: date, n: int) -> Change:
-    return Change(f"JC{day:%Y%m}8{project.number:05d}{n}", kind, shape, f"{day - timedelta(days=90)}", hsx, day + timedelta(days=9), project.town_code)
+    return Change(
+        f"JC{day:%Y%m}8{project.number:05d}{n}",
+        kind,
+        shape,
+        f"{day - timedelta(days=90)}",
+        hsx,
+        day + timedelta(days=9),
+        project.town_code,
+    )
 
 
-def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: bool = False, lead: int = 25, guard: str = "", least: float = 0) -> Recipe:
+def _seen(
+    kind: str,
+    why: str,
+    *,
+    permitted: bool,
+    share: float = 0.3,
+    months: bool = False,
+    lead: int = 25,
+    guard: str = "",
+    least: float = 0,
+) -> Recipe:
     """A polygon ``lead`` days before the permit (``permitted``), or with no permit at all.
 
     ``share`` of the red line, or where ``least`` is given: about 1,200 m² of one of at least that area. ``guard``: what it
@@ -27,7 +45,13 @@ def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: b
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         world, site = garden.world, project.site
-        if site is None or site.only_p2 or site.area < least or "DG-604" not in plan.done or project.begins > garden.now - 90:
+        if (
+            site is None
+            or site.only_p2
+            or site.area < least
+            or "DG-604" not in plan.done
+            or project.begins > garden.now - 90
+        ):
             return None
         issue = world.calendar.days[plan.done["DG-604"]]
         if permitted and not date(2026, 2, 20) <= issue <= world.today - timedelta(days=20):
@@ -52,7 +76,15 @@ def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: b
         project.changes = [change]
         if guard:
             return Plant(project, near=[garden.near("C13", project, "DG-604", change.code, guard=guard, why=why)])
-        finding = garden.finding("C13", project, "DG-604", change.code, severity=3, kind="before_issue" if permitted else "no_permit", why=why)
+        finding = garden.finding(
+            "C13",
+            project,
+            "DG-604",
+            change.code,
+            severity=3,
+            kind="before_issue" if permitted else "no_permit",
+            why=why,
+        )
         return Plant(project, garden.always(shown, finding))
 
     return recipe
@@ -61,13 +93,26 @@ def _seen(kind: str, why: str, *, permitted: bool, share: float = 0.3, months: b
 def _across(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     """The polygon lies on a neighbour's land too: whose building it is, is not known."""
     site, world = project.site, garden.world
-    if site is None or site.only_p2 or plan.done.get("DG-604", 0) < garden.now + 20 or project.begins > garden.now - 60 or dice(world.seed, "across", project.number).random() < 0.5:
+    if (
+        site is None
+        or site.only_p2
+        or plan.done.get("DG-604", 0) < garden.now + 20
+        or project.begins > garden.now - 60
+        or dice(world.seed, "across", project.number).random() < 0.5
+    ):
         return None
     others = [
-        p for p in world.people
-        if p.site and not p.site.only_p2 and not p.planted and p.number != project.number and p.town_code == project.town_code
-        and "DG-604" in p.expected and p.begins < garden.now - 60 and garden.plans[p.number].done.get("DG-604", 0) > garden.now + 20
-    ]  # fmt: skip
+        p
+        for p in world.people
+        if p.site
+        and not p.site.only_p2
+        and not p.planted
+        and p.number != project.number
+        and p.town_code == project.town_code
+        and "DG-604" in p.expected
+        and p.begins < garden.now - 60
+        and garden.plans[p.number].done.get("DG-604", 0) > garden.now + 20
+    ]
     if not others:
         return None
     other = min(others, key=lambda p: p.site.redline.distance(site.redline))
@@ -76,7 +121,13 @@ def _across(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     shape = MultiPolygon([geography.part(site.redline, 0.3), geography.part(other.site.redline, 0.2)])
     change = _polygon(project, "TD", shape, f"{day}", day, 1)
     project.changes = [change]
-    return Plant(project, near=[garden.near("C13", p, "DG-604", change.code, guard="neighbour", why="图斑跨邻地红线") for p in (project, other)])
+    return Plant(
+        project,
+        near=[
+            garden.near("C13", p, "DG-604", change.code, guard="neighbour", why="图斑跨邻地红线")
+            for p in (project, other)
+        ],
+    )
 
 
 def _no_building(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -87,12 +138,18 @@ def _no_building(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     garden.again(project)
     change = _polygon(project, "TP", geography.part(project.site.redline, 0.4), f"{day}", day, 1)
     project.changes = [change]
-    return Plant(project, near=[garden.near("C13", project, "DG-604", change.code, guard="not_expected", why="不涉及土建，无需施工许可")])
+    return Plant(
+        project,
+        near=[garden.near("C13", project, "DG-604", change.code, guard="not_expected", why="不涉及土建，无需施工许可")],
+    )
 
 
 RECIPES: dict[str, tuple[Recipe, int]] = {
     "C13.levelled": (_seen("TP", "施工许可核发前推平", permitted=True), 1),
-    "C13.building": (_seen("20", "未取得施工许可已有建筑物，不足一成但超过 1000 平方米", permitted=False, least=14000), 1),
+    "C13.building": (
+        _seen("20", "未取得施工许可已有建筑物，不足一成但超过 1000 平方米", permitted=False, least=14000),
+        1,
+    ),
     "C13.month": (_seen("TD", "施工许可核发前动工，时相只到月", permitted=True, months=True), 1),
     "C13.opened": (_seen("DT", "未取得施工许可已动土", permitted=False), 1),
     "near.C13.no_hsx": (_seen("TD", "无后时相", permitted=False, guard="no_hsx"), 1),
@@ -102,4 +159,4 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "near.C13.month": (_seen("TD", "时相只到月，月末在核发之后", permitted=True, months=True, guard="month_end"), 1),
     "near.C13.neighbour": (_across, 1),
     "near.C13.not_expected": (_no_building, 1),
-}  # fmt: skip
+}

@@ -11,7 +11,9 @@ from standins.world.lifecycle import Edit, Plan, licence
 from standins.world.model import Case, Project
 
 
-def _shaped(rule: str, severity: int, kind: str, why: str, shape: Shape, items, guard: str = "", dialect: str = "") -> Recipe:
+def _shaped(
+    rule: str, severity: int, kind: str, why: str, shape: Shape, items, guard: str = "", dialect: str = ""
+) -> Recipe:
     """One case of the last months takes this course."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -22,7 +24,12 @@ def _shaped(rule: str, severity: int, kind: str, why: str, shape: Shape, items, 
         case = project.of(item)[-1]
         if guard:
             return Plant(project, near=[garden.near(rule, project, item, case.no, guard=guard, why=why)])
-        return Plant(project, garden.always(case.receipt, garden.finding(rule, project, item, case.no, severity=severity, kind=kind, why=why)))
+        return Plant(
+            project,
+            garden.always(
+                case.receipt, garden.finding(rule, project, item, case.no, severity=severity, kind=kind, why=why)
+            ),
+        )
 
     return recipe
 
@@ -122,7 +129,12 @@ def _overtaken(first: int, last: int, near: str = "") -> Recipe:
             return Plant(project, near=[garden.near("C7", project, "DG-502", case.no, guard=near, why=why)])
         if not judged:
             return None
-        return Plant(project, garden.always(case.concluded, garden.finding("C7", project, "DG-502", case.no, severity=3, kind="before", why=why)))
+        return Plant(
+            project,
+            garden.always(
+                case.concluded, garden.finding("C7", project, "DG-502", case.no, severity=3, kind="before", why=why)
+            ),
+        )
 
     return recipe
 
@@ -145,16 +157,31 @@ def _never_done(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         plan.accept(case, at, chance)
         plan.conclude(case, at + 1, chance)
 
-    garden.again(project, {"DG-707": Edit(at=at, shape=slow), "DG-708": Edit(at=garden.now - 3, shape=quick, ignore=True)})
+    garden.again(
+        project, {"DG-707": Edit(at=at, shape=slow), "DG-708": Edit(at=garden.now - 3, shape=quick, ignore=True)}
+    )
     case = case_of(project, "DG-708")
     if case.concluded.date() < judge.supervised(project):
         return None
-    return Plant(project, garden.always(case.concluded, garden.finding("C7", project, "DG-708", case.no, severity=3, kind="never_done", why="联合验收未办结即竣工验收备案")))
+    return Plant(
+        project,
+        garden.always(
+            case.concluded,
+            garden.finding(
+                "C7", project, "DG-708", case.no, severity=3, kind="never_done", why="联合验收未办结即竣工验收备案"
+            ),
+        ),
+    )
 
 
 def _soft(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     """A fast-track project whose DG-502 is done before its soft DG-N-501."""
-    if not project.fast or not early(project) or "DG-N-501" not in plan.done or not garden.now - 150 <= plan.begun.get("DG-502", -1) <= garden.now - 30:
+    if (
+        not project.fast
+        or not early(project)
+        or "DG-N-501" not in plan.done
+        or not garden.now - 150 <= plan.begun.get("DG-502", -1) <= garden.now - 30
+    ):
         return None
     at = plan.begun["DG-502"]
 
@@ -172,7 +199,12 @@ def _soft(garden: Garden, project: Project, plan: Plan) -> Plant | None:
 
     garden.again(project, {"DG-N-501": Edit(at=at, shape=slow), "DG-502": Edit(at=at, shape=quick)})
     case = case_of(project, "DG-502")
-    return Plant(project, near=[garden.near("C7", project, "DG-502", case.no, guard="soft_fast_track", why="拿地即开工项目，方案审查可后补")])
+    return Plant(
+        project,
+        near=[
+            garden.near("C7", project, "DG-502", case.no, guard="soft_fast_track", why="拿地即开工项目，方案审查可后补")
+        ],
+    )
 
 
 def _parallel(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -189,8 +221,13 @@ def _parallel(garden: Garden, project: Project, plan: Plan) -> Plant | None:
 
     garden.again(project, {"DG-602": Edit(at=at + 1), "DG-604": Edit(at=at, shape=quick, ignore=("DG-602",))})
     case = case_of(project, "DG-604")
-    return Plant(project, near=[garden.near("C7", project, "DG-604", case.no, guard="parallel", why="消防设计审查与施工许可并联"),
-                                garden.near("C1", project, "DG-602", guard="parallel", why="消防设计审查与施工许可并联")])  # fmt: skip
+    return Plant(
+        project,
+        near=[
+            garden.near("C7", project, "DG-604", case.no, guard="parallel", why="消防设计审查与施工许可并联"),
+            garden.near("C1", project, "DG-602", guard="parallel", why="消防设计审查与施工许可并联"),
+        ],
+    )
 
 
 _INTERNAL = ("DG-N-103", "DG-N-102", "DG-N-105")
@@ -200,15 +237,37 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "near.C7.before_cut_off": (_overtaken(420, 235, "before_cut_off"), 1),
     "near.C7.soft": (_soft, 1),
     "near.C7.parallel": (_parallel, 1),
-    "C4.concluded_first": (_shaped("C4", 2, "accepted_after_conclusion", "受理晚于办结", _concluded_first, (*OWN_ONLY, *_INTERNAL)), 2),
+    "C4.concluded_first": (
+        _shaped("C4", 2, "accepted_after_conclusion", "受理晚于办结", _concluded_first, (*OWN_ONLY, *_INTERNAL)),
+        2,
+    ),
     "C4.issued_first": (_shaped("C4", 2, "accepted_after_issue", "受理晚于发证", _issued_first, OWN_ONLY), 1),
     "near.C4.date_only": (_shaped("C4", 2, "", "仅有日期且相差一日", _date_only, OWN_ONLY, "date_only"), 1),
-    "C5.at_once": (_shaped("C5", 1, "within_10_minutes", "受理后 4 分钟办结", _at_once(), (*OWN_ONLY, "DG-502", "DG-503")), 2),
+    "C5.at_once": (
+        _shaped("C5", 1, "within_10_minutes", "受理后 4 分钟办结", _at_once(), (*OWN_ONLY, "DG-502", "DG-503")),
+        2,
+    ),
     "near.C5.simple": (_shaped("C5", 1, "", "即办件", _at_once(), ("DG-610",), "project_type_1"), 1),
-    "near.C5.commitment": (_shaped("C5", 1, "", "告知承诺", _at_once(commitment=True), ("DG-507", "DG-706", "DG-602"), "commitment", "3"), 1),
+    "near.C5.commitment": (
+        _shaped("C5", 1, "", "告知承诺", _at_once(commitment=True), ("DG-507", "DG-706", "DG-602"), "commitment", "3"),
+        1,
+    ),
     "near.C5.date_only": (_shaped("C5", 1, "", "仅有日期", _at_once(date_only=True), OWN_ONLY, "date_only"), 1),
-    "C6.reviewed_first": (_shaped("C6", 2, "handled_before", "审批环节早于受理 4 个工作日", _reviewed_first(4), (*OWN_ONLY, "DG-502", "DG-404")), 2),
+    "C6.reviewed_first": (
+        _shaped(
+            "C6",
+            2,
+            "handled_before",
+            "审批环节早于受理 4 个工作日",
+            _reviewed_first(4),
+            (*OWN_ONLY, "DG-502", "DG-404"),
+        ),
+        2,
+    ),
     "C6.chain": (_shaped("C6", 2, "returned_twice", "两次退件后受理", _chain(2), OWN_ONLY), 1),
-    "near.C6.two_days": (_shaped("C6", 2, "", "审批环节早于受理 2 个工作日", _reviewed_first(2), OWN_ONLY, "two_days_before"), 1),
+    "near.C6.two_days": (
+        _shaped("C6", 2, "", "审批环节早于受理 2 个工作日", _reviewed_first(2), OWN_ONLY, "two_days_before"),
+        1,
+    ),
     "near.C6.one_return": (_shaped("C6", 2, "", "仅一次退件", _chain(1), OWN_ONLY, "one_return"), 1),
-}  # fmt: skip
+}

@@ -49,16 +49,43 @@ class Garden:
         """The last working day before today: what must have happened, happened by it."""
         return self.world.now
 
-    def again(self, project: Project, edits: dict[str, Edit] | None = None, silence: tuple[int, int] | None = None) -> Plan:
+    def again(
+        self, project: Project, edits: dict[str, Edit] | None = None, silence: tuple[int, int] | None = None
+    ) -> Plan:
         """Live the project through with edits."""
         return run(self.world, project, edits, silence)
 
-    def finding(self, rule: str, project: Project, item: str, case_no: str = "", *, severity: int, why: str, level: str = "", kind: str = "") -> dict:
-        row = {"rule": rule, "project_code": project.code, "item_code": item, "case_no": case_no, "severity": severity, "why": why}
+    def finding(
+        self,
+        rule: str,
+        project: Project,
+        item: str,
+        case_no: str = "",
+        *,
+        severity: int,
+        why: str,
+        level: str = "",
+        kind: str = "",
+    ) -> dict:
+        row = {
+            "rule": rule,
+            "project_code": project.code,
+            "item_code": item,
+            "case_no": case_no,
+            "severity": severity,
+            "why": why,
+        }
         return row | ({"level": level} if level else {}) | ({"kind": kind} if kind else {})
 
     def near(self, rule: str, project: Project, item: str, case_no: str = "", *, guard: str, why: str) -> dict:
-        return {"rule": rule, "project_code": project.code, "item_code": item, "case_no": case_no, "guard": guard, "why": why}
+        return {
+            "rule": rule,
+            "project_code": project.code,
+            "item_code": item,
+            "case_no": case_no,
+            "guard": guard,
+            "why": why,
+        }
 
     def always(self, since: datetime, *findings: dict) -> Callable[[datetime], list[dict]]:
         """Findings that stand from ``since`` on."""
@@ -71,7 +98,17 @@ class Garden:
             level = judge.level(self.world, case, now)
             if not level:
                 return []
-            return [self.finding("overdue", case.project, case.item, case.no, severity=3 if level == "双红" else 2, level=level, why=why)]
+            return [
+                self.finding(
+                    "overdue",
+                    case.project,
+                    case.item,
+                    case.no,
+                    severity=3 if level == "双红" else 2,
+                    level=level,
+                    why=why,
+                )
+            ]
 
         return expects
 

@@ -20,9 +20,10 @@ def _wrong(garden: Garden, project: Project, kind: str) -> str:
         return f"2019-441900-{project.industry[1:3]}-03-0{project.number:05d}"
     people = garden.world.people
     return next(
-        p.code for p in people[project.number % 50 :]
+        p.code
+        for p in people[project.number % 50 :]
         if p.uscc != project.uscc and p.begins < project.begins and "-03-" not in p.code
-    )  # fmt: skip
+    )
 
 
 def _miscoded(kind: str, why: str, guard: str = "") -> Recipe:
@@ -39,7 +40,10 @@ def _miscoded(kind: str, why: str, guard: str = "") -> Recipe:
         case.code_written = _wrong(garden, project, kind)
         if guard:
             return Plant(project, near=[garden.near("C12", project, item, case.no, guard=guard, why=why)])
-        return Plant(project, garden.always(case.receipt, garden.finding("C12", project, item, case.no, severity=1, kind=kind, why=why)))
+        return Plant(
+            project,
+            garden.always(case.receipt, garden.finding("C12", project, item, case.no, severity=1, kind=kind, why=why)),
+        )
 
     return recipe
 
@@ -54,7 +58,9 @@ def _before_filing(garden: Garden, project: Project, plan: Plan) -> Plant | None
     if case.receipt > project.filing.submitted:
         return None
     case.code_written = ""
-    return Plant(project, near=[garden.near("C12", project, item, case.no, guard="before_filing", why="接件早于项目申报")])
+    return Plant(
+        project, near=[garden.near("C12", project, item, case.no, guard="before_filing", why="接件早于项目申报")]
+    )
 
 
 def _internal(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -62,14 +68,25 @@ def _internal(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     if item is None:
         return None
     garden.again(project)
-    return Plant(project, near=[garden.near("C12", project, item, case_of(project, item).no, guard="internal", why="政府内部事项，申请人是机关")])
+    return Plant(
+        project,
+        near=[
+            garden.near(
+                "C12", project, item, case_of(project, item).no, guard="internal", why="政府内部事项，申请人是机关"
+            )
+        ],
+    )
 
 
 def _quoted(kind: str, why: str, guard: str = "") -> Recipe:
     """The permit of a project quotes this."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
-        if ripe(plan, ("DG-604",), garden.now - 300, garden.now - 10) is None or not {"DG-404", "DG-502", "DG-601"} <= set(plan.done):
+        if ripe(plan, ("DG-604",), garden.now - 300, garden.now - 10) is None or not {
+            "DG-404",
+            "DG-502",
+            "DG-601",
+        } <= set(plan.done):
             return None
         garden.again(project)
         case = case_of(project, "DG-604")
@@ -78,13 +95,21 @@ def _quoted(kind: str, why: str, guard: str = "") -> Recipe:
         year = f"{case.receipt:%Y}"
         project.permit_quotes = {
             "one": {"GCGHXKZBH": f"建字第〔{year}〕9{project.number:05d}号"},
-            "two": {"YDGHXKZBH": f"地字第441900{year}9{project.number:05d}号", "SCHGSBH": f"审字第441900{year}9{project.number:05d}号"},
+            "two": {
+                "YDGHXKZBH": f"地字第441900{year}9{project.number:05d}号",
+                "SCHGSBH": f"审字第441900{year}9{project.number:05d}号",
+            },
             "spelling": {"GCGHXKZBH": planning.translate(WIDE), "YDGHXKZBH": f" {land[:3]} {land[3:]}　"},
             "old_year": {"YDGHXKZBH": f"东规地〔2019〕{project.number:04d}号"},
         }[kind]
         if guard:
             return Plant(project, near=[garden.near("C14", project, "DG-604", case.no, guard=guard, why=why)])
-        return Plant(project, garden.always(case.concluded, garden.finding("C14", project, "DG-604", case.no, severity=2, kind=kind, why=why)))
+        return Plant(
+            project,
+            garden.always(
+                case.concluded, garden.finding("C14", project, "DG-604", case.no, severity=2, kind=kind, why=why)
+            ),
+        )
 
     return recipe
 
@@ -100,4 +125,4 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "C14.two": (_quoted("two", "所引用地规划许可证号与审查合格书号无处可查"), 1),
     "near.C14.spelling": (_quoted("spelling", "括号、全半角、空格写法不同", "normalised"), 1),
     "near.C14.old_year": (_quoted("old_year", "证号年份早于证照库首个完整日", "before_first_day"), 1),
-}  # fmt: skip
+}

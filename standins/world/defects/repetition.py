@@ -26,7 +26,12 @@ def _doubled(items, kind: str, why: str, *, wait: int = 1, other_work: bool = Fa
         second = case_of(project, item, 1)
         if guard:
             return Plant(project, near=[garden.near("C10", project, item, second.no, guard=guard, why=why)])
-        return Plant(project, garden.always(second.receipt, garden.finding("C10", project, item, second.no, severity=1, kind=kind, why=why)))
+        return Plant(
+            project,
+            garden.always(
+                second.receipt, garden.finding("C10", project, item, second.no, severity=1, kind=kind, why=why)
+            ),
+        )
 
     return recipe
 
@@ -42,7 +47,10 @@ def _several(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         plan.live(item, at + 1)
 
     garden.again(project, {item: Edit(at=plan.begun[item], shape=shape)})
-    return Plant(project, near=[garden.near("C10", project, item, case_of(project, item, 1).no, guard="multiple", why="一项目可有多件")])
+    return Plant(
+        project,
+        near=[garden.near("C10", project, item, case_of(project, item, 1).no, guard="multiple", why="一项目可有多件")],
+    )
 
 
 def _withdrawn(before: int, wait: int, why: str, guard: str = "") -> Recipe:
@@ -52,16 +60,19 @@ def _withdrawn(before: int, wait: int, why: str, guard: str = "") -> Recipe:
         item = ripe(plan, (*OWN_ONLY, "DG-502", "DG-503"), garden.now - 150, garden.now - 50)
         if item is None:
             return None
-        garden.again(project, {item: Edit(at=plan.begun[item], shape=again(spend(-before, over=True, result="2"), wait))})
+        garden.again(
+            project, {item: Edit(at=plan.begun[item], shape=again(spend(-before, over=True, result="2"), wait))}
+        )
         case = case_of(project, item)
         if guard:
             return Plant(project, near=[garden.near("C11", project, item, case.no, guard=guard, why=why)])
         since = case_of(project, item, 1).receipt
-        return Plant(project, garden.always(since, garden.finding("C11", project, item, case.no, severity=2, kind="before_due", why=why)))
+        return Plant(
+            project,
+            garden.always(since, garden.finding("C11", project, item, case.no, severity=2, kind="before_due", why=why)),
+        )
 
     return recipe
-
-
 
 
 RECIPES: dict[str, tuple[Recipe, int]] = {
@@ -75,4 +86,4 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "C11.on_due": (_withdrawn(0, 10, "到期当日撤件，10 个工作日内再报"), 1),
     "near.C11.early": (_withdrawn(4, 3, "到期前 4 个工作日撤件", "four_days_before"), 1),
     "near.C11.late": (_withdrawn(1, 11, "撤件 11 个工作日后再报", "refiled_late"), 1),
-}  # fmt: skip
+}

@@ -15,7 +15,11 @@ FOR_LONG = 300  # working days that a dead project stays silent
 
 def _expects(garden: Garden, project: Project, why: str):
     def expects(now: datetime) -> list[dict]:
-        if judge.silent(garden.world, project, now) < judge.STALLED or not project.filing or project.filing.submitted > now:
+        if (
+            judge.silent(garden.world, project, now) < judge.STALLED
+            or not project.filing
+            or project.filing.submitted > now
+        ):
             return []
         item = judge.stalled_item(garden.world, project, now)
         return [garden.finding("stalled", project, item, severity=2, kind="paper", why=why)] if item else []
@@ -27,7 +31,12 @@ def _pause(garden: Garden, project: Project, plan: Plan, silent: int, until: int
     """Silence the project so that its last event lies ``silent`` working days back or more. False: it cannot be."""
     world = garden.world
     today = datetime.combine(world.today, time())
-    if not early(project) or project.filing.submitted > today - timedelta(days=50) or (end := finished(project)) is None or end < today:
+    if (
+        not early(project)
+        or project.filing.submitted > today - timedelta(days=50)
+        or (end := finished(project)) is None
+        or end < today
+    ):
         return False
     calendar = world.calendar
     base = calendar.index(world.today)
@@ -70,7 +79,11 @@ def _department(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     garden.again(project, {"DG-N-302": Edit(at=at, shape=shape)}, (at + 1, garden.now + 6))
     now = datetime.combine(garden.world.today, time())
     expects = _expects(garden, project, "用地报批组卷在办，20 个工作日以上无动静")
-    if judge.stalled_item(garden.world, project, now) != "DG-N-302" or not _has_limit(garden, project) or not expects(now):
+    if (
+        judge.stalled_item(garden.world, project, now) != "DG-N-302"
+        or not _has_limit(garden, project)
+        or not expects(now)
+    ):
         return None
     return Plant(project, expects, stalls=True)
 
@@ -78,8 +91,12 @@ def _department(garden: Garden, project: Project, plan: Plan) -> Plant | None:
 def _nineteen(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     if not _pause(garden, project, plan, 19, garden.now + 1, exactly=True):
         return None
-    return Plant(project, near=[garden.near("stalled", project, "", guard="below_20", why="19 个工作日无动静")], stalls=True,
-                 expects=_expects(garden, project, "20 个工作日以上无动静"))  # fmt: skip
+    return Plant(
+        project,
+        near=[garden.near("stalled", project, "", guard="below_20", why="19 个工作日无动静")],
+        stalls=True,
+        expects=_expects(garden, project, "20 个工作日以上无动静"),
+    )
 
 
 def _all_paused(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -101,7 +118,11 @@ def _all_paused(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     opened = [c for c in project.cases if c.receipt < now and not judge.past(c.end, now)]
     if judge.silent(garden.world, project, now) < 20 or len(opened) != 1:
         return None
-    return Plant(project, near=[garden.near("stalled", project, item, guard="all_paused", why="在办件均在核定时限内暂停")], stalls=True)
+    return Plant(
+        project,
+        near=[garden.near("stalled", project, item, guard="all_paused", why="在办件均在核定时限内暂停")],
+        stalls=True,
+    )
 
 
 def _no_limits(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -121,7 +142,11 @@ def _no_limits(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     garden.again(project, {"DG-N-101": Edit(at=at, shape=shape)})
     if _has_limit(garden, project):
         return None
-    return Plant(project, near=[garden.near("stalled", project, "DG-N-101", guard="no_limit", why="当前事项均无时限")], stalls=True)
+    return Plant(
+        project,
+        near=[garden.near("stalled", project, "DG-N-101", guard="no_limit", why="当前事项均无时限")],
+        stalls=True,
+    )
 
 
 def _dead(state: str) -> Recipe:
@@ -138,7 +163,11 @@ def _dead(state: str) -> Recipe:
             project.filing.invalid_from = last + timedelta(minutes=30)
         else:
             project.filing.expires = last.date() + timedelta(days=3)
-        return Plant(project, near=[garden.near("stalled", project, "", guard=state, why="备案已撤回、失效或到期且未取得施工许可")], stalls=True)
+        return Plant(
+            project,
+            near=[garden.near("stalled", project, "", guard=state, why="备案已撤回、失效或到期且未取得施工许可")],
+            stalls=True,
+        )
 
     return recipe
 
@@ -160,7 +189,11 @@ def _on_the_ground(garden: Garden, project: Project, plan: Plan) -> Plant | None
     def expects(now: datetime) -> list[dict]:
         if issued > now or judge.past(project.done("DG-707"), now):
             return []
-        return [garden.finding("stalled", project, "DG-604", severity=2, kind="ground", why="施工许可核发 6 个月以上，影像未见开工")]
+        return [
+            garden.finding(
+                "stalled", project, "DG-604", severity=2, kind="ground", why="施工许可核发 6 个月以上，影像未见开工"
+            )
+        ]
 
     return Plant(project, expects)
 
@@ -178,7 +211,9 @@ def _end(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     if end is None or end > datetime.combine(garden.world.today - timedelta(days=60), time()):
         return None
     garden.again(project)
-    return Plant(project, near=[garden.near("stalled", project, "", guard="stage_8_done", why="第 8 阶段里程碑均已完成")])
+    return Plant(
+        project, near=[garden.near("stalled", project, "", guard="stage_8_done", why="第 8 阶段里程碑均已完成")]
+    )
 
 
 RECIPES: dict[str, tuple[Recipe, int]] = {
@@ -193,4 +228,4 @@ RECIPES: dict[str, tuple[Recipe, int]] = {
     "near.stalled.expired": (_dead("expired"), 1),
     "near.stalled.completed": (_completed, 1),
     "near.stalled.end": (_end, 1),
-}  # fmt: skip
+}

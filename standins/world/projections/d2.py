@@ -16,10 +16,15 @@ def tell(world: World, out: Lines) -> None:
         if filing is None or filing.done is None:
             continue
         row = {
-            "projectCode": project.code, "projectName": project.name, "applyOrgan": project.company, "applyOrganCode": project.uscc,
-            "totalInvest": f"{project.invest:,.2f}", "filingDate": f"{filing.finished:%Y-%m-%d}", "industryCode": project.industry,
+            "projectCode": project.code,
+            "projectName": project.name,
+            "applyOrgan": project.company,
+            "applyOrganCode": project.uscc,
+            "totalInvest": f"{project.invest:,.2f}",
+            "filingDate": f"{filing.finished:%Y-%m-%d}",
+            "industryCode": project.industry,
             "place": project.address,
-        }  # fmt: skip
+        }
         shown = filing.finished + timedelta(hours=4)
         if share(world.seed, "d2", project.number) < 0.05:
             out.state("d2/projects", project.code, {**row, "industryCode": None, "place": None}, shown)

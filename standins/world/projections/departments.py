@@ -39,18 +39,32 @@ def _versions(case: Case) -> list[datetime]:
 
 def _record(world: World, case: Case, at: datetime, chance: Random) -> dict:
     """The CASE of D1 and D4 as it stands after what happened ``at``."""
-    project, item = case.project, world.catalogue.on(case.item, case.receipt.date()) if case.item in world.catalogue.versions else None
+    project, item = (
+        case.project,
+        world.catalogue.on(case.item, case.receipt.date()) if case.item in world.catalogue.versions else None,
+    )
     internal = item.internal if item else False
     ended = case.concluded is not None and case.concluded <= at
     result = {FAILED: "6"}.get(case.result, case.result) if ended else ""
     return {
-        "YWLSH": case.own_no, "SBLSH_SHORT": case.no if case.linked and case.municipal else "", "PROJECT_CODE": project.code,
-        "SXBM": item_code(world, case, chance.random()), "SXMC": item.name if item else case.item,
-        "SQRMC": item.department if internal else project.company, "SQRZJHM": item.department_code if internal else project.uscc,
-        "SLSJ": _text(case.accepted, chance, case.plain), "BJSJ": _text(case.concluded if ended else None, chance, case.plain), "BJJGDM": result,
-        "ZJBH": case.licence.number if ended and case.licence else "", "FZSJ": stamp(case.licence.day) if ended and case.licence else "",
-        "SPHJ": [{"SPHJMC": s.name, "SPRXM": names.person(chance), "SPSJ": stamp(s.at), "SPYJ": s.opinion} for s in case.steps if s.at <= at],
-    }  # fmt: skip
+        "YWLSH": case.own_no,
+        "SBLSH_SHORT": case.no if case.linked and case.municipal else "",
+        "PROJECT_CODE": project.code,
+        "SXBM": item_code(world, case, chance.random()),
+        "SXMC": item.name if item else case.item,
+        "SQRMC": item.department if internal else project.company,
+        "SQRZJHM": item.department_code if internal else project.uscc,
+        "SLSJ": _text(case.accepted, chance, case.plain),
+        "BJSJ": _text(case.concluded if ended else None, chance, case.plain),
+        "BJJGDM": result,
+        "ZJBH": case.licence.number if ended and case.licence else "",
+        "FZSJ": stamp(case.licence.day) if ended and case.licence else "",
+        "SPHJ": [
+            {"SPHJMC": s.name, "SPRXM": names.person(chance), "SPSJ": stamp(s.at), "SPYJ": s.opinion}
+            for s in case.steps
+            if s.at <= at
+        ],
+    }
 
 
 def drop_time(at: datetime, today: date) -> datetime:
@@ -90,12 +104,20 @@ def _sheet(world: World, case: Case, table: str, name: str, out: Lines) -> None:
         month = f"{case.accepted or case.receipt:%Y-%m}"
         project = case.project
         row = {
-            "项目代码": project.code, "项目名称": project.name, "建设单位": project.company, "统一社会信用代码": project.uscc,
-            "事项编码": item.code, "事项名称": item.name, "申办流水号": case.no if case.municipal else case.own_no,
-            "受理日期": f"{case.accepted:%Y-%m-%d}" if case.accepted else "", "办结日期": f"{case.concluded:%Y-%m-%d}" if ended else "",
-            "结果": ("通过" if case.done else "不通过") if ended else "", "文号": case.licence.number if ended and case.licence else "",
-            "_file": f"{name}_{month.replace('-', '')}.xlsx", "_sheet": month,
-        }  # fmt: skip
+            "项目代码": project.code,
+            "项目名称": project.name,
+            "建设单位": project.company,
+            "统一社会信用代码": project.uscc,
+            "事项编码": item.code,
+            "事项名称": item.name,
+            "申办流水号": case.no if case.municipal else case.own_no,
+            "受理日期": f"{case.accepted:%Y-%m-%d}" if case.accepted else "",
+            "办结日期": f"{case.concluded:%Y-%m-%d}" if ended else "",
+            "结果": ("通过" if case.done else "不通过") if ended else "",
+            "文号": case.licence.number if ended and case.licence else "",
+            "_file": f"{name}_{month.replace('-', '')}.xlsx",
+            "_sheet": month,
+        }
         if dice(world.seed, table, case.no).random() < 0.3:
             row["_quirk"] = "excel_serial"
         shown = datetime.combine(at.date() + timedelta(1), datetime.min.time()) + timedelta(hours=6)

@@ -34,17 +34,30 @@ def _ground(world: World, project: Project, out: Lines) -> None:
     drawn = begun + timedelta(days=8 + project.number % 9)
     if not site.only_p2:
         out.state(
-            "s1/redline", site.redline_code,
-            {"HXBH": site.redline_code, "PROJECT_CODE": project.code, "XMMC": project.name, "MJ": f"{site.area:.2f}", "GXSJ": stamp(drawn),
-             "_geometry": geography.geojson(geography.MultiPolygon([site.redline]))},
+            "s1/redline",
+            site.redline_code,
+            {
+                "HXBH": site.redline_code,
+                "PROJECT_CODE": project.code,
+                "XMMC": project.name,
+                "MJ": f"{site.area:.2f}",
+                "GXSJ": stamp(drawn),
+                "_geometry": geography.geojson(geography.MultiPolygon([site.redline])),
+            },
             drawn,
-        )  # fmt: skip
+        )
     given = _day(world, project, "DG-308") if "新增用地" in project.conditions else begun.date()
     if given is None:
         return
     at = datetime.combine(given, time(21, 0))
-    row = {"ZDDM": site.parcel_code, "QLR": project.company, "MJ": f"{site.area:.2f}", "PROJECT_CODE": project.code, "GXSJ": stamp(at),
-           "_geometry": geography.geojson(geography.MultiPolygon([site.redline]))}  # fmt: skip
+    row = {
+        "ZDDM": site.parcel_code,
+        "QLR": project.company,
+        "MJ": f"{site.area:.2f}",
+        "PROJECT_CODE": project.code,
+        "GXSJ": stamp(at),
+        "_geometry": geography.geojson(geography.MultiPolygon([site.redline])),
+    }
     if share(world.seed, "split", project.number) < 0.06:
         split = at + timedelta(days=200 + project.number % 300)
         row["_until"] = stamp(split)
@@ -52,8 +65,18 @@ def _ground(world: World, project: Project, out: Lines) -> None:
         for n, shape in enumerate((west, site.redline.difference(west.buffer(0.6)))):
             shape = shape if shape.geom_type == "Polygon" else max(shape.geoms, key=lambda g: g.area)
             code = f"{site.parcel_code[:12]}GB{90000 + project.number * 2 + n:05d}"
-            out.state("s1/parcel", code, {**{k: v for k, v in row.items() if k != "_until"}, "ZDDM": code, "MJ": f"{shape.area:.2f}",
-                                          "GXSJ": stamp(split), "_geometry": geography.geojson(geography.MultiPolygon([shape]))}, split)  # fmt: skip
+            out.state(
+                "s1/parcel",
+                code,
+                {
+                    **{k: v for k, v in row.items() if k != "_until"},
+                    "ZDDM": code,
+                    "MJ": f"{shape.area:.2f}",
+                    "GXSJ": stamp(split),
+                    "_geometry": geography.geojson(geography.MultiPolygon([shape])),
+                },
+                split,
+            )
     out.state("s1/parcel", site.parcel_code, row, at)
 
 
@@ -64,13 +87,22 @@ def site_changes(world: World, project: Project) -> list[Change]:
         return []
     chance = dice(world.seed, "change", project.number)
     found = []
-    for n, (kind, share_of, wait) in enumerate((("TD", 0.55, chance.randint(25, 60)), ("20", 0.4, chance.randint(75, 130)))):
+    for n, (kind, share_of, wait) in enumerate(
+        (("TD", 0.55, chance.randint(25, 60)), ("20", 0.4, chance.randint(75, 130)))
+    ):
         day = permit + timedelta(days=wait)
         written = f"{day:%Y%m}" if chance.random() < 0.2 else f"{day}"
         found.append(
-            Change(f"JC{day:%Y%m}{project.number:05d}{n}", kind, geography.part(project.site.redline, share_of), f"{permit - timedelta(days=20)}", written,
-                   day + timedelta(days=chance.randint(2, 40)), project.town_code)
-        )  # fmt: skip
+            Change(
+                f"JC{day:%Y%m}{project.number:05d}{n}",
+                kind,
+                geography.part(project.site.redline, share_of),
+                f"{permit - timedelta(days=20)}",
+                written,
+                day + timedelta(days=chance.randint(2, 40)),
+                project.town_code,
+            )
+        )
     return found
 
 
@@ -87,11 +119,23 @@ def hsx_day(written: str) -> date | None:
 def _change(change: Change, out: Lines) -> None:
     shown = datetime.combine(max(change.seen, (hsx_day(change.hsx) or change.seen) + timedelta(days=1)), time(7, 0))
     out.state(
-        "s2/change", change.code,
-        {"JCBH": change.code, "XZQDM": "441900", "XMC": "东莞市", "TBLX": change.kind, "TZ": "", "QSX": change.qsx, "HSX": change.hsx or None,
-         "MJ": f"{change.shape.area:.2f}", "SFYN": "0", "SFHX": "1" if change.town_code else "0", "_geometry": geography.geojson(change.shape)},
+        "s2/change",
+        change.code,
+        {
+            "JCBH": change.code,
+            "XZQDM": "441900",
+            "XMC": "东莞市",
+            "TBLX": change.kind,
+            "TZ": "",
+            "QSX": change.qsx,
+            "HSX": change.hsx or None,
+            "MJ": f"{change.shape.area:.2f}",
+            "SFYN": "0",
+            "SFHX": "1" if change.town_code else "0",
+            "_geometry": geography.geojson(change.shape),
+        },
         shown,
-    )  # fmt: skip
+    )
 
 
 def _idle(world: World, out: Lines) -> None:
@@ -100,20 +144,42 @@ def _idle(world: World, out: Lines) -> None:
         chance = dice(world.seed, "idle", n)
         day = world.start + timedelta(days=chance.randint(30, 1400))
         _, shape = geography.idle_spot(world, n)
-        _change(Change(f"JC{day:%Y%m}9{n:05d}", chance.choice(("LD", "DL2", "20", "TD", "KT", "YH")), shape, f"{day - timedelta(days=90)}", f"{day}",
-                       day + timedelta(days=chance.randint(2, 60))), out)  # fmt: skip
+        _change(
+            Change(
+                f"JC{day:%Y%m}9{n:05d}",
+                chance.choice(("LD", "DL2", "20", "TD", "KT", "YH")),
+                shape,
+                f"{day - timedelta(days=90)}",
+                f"{day}",
+                day + timedelta(days=chance.randint(2, 60)),
+            ),
+            out,
+        )
 
 
 def _scene(collection: str, name: str, footprint, at: datetime, shown: datetime, extra: dict, out: Lines) -> None:
     bounds = [round(v, 6) for v in footprint.bounds]
     out.state(
-        "s3/scene", f"{collection}|{name}",
-        {"type": "Feature", "stac_version": "1.0.0", "id": name, "collection": collection, "bbox": bounds,
-         "geometry": geography.rounded(mapping(footprint)),
-         "properties": {"datetime": _utc(at), "updated": _utc(shown), **extra},
-         "assets": {"visual": {"href": f"https://imagery.example.org/{collection}/{name}.tif", "type": "image/tiff; application=geotiff"}}, "links": []},
+        "s3/scene",
+        f"{collection}|{name}",
+        {
+            "type": "Feature",
+            "stac_version": "1.0.0",
+            "id": name,
+            "collection": collection,
+            "bbox": bounds,
+            "geometry": geography.rounded(mapping(footprint)),
+            "properties": {"datetime": _utc(at), "updated": _utc(shown), **extra},
+            "assets": {
+                "visual": {
+                    "href": f"https://imagery.example.org/{collection}/{name}.tif",
+                    "type": "image/tiff; application=geotiff",
+                }
+            },
+            "links": [],
+        },
         shown,
-    )  # fmt: skip
+    )
 
 
 def _scenes(world: World, out: Lines) -> None:
@@ -125,7 +191,15 @@ def _scenes(world: World, out: Lines) -> None:
             at = datetime.combine(month, time(10, 52, 11))
             chance = dice(world.seed, "scene", month, half)
             extra = {"eo:cloud_cover": round(chance.uniform(0, 60), 1), "gsd": 0.8, "platform": "GF-2"}
-            _scene("satellite", f"GF2_{month:%Y%m%d}_{half}", area, at, at + timedelta(days=chance.randint(2, 12)), extra, out)
+            _scene(
+                "satellite",
+                f"GF2_{month:%Y%m%d}_{half}",
+                area,
+                at,
+                at + timedelta(days=chance.randint(2, 12)),
+                extra,
+                out,
+            )
         month = (month + timedelta(days=31)).replace(day=8)
     for project in world.people:
         permit = _day(world, project, "DG-604")
@@ -158,13 +232,25 @@ def _readings(world: World, out: Lines) -> None:
                 chance = dice(world.seed, "reading", project.number, day, kind)
                 for n in range(a_day):
                     at = datetime.combine(day, time(7 + n, chance.randint(0, 59), chance.randint(0, 59)))
-                    value = {"power": chance.uniform(20, 300), "gate": chance.randint(0, 60), "crane": chance.randint(0, 25), "dust": chance.uniform(20, 180)}[kind]
-                    row = {"project_code": project.code, "device": f"{kind[:2].upper()}{project.number:05d}", "t": int(at.replace(tzinfo=_SHANGHAI).timestamp() * 1000),
-                           "kind": kind, "v": None if chance.random() < 0.005 else round(value, 1)}  # fmt: skip
+                    value = {
+                        "power": chance.uniform(20, 300),
+                        "gate": chance.randint(0, 60),
+                        "crane": chance.randint(0, 25),
+                        "dust": chance.uniform(20, 180),
+                    }[kind]
+                    row = {
+                        "project_code": project.code,
+                        "device": f"{kind[:2].upper()}{project.number:05d}",
+                        "t": int(at.replace(tzinfo=_SHANGHAI).timestamp() * 1000),
+                        "kind": kind,
+                        "v": None if chance.random() < 0.005 else round(value, 1),
+                    }
                     late = chance.random() < 0.01
                     if not late and chance.random() < 0.95:
                         row["_mqtt"] = True
-                    out.log("s4/reading", row, at + (timedelta(days=chance.randint(1, 6)) if late else timedelta(seconds=2)))
+                    out.log(
+                        "s4/reading", row, at + (timedelta(days=chance.randint(1, 6)) if late else timedelta(seconds=2))
+                    )
             day += timedelta(days=1)
 
 
