@@ -148,7 +148,7 @@ def connector_class():
 def hub(base: str, rows: int) -> tuple[float, dict]:
     """Seconds of one batch through the hub, and its counts."""
     from connectors.window import Window
-    from pipeline import plan, rooms, sync
+    from pipeline import plan, registry, sync
 
     kind = connector_class()
 
@@ -157,10 +157,10 @@ def hub(base: str, rows: int) -> tuple[float, dict]:
         made.base, made.rows = base, rows
         return made
 
-    rooms.connector = connector
-    rooms.mapping(rooms.feed(FEED)[1])  # compiled once a process
+    registry.connector = connector
+    registry.mapping(registry.feed(FEED)[1])  # compiled once a process
     begun = time.perf_counter()
-    outcome = sync.run(plan.task(rooms.feed(FEED)[1], Window(full=True)), trigger="bench")
+    outcome = sync.run(plan.task(registry.feed(FEED)[1], Window(full=True)), trigger="bench")
     spent = time.perf_counter() - begun
     if outcome.outcome != "ok":
         raise SystemExit(f"the hub failed: {outcome.error}")

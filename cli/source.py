@@ -49,10 +49,10 @@ def register(app: typer.Typer) -> None:
         as_json: Json = False,
     ) -> None:
         """检查 · Reach a source, prove the credentials, see each feed once; exit 1 when something does not hold."""
-        from pipeline import checking
+        from pipeline import diagnose
         from sources.loader import names
 
-        lines = [(name, line) for name in sources or names() for line in checking.check(name)]
+        lines = [(name, line) for name in sources or names() for line in diagnose.check(name)]
         if as_json:
             output.as_json(
                 [{"source": n, "what": x.what, "ok": x.ok, "detail": x.detail, "remedy": x.remedy} for n, x in lines]

@@ -114,9 +114,9 @@ def reconcile(feed: str) -> dict[str, Any]:
     _guard()
     from airflow.sdk.exceptions import AirflowSkipException
 
-    from pipeline import reconcile, rooms
+    from pipeline import reconcile, registry
 
-    if not reconcile.reconciles(rooms.feed(feed)[1]):
+    if not reconcile.reconciles(registry.feed(feed)[1]):
         raise AirflowSkipException("该数据项没有可核对的清单 / there is no listing to compare with")
     done = reconcile.feed(feed).as_dict()
     log.info("%s: %s %s", feed, done["outcome"], done["compared"])

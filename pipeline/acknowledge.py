@@ -7,30 +7,31 @@ import sqlalchemy as sa
 
 from connectors.base import Issue
 from core.errors import OneMapError
+from pipeline import issues
 from pipeline.job import Job
 from store.engine import engine
 
 _AT_ONCE = 10_000
 
 
-def acknowledged(job: Job) -> list[Issue]:
+def send(job: Job) -> None:
     """Hand the rows' names to the connector, some thousand at a time; what it refuses is an issue."""
     how = job.feed.options.get("acknowledge")
     if not how:
-        return []
+        return
     named = how.get("by", []) if isinstance(how, dict) else []
     columns = list(dict.fromkeys([*job.feed.key, *named]))
     picked = ", ".join(f"raw ->> :c{n}" for n in range(len(columns)))
     statement = sa.text(
         f"select distinct {picked} from {job.staged.name('record')} where raw is not null and not again"
     )
-    issues: list[Issue] = []
+    refused: list[Issue] = []
     with engine().connect().execution_options(stream_results=True, max_row_buffer=_AT_ONCE) as connection:
         rows = connection.execute(statement, {f"c{n}": name for n, name in enumerate(columns)})
         for part in rows.partitions(_AT_ONCE):
             keys = pa.table({c: pa.array([row[n] for row in part], pa.large_string()) for n, c in enumerate(columns)})
             try:
-                issues += job.connector.acknowledge(job.feed, keys)
-            except OneMapError as error:  # our commit stands: what the source makes of it is told, and no failure
-                issues.append(Issue("acknowledge_failed", error.message))
-    return issues
+                refused += job.connector.acknowledge(job.feed, keys)
+            except OneMapError as error:  # our commit stands: what the source makes of it is an issue, and no failure
+                refused.append(Issue("acknowledge_failed", error.message))
+    issues.record(job.staged, refused)

@@ -1,4 +1,4 @@
-"""The frame of every batch: the feed's lock, a row in landing.run, staging tables, and an end that is always told.
+"""The frame of every batch: the feed's lock, a row in landing.run, staging tables, and an outcome in every case.
 
 What happens inside is given as a function of the :class:`~pipeline.job.Job`: a sync, a reconciliation, a re-drive.
 """
@@ -16,10 +16,10 @@ from connectors.base import Connector, Window
 from core import clock
 from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError
 from core.redaction import redact
-from pipeline import rooms
+from pipeline import registry
 from pipeline.job import Job
 from pipeline.outcome import Counts, Outcome
-from store import landing, merge, tables
+from store import issues, landing, tables
 from store.engine import engine, transaction
 from store.staging import Staged
 
@@ -46,8 +46,8 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
     staged: Staged | None = None
     connector: Connector | None = None
     try:
-        source, feed = rooms.feed(feed_id)
-        mapping = rooms.mapping(feed)
+        source, feed = registry.feed(feed_id)
+        mapping = registry.mapping(feed)
         staged = Staged(
             run_id,
             feed.id,
@@ -60,7 +60,7 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
         with transaction() as connection:
             staged.create(connection)
         landing.reached(run_id, "fetch", mapping_version=mapping.version)
-        connector = rooms.connector(source)
+        connector = registry.connector(source)
         phases(Job(source, feed, window, mapping, connector, staged, started, trigger))
     except BaseException as error:
         known = _typed(error).at(source=source_id, feed=feed_id)
@@ -78,7 +78,7 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
 
 
 def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
-    """Leave the failure's row, and what was told until then; the rows of the batch are not stored."""
+    """Leave the failure's row, and its issues until then; the rows of the batch are not stored."""
     values = {
         "outcome": "failed",
         "fault": str(error.fault),
@@ -91,7 +91,7 @@ def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
         with transaction() as connection:
             landing.close_run(connection, run_id, **values)
             if staged is not None and staged.stands(connection):
-                merge.tell(connection, staged)
+                issues.record(connection, staged)
     except (sa.exc.SQLAlchemyError, OneMapError) as also:
         # the database is away, or the run was closed already; housekeeping or the next run closes the row
         log.error("run %d failed (%s) and could not be closed: %s", run_id, redact(str(error)), redact(str(also)))

@@ -5,17 +5,18 @@ from __future__ import annotations
 from core.errors import ProviderError
 from pipeline.job import Job
 from quality import gate
-from store import merge
+from store import landing, quarantine
 from store.engine import transaction
 from store.staging import Verdict
 
 
-def checked(job: Job) -> Verdict:
+def run(job: Job) -> Verdict:
     """The verdict; rows that fail are marked in the staging tables.
 
     :raises ProviderError: the batch does not go on. Its rejected rows are in quarantine then, with their reasons;
         nothing else of it is stored.
     """
+    landing.reached(job.run_id, "check")
     with transaction() as connection:
         job.staged.analyze(connection)
         listing = job.window.full and job.proof.complete and not job.proof.unchanged
@@ -23,7 +24,7 @@ def checked(job: Job) -> Verdict:
     if verdict.go:
         return verdict
     with transaction() as connection:
-        merge.reject(connection, job.staged, job.mapping.version)
+        quarantine.reject(connection, job.staged, job.mapping.version)
     raise ProviderError(
         verdict.message,
         remedy=verdict.remedy,

@@ -27,16 +27,16 @@ class Decoded:
     issues: list[Issue] = field(default_factory=list)
 
 
-def decoded(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> Iterator[Decoded]:
+def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> Iterator[Decoded]:
     """Batches of at most about :data:`BATCH_ROWS` rows or :data:`BATCH_BYTES`; a single larger one goes on as it is."""
     waiting = _Waiting()
     for received in payloads:
         for batch in connector.decode(feed, received.payload):
             waiting.add(received.receipt_id, batch)
             if waiting.full:
-                yield waiting.taken()
+                yield waiting.take()
     if waiting.holds:
-        yield waiting.taken()
+        yield waiting.take()
 
 
 class _Waiting:
@@ -69,7 +69,7 @@ class _Waiting:
     def holds(self) -> bool:
         return bool(self.tables or self.rejects or self.issues)
 
-    def taken(self) -> Decoded:
+    def take(self) -> Decoded:
         receipts = pl.concat(
             [pl.Series([], dtype=pl.Int64)]
             + [pl.Series([r], dtype=pl.Int64).new_from_index(0, n) for r, _, n in self.marks]
@@ -79,6 +79,6 @@ class _Waiting:
             + [pl.Series([s], dtype=pl.String).new_from_index(0, n) for _, s, n in self.marks]
         )
         rows = pa.concat_tables(self.tables, promote_options="default") if self.tables else pa.table({})
-        done = Decoded(rows, receipts, scopes, self.rejects, self.issues)
+        batch = Decoded(rows, receipts, scopes, self.rejects, self.issues)
         self._clear()
-        return done
+        return batch

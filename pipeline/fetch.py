@@ -19,7 +19,7 @@ class Received:
     payload: Payload
 
 
-def received(job: Job) -> Iterator[Received]:
+def payloads(job: Job) -> Iterator[Received]:
     """Every payload of the window; the proof is left in ``job.proof`` at the end.
 
     :raises OneMapError: as the connector says; what was archived stays.

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from core import clock
 from core.errors import FAULT_ZH, ConfigurationError, Fault
-from pipeline import rooms
+from pipeline import registry
 from sources.declaration import Feed
 from store.engine import engine
 
@@ -119,8 +119,8 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
             older.setdefault(feed_id, {})[version] = number
     now = clock.now()
     found = []
-    for source in [rooms.source(source_id)] if source_id else rooms.sources():
-        for feed in rooms.feeds(source):
+    for source in [registry.source(source_id)] if source_id else registry.sources():
+        for feed in registry.feeds(source):
             made = FeedHealth(
                 feed.id, feed.name, source.source, source.name, source.owner.department, source.promise.total_seconds()
             )
@@ -166,7 +166,7 @@ def _older(feed: Feed, versions: dict[int, int]) -> int:
     if not versions:
         return 0
     try:
-        current = rooms.mapping(feed).version
+        current = registry.mapping(feed).version
     except ConfigurationError:
         return 0
     return sum(number for version, number in versions.items() if version != current)

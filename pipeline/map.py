@@ -11,13 +11,13 @@ from connectors.base import Issue
 from mappings.compiler import Mapped, Mapping
 
 
-def mapped(mapping: Mapping, rows: pa.Table) -> Mapped:
+def batch(mapping: Mapping, rows: pa.Table) -> Mapped:
     """The batch in the common model; see :class:`mappings.compiler.Mapped`."""
     return mapping.apply(rows)
 
 
 def issues(of: Mapped) -> list[tuple[Issue, int]]:
-    """What the mapping has to tell, each with how often it was seen."""
+    """Issues of the mapping, each with how often it was seen."""
     return [
         (
             Issue(

@@ -3,82 +3,97 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
+import polars as pl
 from sqlalchemy.engine import Connection
 
 from connectors import planning
 from connectors.base import Issue
 from core.errors import InternalError
-from pipeline import map as mapping_phase
-from pipeline import stage
+from pipeline import issues, stage
+from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
+from pipeline.outcome import Counts
 from sources.declaration import DaysCursor
-from store import holds, landing, merge, quarantine
-from store.engine import transaction
+from store import deletions, holds, landing, merge
+from store.engine import engine, transaction
 
 _FEW = 3  # records that a complete listing may lack, whatever their share
 _FEW_REPLACED = 10  # records that a part sent again may take back
 
 
-def merged(job: Job) -> str:
-    """Write the batch; returns the run's outcome, ``ok`` or ``held``. All of it is committed, or nothing.
+def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.Merged:
+    """Write the batch and its outcome, ``ok`` or ``held``. All of it is committed, or nothing.
+
+    ``remapped``: the batch is what the archive holds of the feed. ``dry_run``: write nothing but the run's end; what
+    comes back says what would have been written.
 
     :raises InternalError: the counts do not balance, or the run was taken for dead.
     """
+    landing.reached(job.run_id, "merge")
     staged, proof = job.staged, job.proof
-    with transaction() as connection:
-        merge.lock(connection, job.feed.id)
-        told = [(issue, 1) for issue in proof.issues]
-        gone = _deletions(connection, job, told)
-        held = gone > 0 and not _allowed(connection, job, gone)
-        if held:
-            _hold(connection, job, gone)
-        counts = merge.apply(connection, staged, job.mapping.version, _last_receipt(job))
-        job.counts.rows_in = staged.rows_in
-        for name, value in counts.items():
-            setattr(job.counts, name, value)
-        job.counts.quarantined = merge.reject(connection, staged, job.mapping.version)
-        if not job.counts.balanced:
-            raise InternalError(
-                f"the counts do not balance: {job.counts}",
-                remedy="nothing was stored; report it with the run's number",
-                zh=f"行数不平衡，本批次未入库：{job.counts}",
-                feed=job.feed.id,
-            )
-        quarantine.redriven(connection, job.redriving, job.run_id)
-        merge.supersede(connection, staged)
-        stage.issues(connection, staged, told)
-        merge.tell(connection, staged)
-        if not held:
-            _advance(connection, job)
-        landing.close_run(connection, job.run_id, outcome="held" if held else "ok", **_told_of(job, held, gone))
-    return "held" if held else "ok"
-
-
-def _deletions(connection: Connection, job: Job, told: list[tuple[Issue, int]]) -> int:
-    """How many records go, by absence from a complete listing or because the part that held them was replaced."""
-    staged = job.staged
-    listing = job.window.full and job.feed.absence and job.proof.complete and not job.proof.unchanged
-    if (listing or staged.scopes) and (unkeyed := merge.unkeyed(connection, staged)):
-        told.append(
-            (
-                Issue(
-                    "absence_unproven", f"{unkeyed} rows without a readable key: any may be a record that seems missing"
-                ),
-                1,
-            )
+    with engine().connect() as connection, connection.begin() as writing:
+        issues.stage(connection, staged, [(issue, 1) for issue in proof.issues])
+        merged = merge.commit(
+            connection,
+            staged,
+            job.mapping.version,
+            _Gate(connection, job),
+            listing=job.window.full and job.feed.absence and proof.complete and not proof.unchanged,
+            remapped=remapped,
+            redriven=job.redriving,
         )
-        listing = False
-        staged.spared = True
-    if staged.scopes:
-        lost = merge.withdraw(connection, staged, [] if staged.spared else sorted(staged.scopes))
-        if lost:
-            rows = merge.fallbacks(connection, staged)
-            again = mapping_phase.rows_again(rows["raw"], rows["place"])
-            decoded = Decoded(again, rows["receipt_id"], rows["place"].clear(rows.height))
-            stage.staged(connection, staged, decoded, job.mapping.apply(again), again=True)
-    return merge.missing(connection, staged, listing)
+        if dry_run:
+            writing.rollback()
+        else:
+            _close(connection, job, merged)
+    if dry_run:
+        with transaction() as connection:
+            landing.close_run(connection, job.run_id, outcome="ok", why=proof.why, complete=False)
+    return merged
+
+
+def _close(connection: Connection, job: Job, merged: merge.Merged) -> None:
+    job.counts = Counts(rows_in=job.staged.rows_in, **merged.counts)
+    if not job.counts.balanced:
+        raise InternalError(
+            f"the counts do not balance: {job.counts}",
+            remedy="nothing was stored; report it with the run's number",
+            zh=f"行数不平衡，本批次未入库：{job.counts}",
+            feed=job.feed.id,
+        )
+    if not merged.held:
+        _advance(connection, job)
+    landing.close_run(connection, job.run_id, outcome="held" if merged.held else "ok", **_values(job, merged))
+
+
+class _Gate:
+    """Decides on deletions while the batch is merged (:class:`store.merge.Gate`)."""
+
+    def __init__(self, connection: Connection, job: Job) -> None:
+        self.connection, self.job = connection, job
+
+    def stage_again(self, rows: pl.DataFrame) -> None:
+        """Map and stage older versions that stand again; they did not come in."""
+        again = map_phase.rows_again(rows["raw"], rows["place"])
+        decoded = Decoded(again, rows["receipt_id"], rows["place"].clear(rows.height))
+        stage.write(self.connection, self.job.staged, decoded, map_phase.batch(self.job.mapping, again), again=True)
+
+    def absence_unproven(self, rows: int) -> None:
+        """Nothing is deleted while rejected rows have no readable key."""
+        detail = f"{rows} rows without a readable key: any may be a record that seems missing"
+        issues.stage(self.connection, self.job.staged, [(Issue("absence_unproven", detail), 1)])
+
+    def may_delete(self, records: int) -> bool:
+        """Within what the feed allows, or released by a person; else a person is asked."""
+        if _allowed(self.connection, self.job, records):
+            return True
+        stored = deletions.live(self.connection, self.job.feed.id)
+        sample = deletions.sample_missing(self.connection, self.job.staged)
+        holds.open_hold(self.connection, self.job.feed.id, self.job.run_id, records, stored, sample)
+        return False
 
 
 def _allowed(connection: Connection, job: Job, gone: int) -> bool:
@@ -87,7 +102,7 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
     Of a listing a few are never more than half of what stands: it may have been cut. A part that is sent again was
     proven whole before it replaces (docs/architecture.md, "Replacement").
     """
-    stored = merge.live(connection, job.feed.id)
+    stored = deletions.live(connection, job.feed.id)
     share = job.feed.max_deleted
     few = gone <= _FEW_REPLACED if job.staged.scopes else gone <= _FEW and 2 * gone <= stored
     if gone <= share * stored or (few and share > 0):
@@ -97,13 +112,6 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
         return False
     holds.use(connection, release, job.run_id)
     return True
-
-
-def _hold(connection: Connection, job: Job, gone: int) -> None:
-    stored = merge.live(connection, job.feed.id)
-    sample = merge.sample_missing(connection, job.staged)
-    holds.open_hold(connection, job.feed.id, job.run_id, gone, stored, sample)
-    merge.spare(connection, job.staged)
 
 
 def _advance(connection: Connection, job: Job) -> None:
@@ -128,11 +136,7 @@ def _read_up_to(job: Job) -> datetime | None:
     return min(end, job.now)
 
 
-def _last_receipt(job: Job) -> int:
-    return max(job.staged.receipts, default=0)
-
-
-def _told_of(job: Job, held: bool, gone: int) -> dict:
+def _values(job: Job, merged: merge.Merged) -> dict[str, Any]:
     values = {
         **{name: getattr(job.counts, name) for name in landing.COUNTS},
         "bytes": job.bytes,
@@ -143,13 +147,13 @@ def _told_of(job: Job, held: bool, gone: int) -> dict:
         "distinct_keys": job.proof.distinct,
         "phase": "merge",
     }
-    if held:
+    if merged.held:
         values |= {
             "fault": "provider",
             "code": "mass_deletion",
-            "error": f"{gone} records would be deleted, more than {job.feed.max_deleted:.0%} of what stands; none was",
+            "error": f"{merged.gone} records would be deleted, more than {job.feed.max_deleted:.0%} of what stands; none was",
             "remedy": "ask the source; then release or refuse the deletion (landing.hold), and run the feed again",
-            "zh": f"来源清单缺少 {gone} 条在库记录，超过 {job.feed.max_deleted:.0%}，已暂缓注销，其余数据已入库。"
+            "zh": f"来源清单缺少 {merged.gone} 条在库记录，超过 {job.feed.max_deleted:.0%}，已暂缓注销，其余数据已入库。"
             "请向数源核实后作出放行或拒绝的决定，再重跑。",
         }
     return values

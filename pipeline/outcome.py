@@ -6,6 +6,20 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from core.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    Fault,
+    InternalError,
+    OneMapError,
+    ProviderError,
+    TransientError,
+)
+
+_BY_FAULT: dict[Fault, type[OneMapError]] = {
+    kind.fault: kind for kind in (ConfigurationError, AuthenticationError, TransientError, ProviderError, InternalError)
+}
+
 
 @dataclass(slots=True)
 class Counts:
@@ -43,6 +57,12 @@ class Outcome:
     zh: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    def as_error(self) -> OneMapError:
+        """The failure as an exception, whose class is by whose fault; for callers that live by exceptions."""
+        return _BY_FAULT[Fault(self.fault or "ours")](
+            self.error or self.outcome, remedy=self.remedy or "", zh=self.zh or "", feed=self.feed
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, small: this is what an Airflow task returns."""

@@ -13,13 +13,13 @@ from store import landing
 _DAY = timedelta(days=1)
 
 
-def planned(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
+def due(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
     """What is promised minus what is complete, oldest first."""
     done = [Window(span.start, span.end, span.full) for span in landing.done(feed.id)]
     return [task(feed, window) for window in connector.plan(feed, done, landing.state(feed.id), now)]
 
 
-def asked(feed: Feed, start: datetime | None, end: datetime | None) -> list[Task]:
+def requested(feed: Feed, start: datetime | None, end: datetime | None) -> list[Task]:
     """The windows that a person asked for, whatever is complete; a listing without a cursor is read whole.
 
     :raises ConfigurationError: the interval is empty.

@@ -14,9 +14,10 @@ from connectors.base import Connector, Issue, Proof, Window
 from core import clock
 from core.redaction import redact
 from mappings.compiler import Mapping
-from pipeline import rooms
-from pipeline.plan import planned, window
-from pipeline.told import frame
+from pipeline import map as map_phase
+from pipeline import registry
+from pipeline.issues import frame
+from pipeline.plan import due, window
 from sources.declaration import Feed
 
 
@@ -24,7 +25,7 @@ from sources.declaration import Feed
 class Preview:
     """``rows``: one a raw row, ``{place, raw, record, entities, reasons}``; ``rejects`` what did not decode.
 
-    ``window`` is what was asked for, ``payload`` the facts of the first answer, ``issues`` what would be told.
+    ``window`` is what was asked for, ``payload`` the facts of the first answer, ``issues`` what would be recorded.
     """
 
     feed: str
@@ -43,18 +44,18 @@ def preview(feed_id: str, limit: int = 5) -> Preview:
 
     :raises OneMapError: as the source or the declarations have it.
     """
-    source, feed = rooms.feed(feed_id)
-    mapping = rooms.mapping(feed)
+    source, feed = registry.feed(feed_id)
+    mapping = registry.mapping(feed)
     if feed.cursor.kind == "stream":
         return Preview(feed_id, "流，不作预览 | a stream: only its sync takes messages")
-    connector = rooms.connector(source)
+    connector = registry.connector(source)
     try:
-        for asked in _windows(connector, feed, clock.now()):
-            made = Preview(feed_id, str(asked))
-            _fill(made, connector, feed, mapping, asked, limit)
-            if made.rows or made.rejects:
+        for span in _windows(connector, feed, clock.now()):
+            result = Preview(feed_id, str(span))
+            _fill(result, connector, feed, mapping, span, limit)
+            if result.rows or result.rejects:
                 break
-        return made
+        return result
     finally:
         connector.close()
 
@@ -65,46 +66,44 @@ def _windows(connector: Connector, feed: Feed, now: datetime) -> Iterator[Window
         yield from (Window(now - timedelta(days=days), now) for days in (1, 31, 366))
         yield Window(full=True)
     else:
-        due = planned(connector, feed, now)
-        yield window(due[-1]) if due else Window(full=True)
+        tasks = due(connector, feed, now)
+        yield window(tasks[-1]) if tasks else Window(full=True)
 
 
-def _fill(made: Preview, connector: Connector, feed: Feed, mapping: Mapping, asked: Window, limit: int) -> None:
-    told: list[tuple[Issue, int]] = []
-    fetching = connector.fetch(feed, asked, None)
+def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, span: Window, limit: int) -> None:
+    issues: list[tuple[Issue, int]] = []
+    fetching = connector.fetch(feed, span, None)
     try:
         for payload in fetching:
             if isinstance(payload, Proof):
-                told += [(issue, 1) for issue in payload.issues]
+                issues += [(issue, 1) for issue in payload.issues]
                 break
-            made.payload = made.payload or redact({"request": payload.request, "facts": payload.facts})
+            result.payload = result.payload or redact({"request": payload.request, "facts": payload.facts})
             for batch in connector.decode(feed, payload):
-                told += [(issue, 1) for issue in batch.issues]
-                made.rejects += [
+                issues += [(issue, 1) for issue in batch.issues]
+                result.rejects += [
                     {"place": reject.place, "code": reject.code, "message": reject.message, "raw": reject.raw}
                     for reject in batch.rejects[:limit]
                 ]
-                told += _add(made, mapping, batch.rows.slice(0, limit - len(made.rows)))
-                if len(made.rows) >= limit:
+                issues += _add(result, mapping, batch.rows.slice(0, limit - len(result.rows)))
+                if len(result.rows) >= limit:
                     break
-            if len(made.rows) >= limit:
+            if len(result.rows) >= limit:
                 break
     finally:
         if hasattr(fetching, "close"):
             fetching.close()
-    made.issues = frame(told).to_dicts()
+    result.issues = frame(issues).to_dicts()
 
 
-def _add(made: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, int]]:
-    from pipeline.map import issues
-
+def _add(result: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, int]]:
     if not rows.num_rows:
         return []
     mapped = mapping.apply(rows)
     raw = [{name: value for name, value in row.items() if value} for row in rows.to_pylist()]
     for number, given in enumerate(raw):
         record = mapped.records.filter(pl.col("_row") == number).drop("_row", "raw", "_place").to_dicts()
-        made.rows.append(
+        result.rows.append(
             {
                 "place": given.pop("_place", None),
                 "raw": given,
@@ -125,4 +124,4 @@ def _add(made: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, i
                 .to_dicts(),
             }
         )
-    return issues(mapped)
+    return map_phase.issues(mapped)

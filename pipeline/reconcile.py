@@ -1,4 +1,4 @@
-"""Reconciliation: a source's complete listing against the store. What is missing is merged as late, what is extra told.
+"""Reconciliation: a source's complete listing against the store. What is missing is merged as late, what is extra is an issue.
 
 Under the rule on absence what is extra goes, where the feed's listing proves it; else it is reported.
 """
@@ -11,15 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.base import Issue, Window
-from pipeline import acknowledge, batch, check, decode, fetch, merge, rooms, stage, sync
+from pipeline import acknowledge, batch, check, decode, fetch, issues, merge, registry, stage
 from pipeline.job import Job
 from pipeline.outcome import Outcome
 from sources.declaration import Feed
-from store import comparison, landing, tables
+from store import comparison, tables
 from store.comparison import Compared
 from store.engine import transaction
 
-_TOLD = 500  # records that are named one by one; the rest are counted
+_NAMED = 500  # records that are named one by one; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def source(source_id: str, feeds: list[str] | None = None) -> list[Reconciled]:
 
     :raises ConfigurationError: not declared.
     """
-    return [feed(one.id) for one in rooms.feeds(rooms.source(source_id), feeds) if reconciles(one)]
+    return [feed(one.id) for one in registry.feeds(registry.source(source_id), feeds) if reconciles(one)]
 
 
 def feed(feed_id: str) -> Reconciled:
-    """Read the complete listing, compare, merge what is missing, tell what is extra; one row in landing.reconciliation."""
+    """Read the complete listing, compare, merge what is missing, report what is extra; one row in landing.reconciliation."""
     found: list[Compared] = []
     outcome = batch.run(feed_id, Window(full=True), "reconcile", lambda job: _phases(job, found))
     compared = found[0] if found else None
@@ -66,23 +66,27 @@ def feed(feed_id: str) -> Reconciled:
 
 def _phases(job: Job, found: list[Compared]) -> None:
     job.afresh = True
-    sync.read(job, decode.decoded(job.connector, job.feed, fetch.received(job)))
-    landing.reached(job.run_id, "check")
-    check.checked(job)
-    landing.reached(job.run_id, "merge")
+    stage.batches(job, decode.batches(job.connector, job.feed, fetch.payloads(job)))
+    check.run(job)
+    compared = _compare(job)
+    merge.commit(job)
+    found.append(compared)
+    acknowledge.send(job)
+
+
+def _compare(job: Job) -> Compared:
+    """The listing against the store, before it is mended; late and extra records are issues."""
     with transaction() as connection:
         compared = comparison.compare(connection, job.staged)
-        told = [
+        named = [
             (Issue(_CODES[kind], _DETAILS[kind], record=key), 1)
-            for key, kind in comparison.late_keys(connection, job.staged, _TOLD)
+            for key, kind in comparison.late_keys(connection, job.staged, _NAMED)
             if kind != "extra" or job.proof.complete
         ]
-        if compared.late > _TOLD:
-            told.append((Issue("late_row", f"{compared.late} rows in all, of which {_TOLD} are named"), 1))
-        stage.issues(connection, job.staged, told)
-    merge.merged(job)
-    found.append(compared)
-    sync.tell_late(job, acknowledge.acknowledged(job))
+        if compared.late > _NAMED:
+            named.append((Issue("late_row", f"{compared.late} rows in all, of which {_NAMED} are named"), 1))
+        issues.stage(connection, job.staged, named)
+    return compared
 
 
 _CODES = {"missing": "late_row", "different": "late_row", "extra": "extra_record"}

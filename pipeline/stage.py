@@ -1,20 +1,44 @@
-"""Phase 5a, stage: COPY a mapped batch into the run's staging tables."""
+"""Phase 5a, stage: COPY mapped batches into the run's staging tables; one is written while the next is mapped."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 import shapely
 from sqlalchemy.engine import Connection
 
-from connectors.base import Issue
 from mappings.compiler import Mapped
-from pipeline import told
+from pipeline import issues
+from pipeline import map as map_phase
 from pipeline.decode import Decoded
+from pipeline.job import Job
 from store import tables
+from store.engine import transaction
 from store.staging import Staged
 
 
-def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, *, again: bool = False) -> None:
+def batches(job: Job, decoded: Iterable[Decoded]) -> None:
+    """Map and stage what is decoded; one batch is written while the next is read."""
+    with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:
+        writing: Future[None] | None = None
+        for batch in decoded:
+            mapped = map_phase.batch(job.mapping, batch.rows)
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(_write, job.staged, batch, mapped)
+        if writing is not None:
+            writing.result()
+
+
+def _write(into: Staged, decoded: Decoded, mapped: Mapped) -> None:
+    with transaction() as connection:
+        write(connection, into, decoded, mapped)
+        issues.stage(connection, into, [*((issue, 1) for issue in decoded.issues), *map_phase.issues(mapped)])
+
+
+def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, *, again: bool = False) -> None:
     """Write records, entity rows, rejected rows with all their reasons, rejects of decoding.
 
     ``again``: the rows are known versions that were mapped once more; they did not come in.
@@ -77,11 +101,11 @@ def staged(connection: Connection, into: Staged, decoded: Decoded, mapped: Mappe
 
 def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
     """Bounding boxes of an entity's geometries, as PostgreSQL writes a ``box``; null without a geometry."""
-    made = []
+    columns = []
     for name in tables.geometry_columns(entity):
         bounds = shapely.bounds(shapely.from_wkb(frame[name].to_list()))
         corners = pl.DataFrame(bounds.reshape(-1, 4), schema=["x1", "y1", "x2", "y2"])
-        made.append(
+        columns.append(
             corners.select(
                 pl.when(pl.col("x1").is_nan())
                 .then(None)
@@ -89,7 +113,7 @@ def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
                 .alias(f"{name}_box")
             ).to_series()
         )
-    return made
+    return columns
 
 
 def _rejects(decoded: Decoded) -> pl.DataFrame:
@@ -107,9 +131,3 @@ def _rejects(decoded: Decoded) -> pl.DataFrame:
         },
         schema={"receipt_id": pl.Int64, **dict.fromkeys(("place", "record_key", "code", "message", "raw"), pl.String)},
     )
-
-
-def issues(connection: Connection, into: Staged, found: list[tuple[Issue, int]]) -> None:
-    """Write what is to be told."""
-    if found:
-        into.copy(connection, into.issue, told.frame(found))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from quality import docs, validation
-from store import merge
+from store import deletions
 from store.staging import Staged, Verdict
 
 #: a share of so few rejected rows says nothing of the answer: the sound rows beside them are taken in
@@ -59,7 +59,7 @@ def _listing(connection: Connection, staged: Staged, absence: bool) -> Verdict |
             remedy="ask the source why its listing is short; if it is right, lower `floor` in the declaration",
             zh=f"全量清单仅 {total} 行，低于下限 {staged.floor} 行，本批次不入库。请向数源核实；若属实，请调低声明中的 floor。",
         )
-    if not total and not absence and (stored := merge.live(connection, staged.feed)):
+    if not total and not absence and (stored := deletions.live(connection, staged.feed)):
         return Verdict(
             go=False,
             rejected=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,55 @@ from sqlalchemy.engine import Connection
 from core.errors import ConfigurationError
 from store import tables
 from store.engine import engine, transaction
+from store.staging import Staged
+from store.statements import RECORD_PRINT, REJECT_PRINT, Runner
 
 entry = tables.quarantine
+
+
+#: Every reason of each rejected row.
+_REASONS = """
+select f.row_id, jsonb_agg(distinct jsonb_strip_nulls(
+           jsonb_build_object('code', f.code, 'field', f.field, 'message', f.message, 'value', f.value))) as reasons
+from {failed} f group by f.row_id
+"""
+
+#: An entry a rejected row; the same row rejected again is the same entry, seen once more.
+_ENTER = f"""
+insert into landing.quarantine as q
+    (feed, record_key, fingerprint, raw, run_id, receipt_id, place, scope, source_time, reasons, mapping_version)
+select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, scope, source_time, reasons,
+       :mapping_version
+from (
+    select s.record_key, {RECORD_PRINT} as fingerprint, s.raw as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
+    from {{record}} s join ({_REASONS}) r using (row_id)
+    where not s.again
+    union all
+    select x.record_key, {REJECT_PRINT}, to_jsonb(x.raw), x.receipt_id, x.place, null, null,
+           jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('code', x.code, 'field', x.field, 'message', x.message)))
+    from {{reject}} x
+) found
+order by fingerprint, receipt_id desc
+on conflict (feed, fingerprint) do update set
+    run_id = excluded.run_id, receipt_id = excluded.receipt_id, place = excluded.place, scope = excluded.scope,
+    source_time = excluded.source_time, reasons = excluded.reasons, mapping_version = excluded.mapping_version,
+    seen = q.seen + 1, seen_at = now(),
+    state = case when q.state = 'dismissed' then 'dismissed' else 'open' end,
+    closed_at = case when q.state = 'dismissed' then q.closed_at end,
+    closed_by = case when q.state = 'dismissed' then q.closed_by end,
+    note = case when q.state = 'dismissed' then q.note end
+"""
+
+#: Entries whose record came again, good, since.
+_SUPERSEDE = """
+update landing.quarantine q set state = 'superseded', closed_at = now(), closed_by = 'run ' || :run,
+       note = 'a later good version of the record came'
+from {version} v
+where q.feed = :feed and q.state = 'open' and q.record_key = v.record_key and not v.again
+  and case when q.source_time is not null and v.source_time is not null
+           then v.source_time >= q.source_time and v.receipt_id >= q.receipt_id
+           else v.receipt_id > q.receipt_id end
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +72,22 @@ class Entry:
     receipt_id: int | None
     place: str | None
     scope: str | None
+
+
+def reject(connection: Connection, staged: Staged, mapping_version: int) -> int:
+    """Put every rejected row into quarantine, with all its reasons; returns how many rows that is."""
+    run = Runner(connection, staged)
+    rows = run(
+        "select count(distinct s.row_id) from {failed} f join {record} s using (row_id) where not s.again"
+    ).scalar_one()
+    if rows or staged.rejects:
+        run(_ENTER, mapping_version=mapping_version)
+    return rows + staged.rejects
+
+
+def supersede(connection: Connection, staged: Staged) -> int:
+    """Close open entries whose record came again, good, since; call it when the versions are written."""
+    return Runner(connection, staged)(_SUPERSEDE).rowcount
 
 
 def open_entries(feed: str, ids: list[int] | None = None) -> list[Entry]:
@@ -50,7 +114,7 @@ def feeds_with_open() -> list[str]:
         )
 
 
-def redriven(connection: Connection, ids: list[int], run_id: int) -> int:
+def close_redriven(connection: Connection, ids: Sequence[int], run_id: int) -> int:
     """Close those of the entries that this run did not reject again."""
     if not ids:
         return 0

@@ -1,6 +1,6 @@
 """What a changed mapping does to what is stored: compared first, applied by the ordinary merge.
 
-Before :func:`store.merge.apply` with ``remapped``: :func:`compare`, :func:`vanished`. After it: :func:`settle`.
+Used by :func:`store.merge.commit`: :func:`compare` and :func:`vanished` before the versions are written, :func:`settle` after.
 """
 
 from __future__ import annotations
@@ -93,6 +93,20 @@ def vanished(connection: Connection, staged: Staged) -> int:
         {"feed": staged.feed},
     )
     return connection.execute(sa.text(f"select count(*) from {staged.name('missing')}")).scalar_one()
+
+
+def sample(connection: Connection, staged: Staged, limit: int = 20) -> list[str]:
+    """Keys of some records that change or go."""
+    return list(
+        connection.execute(
+            sa.text(
+                f"""select record_key from {staged.name("version")} where becomes
+                    union select r.record_key from {staged.name("missing")} m join source.record r on r.id = m.record_id
+                    order by 1 limit :limit"""
+            ),
+            {"limit": limit},
+        ).scalars()
+    )
 
 
 def settle(connection: Connection, staged: Staged, mapping_version: int) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from pipeline import rooms
+from pipeline import registry
 from quality import validation
 from tests.hub import hub, migrated  # noqa: F401
 from tests.pipeline.fake import Answers, FakeConnector
@@ -19,5 +19,5 @@ def world(hub, monkeypatch, request) -> dict[str, Answers]:  # noqa: F811
     if request.node.get_closest_marker("suites") is None:
         monkeypatch.setattr(validation, "validate", lambda connection, staged: [])
     answers: dict[str, Answers] = defaultdict(Answers)
-    monkeypatch.setattr(rooms, "connector", lambda source: FakeConnector(source, answers))
+    monkeypatch.setattr(registry, "connector", lambda source: FakeConnector(source, answers))
     return answers

@@ -8,7 +8,7 @@ import sys
 from datetime import datetime
 
 from connectors.base import Payload, Proof
-from pipeline import decode, rooms
+from pipeline import decode, registry
 from quality import validation
 from tests.pipeline.fake import FakeConnector
 from tests.pipeline.rows import case, run, window
@@ -29,7 +29,7 @@ class Pages(FakeConnector):
 
 def main() -> None:
     """Run m2.sb once; prints new records and the peak in kilobytes."""
-    rooms.connector = lambda source: Pages(source, {})
+    registry.connector = lambda source: Pages(source, {})
     validation.validate = lambda connection, staged: []
     decode.BATCH_ROWS = 2_000
     outcome = run("m2.sb", window(None, None))

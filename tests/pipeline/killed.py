@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from pipeline import rooms
+from pipeline import registry
 from tests.pipeline.fake import Answers, FakeConnector
 from tests.pipeline.rows import case, run, window
 
@@ -38,7 +38,7 @@ def kill_at(place: str) -> None:
 def main() -> None:
     """Run m2.sb once."""
     answers = {"m2.sb": Answers(pages=PAGES, state={"position": 3})}
-    rooms.connector = lambda source: FakeConnector(source, answers)
+    registry.connector = lambda source: FakeConnector(source, answers)
     from pipeline import decode
 
     decode.BATCH_ROWS = 5

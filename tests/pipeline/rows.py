@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.window import Window
-from pipeline import plan, rooms, sync
+from pipeline import plan, registry, sync
 from pipeline.outcome import Outcome
 from store.engine import engine
 
@@ -74,7 +74,7 @@ def sheet(number: int, at: str = "2026-03-01 10:00:00", **more: Any) -> dict[str
 
 def run(feed: str, window: Window = FULL, **options: Any) -> Outcome:
     """One batch of a feed."""
-    return sync.run(plan.task(rooms.feed(feed)[1], window), **options)
+    return sync.run(plan.task(registry.feed(feed)[1], window), **options)
 
 
 def window(start: str | None, end: str | None) -> Window:

@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 
 from core.errors import InternalError
-from pipeline import acknowledge, batch, check, fetch, rooms, stage, sync
+from pipeline import acknowledge, batch, check, fetch, registry, stage, sync
 from pipeline import map as mapping_phase
-from store import archive, landing, merge
+from store import archive, issues, landing, merge, quarantine, versions
 from store import hash as store_hash
 from store.engine import engine
 from tests.pipeline import killed
@@ -24,12 +24,14 @@ DAY = window("2026-03-01", "2026-03-02")
 PLACES = [
     (archive, "put"),
     (landing, "write_receipt"),
-    (mapping_phase, "mapped"),
-    (stage, "staged"),
-    (check, "checked"),
-    (merge, "apply"),
-    (merge, "reject"),
-    (merge, "supersede"),
+    (mapping_phase, "batch"),
+    (stage, "write"),
+    (check, "run"),
+    (merge, "commit"),
+    (versions, "write"),
+    (quarantine, "reject"),
+    (quarantine, "supersede"),
+    (issues, "record"),
     (landing, "complete"),
     (landing, "write_state"),
     (landing, "close_run"),
@@ -58,7 +60,7 @@ def test_an_error_anywhere_stores_nothing_and_the_next_run_continues(world, monk
 
 
 def test_an_error_after_the_commit_leaves_what_was_committed(world, monkeypatch):
-    monkeypatch.setattr(acknowledge, "acknowledged", lambda job: 1 / 0)
+    monkeypatch.setattr(acknowledge, "send", lambda job: 1 / 0)
     world["m2.sb"].pages = [[case(1)]]
     assert run("m2.sb", DAY).outcome == "ok"
     assert scalar("select count(*) from source.record") == 1
@@ -66,9 +68,9 @@ def test_an_error_after_the_commit_leaves_what_was_committed(world, monkeypatch)
 
 KILLS = [
     "store.landing:write_receipt#2",
-    "pipeline.stage:staged#2",
+    "pipeline.stage:write#2",
     "store.landing:close_run",
-    "pipeline.acknowledge:acknowledged",
+    "pipeline.acknowledge:send",
 ]
 
 
@@ -78,7 +80,7 @@ def test_a_killed_process_leaves_the_store_as_if_it_had_never_run_or_whole(world
         [sys.executable, "-m", "tests.pipeline.killed", place], env={**os.environ, "PYTHONPATH": "."}, timeout=120
     )
     assert died.returncode == -signal.SIGKILL
-    committed = place.endswith("acknowledged")
+    committed = place.endswith("acknowledge:send")
     assert scalar("select count(*) from source.record") == (15 if committed else 0)
     assert scalar("select count(*) from landing.completed") == (1 if committed else 0)
     world["m2.sb"].pages = killed.PAGES
@@ -154,7 +156,7 @@ def test_an_interrupted_run_is_closed_and_the_interrupt_goes_on(world, monkeypat
     def stop(job):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fetch, "received", stop)
+    monkeypatch.setattr(fetch, "payloads", stop)
     with pytest.raises(KeyboardInterrupt):
         run("m2.sb", DAY)
     assert scalar("select fault from landing.run") == "transient"
@@ -176,7 +178,7 @@ def test_the_connector_is_closed_however_it_ends(hub, monkeypatch):
         made.append(FakeConnector(source, {"m2.sb": Answers(fail_after=0, error=InternalError("x"))}))
         return made[-1]
 
-    monkeypatch.setattr(rooms, "connector", connector)
+    monkeypatch.setattr(registry, "connector", connector)
     assert run("m2.sb", DAY).outcome == "failed"
     assert made[0].closed
 

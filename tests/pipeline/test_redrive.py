@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from mappings import compiler
-from pipeline import redrive, rooms
+from pipeline import redrive, registry, remap
 from store import hash as store_hash
 from store import quarantine
 from tests.pipeline.rows import case, project, rows, run, scalar, sheet, window
@@ -26,8 +26,8 @@ def remapped(monkeypatch, tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         made = compiler.read(path)
-        true = rooms.mapping
-        monkeypatch.setattr(rooms, "mapping", lambda of: made if of.id == feed else true(of))
+        true = registry.mapping
+        monkeypatch.setattr(registry, "mapping", lambda of: made if of.id == feed else true(of))
 
     return change
 
@@ -141,19 +141,19 @@ def test_a_changed_mapping_is_told_first_and_applied_when_asked(world, remapped)
     run("d2.projects")
     remapped("d2.projects", ("version: 1", "version: 2"), ("place: place", "scope: place"))
     before = store_hash.of_sources()
-    diff = redrive.remap("d2.projects")
+    diff = remap.run("d2.projects")
     assert (diff.records, diff.new, diff.changed, diff.gone, diff.applied) == (3, 0, 2, 0, False)
     assert (diff.mapping_version, diff.reread, diff.kept) == (2, 2, 0) and len(diff.sample) == 2
     assert store_hash.of_sources() == before
     dirty = scalar("select count(*) from store.dirty")
-    assert redrive.remap("d2.projects", apply=True).changed == 2
+    assert remap.run("d2.projects", apply=True).changed == 2
     assert {(row["place"], row["scope"]) for row in rows("select place, scope from source.project")} == {
         (None, "南城街道"),
         (None, None),
     }
     assert {row["mapping_version"] for row in rows("select mapping_version from source.record")} == {2}
     assert scalar("select count(*) from store.dirty") == dirty + 2
-    assert redrive.remap("d2.projects").changed == 0
+    assert remap.run("d2.projects").changed == 0
 
 
 def test_a_changed_time_gives_the_store_that_the_new_mapping_would_have_made(world, remapped):
@@ -164,7 +164,7 @@ def test_a_changed_time_gives_the_store_that_the_new_mapping_would_have_made(wor
     world["m2.sb"].pages = pages
     run("m2.sb", ANY)
     remapped("m2.sb", ("version: 1", "version: 2"), ("time: INSERTTIME", "time: SBSJ"))
-    assert redrive.remap("m2.sb", apply=True).changed == 3
+    assert remap.run("m2.sb", apply=True).changed == 3
     assert {row["project_name"] for row in rows("select project_name from source.case")} == {"先"}
     moved = store_hash.of_sources()
     from tests.pipeline.test_versions import empty
@@ -180,7 +180,7 @@ def test_a_changed_key_makes_new_records_and_takes_the_old_ones_away(world, rema
     remapped(
         "m2.sb", ("version: 1", "version: 2"), ("key: [SBLSH_SHORT, {from: VERSION, as: int}]", "key: [SBLSH_SHORT]")
     )
-    diff = redrive.remap("m2.sb", apply=True)
+    diff = remap.run("m2.sb", apply=True)
     assert (diff.new, diff.gone) == (3, 3)
     assert scalar("select count(*) from source.case") == 3
     assert {row["record_key"] for row in rows("select record_key from source.record where tombstoned_at is null")} == {
@@ -200,7 +200,7 @@ def test_where_the_payload_is_gone_the_stored_rows_are_mapped(world, remapped, h
     with transaction() as connection:
         connection.exec_driver_sql("update landing.receipt set dropped_at = now()")
     remapped("d2.projects", ("version: 1", "version: 2"), ("place: place", "scope: place"))
-    diff = redrive.remap("d2.projects", apply=True)
+    diff = remap.run("d2.projects", apply=True)
     assert (diff.changed, diff.reread, diff.kept) == (2, 0, 1)
     assert scalar("select count(*) from source.project where scope = '南城街道'") == 2
 
@@ -213,6 +213,6 @@ def test_what_a_changed_mapping_rejects_goes_to_quarantine_and_what_it_accepts_i
         ("submitted_at: SBSJ", "submitted_at: {from: SBSJ, unreadable: issue}"),
         ("at: SBSJ", "at: {from: SBSJ, unreadable: issue}"),
     )
-    diff = redrive.remap("m2.sb", apply=True)
+    diff = remap.run("m2.sb", apply=True)
     assert (diff.new, diff.rejected) == (1, 0)
     assert scalar("select state from landing.quarantine") == "redriven"

@@ -7,7 +7,7 @@ import pytest
 from connectors.base import Issue
 from core import clock
 from core.errors import AuthenticationError, TransientError
-from pipeline import checking, health, housekeeping, preview, reconcile, rooms, summary, sync
+from pipeline import diagnose, health, housekeeping, preview, reconcile, registry, summary, sync
 from pipeline.outcome import Task
 from store import archive, landing
 from store.engine import transaction
@@ -58,7 +58,7 @@ def test_a_preview_of_a_source_that_refuses_raises(world):
 
 
 def test_check_tells_mapping_connection_and_source(world):
-    lines = checking.check("m2")
+    lines = diagnose.check("m2")
     assert [line.ok for line in lines] == [True]
 
 
@@ -73,7 +73,7 @@ def test_a_plan_goes_on_from_what_is_complete(world, monkeypatch):
     assert sync.run(first).outcome == "ok"
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 3, 2, 13, 0))
     (second,) = sync.plan("m2", ["m2.sb"])
-    lag = rooms.feed("m2.sb")[1].cursor.lag
+    lag = registry.feed("m2.sb")[1].cursor.lag
     assert second.start == str(datetime(2026, 3, 2, 12, 0) - lag) and second.end == "2026-03-02 13:00:00"
 
 
@@ -102,7 +102,7 @@ def test_a_backfill_is_cut_as_the_feed_declares(world):
 
 
 def test_taken_rows_are_acknowledged_by_what_names_them(world):
-    feed = rooms.feed("p3.licence")[1]
+    feed = registry.feed("p3.licence")[1]
     world["p3.licence"].pages = [[licence(1, "2026-03-01 08:00:00"), licence(1, "2026-03-02 08:00:00", "U")]]
     run("p3.licence", ANY)
     named = feed.options["acknowledge"]["by"]

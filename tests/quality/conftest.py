@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from pipeline import rooms
+from pipeline import registry
 from tests.hub import hub, migrated  # noqa: F401
 from tests.pipeline.fake import Answers, FakeConnector
 
@@ -15,5 +15,5 @@ from tests.pipeline.fake import Answers, FakeConnector
 def world(hub, monkeypatch: pytest.MonkeyPatch) -> dict[str, Answers]:  # noqa: F811
     """Feed id → what its source answers."""
     answers: dict[str, Answers] = defaultdict(Answers)
-    monkeypatch.setattr(rooms, "connector", lambda source: FakeConnector(source, answers))
+    monkeypatch.setattr(registry, "connector", lambda source: FakeConnector(source, answers))
     return answers

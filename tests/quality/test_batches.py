@@ -198,10 +198,10 @@ def test_an_empty_batch_asks_nothing(world, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_full_listing_below_the_floor_stops(world, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import rooms
+    from pipeline import registry
 
-    source, feed = rooms.feed("m1.items")
-    monkeypatch.setattr(rooms, "feed", lambda _: (source, feed.model_copy(update={"floor": 5})))
+    source, feed = registry.feed("m1.items")
+    monkeypatch.setattr(registry, "feed", lambda _: (source, feed.model_copy(update={"floor": 5})))
     world["m1.items"].pages = [
         [{"item_code": "DG-101", "version": "1", "item_name": "备案", "updated_at": "2026-01-01 00:00:00"}]
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from connectors.base import Issue
 from core.settings import ROOT
-from pipeline import told
+from pipeline.issues import frame as issue_frame
 from quality import issues, suites
 
 ROOMS = ("connectors", "mappings", "pipeline", "store", "quality", "core", "sources", "schemas")
@@ -123,7 +123,9 @@ def test_an_entry_speaks_both_languages(code: str) -> None:
 
 
 def test_what_the_pipeline_tells_has_the_lists_severity_and_duty() -> None:
-    frame = told.frame([(Issue("unknown_column", "NEW"), 2), (Issue("http_503", ""), 1), (Issue("never_heard", ""), 1)])
+    frame = issue_frame(
+        [(Issue("unknown_column", "NEW"), 2), (Issue("http_503", ""), 1), (Issue("never_heard", ""), 1)]
+    )
     found = {row["code"]: (row["severity"], row["duty"]) for row in frame.iter_rows(named=True)}
     assert found["unknown_column"] == ("warning", "operations")
     assert found["http_503"] == ("error", "provider")

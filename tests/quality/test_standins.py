@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.endpoint import Endpoint
-from pipeline import reconcile, rooms
+from pipeline import reconcile, registry
 from standins.forms import stamp
 from standins.testing import Running, running
 from tests.hub import hub, migrated  # noqa: F401
@@ -84,7 +84,7 @@ def sources(stand: Running, hub, monkeypatch: pytest.MonkeyPatch) -> Running:  #
             json.loads(extra) if isinstance(extra, str) else extra,
         )
 
-    monkeypatch.setattr(rooms, "resolve", resolve)
+    monkeypatch.setattr(registry, "resolve", resolve)
     return stand
 
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import ConfigurationError
-from pipeline import rooms, sync, unify
+from pipeline import registry, sync, unify
 from serving import archive
 from serving.access import Grant, grant_of
 from serving.archive.export import _cell
@@ -133,7 +133,7 @@ def test_what_was_known_at_an_instant_is_told_again(hub: Path, monkeypatch: pyte
 
     world.make(hub / "world", projects=3, seed=5)
     end = datetime.fromisoformat(json.loads((hub / "world" / "world.json").read_text())["clock"])
-    monkeypatch.setattr(rooms, "connector", lambda source: Told(source, hub / "world"))
+    monkeypatch.setattr(registry, "connector", lambda source: Told(source, hub / "world"))
 
     def take(now: datetime) -> datetime:
         set_clock(now, monkeypatch, hub / "clock")

@@ -15,7 +15,7 @@ from shapely.geometry import shape
 
 from connectors.base import Batch, CheckLine, Connector, Payload, Proof
 from core import clock
-from pipeline import rooms, sync, unify
+from pipeline import registry, sync, unify
 from standins.forms import when
 from standins.world.truth import KEYS
 from store.engine import transaction
@@ -104,9 +104,9 @@ def take(world: Path, monkeypatch, clock_file: Path) -> datetime:
     """Take the whole world into the store; returns its clock. The hub's clock is set to it."""
     now = datetime.fromisoformat(json.loads((world / "world.json").read_text())["clock"])
     set_clock(now, monkeypatch, clock_file)
-    monkeypatch.setattr(rooms, "connector", lambda source: Told(source, world))
+    monkeypatch.setattr(registry, "connector", lambda source: Told(source, world))
     for source in SOURCES:
-        wanted = [f for f in rooms.source(source).feeds if f"{source}.{f}" not in ASIDE]
+        wanted = [f for f in registry.source(source).feeds if f"{source}.{f}" not in ASIDE]
         for outcome in sync.source(source, feeds=wanted):
             if outcome.outcome != "ok":
                 raise RuntimeError(f"{outcome.feed}: {outcome.error}")

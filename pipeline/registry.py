@@ -34,7 +34,7 @@ def feeds(of: Source, wanted: list[str] | None = None) -> list[Feed]:
     """
     if not wanted:
         return list(of.feeds.values())
-    found = []
+    chosen = []
     for name in wanted:
         short = name.removeprefix(f"{of.source}.")
         if short not in of.feeds:
@@ -44,8 +44,8 @@ def feeds(of: Source, wanted: list[str] | None = None) -> list[Feed]:
                 zh=f"数源 {of.source} 没有数据流 {name}。",
                 source=of.source,
             )
-        found.append(of.feeds[short])
-    return found
+        chosen.append(of.feeds[short])
+    return chosen
 
 
 def mapping(of: Feed) -> Mapping:

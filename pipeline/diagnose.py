@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.base import CheckLine
 from core.errors import OneMapError
-from pipeline import rooms
+from pipeline import registry
 
 
 def check(source_id: str) -> list[CheckLine]:
@@ -12,15 +12,15 @@ def check(source_id: str) -> list[CheckLine]:
 
     :raises ConfigurationError: there is no such source.
     """
-    source = rooms.source(source_id)
+    source = registry.source(source_id)
     lines = []
-    for feed in rooms.feeds(source):
+    for feed in registry.feeds(source):
         try:
-            rooms.mapping(feed)
+            registry.mapping(feed)
         except OneMapError as error:
             lines.append(CheckLine(f"mapping {feed.mapping}", False, error.message, error.remedy))
     try:
-        connector = rooms.connector(source)
+        connector = registry.connector(source)
     except OneMapError as error:
         return [*lines, CheckLine(f"connection {source.connection}", False, error.message, error.remedy)]
     try:
