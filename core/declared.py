@@ -112,7 +112,7 @@ def build(document: Document, model: type[Model], **given: Any) -> Model:
 
 
 def _message(fault: Any) -> str:
-    message = fault["msg"].removeprefix("Value error, ")
+    message: str = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         return "no such key"
     if fault["type"] == "missing":

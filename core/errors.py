@@ -7,6 +7,7 @@ one who has to act; the pipeline decides on retries by :attr:`OneMapError.fault`
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 
 class Fault(StrEnum):
@@ -97,7 +98,7 @@ class TransientError(OneMapError):
 
     fault = Fault.TRANSIENT
 
-    def __init__(self, message: str, *, retry_after: float | None = None, **place) -> None:
+    def __init__(self, message: str, *, retry_after: float | None = None, **place: Any) -> None:
         super().__init__(message, **place)
         self.retry_after = retry_after
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -44,7 +44,7 @@ class Entity(_Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_columns(cls, data: dict) -> dict:
+    def _name_columns(cls, data: dict[str, Any]) -> dict[str, Any]:
         columns = data.get("columns")
         if not isinstance(columns, dict):
             return data

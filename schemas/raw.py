@@ -122,7 +122,8 @@ def _sql(path: Path) -> dict[str, list[RawColumn]]:
 
 @cache
 def _openapi(path: Path) -> dict[str, Any]:
-    return declared.read(path).data["components"]["schemas"]
+    schemas: dict[str, Any] = declared.read(path).data["components"]["schemas"]
+    return schemas
 
 
 def _of_openapi(path: Path, row: str) -> Iterator[RawColumn]:

@@ -14,7 +14,7 @@ from core import clock
 from core.errors import ConfigurationError
 from standins.world import catalogue, geography, lifecycle, people, truth
 from standins.world.calendar import Calendar
-from standins.world.defects import plant_all
+from standins.world.defects.catalogue import plant_all
 from standins.world.lines import FILES, Lines, stamp
 from standins.world.model import World
 from standins.world.projections import d2, d3, departments, m1, m2, province, space

@@ -7,8 +7,6 @@ project has a cell of a city-wide grid to itself, so no two red lines touch.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import date
 from functools import cache
 
 import shapely
@@ -21,40 +19,13 @@ from shapely.prepared import prep
 
 from standins.world.catalogue import FOLDER
 from standins.world.chance import dice
-from standins.world.model import Project, World
+from standins.world.model import Project, Site, World
 
 CELL = 360  # m; red lines stay 20 m inside, so 40 m apart
 LAKE = "441900401"  # 松山湖 has no polygon of its own: it lies in three towns
 LAKE_TOWNS = ("大朗镇", "寮步镇", "大岭山镇")
 LAKE_BOX = (113.86, 22.88, 113.93, 22.96)
 CITY = (113.53, 22.66, 114.26, 23.14)
-
-
-@dataclass
-class Site:
-    """A project's land: the red line and its area in m²."""
-
-    redline: Polygon
-    parcel_code: str
-    redline_code: str
-    only_p2: bool = False  # the red line is known from its approval document alone
-
-    @property
-    def area(self) -> float:
-        return round(self.redline.area, 2)
-
-
-@dataclass
-class Change:
-    """A change polygon 变化图斑 as the analysts drew it; ``hsx`` as written, or empty."""
-
-    code: str
-    kind: str
-    shape: BaseGeometry
-    qsx: str
-    hsx: str
-    seen: date  # the day from which it is delivered
-    town_code: str = ""
 
 
 @cache

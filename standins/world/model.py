@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING
+from typing import Any
+
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from standins.world.calendar import Calendar
 from standins.world.catalogue import Catalogue
-
-if TYPE_CHECKING:
-    from standins.world.defects import Plant
-    from standins.world.geography import Change, Site
 
 DEPARTMENT_ITEMS = {  # which department's own system knows the cases of an item
     "D1": ("DG-304", "DG-308", "DG-404", "DG-502", "DG-701", "DG-N-306", "DG-N-501"),
@@ -237,3 +236,41 @@ class Project:
         if self.land_approval:
             times.append(datetime.combine(self.land_approval, time()))
         return sorted(times)
+
+
+@dataclass
+class Site:
+    """A project's land: the red line and its area in m²."""
+
+    redline: Polygon
+    parcel_code: str
+    redline_code: str
+    only_p2: bool = False  # the red line is known from its approval document alone
+
+    @property
+    def area(self) -> float:
+        return round(self.redline.area, 2)
+
+
+@dataclass
+class Change:
+    """A change polygon 变化图斑 as the analysts drew it; ``hsx`` as written, or empty."""
+
+    code: str
+    kind: str
+    shape: BaseGeometry
+    qsx: str
+    hsx: str
+    seen: date  # the day from which it is delivered
+    town_code: str = ""
+
+
+@dataclass
+class Plant:
+    """A planted defect or near miss. ``expects(now)`` gives the findings that must stand at ``now``."""
+
+    project: Project
+    expects: Callable[[datetime], list[dict[str, Any]]] = lambda now: []
+    near: list[dict[str, Any]] = field(default_factory=list)
+    stalls: bool = False  # it may be silent for long
+    name: str = ""

@@ -18,9 +18,9 @@ from standins.world.defects.courses import (
     ripe,
     spend,
 )
-from standins.world.defects.planting import Garden, Plant, Recipe
+from standins.world.defects.planting import Garden, Recipe
 from standins.world.lifecycle import Edit, Plan
-from standins.world.model import FAILED, Case, Project
+from standins.world.model import FAILED, Case, Plant, Project
 
 
 def _past(shape: Shape, why: str, items=ORDINARY, near: str = "", first: int = 150, rule: str = "overdue") -> Recipe:

@@ -8,10 +8,9 @@ from shapely.geometry import MultiPolygon
 
 from standins.world import geography
 from standins.world.chance import dice
-from standins.world.defects.planting import Garden, Plant, Recipe, has
-from standins.world.geography import Change
+from standins.world.defects.planting import Garden, Recipe, has
 from standins.world.lifecycle import Plan
-from standins.world.model import Project
+from standins.world.model import Change, Plant, Project
 
 
 def _polygon(project: Project, kind: str, shape, hsx: str, day: date, n: int) -> Change:

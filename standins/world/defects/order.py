@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from standins.world import judge
 from standins.world.defects.courses import OWN_ONLY, Shape, blank, case_of, refused, ripe
-from standins.world.defects.planting import Garden, Plant, Recipe, early
+from standins.world.defects.planting import Garden, Recipe, early
 from standins.world.lifecycle import Edit, Plan, licence
-from standins.world.model import Case, Project
+from standins.world.model import Case, Plant, Project
 
 
 def _shaped(

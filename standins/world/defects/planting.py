@@ -10,27 +10,15 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from standins.world import judge
 from standins.world.chance import dice
 from standins.world.lifecycle import Edit, Plan, finished, run
-from standins.world.model import Case, Project, World
+from standins.world.model import Case, Plant, Project, World
 
 GAP = 18  # working days between two events of a project that must not stall
 WHOLE = 400  # projects from which on a world has room for every plant
 SHARE = 0.4  # of the projects, at most, bear a plant
-
-
-@dataclass
-class Plant:
-    """A planted defect or near miss. ``expects(now)`` gives the findings that must stand at ``now``."""
-
-    project: Project
-    expects: Callable[[datetime], list[dict[str, Any]]] = lambda now: []
-    near: list[dict[str, Any]] = field(default_factory=list)
-    stalls: bool = False  # it may be silent for long
-    name: str = ""
 
 
 Recipe = Callable[["Garden", Project, Plan], Plant | None]
@@ -145,24 +133,6 @@ class Garden:
             else:
                 vars(project).update(saved)
         return grown
-
-
-def plant_all(world: World, plans: dict[int, Plan]) -> list[Plant]:
-    """Plant every recipe of every module, in a fixed order."""
-    from standins.world.defects import clocks, ground, order, references, repetition, stalls, unseen
-
-    garden = Garden(world, plans)
-    recipes = [
-        (name, recipe, count)
-        for module in (stalls, order, unseen, clocks, repetition, references, ground)
-        for name, (recipe, count) in module.RECIPES.items()
-    ]
-    if world.projects < WHOLE:  # no room for all: one of each, of any rule
-        dice(world.seed, "recipes").shuffle(recipes)
-        recipes = [(name, recipe, 1) for name, recipe, _ in recipes]
-    for name, recipe, count in recipes:
-        garden.grow(name, recipe, count)
-    return garden.plants
 
 
 def has(project: Project, *conditions: str) -> bool:

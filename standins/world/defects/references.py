@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from standins.world.defects.courses import OWN_ONLY, case_of, ripe, spend
-from standins.world.defects.planting import Garden, Plant, Recipe
+from standins.world.defects.planting import Garden, Recipe
 from standins.world.lifecycle import Edit, Plan
-from standins.world.model import Project
+from standins.world.model import Plant, Project
 
 WIDE = str.maketrans("0123456789〔〕", "０１２３４５６７８９［］")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from standins.world.defects.courses import OWN_ONLY, again, case_of, ripe, spend
-from standins.world.defects.planting import Garden, Plant, Recipe
+from standins.world.defects.planting import Garden, Recipe
 from standins.world.lifecycle import Edit, Plan
-from standins.world.model import Case, Project
+from standins.world.model import Case, Plant, Project
 
 
 def _doubled(items, kind: str, why: str, *, wait: int = 1, other_work: bool = False, guard: str = "") -> Recipe:

@@ -6,9 +6,9 @@ from datetime import datetime, time, timedelta
 
 from standins.world import judge
 from standins.world.defects.courses import blank, ripe
-from standins.world.defects.planting import Garden, Plant, Recipe, early, has
+from standins.world.defects.planting import Garden, Recipe, early, has
 from standins.world.lifecycle import Edit, Plan, finished
-from standins.world.model import Case, Project
+from standins.world.model import Case, Plant, Project
 
 FOR_LONG = 300  # working days that a dead project stays silent
 

@@ -10,9 +10,9 @@ from datetime import datetime, time, timedelta
 from standins.world import judge
 from standins.world.catalogue import RETIRED
 from standins.world.defects.courses import blank, case_of, held, ripe, spend
-from standins.world.defects.planting import Garden, Plant, Recipe, early, has
+from standins.world.defects.planting import Garden, Recipe, early, has
 from standins.world.lifecycle import Edit, Plan
-from standins.world.model import Case, Project
+from standins.world.model import Case, Plant, Project
 
 OFF_LIST = ("DG-X-901", "DG-X-902")  # codes of no list
 THIRTEEN = (  # items of 体外循环; the retired one by its code on the case

@@ -8,9 +8,9 @@ from shapely.geometry import box, mapping
 
 from standins.world import geography
 from standins.world.chance import dice, share
-from standins.world.geography import CITY, Change
+from standins.world.geography import CITY
 from standins.world.lines import Lines, stamp
-from standins.world.model import Project, World
+from standins.world.model import Change, Project, World
 
 KINDS = ("power", "gate", "crane", "dust")
 READING_DAYS = 30
