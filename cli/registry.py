@@ -11,6 +11,7 @@ from cli import (
     hold,
     identity,
     keys,
+    lint,
     orders,
     pages,
     prepare,
@@ -46,4 +47,5 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     report.register,
     prepare.register,
     testing.register,
+    lint.register,
 ]
