@@ -27,7 +27,7 @@ class Gateway:
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         self.signer = GatewaySigner(endpoint)
-        self.http = Http(source, endpoint, sign=self.signer, classify=self.classify)
+        self.http = Http.of(source, endpoint, sign=self.signer, classify=self.classify)
 
     def listing(
         self, path: str, body: dict[str, Any], key: Sequence[str], *, page_size: int, open_end: bool, rounds: int

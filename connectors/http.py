@@ -5,13 +5,10 @@ that nonce, time and token are new), ``classify`` finds the faults that its prot
 them (called inside the retry). What they raise decides: a :class:`~core.errors.TransientError` is tried again, an
 :class:`Again` once with renewed credentials, all else ends the call.
 
-Settings of a source, ``options.http`` in its declaration (defaults in brackets)::
-
-    attempts (6)            first (0.5)         longest (60)      total (300)     retries; seconds of waiting
-    connect (10)            answer (900)        seconds to connect, and for a whole answer
-    max_bytes (67108864)    max_file_bytes (4294967296)           size of an answer in memory, in a file
-
-The time between two bytes is ``Source.timeout``. Rules of the wire: docs/source-systems.md, "Common to all".
+An :class:`Http` talks to an :class:`~connectors.endpoint.Endpoint` (an Airflow Connection), whoever is behind it: a
+source (:meth:`Http.of`), or a receiver of ours (webhooks, OpenLineage, work orders, notices). One set of rules for all:
+``verify``, proxies, redirects, limits, retries, redaction. Settings: :class:`~connectors.options.base.HttpSettings`, of a
+source ``options.http`` in its declaration. Rules of the wire: docs/source-systems.md, "Common to all".
 """
 
 from __future__ import annotations
@@ -34,8 +31,10 @@ import tenacity
 import urllib3
 from requests.utils import get_environ_proxies
 
+from connectors import options
 from connectors.base import Payload
 from connectors.breaker import Breaker
+from connectors.options.base import HttpSettings
 from connectors.quota import Quota
 from core import clock
 from core.errors import (
@@ -58,6 +57,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _CHUNK = 1 << 16
 _ERROR_BODY = 1 << 20  # bytes of an error's body that are read at all
+_READ = 60.0  # seconds between two bytes, where nobody says
+_DEFAULT = HttpSettings()
 
 
 class Again(Exception):  # noqa: N818 - a request to try again, not an error
@@ -141,41 +142,49 @@ class Policy:
 
 
 class Http:
-    """One a source and task."""
+    """One an endpoint and task. ``name`` is who is talked to, for quota, breaker and messages: a source's id, say.
+
+    ``guarded=False``: no circuit breaker, for receivers whose waiting is kept elsewhere (webhooks).
+    """
 
     def __init__(
-        self, source: Source, endpoint: Endpoint, *, sign: Sign | None = None, classify: Classify | None = None
+        self,
+        endpoint: Endpoint,
+        name: str,
+        settings: HttpSettings = _DEFAULT,
+        *,
+        quota: str | None = None,
+        sign: Sign | None = None,
+        classify: Classify | None = None,
+        guarded: bool = True,
     ) -> None:
-        options = dict(source.options.get("http") or {})
-        known = ("attempts", "first", "longest", "total")
-        self.policy = Policy(**{name: options.pop(name) for name in known if name in options})
-        self.connect = float(options.pop("connect", 10))
-        self.answer_limit = float(options.pop("answer", 900))
-        self.max_bytes = int(options.pop("max_bytes", 64 << 20))
-        self.max_file_bytes = int(options.pop("max_file_bytes", 4 << 30))
-        if options:
-            raise ConfigurationError(
-                f"unknown settings of options.http: {', '.join(sorted(options))}",
-                remedy="see connectors/http.py for their names",
-                zh=f"数源声明 options.http 中有未知设置：{'、'.join(sorted(options))}。",
-                source=source.source,
-                field="options.http",
-            )
-        self.source = source
+        self.policy = Policy(settings.attempts, settings.first, settings.longest, settings.total)
+        self.settings = settings
+        self.name = name
         self.endpoint = endpoint
-        self.base = _checked_base(endpoint, source.source)
+        self.base = _checked_base(endpoint, name)
         self.origin = origin(self.base)
         self.sign = sign
         self.classify = classify
-        self.quota = Quota(source.source, source.quota)
-        self.breaker = Breaker(f"{source.source} {self.base}")
-        self.read = source.timeout.total_seconds()
+        self.quota = Quota(name, quota)
+        self.breaker = Breaker(f"{name} {self.base}") if guarded else None
+        self.read = settings.read or _READ
         self.server_offset: float | None = None  # seconds that the server's clock is ahead, of the latest answer
         self.answers = 0  # how many came, of whatever status
         hide(endpoint.secrets)
         self._session = requests.Session()
         self._session.trust_env = False  # no .netrc; proxies are chosen in _proxies
-        self._session.verify = _verify(endpoint, source.source)
+        self._session.verify = _verify(endpoint, name)
+
+    @classmethod
+    def of(
+        cls, source: Source, endpoint: Endpoint, *, sign: Sign | None = None, classify: Classify | None = None
+    ) -> Http:
+        """Of a declared source: its ``options.http``, timeout and quota. :raises ConfigurationError: options are wrong."""
+        settings = options.of_source(source).http
+        if settings.read is None:
+            settings = settings.model_copy(update={"read": source.timeout.total_seconds()})
+        return cls(endpoint, source.source, settings, quota=source.quota, sign=sign, classify=classify)
 
     # -- addresses
 
@@ -260,16 +269,17 @@ class Http:
         elif isinstance(data, Mapping):
             call.headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
         try:
-            attempts = self.policy.attempts if self.breaker.enter() and retry else 1
-            answer = self.policy.retrying(attempts)(self._attempt, call)
-        except TransientError as error:
-            if error.code not in _UP_ALL_THE_SAME:
-                self.breaker.failed()
-            raise error.at(source=self.source.source) from error.__cause__
+            whole = self.breaker is None or self.breaker.enter()  # else it is the breaker's probe
+            answer = self.policy.retrying(self.policy.attempts if whole and retry else 1)(self._attempt, call)
         except OneMapError as error:
+            if self.breaker is not None:
+                if not isinstance(error, TransientError):
+                    self.breaker.succeeded()
+                elif error.code not in _UP_ALL_THE_SAME:
+                    self.breaker.failed()
+            raise error.at(source=self.name) from error.__cause__
+        if self.breaker is not None:
             self.breaker.succeeded()
-            raise error.at(source=self.source.source) from error.__cause__
-        self.breaker.succeeded()
         return answer
 
     def close(self) -> None:
@@ -291,7 +301,7 @@ class Http:
                 raise twice.error from None
 
     def _exchange(self, call: _Call) -> Answer:
-        started, deadline = _now(), time.monotonic() + self.answer_limit
+        started, deadline = _now(), time.monotonic() + self.settings.answer
         try:
             response = self._follow(call)
             with response:
@@ -303,7 +313,7 @@ class Http:
                     if status == 416:
                         status = 200
                 else:
-                    limit = self.max_bytes if status < 400 else _ERROR_BODY
+                    limit = self.settings.max_bytes if status < 400 else _ERROR_BODY
                     body = self._to_memory(response, limit, deadline, cut=status >= 400)
                 answer = Answer(
                     status, response.headers, body, response.url, started, _now(), _date(response), call.request
@@ -346,7 +356,7 @@ class Http:
                 request,
                 stream=True,
                 allow_redirects=False,
-                timeout=(self.connect, self.read),
+                timeout=(self.settings.connect, self.read),
                 proxies=_proxies(url),
                 verify=self._session.verify,
             )
@@ -412,8 +422,8 @@ class Http:
         with to.open("ab" if have else "wb") as file:
             for chunk in self._chunks(response, deadline, decode=False):
                 have += len(chunk)
-                if have > self.max_file_bytes:
-                    raise _too_large(response.url, self.max_file_bytes, "max_file_bytes")
+                if have > self.settings.max_file_bytes:
+                    raise _too_large(response.url, self.settings.max_file_bytes, "max_file_bytes")
                 file.write(chunk)
         return to
 
@@ -423,9 +433,9 @@ class Http:
             yield chunk
             if time.monotonic() > deadline:
                 raise TransientError(
-                    f"the answer of {_bare(response.url)} was not whole after {self.answer_limit:.0f} s",
+                    f"the answer of {_bare(response.url)} was not whole after {self.settings.answer:.0f} s",
                     remedy="raise options.http.answer, or narrow the feed's windows",
-                    zh=f"{_bare(response.url)} 的响应在 {self.answer_limit:.0f} 秒内未传完，将重试。",
+                    zh=f"{_bare(response.url)} 的响应在 {self.settings.answer:.0f} 秒内未传完，将重试。",
                     code="slow_answer",
                 )
 

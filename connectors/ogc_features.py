@@ -41,7 +41,7 @@ class OgcFeatures(HttpConnector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
-        self.http = Http(source, endpoint, sign=basic(endpoint))
+        self.http = Http.of(source, endpoint, sign=basic(endpoint))
 
     def first_page(self, feed: Feed) -> str:
         page = geojson.read(self._get(feed, _items(feed), {"limit": 1}, retry=False).content, feed.id)

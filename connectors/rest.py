@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from connectors import jsonrows
+from connectors import jsonrows, options
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
 from connectors.oauth import BearerToken
@@ -51,19 +51,11 @@ class Rest(HttpConnector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
-        self.http = Http(source, endpoint, sign=basic(endpoint))
-        auth = source.options.get("auth", "basic")
-        if auth == "oauth":
-            token = BearerToken(self.http, source.options.get("token", "/oauth/token"))
+        self.http = Http.of(source, endpoint, sign=basic(endpoint))
+        auth = options.of_source(source).auth
+        if auth.kind == "oauth":
+            token = BearerToken(self.http, auth.token)
             self.http.sign, self.http.classify = token, token.classify
-        elif auth != "basic":
-            raise ConfigurationError(
-                f"unknown auth {auth!r}",
-                remedy="oauth or basic",
-                zh=f"未知的鉴权方式 {auth!r}，应为 oauth 或 basic。",
-                source=source.source,
-                field="options.auth",
-            )
 
     def first_page(self, feed: Feed) -> str:
         params = self._limit(feed)

@@ -68,7 +68,7 @@ class Soap(Connector):
             raise self._wrong("wsdl", "no path of the WSDL: neither extra.wsdl of the Connection nor options.wsdl")
         self._options = {feed.id or name: self._read_options(feed) for name, feed in source.feeds.items()}
         self._ahead = timedelta()  # how far the source's clock is ahead of ours; known once it has refused us
-        self.http = Http(source, endpoint, sign=basic(endpoint) if self._security == "basic" else None)
+        self.http = Http.of(source, endpoint, sign=basic(endpoint) if self._security == "basic" else None)
 
     # -- the contract of a connector
 

@@ -36,7 +36,7 @@ class Stac(HttpConnector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
-        self.http = Http(source, endpoint, sign=basic(endpoint))
+        self.http = Http.of(source, endpoint, sign=basic(endpoint))
 
     def first_page(self, feed: Feed) -> str:
         page = geojson.read(

@@ -87,7 +87,7 @@ class Wfs(Connector):
         super().__init__(source, endpoint)
         self._options = {feed.id or name: self._read_options(feed) for name, feed in source.feeds.items()}
         self._unsorted: set[str] = set()  # layers whose server refuses sortBy
-        self.http = Http(source, endpoint, sign=basic(endpoint), classify=classify)
+        self.http = Http.of(source, endpoint, sign=basic(endpoint), classify=classify)
 
     # -- the contract of a connector
 

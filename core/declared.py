@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -51,7 +53,7 @@ class Document:
 
     def errors(self, faults: Iterable[tuple[Sequence[str | int], str]]) -> ConfigurationError:
         """One ConfigurationError of many faults, in the order of their lines."""
-        told = [(self.where(place), _dotted(place), message) for place, message in faults]
+        told = [(self.where(place), dotted(place), message) for place, message in faults]
         told.sort(key=lambda fault: int(fault[0].rpartition(":")[2]))
         text = "; ".join(
             f"{where}: {name}: {message}" if name else f"{where}: {message}" for where, name, message in told
@@ -106,23 +108,76 @@ def build(document: Document, model: type[Model], **given: Any) -> Model:
     try:
         return model.model_validate({**given, **document.data})
     except ValidationError as error:
-        raise document.errors(
-            (_in_file(document, fault["loc"]), _message(fault)) for fault in error.errors()
-        ) from error
+        raise document.errors(faults(error, model, document.data)) from error
 
 
-def _message(fault: Any) -> str:
-    message: str = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        return "no such key"
-    if fault["type"] == "missing":
-        return "is missing"
-    return message
+def faults(error: ValidationError, model: Any, data: Any) -> list[tuple[Place, str]]:
+    """What pydantic found wrong with ``data``: the place of each fault in it, and a message.
+
+    A key that the model does not know comes with the one that was probably meant; ``model`` is what was validated
+    against, a model or a TypeAdapter.
+    """
+    found: dict[tuple[Place, str], None] = {}
+    for fault in error.errors():
+        message: str = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "no such key" + _meant(model, fault["loc"])
+        elif fault["type"] == "missing":
+            message = "is missing"
+        found[_in_data(data, fault["loc"]), message] = None
+    return list(found)
 
 
-def _in_file(document: Document, loc: Sequence[str | int]) -> Place:
-    """pydantic's place without the names of union members, which are no keys of the file."""
-    node, steps = document.data, []
+def _meant(model: Any, loc: Sequence[str | int]) -> str:
+    """``, did you mean …?`` for the unknown key at the end of ``loc``; the keys there are, where none is like it."""
+    kinds = _kinds(getattr(model, "_type", model))
+    for step in loc[:-1]:
+        inner = [found for kind in kinds for found in _inside(kind, step)]
+        kinds = inner or kinds  # the name of a union's member leads nowhere
+    tags = {str(step) for step in loc[:-1]}
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    models = [kind for kind in models if _tags(kind) & tags] or models
+    names = sorted({field.alias or name for kind in models for name, field in kind.model_fields.items()})
+    like = get_close_matches(str(loc[-1]), names, 1, 0.6)
+    if like:
+        return f", did you mean {like[0]}?"
+    return f"; there are {', '.join(names)}" if names else ""
+
+
+def _tags(model: type[BaseModel]) -> set[str]:
+    """The constants that tell a member of a union from the others."""
+    return {
+        str(value)
+        for field in model.model_fields.values()
+        if get_origin(field.annotation) is Literal
+        for value in get_args(field.annotation)
+    }
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The members of a union, or the type itself."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for member in get_args(annotation) for kind in _kinds(member)]
+    return [annotation]
+
+
+def _inside(kind: Any, step: str | int) -> list[Any]:
+    """The types of what stands under ``step`` in a value of that type."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for name, field in kind.model_fields.items():
+            if step in (name, field.alias):
+                return _kinds(field.annotation)
+        return []
+    if get_origin(kind) in (dict, list, tuple) and get_args(kind):
+        return _kinds(get_args(kind)[-1])
+    return []
+
+
+def _in_data(data: Any, loc: Sequence[str | int]) -> Place:
+    """pydantic's place without the names of union members, which are no keys of the data."""
+    node, steps = data, []
     for step in loc:
         if isinstance(node, dict) and step in node or isinstance(node, list) and isinstance(step, int):
             node = node[step]  # type: ignore[index]
@@ -149,7 +204,8 @@ def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
     return node
 
 
-def _dotted(place: Sequence[str | int]) -> str:
+def dotted(place: Sequence[str | int]) -> str:
+    """A place as people write it: ``feeds.cases.key[0]``."""
     text = ""
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)

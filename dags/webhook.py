@@ -27,26 +27,12 @@ class WebhookNotifier(BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """:raises OneMapError: the Connection is missing, or the robot refuses; typed by whose fault."""
-        from datetime import timedelta
-
         from connectors.endpoint import resolve
         from connectors.http import Http
-        from sources.declaration import Owner, Source
+        from connectors.options.base import HttpSettings
 
         endpoint = resolve(self.conn_id)
-        source = Source(
-            source=self.conn_id,
-            name="通知",
-            system="市一体化政务服务平台",
-            owner=Owner(department="通知接收方"),
-            connection=self.conn_id,
-            protocol="rest",
-            schedule="",
-            promise=timedelta(0),
-            feeds={},
-            options={"http": {"attempts": 3, "total": 60}},
-        )
-        http = Http(source, endpoint)
+        http = Http(endpoint, self.conn_id, HttpSettings(attempts=3, total=60))
         try:
             key = {endpoint.extra.get("parameter", "key"): endpoint.password} if endpoint.password else None
             http.post(

@@ -16,14 +16,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-import requests
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.endpoint import Endpoint, resolve
+from connectors.http import Http, Sign
+from connectors.options.base import HttpSettings
 from core import clock
-from core.errors import ConfigurationError, TransientError
-from core.redaction import hide, redact
+from core.errors import ConfigurationError, OneMapError, TransientError
+from core.redaction import redact
 from mappings import compiler
 from store import tables
 from store.engine import transaction
@@ -33,7 +34,7 @@ PRODUCER = "urn:onemap:hub"
 _SPEC = "https://openlineage.io/spec"
 _ENDS = {"ok": "COMPLETE", "waiting": "ABORT", "held": "ABORT", "failed": "FAIL"}
 BATCH = 500
-TIMEOUT = (5, 20)
+SETTINGS = HttpSettings(attempts=2, total=30, connect=5, read=20, answer=60)
 
 
 def events(run: Any) -> list[dict[str, Any]]:
@@ -161,21 +162,25 @@ def deliver(look_up: Callable[[str], Endpoint] = resolve) -> int:
         endpoint = look_up(CONNECTION)
     except ConfigurationError:
         return 0
-    hide(endpoint.secrets)
     with transaction() as connection:
         runs = ended(connection, _told(connection))
-    for run in runs:
-        for event in events(run):
-            _send(endpoint, event)
-        with transaction() as connection:
-            connection.execute(
-                sa.text(
-                    "insert into serving.derived_until values (:what, :seq) on conflict (what) do update set seq = greatest(derived_until.seq, excluded.seq)"
-                ),
-                {"what": CONNECTION, "seq": run.id},
-            )
-    if runs:
-        _send(endpoint, design(clock.now()))
+    if not runs:
+        return 0
+    http = Http(endpoint, CONNECTION, SETTINGS, sign=_bearer(endpoint))
+    try:
+        for run in runs:
+            for event in events(run):
+                _send(http, event)
+            with transaction() as connection:
+                connection.execute(
+                    sa.text(
+                        "insert into serving.derived_until values (:what, :seq) on conflict (what) do update set seq = greatest(derived_until.seq, excluded.seq)"
+                    ),
+                    {"what": CONNECTION, "seq": run.id},
+                )
+        _send(http, design(clock.now()))
+    finally:
+        http.close()
     return len(runs)
 
 
@@ -198,16 +203,21 @@ def _told(connection: Connection) -> int:
     ).scalar_one()
 
 
-def _send(endpoint: Endpoint, event: dict[str, Any]) -> None:
-    headers = {"Authorization": f"Bearer {endpoint.password}"} if endpoint.password else {}
+def _send(http: Http, event: dict[str, Any]) -> None:
     try:
-        answer = requests.post(
-            f"{endpoint.base}/api/v1/lineage", json=event, headers=headers, timeout=TIMEOUT, allow_redirects=False
-        )
-        answer.raise_for_status()
-    except requests.RequestException as error:
+        http.post("/api/v1/lineage", json=event)
+    except OneMapError as error:
         raise TransientError(
-            f"the OpenLineage receiver did not take an event: {redact(str(error))}",
+            f"the OpenLineage receiver did not take an event: {redact(error.message)}",
             remedy="look at the receiver, and at the Connection openlineage",
-            zh="OpenLineage 接收方未收下事件，稍后重发。",
+            zh=f"OpenLineage 接收方未收下事件，稍后重发：{redact(error.zh)}",
         ) from error
+
+
+def _bearer(endpoint: Endpoint) -> Sign | None:
+    """The Connection's password as a bearer token, where it has one."""
+
+    def sign(request: Any) -> None:
+        request.headers["Authorization"] = f"Bearer {endpoint.password}"
+
+    return sign if endpoint.password else None

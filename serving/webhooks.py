@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import requests
 import sqlalchemy as sa
 
 from connectors.endpoint import Endpoint, resolve
-from core.errors import ConfigurationError
-from core.redaction import hide, redact
+from connectors.http import Http
+from connectors.options.base import HttpSettings
+from core.errors import ConfigurationError, OneMapError
+from core.redaction import redact
 from serving import audit
 from serving.access import PROJECTS, grant_of, reading
 from serving.query import changes, paging
@@ -29,7 +30,7 @@ from store.engine import engine, lock_key, transaction
 
 log = logging.getLogger(__name__)
 BATCH, MESSAGES = 500, 100
-TIMEOUT = (5, 20)
+SETTINGS = HttpSettings(attempts=1, connect=5, read=20, answer=60)  # trying again is the delivery's own matter
 FIRST_WAIT, LONGEST_WAIT = 30, 6 * 3600
 
 
@@ -206,25 +207,31 @@ def _send(name: str, message: Any, look_up: Callable[[str], Endpoint]) -> bool:
                 remedy="set it",
                 zh="连接缺少签名密钥（密码）。",
             )
-        hide(endpoint.secrets)
-        body, at = bytes(message.body), int(time.time())
-        answer = requests.post(
-            endpoint.base,
-            data=body,
-            timeout=TIMEOUT,
-            allow_redirects=False,
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": "onemap-hub",
-                "webhook-id": message.id,
-                "webhook-timestamp": str(at),
-                "webhook-signature": sign(endpoint.password, message.id, at, body),
-            },
-        )
-        status = answer.status_code
+        body = bytes(message.body)
+
+        def signed(request: Any) -> None:
+            at = int(time.time())
+            request.headers["webhook-timestamp"] = str(at)
+            request.headers["webhook-signature"] = sign(endpoint.password, message.id, at, body)
+
+        http = Http(endpoint, f"webhook {name}", SETTINGS, sign=signed, guarded=False)
+        try:
+            answer = http.post(
+                "",
+                data=body,
+                headers={
+                    "Content-Type": "application/json",
+                    "User-Agent": "onemap-hub",
+                    "webhook-id": message.id,
+                },
+                accept=range(400, 600),
+            )
+        finally:
+            http.close()
+        status = answer.status
         error = None if 200 <= status < 300 else f"HTTP {status}"
-    except (requests.RequestException, ConfigurationError) as problem:
-        error = redact(str(problem))[:500]
+    except OneMapError as problem:
+        error = redact(problem.message)[:500]
     return _settle(name, message.id, status, error)
 
 

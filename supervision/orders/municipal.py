@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -25,16 +24,17 @@ from sqlalchemy.engine import Connection
 from connectors.endpoint import resolve
 from connectors.http import Answer, Http
 from connectors.oauth import BearerToken
+from connectors.options.base import HttpSettings
 from core.errors import OneMapError, ProviderError, TransientError
 from core.redaction import redact
 from mappings.times import timestamps
-from sources.declaration import Owner, Source
 from store.engine import engine, lock_key, transaction
 from supervision import rulebook
 from supervision.orders import life
 from supervision.rulebook import Delivery
 
 _RAISES = 100  # of a revision that the platform has seen already, from a hub before this one
+_EMPTY_PAGES = 10  # that say one after the other that more follows
 _PAGES = 10_000  # of one poll: a listing that never ends is the platform's fault
 
 
@@ -219,7 +219,7 @@ def poll() -> Polled:
             return result
         delivery = rulebook.orders().delivery
         with _http(delivery) as http:
-            restarted = False
+            restarted, empty = False, 0
             for _ in range(_PAGES):
                 cursor = _cursor(delivery.system)
                 answer = http.get(
@@ -242,6 +242,9 @@ def poll() -> Polled:
                     return result
                 if page["next_cursor"] == cursor:
                     raise _broken("has_more with the cursor that was given", "分页游标不前进")
+                empty = 0 if page["data"] else empty + 1
+                if empty == _EMPTY_PAGES:
+                    raise _broken(f"has_more, though {empty} pages running were empty", "连续空页而称还有后续")
     raise _broken(f"more than {_PAGES} pages in one poll", "回传分页没有尽头")
 
 
@@ -276,7 +279,7 @@ def _page(answer: Answer) -> dict[str, Any]:
     """A page as rows of one shape. :raises ProviderError: it is none."""
     try:
         told = json.loads(answer.content)
-        rows = [_row(row) for row in told["data"]]
+        rows = [_row(row) for row in told["data"] or ()]  # null is how some write an empty list
         cursor, more = told["next_cursor"], bool(told.get("has_more"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(f"no page of updates: {type(error).__name__} {error}", "回传响应不是约定的分页结果") from error
@@ -311,7 +314,7 @@ def _classify(http: Http, answer: Answer) -> None:
             json.loads(answer.content)
         except ValueError as error:
             raise TransientError(
-                f"{http.source.source}: the answer is no JSON",
+                f"{http.name}: the answer is no JSON",
                 remedy="tried again by itself; if it lasts, tell the platform's owner",
                 zh="市平台工单回传响应不是 JSON，将自动重试；如持续，请联系市平台。",
                 code="not_a_page",
@@ -347,20 +350,8 @@ def _broken(what: str, zh: str) -> ProviderError:
 @contextmanager
 def _http(delivery: Delivery) -> Iterator[Http]:
     """The platform's HTTP with its token. :raises ConfigurationError: there is no such Connection."""
-    source = Source(
-        source=delivery.system,
-        name="市平台工单",
-        system="市一体化政务服务平台",
-        owner=Owner(department="市一体化政务服务平台"),
-        connection=delivery.connection,
-        protocol="rest",
-        schedule="",
-        promise=timedelta(0),
-        timeout=delivery.timeout,
-        feeds={},
-        options={"http": {"attempts": 4, "total": 120}},
-    )
-    http = Http(source, resolve(delivery.connection))
+    settings = HttpSettings(attempts=4, total=120, read=delivery.timeout.total_seconds())
+    http = Http(resolve(delivery.connection), delivery.system, settings)
     try:
         token = BearerToken(http, delivery.token)
         http.sign, http.classify = token, token.classify

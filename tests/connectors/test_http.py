@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 from connectors.breaker import Breaker
 from connectors.endpoint import Endpoint
 from connectors.http import Again, Http, basic, retry_after
+from connectors.options.base import HttpSettings
 from connectors.quota import rates
 from core.errors import (
     AuthenticationError,
@@ -25,7 +25,7 @@ from core.errors import (
     TransientError,
 )
 from tests.connectors.http_cases import FAST, endpoint, source
-from tests.connectors.web import Reply, web
+from tests.connectors.web import Reply, self_signed, web
 
 
 def http(url: str, *, login: str = "", password: str = "", extra: dict | None = None, **options) -> Http:
@@ -33,7 +33,7 @@ def http(url: str, *, login: str = "", password: str = "", extra: dict | None = 
     timeout = options.pop("timeout", 5)
     sign = options.pop("sign", None)
     made = source("rest", quota=quota, timeout=timeout, http=FAST | options)
-    return Http(made, endpoint(url, login, password, **(extra or {})), sign=sign)
+    return Http.of(made, endpoint(url, login, password, **(extra or {})), sign=sign)
 
 
 def failing(*replies: Reply):
@@ -312,32 +312,7 @@ def test_verification_cannot_be_turned_off():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> Path:
-    """A self-signed certificate of 127.0.0.1, key and certificate in one file."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "cert.pem",
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_a_bad_certificate_is_told_and_not_retried_and_its_ca_file_helps(certificate):
@@ -430,3 +405,25 @@ def test_total_time_is_bounded():
     with web(lambda asked: Reply(status=503)) as server, pytest.raises(TransientError):
         http(server.url, first=0.2, longest=10, total=0.5, attempts=50).get("/x")
     assert time.monotonic() - begun < 3
+
+
+def test_a_receiver_that_is_no_source_is_talked_to_by_the_same_rules(certificate):
+    """Webhooks, lineage, work orders and notices have an endpoint and settings, and no declaration."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    once = HttpSettings(attempts=1)
+    with web(
+        lambda asked: Reply(status=307, headers={"Location": "https://elsewhere.example/x"}), tls=context
+    ) as server:
+        with pytest.raises(AuthenticationError, match="certificate"):
+            Http(endpoint(server.url), "receiver", once).post("/x", json={})
+        known = endpoint(server.url, verify=str(certificate / "cert.pem"))
+        with pytest.raises(ConfigurationError, match="another host") as raised:
+            Http(known, "receiver", once).post("/x", json={})
+    assert raised.value.source == "receiver"
+    with web(lambda asked: Reply(status=503)) as server:
+        unguarded = Http(endpoint(server.url), "receiver", once, guarded=False)
+        for _ in range(7):  # whose waiting is kept elsewhere: no breaker refuses a call unasked
+            with pytest.raises(TransientError, match="503"):
+                unguarded.post("/x", json={})
+        assert len(server.asked) == 7

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,7 @@ from serving import webhooks
 from serving.access import grant_of, reading
 from serving.query import changes
 from store.engine import engine, transaction
+from tests.connectors.web import Reply, self_signed, web
 from tests.serving.conftest import rows
 
 ALL = grant_of("test", ["read:projects"])
@@ -179,6 +181,23 @@ def test_failures_wait_longer_each_time_and_gone_is_gone(receiver):
     assert webhooks.listed()[0]["stopped_why"]
     due()
     assert webhooks.deliver({"hook": receiver}.__getitem__) == {}
+
+
+def test_a_receiver_behind_a_private_ca_is_verified_by_it(store, tmp_path, receiver):
+    certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    webhooks.subscribe("platform", "hook", [], by="test")
+    with transaction() as c:
+        c.execute(INSERT, {"id": "private"})
+    with web(lambda asked: Reply({}), tls=context) as server:
+        plain = Endpoint("hook", "http", server.url, password="x")
+        assert webhooks.deliver({"hook": plain}.__getitem__) == {"platform": 0}
+        assert "certificate" in webhooks.listed()[0]["error"]
+        due()
+        trusted = Endpoint("hook", "http", server.url, password="x", extra={"verify": str(certificate / "cert.pem")})
+        assert webhooks.deliver({"hook": trusted}.__getitem__) == {"platform": 1}
+    assert [b"private" in asked.body for asked in server.asked] == [True]
 
 
 def test_a_receiver_that_is_down_is_told_later(receiver):

@@ -1,0 +1,65 @@
+"""What the options of every protocol share: strictness, the HTTP settings, checks of names and patterns.
+
+These models import nothing but pydantic: a declaration is checked, and its JSON Schema published, without loading a
+protocol's own libraries.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class HttpSettings(Strict):
+    """How an HTTP endpoint is talked to. Durations in seconds, sizes in bytes."""
+
+    attempts: int = Field(6, ge=1, le=100, description="Attempts of a call, the first included")
+    first: float = Field(0.5, gt=0, le=60, description="Seconds before the second attempt; doubled with each")
+    longest: float = Field(60.0, gt=0, le=3600, description="Longest wait between two attempts")
+    total: float = Field(300.0, gt=0, le=7200, description="All waiting of a call together")
+    connect: float = Field(10.0, gt=0, le=300, description="Seconds to connect")
+    read: float | None = Field(
+        None, gt=0, le=3600, description="Seconds between two bytes; default: the source's timeout"
+    )
+    answer: float = Field(900.0, gt=0, le=86400, description="Seconds for a whole answer")
+    max_bytes: int = Field(64 << 20, ge=1, le=1 << 30, description="Largest answer in memory")
+    max_file_bytes: int = Field(4 << 30, ge=1, description="Largest answer in a file")
+
+
+class SourceOptions(Strict):
+    """Of a source whose protocol has none of its own."""
+
+
+class HttpSourceOptions(SourceOptions):
+    """Of a source over HTTP."""
+
+    http: HttpSettings = HttpSettings()
+
+
+class FeedOptions(Strict):
+    """Of a feed, whatever its protocol."""
+
+    first: datetime | date | None = Field(
+        None, description="Where a feed with a window cursor begins, where the source wants both bounds"
+    )
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from None
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression that compiles."""
