@@ -1,36 +1,34 @@
 """Zips from outside, read within limits and never unpacked to disk.
 
-Refused whole: a name that climbs out of its folder, a link, an encrypted entry, more entries or bytes than the limits
-(docs/source-systems.md, D4: 1 GiB an entry, 4 GiB a zip, 10,000 entries unless set otherwise). The sizes are those
-that the zip declares; an entry is never read past its own, so what declares less than it holds is damaged.
+Refused whole: a name that climbs out of its folder, a link, an encrypted entry, entries that share bytes, a method
+other than stored and deflate (the others unpack without a bound), more entries or bytes than the limits
+(:mod:`connectors.limits`). The sizes are those that the zip declares; an entry is never read past its own, so what
+declares less than it holds is damaged.
 
-Names are UTF-8 where the flag says so, else GBK (UTF-8 without the flag is seen by its bytes); ``\\`` becomes ``/``.
+Names are UTF-8 where the flag or the Unicode Path field (APPNOTE 4.6.9, 0x7075) says so, else GBK (UTF-8 without the
+flag is seen by its bytes); ``\\`` becomes ``/``.
 """
 
 from __future__ import annotations
 
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from core.errors import ProviderError
+from connectors.limits import Limits, check
+from core.errors import OneMapError, ProviderError
 
 _UTF8_FLAG = 0x800
 _ENCRYPTED_FLAG = 0x1
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bytes of an entry, bytes of all, number of entries."""
-
-    entry: int = 1 << 30
-    total: int = 4 << 30
-    entries: int = 10_000
+_UNICODE_PATH = 0x7075
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LOCAL_HEADER = 30  # bytes, before name and extra field
+_JUDGED = 64 << 20  # bytes unpacked from which the ratio tells
 
 
 class UnsafeArchive(ProviderError):
@@ -46,6 +44,7 @@ class Archive:
 
     def __init__(self, opened: zipfile.ZipFile, limits: Limits) -> None:
         self._zip = opened
+        self._limits = limits
         self._infos = _checked(opened, limits)
 
     @property
@@ -67,13 +66,15 @@ class Archive:
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """An entry as a stream. :raises DamagedArchive: on reading what is cut or altered."""
         try:
-            with self._zip.open(self._infos[name]) as stream:
-                yield stream
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
-            raise _damaged(f"{name}: {error}") from error
+            stream = self._zip.open(self._infos[name])
+        except Exception as error:  # whatever a library says of bytes from outside
+            raise _damaged(f"{name}: {_said(error)}") from error
+        with stream:
+            yield _Entry(stream, name)
 
     def read(self, name: str) -> bytes:
-        """An entry in memory. :raises DamagedArchive: it is cut or altered."""
+        """An entry in memory. :raises DamagedArchive: it is cut or altered. :raises OverLimit: it is no small one."""
+        check(self._limits, "page", self.size(name), name)
         with self.open(name) as stream:
             return stream.read()
 
@@ -83,12 +84,32 @@ def open_zip(file: Path | IO[bytes], limits: Limits | None = None) -> Iterator[A
     """:raises DamagedArchive: no zip. :raises UnsafeArchive: see the module's docstring."""
     try:
         opened = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, NotImplementedError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise _damaged(str(error)) from error
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:  # whatever a library says of bytes from outside
+        raise _damaged(_said(error)) from error
     with opened:
-        yield Archive(opened, limits or Limits())
+        try:
+            archive = Archive(opened, limits or Limits())
+        except OneMapError:
+            raise
+        except Exception as error:
+            raise _damaged(_said(error)) from error
+        yield archive
+
+
+class _Entry:
+    """An entry's bytes as they are asked for; what the library says of damage is said as ours."""
+
+    def __init__(self, stream: IO[bytes], name: str) -> None:
+        self._stream = stream
+        self.name = name
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except Exception as error:
+            raise _damaged(f"{self.name}: {_said(error)}") from error
 
 
 def _checked(opened: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipInfo]:
@@ -110,21 +131,50 @@ def _checked(opened: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipIn
             continue
         if name in found:
             raise _unsafe(f"{name!r} stands in it twice")
+        if info.compress_type not in _METHODS:
+            raise _unsafe(f"{name!r} is packed by method {info.compress_type}, neither stored nor deflate")
+        if info.file_size > _JUDGED and info.file_size > limits.ratio * info.compress_size:
+            raise _unsafe(f"{name!r} unpacks to more than {limits.ratio} times its size")
         total += info.file_size
         if info.file_size > limits.entry:
             raise _unsafe(f"{name!r} unpacks to {info.file_size} bytes, more than {limits.entry}")
         if total > limits.total:
             raise _unsafe(f"it unpacks to more than {limits.total} bytes")
         found[name] = info
+    _apart(found)
     return found
+
+
+def _apart(infos: dict[str, zipfile.ZipInfo]) -> None:
+    """:raises UnsafeArchive: two entries are made of the same bytes."""
+    end, before = 0, ""
+    for name, info in sorted(infos.items(), key=lambda item: item[1].header_offset):
+        if info.header_offset < end:
+            raise _unsafe(f"{name!r} and {before!r} share their bytes")
+        end, before = info.header_offset + _LOCAL_HEADER + info.compress_size, name
 
 
 def _name(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename
     if not info.flag_bits & _UTF8_FLAG:
         raw = name.encode("cp437")  # zipfile's own reading of names without the flag, undone
-        name = _utf8(raw) or raw.decode("gb18030", "replace")
+        name = _unicode_path(info.extra, raw) or _utf8(raw) or raw.decode("gb18030", "replace")
     return name.replace("\\", "/")
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> str | None:
+    """The name in the extra field, where it was made for the name that stands in the header; None: there is none."""
+    place = 0
+    while place + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, place)
+        told = extra[place + 4 : place + 4 + size]
+        if kind == _UNICODE_PATH and len(told) > 5 and struct.unpack_from("<I", told, 1)[0] == zlib.crc32(raw):
+            try:
+                return told[5:].decode("utf-8")
+            except UnicodeDecodeError:
+                return None
+        place += 4 + size
+    return None
 
 
 def _utf8(raw: bytes) -> str | None:
@@ -134,6 +184,10 @@ def _utf8(raw: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return name if name.isascii() or any(letter >= "\u0800" for letter in name) else None
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _damaged(why: str) -> DamagedArchive:

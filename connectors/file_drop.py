@@ -29,7 +29,7 @@ Declared in ``sources/*.yaml``::
           content: workbook                     # see connectors/spreadsheets.py: each of its sheets is a scope
           workbook: {header_row: 3, fill_down: [项目代码, 项目名称, 建设单位, 统一社会信用代码], dates: [受理日期, 办结日期]}
 
-Also ``folders`` (``\\d{8}``), ``limits: {entry: bytes, total: bytes, entries: n}``. Where ``files`` names a ``scope``, the order
+Also ``folders`` (``\\d{8}``) and ``limits`` (:mod:`connectors.limits`). Where ``files`` names a ``scope``, the order
 within it is (``order``, folder); else a newer file is one of (folder, ``order``), each greater than the last.
 """
 
@@ -48,8 +48,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from connectors import archives, cases_xml, spreadsheets
+from connectors import cases_xml, spreadsheets
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
+from connectors.limits import Limits
 from connectors.sftp import Changed, Entry, Sftp, Vanished
 from core import clock
 from core.errors import ConfigurationError, OneMapError, ProviderError
@@ -62,16 +63,7 @@ if TYPE_CHECKING:
 
 _ROOT = "/out"
 _OK = ".ok"
-_DEFAULT = archives.Limits()
 _KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
-
-
-class _Limits(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    entry: int = _DEFAULT.entry
-    total: int = _DEFAULT.total
-    entries: int = _DEFAULT.entries
 
 
 class FeedOptions(BaseModel):
@@ -87,11 +79,12 @@ class FeedOptions(BaseModel):
     content: Literal["cases", "workbook"]
     cases: cases_xml.CasesOptions = cases_xml.CasesOptions()
     workbook: spreadsheets.WorkbookOptions = spreadsheets.WorkbookOptions()
-    limits: _Limits = _Limits()
+    limits: Limits = Limits()
 
     @property
-    def archive_limits(self) -> archives.Limits:
-        return archives.Limits(self.limits.entry, self.limits.total, self.limits.entries)
+    def archive_limits(self) -> Limits:
+        """The bounds of a file's decoding."""
+        return self.limits
 
 
 @dataclass(frozen=True, slots=True)

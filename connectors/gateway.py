@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sources.declaration import Source
 
 _layer = msgspec.json.Decoder(dict[str, msgspec.Raw])
+LIST = "list"  # the field of a page that holds its rows
 
 
 class Gateway:
@@ -105,7 +106,7 @@ def unwrap(body: bytes) -> tuple[bytes, int, int]:
     data = _object((_object(_field(_object(body), "data")) or {}).get("data"))
     if data is None:
         raise ValueError("no data.data")
-    listed = bytes(data.get("list", b"null"))
+    listed = bytes(data.get(LIST, b"null"))
     total, pages = _count(data, "totalRow"), _count(data, "totalPage")
     return (b"[]" if listed == b"null" else listed), total, pages
 
@@ -127,7 +128,11 @@ def _object(value: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw] | None:
         return None
     try:
         return _layer.decode(jsonrows.clean(value) if isinstance(value, bytes) else value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return _layer.decode(jsonrows.sound(bytes(value), LIST)[0])
+    except (ValueError, RecursionError, ProviderError):
         return None
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors import jsonrows
 from connectors.base import Reject
+from connectors.limits import Limits
 from core.errors import ProviderError, TransientError
 
 _OWN = ("id", "collection", "geometry", "bbox", "assets")
@@ -19,11 +20,12 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Features:
-    """A page, opened. ``rows`` as for :func:`connectors.jsonrows.table`; ``links``, ``matched`` as the page says."""
+    """A page, opened. ``issues``: what was mended. ``rows`` as for :func:`connectors.jsonrows.table`; ``links``, ``matched`` as the page says."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, limits: Limits | None = None) -> None:
         """:raises ValueError: no feature collection."""
-        page = _object.decode(jsonrows.clean(body))
+        body, self.issues = jsonrows.sound(body, "features", limits)
+        page = _object.decode(body)
         listed = page.get("features")
         if listed is None or not bytes(listed).startswith(b"["):
             raise ValueError("no list of features")
@@ -56,11 +58,11 @@ class Features:
         return next((link for link in self.links if link.get("rel") == "next" and link.get("href")), None)
 
 
-def read(body: bytes, feed: str) -> Features:
+def read(body: bytes, feed: str, limits: Limits | None = None) -> Features:
     """:raises TransientError: the answer was cut, or is something else."""
     try:
-        return Features(body)
-    except (ValueError, msgspec.DecodeError) as error:
+        return Features(body, limits)
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise TransientError(
             f"{feed}: the answer is no feature collection: {error}",
             remedy="tried again by itself; if it lasts, tell the source's owner",

@@ -2,12 +2,16 @@
 
 Values are never read as numbers: an integer of any length, ``1.10`` and ``1E5`` keep their text, a nested value is
 its JSON text, byte for byte. msgspec finds where each value begins and ends; the rest is done a column at a time.
+
+A page that the strict parser refuses is mended by :mod:`connectors.json_mending`, and one with bytes that do not
+decode is read with marks (:mod:`connectors.charsets`): either way the record that has the damage is rejected alone.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -15,7 +19,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.base import Reject
+from connectors import charsets, json_mending
+from connectors.base import Issue, Reject
+from connectors.limits import Limits, check
 
 Raw = msgspec.Raw
 Row = dict[str, Raw]
@@ -26,6 +32,9 @@ _row = msgspec.json.Decoder(Row)
 _text = msgspec.json.Decoder(str)
 _strings = msgspec.json.Decoder(list[str | None])
 _NULL = b"null"
+_BOM = b"\xef\xbb\xbf"
+_MARK = "\ufffd\\\\".encode()  # how charsets' marks begin within JSON
+RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 _first = json.JSONDecoder()
 _PAIR_OR_LONE = re.compile(
     rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
@@ -33,19 +42,39 @@ _PAIR_OR_LONE = re.compile(
 
 
 def clean(body: bytes) -> bytes:
-    """JSON text in UTF-8: a BOM is taken off; what is no UTF-8 is read as GB18030; half a surrogate pair, which is no
-    character, becomes the replacement character.
-
-    :raises UnicodeDecodeError: it is neither UTF-8 nor GB18030.
+    """JSON text in UTF-8, whatever it came in; half a surrogate pair, which is no character, becomes the replacement
+    character, and a byte that does not decode is marked (``�\\xNN``).
     """
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        body = body.decode("gb18030").encode()
+    decoded = charsets.decode(body)
+    if decoded.damaged:
+        body = charsets.MARKED.sub(lambda found: found[0].replace("\\", "\\\\"), decoded.text).encode(
+            "utf-8", "replace"
+        )
+    elif decoded.charset.name != "utf-8" or body.startswith(_BOM):
+        body = decoded.text.encode("utf-8", "replace")
     if b"\\ud" in body or b"\\uD" in body:
         body = _PAIR_OR_LONE.sub(lambda found: found[1] or rb"\ufffd", body)
     return body
+
+
+def sound(body: bytes, name: str, limits: Limits | None = None) -> tuple[bytes, list[Issue]]:
+    """A page as it came → JSON in UTF-8, and what was wrong with it. ``name``: the field that holds its records.
+
+    :raises ValueError: it is no JSON and cannot be made so: it was cut, or is something else.
+    :raises OverLimit: it is larger than a page may be.
+    """
+    limits = limits or Limits()
+    check(limits, "page", len(body), "the page")
+    body = clean(body)
+    if json_mending.is_sound(body):
+        return body, []
+    done = json_mending.mended(body, name, limits)
+    issues = []
+    if done.tokens:
+        issues.append(
+            Issue("json_mended", f"{done.tokens} values are no JSON and were read as they stand; {done.first}")
+        )
+    return done.body, issues
 
 
 def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], list[Reject]]:
@@ -53,22 +82,44 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
 
     :raises msgspec.DecodeError: it is no JSON array.
     """
+    array = bytes(array)
+    if _MARK not in array:
+        try:
+            found = _rows.decode(array)
+            return found, [f"{place} {n}" for n in range(1, len(found) + 1)], []
+        except (msgspec.ValidationError, RecursionError):
+            pass
+    kept, places, rejects = [], [], []
+    for number, item in enumerate(_items.decode(array), 1):
+        where = f"{place} {number}"
+        try:
+            if _MARK in bytes(item) and charsets.MARKED.search(bytes(item).decode().replace("\\\\", "\\")):
+                rejects.append(_undecodable(where, bytes(item)))
+                continue
+            kept.append(_row.decode(item))
+            places.append(where)
+        except (msgspec.DecodeError, RecursionError):
+            rejects.append(_no_object(where, bytes(item)))
+    return kept, places, rejects
+
+
+def _undecodable(place: str, item: bytes) -> Reject:
+    raw = item.decode("utf-8", "replace").replace("\\\\", "\\")
+    return Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw[:RAW])
+
+
+def _no_object(place: str, item: bytes) -> Reject:
+    raw = item.decode("utf-8", "replace")
     try:
-        found = _rows.decode(array)
-        return found, [f"{place} {n}" for n in range(1, len(found) + 1)], []
-    except msgspec.ValidationError:
-        kept, places, rejects = [], [], []
-        for number, item in enumerate(_items.decode(array), 1):
-            try:
-                kept.append(_row.decode(item))
-                places.append(f"{place} {number}")
-            except msgspec.ValidationError:
-                raw = bytes(item).decode("utf-8", "replace")
-                rejects.append(Reject(f"{place} {number}", "not_an_object", "a row is no JSON object", raw))
-        return kept, places, rejects
+        text = _text.decode(item) if item[:1] == b'"' else ""
+    except msgspec.DecodeError:
+        text = ""
+    if text.startswith(json_mending.DAMAGED):
+        return Reject(place, "json_damaged", f"{place} is no JSON", text.removeprefix(json_mending.DAMAGED)[:RAW])
+    return Reject(place, "not_an_object", "a row is no JSON object", raw[:RAW])
 
 
-def read(array: bytes | Raw, place: str = "row") -> tuple[pa.Table, list[Reject]]:
+def read(array: bytes | Raw, place: str = "row", limits: Limits | None = None) -> tuple[pa.Table, list[Reject]]:
     """A JSON array → (columns as :func:`table`, what is no object): :func:`rows` and :func:`table` in one.
 
     Rows that are all alike, as most sources' are, are read without a dictionary each: a third of the time.
@@ -76,12 +127,28 @@ def read(array: bytes | Raw, place: str = "row") -> tuple[pa.Table, list[Reject]
     :raises msgspec.DecodeError: it is no JSON array.
     """
     array = bytes(array)
-    fast = _alike(array)
+    fast = None if _MARK in array else _alike(array)
     if fast is not None:
         columns, count = fast
         columns["_place"] = pa.array([f"{place} {number}" for number in range(1, count + 1)], pa.large_string())
         return pa.table(columns), []
     objects, places, rejects = rows(array, place)
+    return bounded(objects, places, rejects, limits or Limits())
+
+
+def bounded(
+    objects: list[Row], places: list[str], rejects: list[Reject], limits: Limits
+) -> tuple[pa.Table, list[Reject]]:
+    """:func:`table`; of more names than the limit, the rows that have the rare ones are rejected."""
+    counts = Counter(name for row in objects for name in row) if len(objects) else Counter()
+    if len(counts) > limits.names:
+        few = {name for name, _ in counts.most_common(limits.names)}
+        kept = [number for number, row in enumerate(objects) if row.keys() <= few]
+        for number in sorted(set(range(len(objects))) - set(kept)):
+            raw = json.dumps({name: one(value) for name, value in objects[number].items()}, ensure_ascii=False)
+            message = f"the page has more than {limits.names} names of columns; {places[number]} has rare ones"
+            rejects.append(Reject(places[number], "over_limit", message, raw[:RAW]))
+        objects, places = [objects[number] for number in kept], [places[number] for number in kept]
     return table(objects, places), rejects
 
 
@@ -93,7 +160,7 @@ def _alike(array: bytes) -> tuple[dict[str, pa.Array], int] | None:
             return None
         kinds = tuple((name, isinstance(value, str | None)) for name, value in first.items())
         found = _decoder(kinds).decode(array)
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, msgspec.DecodeError, RecursionError):
         return None
     values = zip(*map(msgspec.structs.astuple, found), strict=True)
     columns = {

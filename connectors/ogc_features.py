@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 from connectors import geojson, jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
+from connectors.limits import Limits
 from connectors.over_http import HttpConnector, option
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ class OgcFeatures(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        page = geojson.read(body, feed.id)
+        page = geojson.read(body, feed.id, Limits.of(feed))
         columns = _columns(feed, page)
-        yield Batch(columns.filter(_inside(feed, columns, payload.facts)), page.rejects)
+        yield Batch(columns.filter(_inside(feed, columns, payload.facts)), page.rejects, page.issues)
 
     def _pages(self, feed: Feed, params: dict[str, Any]) -> Iterator[tuple[int, Answer, geojson.Features]]:
         target, number, passed = _items(feed), 1, set()
@@ -137,7 +138,7 @@ def _asked(feed: Feed, window: Window) -> tuple[datetime | None, datetime | None
 
 
 def _columns(feed: Feed, page: geojson.Features) -> pa.Table:
-    columns = jsonrows.table(page.rows, page.places)
+    columns, page.rejects = jsonrows.bounded(page.rows, page.places, page.rejects, Limits.of(feed))
     name = feed.options.get("id_column")
     if name and "id" in columns.column_names:
         named = columns.column(name) if name in columns.column_names else pa.nulls(columns.num_rows, pa.large_string())

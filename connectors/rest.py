@@ -30,6 +30,7 @@ import msgspec
 from connectors import jsonrows, options
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
+from connectors.limits import Limits
 from connectors.oauth import BearerToken
 from connectors.over_http import HttpConnector, option
 from core.errors import ConfigurationError, ProviderError, TransientError
@@ -108,7 +109,9 @@ class Rest(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        yield Batch(*jsonrows.read(_unwrap(feed, body)[0]))
+        limits = Limits.of(feed)
+        page, issues = jsonrows.sound(body, option(feed, "rows", "data"), limits)
+        yield Batch(*jsonrows.read(_unwrap(feed, page)[0], limits=limits), issues)
 
     def _listings(self, feed: Feed, window: Window) -> Iterator[dict[str, Any]]:
         """The parameters of each listing that makes up the window: one, or one a day."""
@@ -178,7 +181,7 @@ class Rest(HttpConnector):
 
 def _unwrap(feed: Feed, body: bytes) -> tuple[bytes, str | None]:
     """(the list as a JSON array, the next cursor). :raises ValueError: they do not stand there."""
-    page = _object.decode(jsonrows.clean(body))
+    page = _object.decode(jsonrows.sound(body, option(feed, "rows", "data"), Limits.of(feed))[0])
     listed = page.get(option(feed, "rows", "data"))
     if listed is None or not bytes(listed).startswith(b"["):
         raise ValueError("no list of rows")

@@ -8,7 +8,7 @@ Feed options::
     table: 批文.csv              the zip's table (GB18030, header in its first line)
     shapes: 红线                 the zip's folder of boundary points, and the raw column that they become (GeoJSON text, EPSG:4490)
     shapes_by: 批文号            the table's column that names a shape's file (/ in it is _; full-width brackets are half-width)
-    limits: {entry: …, total: …, entries: …}    of a zip, see connectors/archives.py
+    limits: {entry: …, rows: …}    see connectors/limits.py
 
 A file is taken when its name is new or its md5 another one; the new one stands for the old one wholly (``scopes``).
 One that does not match its size and md5, or is no zip to be trusted, is told as an issue and asked for again next
@@ -30,9 +30,10 @@ import pyarrow as pa
 import shapely
 
 from connectors import jsonrows, redline_txt
-from connectors.archives import Archive, Limits, open_zip
+from connectors.archives import Archive, open_zip
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
 from connectors.gateway import Gateway, unwrap
+from connectors.limits import Limits
 from connectors.over_http import HttpConnector, option
 from core.errors import ProviderError, TransientError
 
@@ -88,7 +89,7 @@ class SignedFiles(HttpConnector):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         source = payload.body if isinstance(payload.body, Path) else io.BytesIO(payload.body)
         name = str(payload.facts.get("file", ""))
-        with open_zip(source, _limits(feed)) as archive:
+        with open_zip(source, Limits.of(feed)) as archive:
             yield _batch(feed, archive, name)
 
     def _listing(self, feed: Feed) -> tuple[dict[str, dict[str, str | None]], Any]:
@@ -136,7 +137,7 @@ class SignedFiles(HttpConnector):
                 zh=f"文件 {name} 与清单的大小或 md5 不符，下次运行将重新获取；如持续，请联系数源部门。",
                 code="file_damaged",
             )
-        with open_zip(to, _limits(feed)) as archive:
+        with open_zip(to, Limits.of(feed)) as archive:
             archive.verify()
         answer.body = to
         return answer.payload(
@@ -157,10 +158,6 @@ class SignedFiles(HttpConnector):
             except TransientError:
                 answer.body.unlink(missing_ok=True)
                 raise
-
-
-def _limits(feed: Feed) -> Limits:
-    return Limits(**feed.options.get("limits", {}))
 
 
 def _batch(feed: Feed, archive: Archive, name: str) -> Batch:

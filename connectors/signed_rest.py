@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from connectors import jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
-from connectors.gateway import Gateway, unwrap
+from connectors.gateway import LIST, Gateway, unwrap
+from connectors.limits import Limits
 from connectors.over_http import HttpConnector, option
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class SignedRest(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        yield Batch(*jsonrows.read(unwrap(body)[0]))
+        limits = Limits.of(feed)
+        page, issues = jsonrows.sound(body, LIST, limits)
+        yield Batch(*jsonrows.read(unwrap(page)[0], limits=limits), issues)
 
 
 def _path(feed: Feed) -> str:

@@ -23,6 +23,7 @@ import pyarrow as pa
 from connectors import geojson, jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
+from connectors.limits import Limits
 from connectors.ogc_features import interval
 from connectors.over_http import HttpConnector, option
 
@@ -70,12 +71,13 @@ class Stac(HttpConnector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        page = geojson.read(body, feed.id)
-        columns = jsonrows.table(page.rows, page.places)
+        limits = Limits.of(feed)
+        page = geojson.read(body, feed.id, limits)
+        columns, rejects = jsonrows.bounded(page.rows, page.places, page.rejects, limits)
         if "assets" in columns.column_names:
             links = pa.array([_links(text) for text in columns.column("assets").to_pylist()], pa.large_string())
             columns = columns.set_column(columns.column_names.index("assets"), "assets", links)
-        yield Batch(columns, page.rejects)
+        yield Batch(columns, rejects, page.issues)
 
     def _pages(self, feed: Feed, body: dict[str, Any]) -> Iterator[tuple[int, Answer, geojson.Features]]:
         method, target, number, passed = "POST", "/search", 1, set()

@@ -1,42 +1,148 @@
-"""Phase 3, decode: bytes → columns of text, gathered over payloads so that a batch is worth its fixed costs."""
+"""Phase 3, decode: bytes → columns of text, gathered over payloads so that a batch is worth its fixed costs.
+
+The bytes are archived before; so whatever goes wrong while a payload is decoded, in whatever library, is that
+payload's: it is rejected with its receipt, what was decoded of it before stays, and the next one goes on. What it
+held is not known then, so the window is not proven whole, and nothing counts as absent.
+"""
 
 from __future__ import annotations
 
+import logging
+import re
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 
-from connectors.base import Connector, Issue, Reject
+from connectors import charsets
+from connectors.base import Batch, Connector, Issue, Payload, Reject
+from core.errors import AuthenticationError, ConfigurationError, OneMapError
+from core.redaction import redact
 from pipeline.fetch import Received
+from quality import issues as issue_list
 from sources.declaration import Feed
 
+log = logging.getLogger(__name__)
 BATCH_ROWS = 20_000
 BATCH_BYTES = 32 << 20
+_RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
+_UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_LONGEST_NAME = 200
+_MANGLED_TOLD = 20  # records of a batch whose mangled text is told one by one
 
 
 @dataclass(slots=True)
 class Decoded:
-    """Rows of one or several payloads. ``receipts``, ``scopes``: of each row, in the rows' order."""
+    """Rows of one or several payloads. ``receipts``, ``scopes``: of each row, in the rows' order. ``lost``: payloads
+    of which a part is not known.
+    """
 
     rows: pa.Table
     receipts: pl.Series
     scopes: pl.Series
     rejects: list[tuple[int, Reject]] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
+    lost: int = 0
 
 
 def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> Iterator[Decoded]:
-    """Batches of at most about :data:`BATCH_ROWS` rows or :data:`BATCH_BYTES`; a single larger one goes on as it is."""
+    """Batches of at most about :data:`BATCH_ROWS` rows or :data:`BATCH_BYTES`; a single larger one goes on as it is.
+
+    :raises OneMapError: the declaration is wrong, or this machine's disk: nothing that a payload could do.
+    """
     waiting = _Waiting()
     for received in payloads:
-        for batch in connector.decode(feed, received.payload):
-            waiting.add(received.receipt_id, batch)
+        for batch in of_payload(connector, feed, received.payload):
+            if isinstance(batch, Reject):
+                waiting.lost += 1
+                waiting.rejects.append((received.receipt_id, batch))
+            else:
+                waiting.add(received.receipt_id, batch)
             if waiting.full:
                 yield waiting.take()
     if waiting.holds:
         yield waiting.take()
+
+
+def of_payload(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Batch | Reject]:
+    """What a connector makes of a payload; a reject of the payload, or of what remains of it, where it fails."""
+    try:
+        for batch in connector.decode(feed, payload):
+            batch.rows, found = _named(batch.rows)
+            batch.issues = [*batch.issues, *found, *_mangled(batch.rows, feed.key)]
+            yield batch
+    except (ConfigurationError, AuthenticationError):
+        raise
+    except OSError as error:
+        if error.errno is not None:  # this machine's: no disk, no file
+            raise
+        yield _rejected(feed, payload, error)
+    except Exception as error:
+        yield _rejected(feed, payload, error)
+
+
+def _rejected(feed: Feed, payload: Payload, error: Exception) -> Reject:
+    if isinstance(error, OneMapError):
+        code = error.code if issue_list.find(error.code) else "payload_unreadable"
+        message = error.message
+    else:
+        log.warning("%s: %s", feed.id, redact("".join(traceback.format_exception(error))))
+        code, message = "payload_unreadable", f"it cannot be decoded: {type(error).__name__} in {_where(error)}"
+    place = str(payload.facts.get("file") or payload.facts.get("name") or "the answer")
+    if page := payload.facts.get("page"):
+        place = f"page {page}"
+    return Reject(place, code, redact(message)[:1000], raw=_shown(payload))
+
+
+def _where(error: Exception) -> str:
+    """The line that raised, without what it held."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+
+
+def _shown(payload: Payload) -> str | None:
+    if isinstance(payload.body, Path) or "zip" in payload.media_type or "office" in payload.media_type:
+        return None
+    return charsets.decode(payload.body[:_RAW]).text
+
+
+def _named(rows: pa.Table) -> tuple[pa.Table, list[Issue]]:
+    """Columns whose names the store can hold, each once."""
+    names = rows.column_names
+    if len(set(names)) == len(names) and not any(_UNNAMEABLE.search(n) or len(n) > _LONGEST_NAME for n in names):
+        return rows, []
+    made: dict[str, None] = {}
+    found = []
+    for name in names:
+        plain = _UNNAMEABLE.sub(charsets.DAMAGE, name)[:_LONGEST_NAME]
+        while plain in made:
+            plain += charsets.DAMAGE
+        made[plain] = None
+        if plain != name:
+            found.append(
+                Issue("name_unreadable", f"a column's name cannot be kept as it is; read as {plain}", field=plain)
+            )
+    return rows.rename_columns(list(made)), found
+
+
+def _mangled(rows: pa.Table, key: list[str]) -> list[Issue]:
+    """Texts that were read in a wrong charset before they reached us, of the columns that may have such."""
+    found: list[Issue] = []
+    for name in rows.column_names:
+        if name == "_place" or not charsets.may_be_mangled(rows.column(name)):
+            continue
+        for number, text in enumerate(rows.column(name).to_pylist()):
+            if text is None or not charsets.is_mangled(text):
+                continue
+            parts = [rows.column(part)[number].as_py() for part in key if part in rows.column_names]
+            record = "|".join(part or "" for part in parts) or None
+            found.append(Issue("text_mangled", "the text was read in a wrong charset at its source", record, name))
+            if len(found) == _MANGLED_TOLD:
+                return found
+    return found
 
 
 class _Waiting:
@@ -50,9 +156,9 @@ class _Waiting:
         self.marks: list[tuple[int, str | None, int]] = []
         self.rejects: list[tuple[int, Reject]] = []
         self.issues: list[Issue] = []
-        self.rows = self.bytes = 0
+        self.rows = self.bytes = self.lost = 0
 
-    def add(self, receipt_id: int, batch) -> None:
+    def add(self, receipt_id: int, batch: Batch) -> None:
         if batch.rows.num_rows:
             self.tables.append(batch.rows)
             self.marks.append((receipt_id, batch.scope, batch.rows.num_rows))
@@ -79,6 +185,6 @@ class _Waiting:
             + [pl.Series([s], dtype=pl.String).new_from_index(0, n) for _, s, n in self.marks]
         )
         rows = pa.concat_tables(self.tables, promote_options="default") if self.tables else pa.table({})
-        batch = Decoded(rows, receipts, scopes, self.rejects, self.issues)
+        batch = Decoded(rows, receipts, scopes, self.rejects, self.issues, self.lost)
         self._clear()
         return batch

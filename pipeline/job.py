@@ -28,6 +28,7 @@ class Job:
     proof: Proof | None = None
     bytes: int = 0
     payloads: int = 0
+    lost: int = 0  # payloads of which a part could not be decoded
     counts: Counts = field(default_factory=Counts)
     afresh: bool = False  # read as if nothing had been read before: no "not modified since"
     redriving: list[int] = field(default_factory=list)  # quarantine entries that go through once more

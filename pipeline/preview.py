@@ -10,12 +10,13 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from connectors.base import Connector, Issue, Proof, Window
+from connectors.base import Batch, Connector, Issue, Proof, Reject, Window
 from core import clock
 from core.redaction import redact
 from mappings.compiler import Mapping
 from pipeline import map as map_phase
 from pipeline import registry
+from pipeline.decode import of_payload
 from pipeline.issues import frame
 from pipeline.plan import due, window
 from sources.declaration import Feed
@@ -79,7 +80,9 @@ def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, s
                 issues += [(issue, 1) for issue in payload.issues]
                 break
             result.payload = result.payload or redact({"request": payload.request, "facts": payload.facts})
-            for batch in connector.decode(feed, payload):
+            for batch in of_payload(connector, feed, payload):
+                if isinstance(batch, Reject):
+                    batch = Batch(pa.table({}), [batch])
                 issues += [(issue, 1) for issue in batch.issues]
                 result.rejects += [
                     {"place": reject.place, "code": reject.code, "message": reject.message, "raw": reject.raw}

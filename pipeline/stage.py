@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import polars as pl
 import shapely
@@ -20,16 +21,23 @@ from store.staging import Staged
 
 
 def batches(job: Job, decoded: Iterable[Decoded]) -> None:
-    """Map and stage what is decoded; one batch is written while the next is read."""
+    """Map and stage what is decoded; one batch is written while the next is read.
+
+    Where a part of a payload could not be decoded, the proof is taken back: what it held is not known.
+    """
     with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:
         writing: Future[None] | None = None
         for batch in decoded:
+            job.lost += batch.lost
             mapped = map_phase.batch(job.mapping, batch.rows)
             if writing is not None:
                 writing.result()
             writing = writer.submit(_write, job.staged, batch, mapped)
         if writing is not None:
             writing.result()
+    if job.lost and job.proof is not None:
+        why = f"{job.lost} payloads could not be decoded wholly; {job.proof.why}"
+        job.proof = replace(job.proof, complete=False, why=why)
 
 
 def _write(into: Staged, decoded: Decoded, mapped: Mapped) -> None:

@@ -1,0 +1,100 @@
+"""Whatever goes wrong while a payload is decoded is that payload's: the others of the window are stored."""
+
+import json
+import lzma
+import struct
+
+import pyarrow as pa
+import pytest
+
+from connectors.base import Batch
+from core.errors import ConfigurationError, ProviderError, TransientError
+from tests.pipeline.fake import FakeConnector
+from tests.pipeline.rows import project, rows, run, scalar
+
+RAISED = [
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"),
+    RecursionError(),
+    lzma.LZMAError("corrupt"),
+    struct.error("unpack"),
+    ValueError("secret-value-123"),
+    MemoryError(),
+    KeyError("x"),
+    OSError("no errno: a library's own"),
+    ProviderError("broken", code="file_damaged", zh="损坏"),
+    TransientError("no page", code="not_a_page"),
+]
+
+
+@pytest.fixture
+def poisoned(world, monkeypatch):
+    """``poisoned(error)``: the page with project 2 raises it when decoded, after ``first`` rows."""
+
+    def poison(error: Exception, *, after: int = 0) -> None:
+        decode = FakeConnector.decode
+
+        def decoding(self, feed, payload):
+            if "项目2" not in payload.body.decode():
+                yield from decode(self, feed, payload)
+                return
+            for batch in decode(self, feed, payload):
+                yield Batch(batch.rows.slice(0, after))
+            raise error
+
+        monkeypatch.setattr(FakeConnector, "decode", decoding)
+
+    world["d2.projects"].pages = [[project(1)], [project(2), project(3)], [project(4)]]
+    return poison
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+def test_any_exception_is_its_payloads_reject(poisoned, error):
+    poisoned(error)
+    outcome = run("d2.projects")
+    assert (outcome.outcome, outcome.counts.new, outcome.counts.quarantined) == ("ok", 2, 1)
+    assert outcome.counts.balanced
+    (entry,) = rows("select q.*, r.complete from landing.quarantine q join landing.run r on r.id = q.run_id")
+    assert entry["receipt_id"] and entry["place"] == "page 1" and not entry["complete"]
+    assert "secret-value-123" not in json.dumps(entry["reasons"])
+    assert scalar("select count(*) from landing.completed") == 0
+
+
+def test_what_was_decoded_before_stays(poisoned):
+    poisoned(RecursionError(), after=1)
+    outcome = run("d2.projects")
+    assert (outcome.counts.new, outcome.counts.quarantined) == (3, 1)
+
+
+def test_nothing_is_absent_when_a_payload_could_not_be_read(world, poisoned):
+    run("d2.projects")
+    poisoned(ValueError("x"))
+    outcome = run("d2.projects")
+    assert outcome.counts.absent == 0
+    assert scalar("select count(*) from source.record where tombstoned_at is null") == 4
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("wrong option"), OSError(28, "No space left on device")])
+def test_what_no_payload_can_do_ends_the_run(poisoned, error):
+    poisoned(error)
+    outcome = run("d2.projects")
+    assert outcome.outcome == "failed" and outcome.counts.balanced
+
+
+def test_a_name_that_the_store_cannot_hold_is_told(world):
+    world["d2.projects"].pages = [[project(1, **{"bad\x00name": "x", "n" * 5000: "y"})]]
+    outcome = run("d2.projects")
+    assert (outcome.outcome, outcome.counts.new) == ("ok", 1)
+    assert scalar("select count(*) from landing.issue where code = 'name_unreadable'") == 2
+
+
+def test_mangled_text_is_told_with_record_and_field(world):
+    world["d2.projects"].pages = [[project(1), project(2, name="东莞市某某".encode().decode("gbk", "replace"))]]
+    run("d2.projects")
+    (issue,) = rows("select record, field from landing.issue where code = 'text_mangled'")
+    assert issue == {"record": "2312-441900-04-01-000002", "field": "projectName"}
+
+
+def test_an_empty_batch_is_none(world, monkeypatch):
+    monkeypatch.setattr(FakeConnector, "decode", lambda self, feed, payload: iter([Batch(pa.table({}))]))
+    world["d2.projects"].pages = [[project(1)]]
+    assert run("d2.projects").outcome == "ok"
