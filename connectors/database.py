@@ -32,7 +32,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -162,6 +162,8 @@ class Database(Connector):
                 body = path.read_bytes()
                 path.unlink()
             facts = {"page": number, "pages": len(read.spool.files), "rows": rows, "total": read.claimed}
+            if read.server_date is not None:
+                facts["server_date"] = read.server_date
             yield Payload(body, arrow_text.MEDIA_TYPE, read.request, started, clock.now(), facts)
         came = read.spool.rows
         yield Proof(
@@ -246,6 +248,7 @@ class Database(Connector):
         with _snapshot(self._engine, f"read {options.table}") as connection:
             real = self._table(connection, feed, options)
             increment = feed.cursor.column if feed.cursor.kind == "window" else None
+            server_date = _server_date(connection)
             issues = [
                 Issue("column_absent", f"table {options.table} has no column {name}; read as empty", field=name)
                 for name in real.absent
@@ -286,7 +289,7 @@ class Database(Connector):
             }
             rows = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK).execute(statement)
             spool = self._spool(connection, rows, real, options)
-            return _Read(spool, claimed, request, issues)
+            return _Read(spool, claimed, request, issues, server_date)
 
     def _spool(
         self, connection: sa.Connection, rows: sa.CursorResult[Any], real: _Table, options: FeedOptions
@@ -413,6 +416,7 @@ class _Read:
     claimed: int
     request: dict[str, Any]
     issues: list[Issue]
+    server_date: str | None
 
 
 @contextmanager
@@ -477,6 +481,22 @@ def _columns(connection: sa.Connection, schema: str | None, name: str) -> list[s
         if not names:
             raise
         return names
+
+
+_NOW = {
+    "postgresql": "select clock_timestamp() at time zone 'UTC'",
+    "mysql": "select utc_timestamp()",
+    "mariadb": "select utc_timestamp()",
+}
+
+
+def _server_date(connection: sa.Connection) -> str | None:
+    """What the server's clock says, ISO 8601 in UTC; None of a dialect whose way to say it is not known here."""
+    statement = _NOW.get(connection.dialect.name)
+    if statement is None:
+        return None
+    told = str(connection.exec_driver_sql(statement).scalar_one())  # as text from some drivers
+    return datetime.fromisoformat(told[:19]).replace(tzinfo=UTC).isoformat()
 
 
 def _undated(connection: sa.Connection, increment: sa.ColumnClause) -> sa.ColumnElement[bool]:

@@ -49,20 +49,20 @@ def completes(feed: Feed, window: Window, now: datetime) -> tuple[datetime | Non
 
     A start of None: from the beginning. The end is never later than ``now`` minus the time by which rows come late.
     """
-    cursor = feed.cursor
-    late = (
-        cursor.lag
-        if isinstance(cursor, WindowCursor)
-        else cursor.late
-        if isinstance(cursor, DaysCursor)
-        else timedelta()
-    )
-    end = min(window.end or now, now - late)
-    if isinstance(cursor, DaysCursor):
+    end = min(window.end or now, now - late(feed))
+    if isinstance(feed.cursor, DaysCursor):
         end = _midnight(end.date())  # whole days only
     if window.start is not None and end <= window.start:
         return None
     return window.start, end
+
+
+def late(feed: Feed) -> timedelta:
+    """By how much rows of a feed come later than the time that they carry."""
+    cursor = feed.cursor
+    if isinstance(cursor, WindowCursor):
+        return cursor.lag
+    return cursor.late if isinstance(cursor, DaysCursor) else timedelta()
 
 
 def _first(feed: Feed) -> datetime | None:

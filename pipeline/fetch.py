@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from connectors.base import Payload, Proof
 from core.errors import InternalError
 from pipeline.job import Job
-from store import archive, landing
+from store import archive, clockwatch, landing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ def payloads(job: Job) -> Iterator[Received]:
             started_at=part.started_at,
             finished_at=part.finished_at,
         )
+        ahead = clockwatch.source_ahead(part.facts.get("server_date"), part.started_at, part.finished_at)
+        if ahead is not None:
+            job.source_ahead = min(job.source_ahead, ahead) if job.source_ahead is not None else ahead
         job.bytes += kept.size
         job.payloads += 1
         job.staged.receipts.append(receipt_id)

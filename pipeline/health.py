@@ -12,6 +12,7 @@ from core import clock
 from core.errors import FAULT_ZH, ConfigurationError, Fault
 from pipeline import registry
 from sources.declaration import Feed
+from store import clockwatch
 from store.engine import engine
 
 # Runs that read a source; a re-drive or a remap says nothing of the source's health.
@@ -151,7 +152,14 @@ def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None
     if made.failures:
         made.fault, made.error, made.zh, made.remedy = run["fault"], run["error"], run["zh"], run["remedy"]
         made.fault_zh = FAULT_ZH[Fault(made.fault)] if made.fault else None
-    if run["outcome"] == "held":
+    if made.read_at is not None and made.read_at > now + clockwatch.TOLERANCE:
+        made.light, made.fault, made.fault_zh = "failing", "configuration", FAULT_ZH[Fault.CONFIGURATION]
+        made.error = f"read up to {made.read_at}, which is not yet: a clock was wrong"
+        made.zh = f"已读至 {made.read_at}，超出当前时间：此前某批次或本机的时钟有误。"
+        made.remedy = (
+            "set the clocks right (NTP); the next run takes back what lies beyond the present and reads it again"
+        )
+    elif run["outcome"] == "held":
         made.light = "held"
     elif made.failures:
         made.light = "failing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connectors.base import Connector, Proof, Window
 from mappings.compiler import Mapping
@@ -26,6 +26,7 @@ class Job:
     now: datetime
     trigger: str
     proof: Proof | None = None
+    source_ahead: timedelta | None = None  # the least by which the source's clock ran ahead of ours; None: it told none
     bytes: int = 0
     payloads: int = 0
     lost: int = 0  # payloads of which a part could not be decoded

@@ -17,7 +17,7 @@ from pipeline.decode import Decoded
 from pipeline.job import Job
 from pipeline.outcome import Counts
 from sources.declaration import DaysCursor
-from store import deletions, holds, landing, merge
+from store import clockwatch, deletions, holds, landing, merge
 from store.engine import engine, transaction
 
 _FEW = 3  # records that a complete listing may lack, whatever their share
@@ -35,7 +35,7 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
     landing.reached(job.run_id, "merge")
     staged, proof = job.staged, job.proof
     with engine().connect() as connection, connection.begin() as writing:
-        issues.stage(connection, staged, [(issue, 1) for issue in proof.issues])
+        issues.stage(connection, staged, [(issue, 1) for issue in (*proof.issues, *_believe(connection, job))])
         merged = merge.commit(
             connection,
             staged,
@@ -112,6 +112,21 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
         return False
     holds.use(connection, release, job.run_id)
     return True
+
+
+def _believe(connection: Connection, job: Job) -> list[Issue]:
+    """Bring the run's now back as far as the database's and the source's clocks have come, and take back what was completed
+    beyond the present; returns what is to be told."""
+    told = []
+    until = clockwatch.cut(connection, job.feed.id, planning.late(job.feed))
+    if until is not None:
+        told.append(Issue("clock_jumped", f"completed beyond the present; taken back to {until}"))
+    job.now, hub = clockwatch.earliest(connection, job.now, job.source_ahead)
+    if hub is not None:
+        told.append(Issue("clock_hub", f"the database server's clock differs by {clockwatch.rounded(hub)}"))
+    if job.source_ahead is not None and abs(job.source_ahead) > clockwatch.TOLERANCE:
+        told.append(Issue("clock_source", f"the source's clock differs by {clockwatch.rounded(job.source_ahead)}"))
+    return told
 
 
 def _advance(connection: Connection, job: Job) -> None:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from connectors import planning
 from connectors.base import Connector, Window
 from core.errors import ConfigurationError
 from pipeline.outcome import Task
 from sources.declaration import DaysCursor, Feed, WindowCursor
-from store import landing
+from store import clockwatch, landing
+from store.engine import engine
 
 _DAY = timedelta(days=1)
 
 
 def due(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
-    """What is promised minus what is complete, oldest first."""
-    done = [Window(span.start, span.end, span.full) for span in landing.done(feed.id)]
+    """What is promised minus what is complete, oldest first. What a wrong clock completed beyond the present is planned
+    again: the next run cuts it off (:func:`store.clockwatch.cut`)."""
+    with engine().connect() as connection:
+        until = clockwatch.sound_until(connection, feed.id, planning.late(feed))
+    if until is not None and isinstance(feed.cursor, DaysCursor):
+        until = datetime(until.year, until.month, until.day)
+    done = [
+        Window(span.start, span.end if until is None else min(span.end or until, until), span.full)
+        for span in landing.done(feed.id)
+        if until is None or span.start is None or span.start < until
+    ]
     return [task(feed, window) for window in connector.plan(feed, done, landing.state(feed.id), now)]
 
 

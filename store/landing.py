@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
+from core import clock
 from core.errors import InternalError, TransientError
 from core.redaction import redact
 from store import tables
@@ -119,6 +120,7 @@ def open_run(source: str, feed: str, window: Span, trigger: str) -> int:
                 window_end=window.end,
                 window_full=window.full,
                 trigger=trigger,
+                began=clock.now(),
                 code_version=code_version(),
                 process=f"{socket.gethostname()}:{os.getpid()}",
             )

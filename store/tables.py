@@ -110,6 +110,9 @@ run = sa.Table(
     _column("window_end", sa.DateTime, "窗口止", "end of the window, excluded; null: open"),
     _column("window_full", sa.Boolean, "是否全量", "the whole listing was asked for", nullable=False),
     _column("trigger", sa.Text, "触发方式", "cli, schedule, backfill, reconcile, redrive, remap", nullable=False),
+    _column(
+        "began", sa.DateTime, "本机时钟", "the hub's own clock at the start, local time; started_at is the database's"
+    ),
     _instant("started_at", "开始时间", "started", nullable=False, server_default=NOW),
     _instant("ended_at", "结束时间", "ended; null: running, or killed"),
     _column(

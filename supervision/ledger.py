@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from core import clock
 from core.errors import ConfigurationError
+from store import clockwatch
 from store.engine import lock_key, transaction
 from supervision import items
 from supervision.judge import Judged, Rules, in_chunks, judge
@@ -73,13 +74,17 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
 
     :raises ConfigurationError: ``as_of`` lies before the day last judged: the ledger's past is not rewritten.
     """
-    as_of = as_of or clock.today()
+    if as_of is None:
+        clockwatch.require()
+        as_of = clock.today()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("supervise", ""))))
         last = connection.exec_driver_sql(
             "select as_of, change_seq from supervision.run order by id desc limit 1"
         ).first()
-        if last and as_of < last.as_of:
+        # a ledger that a wrong clock judged beyond the present comes back to it, and is judged whole
+        beyond = last is not None and last.as_of > clockwatch.present(connection).date()
+        if last and as_of < last.as_of and not beyond:
             raise ConfigurationError(
                 f"the ledger was judged as of {last.as_of}, it does not go back to {as_of}",
                 remedy="look at a past day with onemap findings --as-of",

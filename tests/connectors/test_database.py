@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -447,7 +447,9 @@ def test_postgresql_gives_the_same_text(database: str, run: Callable) -> None:
         "2026-02-03",
         "0.1",
     ]
-    rows, _, _ = read(connector(SL, pg(database)), SL, Window(full=True))
+    rows, payloads, _ = read(connector(SL, pg(database)), SL, Window(full=True))
+    told = datetime.fromisoformat(payloads[0].facts["server_date"])  # the witness of the clock
+    assert abs(datetime.now(UTC) - told) < timedelta(minutes=1)
     assert rows[1]["a"] == "100000000000000000000"
 
 

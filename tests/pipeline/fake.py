@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
+from core import clock
 
 Row = dict[str, Any]
 
@@ -29,6 +30,7 @@ class Answers:
     error: Exception | None = None
     acknowledged: list[pa.Table] = field(default_factory=list)
     asked: list[tuple[Window, Any]] = field(default_factory=list)
+    server_date: Callable[[], str] | None = None
     on_page: Callable[[int], None] | None = None
 
 
@@ -46,13 +48,15 @@ class FakeConnector(Connector):
     def fetch(self, feed, window, state) -> Iterator[Payload | Proof]:
         told = self.answers[feed.id]
         told.asked.append((window, state))
-        now = datetime(2026, 3, 1, 8, 0)
+        now = datetime(2026, 3, 1, 8, 0) if told.server_date is None else clock.now()
         for number, page in enumerate(told.pages):
             if told.on_page:
                 told.on_page(number)
             if told.fail_after == number:
                 raise told.error
             facts: dict[str, Any] = {"page": number}
+            if told.server_date is not None:
+                facts["server_date"] = told.server_date()
             if told.scopes is not None:
                 facts["scopes"] = told.scopes
             yield Payload(
