@@ -6,7 +6,7 @@ import pytest
 
 from core import clock
 from core.errors import ConfigurationError
-from pipeline import health, plan, rooms
+from pipeline import health, plan, registry
 from store import clockwatch
 from tests.pipeline.rows import FULL, case, rows, run, scalar, window
 
@@ -19,8 +19,8 @@ def off(monkeypatch, by: timedelta):
 
 
 def planned(feed: str):
-    declared = rooms.feed(feed)[1]
-    return plan.due(rooms.connector(None), declared, clock.now())
+    declared = registry.feed(feed)[1]
+    return plan.due(registry.connector(None), declared, clock.now())
 
 
 def issues() -> set[str]:
@@ -71,7 +71,7 @@ def test_a_source_whose_clock_is_behind_completes_no_further_than_its_own_presen
     told.pages = [[case(1)]]
     told.server_date = lambda: (datetime.now(UTC) - behind).isoformat()
     assert run("m2.sb", FULL).outcome == "ok"
-    assert abs(reach() - (clock.now() - behind - rooms.feed("m2.sb")[1].cursor.lag)) < timedelta(minutes=1)
+    assert abs(reach() - (clock.now() - behind - registry.feed("m2.sb")[1].cursor.lag)) < timedelta(minutes=1)
     assert "clock_source" in issues()
 
 
