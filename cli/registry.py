@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     archive,
+    guide,
     hold,
     identity,
     keys,
@@ -44,6 +45,7 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     serve.register,
     pages.register,
     archive.register,
+    guide.register,
     report.register,
     prepare.register,
     testing.register,

@@ -119,6 +119,23 @@ def schemas() -> dict[str, Any]:
         "required": ["type"],
         "properties": {"type": {"type": "string"}, "coordinates": {"type": "array"}, "geometries": {"type": "array"}},
     }
+    text = {"type": "string"}
+    made["guide"] = _object(
+        ["question", "found", "text", "sentences", "related", "worded_by"],
+        question=text,
+        found={"type": "boolean", "description": "false: nothing was found, and nothing is said"},
+        text=text,
+        sentences={
+            "type": "array",
+            "items": _object(
+                ["text", "source"],
+                text=text,
+                source=_object(["title", "place", "link"], title=text, place=text, link=text),
+            ),
+        },
+        related={"type": "array", "items": text},
+        worded_by={"type": "string", "description": "search, or the model that worded it"},
+    )
     made["Any"] = {"type": "object"}
     made["Problem"] = {
         "type": "object",

@@ -27,7 +27,7 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.pages import operations
+from serving.pages import guide, operations
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 from serving.query import projects, space
@@ -58,6 +58,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(router)
     app.include_router(operations.router)
+    app.include_router(guide.router)
     return app
 
 
