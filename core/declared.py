@@ -128,6 +128,15 @@ def faults(error: ValidationError, model: Any, data: Any) -> list[tuple[Place, s
     return list(found)
 
 
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not known: ``, did you mean X?``, or the few that there are; else nothing."""
+    words = sorted({str(one) for one in known})
+    by_lower = {one.lower(): one for one in words}
+    if like := get_close_matches(word.lower(), by_lower, 1, 0.6):
+        return f", did you mean {by_lower[like[0]]}?"
+    return f"; there are {', '.join(words)}" if 0 < len(words) <= 40 else ""
+
+
 def _meant(model: Any, loc: Sequence[str | int]) -> str:
     """``, did you mean …?`` for the unknown key at the end of ``loc``; the keys there are, where none is like it."""
     kinds = _kinds(getattr(model, "_type", model))
@@ -137,11 +146,9 @@ def _meant(model: Any, loc: Sequence[str | int]) -> str:
     tags = {str(step) for step in loc[:-1]}
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
     models = [kind for kind in models if _tags(kind) & tags] or models
-    names = sorted({field.alias or name for kind in models for name, field in kind.model_fields.items()})
-    like = get_close_matches(str(loc[-1]), names, 1, 0.6)
-    if like:
-        return f", did you mean {like[0]}?"
-    return f"; there are {', '.join(names)}" if names else ""
+    return suggestion(
+        str(loc[-1]), (field.alias or name for kind in models for name, field in kind.model_fields.items())
+    )
 
 
 def _tags(model: type[BaseModel]) -> set[str]:

@@ -19,7 +19,7 @@ from mappings import numbers
 from mappings.expressions import RESULTS, TYPES
 from mappings.language import Declaration, Value
 from mappings.mapping import RECORDS, REJECTS, Issue, Mapped, Mapping, reading
-from schemas import codes, entities, raw
+from schemas import channels, codes, entities, raw
 from schemas.entities import Column, Entity
 
 __all__ = ["RECORDS", "REJECTS", "Issue", "Mapped", "Mapping", "load", "load_all", "read"]
@@ -81,6 +81,8 @@ def read(path: Path) -> Mapping:
             value_faults(at, value, block.explode)
             column = entity.columns.get(name)
             faults += [(at, message) for message in _target_faults(entity, name, column, value)]
+            if column is not None and column.codes == channels.LIST:
+                faults += [(at, message) for message in _channel_faults(feed, value)]
     for place, test, explode in tests:
         for name in sorted(test.columns if test else ()):
             if not _has(contract, name, explode):
@@ -125,7 +127,17 @@ def _target_faults(entity: Entity, name: str, column: Column | None, value: Valu
     given += [v for v in (*(value.map or {}).values(), *(value.contains or {}).values()) if v is not None]
     for one in given:
         if str(one) not in canonical:
-            yield f"{one!r} is not in the code list {column.codes}"
+            yield f"{one!r} is not in the code list {column.codes}{declared.suggestion(str(one), canonical)}"
+
+
+def _channel_faults(feed: str, value: Value) -> Iterator[str]:
+    """Whose cases these are is said by the declaration, never by what a source writes; and the channel knows the feed."""
+    if value.const is None:
+        if value.codes != channels.LIST and value.map is None and value.contains is None:
+            yield "the channel is a constant, or read by map, contains or codes: channel"
+    elif (channel := channels.load().get(str(value.const))) is not None and not channels.feeds(channel, [feed]):
+        listed = ", ".join(channel.feeds)
+        yield f"{feed} is no feed of the channel {value.const} ({listed}): add it to schemas/codes/channel.yaml"
 
 
 def _coverage_faults(

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from sqlalchemy.engine import Connection
 
 from core import settings
+from schemas import channels
 from store import tables
 
 #: Golden ids, in SQL over a source row ``s``, its record ``r`` and (cases) its node ``n``.
@@ -161,7 +162,7 @@ def _merged(entity: str, declared: dict[str, Any]) -> str:
         place[name] = orders.setdefault(order, f"at_{len(orders)}")
     version = "s.version desc nulls last, " if "version" in names else ""
     positions = ", ".join(
-        f"row_number() over (partition by m.id order by coalesce(array_position(array[{_list(feeds)}], r.feed), 999), {version}"
+        f"row_number() over (partition by m.id order by {_place(feeds, 'channel' in names)}, {version}"
         f"r.source_time desc nulls last, r.feed, r.record_key, s.ord) as {alias}"
         for feeds, alias in orders.items()
     )
@@ -182,6 +183,24 @@ def _merged(entity: str, declared: dict[str, Any]) -> str:
               where t.entity = :entity
               order by m.id, at_0) rows
         group by _id"""
+
+
+def _place(feeds: tuple[str, ...], has_channel: bool) -> str:
+    """Where a row's feed stands in an order of feeds. One that is not named comes behind the named feeds of the channels that
+    rank before its own or are its own, so that a new department goes before the national copies; of no such, it comes last."""
+    named = f"array_position(array[{_list(feeds)}], r.feed)::numeric"
+    listed, of_feed = channels.load(), channels.by_feed(feeds)
+    behind = {
+        code: max(
+            (n for n, feed in enumerate(feeds, 1) if feed in of_feed and listed[of_feed[feed]].rank <= own.rank),
+            default=0,
+        )
+        for code, own in listed.items()
+    }
+    if not has_channel or not any(behind.values()):
+        return f"coalesce({named}, 999)"
+    places = " ".join(f"when '{code}' then {at}.5" for code, at in behind.items() if at)
+    return f"coalesce({named}, case s.channel {places} end, 999)"
 
 
 def _list(feeds: tuple[str, ...]) -> str:

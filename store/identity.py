@@ -9,12 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-#: Whose number a case goes by: the municipal platform's, a department's, the national tables', else its own channel's.
-CHANNELS = ("M2", "D1", "D3", "D4", "D5", "P3", "P1", "P2")
-#: Channels whose cases are no one else's: filings and approval documents.
-ALONE = ("P1", "P2")
-#: The national tables quote a department's own number where no municipal case stands.
-NATIONAL = "P3"
+from schemas import channels
+
 #: From so many changed nodes on, the whole graph is judged anew: cheaper than looking for neighbours.
 WHOLE = 50_000
 
@@ -41,6 +37,16 @@ def rebuild_item_codes(connection: Connection) -> bool:
         "insert into store.item_code select * from wanted_code on conflict do nothing"
     ).rowcount
     return bool(gone or come)
+
+
+def channel_lists() -> dict[str, list[str]]:
+    """Parameters of the statements: ``channels``, the one whose number a case goes by first; ``alone``, whose cases are no one
+    else's; ``national``, which quote a department's own number where no municipal case stands."""
+    return {
+        "channels": channels.ranked(),
+        "alone": channels.of_kind("register"),
+        "national": channels.of_kind("national"),
+    }
 
 
 def cluster(connection: Connection, *, whole: bool = False) -> None:
@@ -111,7 +117,7 @@ def _close_over_neighbours(connection: Connection, whole: bool) -> None:
                where n.round = :turn and n.channel <> all(cast(:alone as text[])) and p.channel <> all(cast(:alone as text[]))
                on conflict do nothing"""
         ),
-        {"turn": turn, "channels": list(CHANNELS), "alone": list(ALONE)},
+        {"turn": turn, **channel_lists()},
     ).rowcount:
         turn += 1
 
@@ -132,7 +138,7 @@ def _forget_unspoken(connection: Connection) -> None:
 
 def _join_nodes(connection: Connection) -> None:
     """Edges by the rules, less what a person refused; components; the best number of each; ``moved``."""
-    parameters = {"channels": list(CHANNELS), "alone": list(ALONE), "national": NATIONAL}
+    parameters = channel_lists()
     connection.exec_driver_sql(
         """create temp table attribute on commit drop as
            select n.channel, n.case_no, max(s.municipal_no) as municipal_no, max(s.department_no) as department_no,
@@ -162,13 +168,13 @@ def _join_nodes(connection: Connection) -> None:
                           b.case_no as case_no_b, 'department_no' as why
                    from node_ a join node_ b on b.case_no = a.department_no and b.item = a.item
                    where a.municipal_no = a.case_no and b.municipal_no is null and a.channel <> b.channel
-                     and b.channel <> :national
+                     and b.channel <> all(cast(:national as text[]))
                    group by b.channel, b.case_no
                    having count(*) = 1),
                by_national as (
                    select a.channel, a.case_no, b.channel as channel_b, b.case_no as case_no_b, 'case_no' as why
                    from node_ a join node_ b on b.case_no = a.case_no and b.municipal_no is null
-                   where a.channel = :national and b.channel <> :national and (a.item is null or b.item is null or a.item = b.item)),
+                   where a.channel = any(cast(:national as text[])) and b.channel <> all(cast(:national as text[])) and (a.item is null or b.item is null or a.item = b.item)),
                judged as (
                    select split_part(left_id, ':', 1) as channel_a, substr(left_id, strpos(left_id, ':') + 1) as case_no_a,
                           split_part(right_id, ':', 1) as channel_b, substr(right_id, strpos(right_id, ':') + 1) as case_no_b,

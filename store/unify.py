@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from schemas import channels
 from store import fold, identity, tables
 from store.engine import lock_key, transaction
 
@@ -134,7 +135,6 @@ def _resolve_cases(connection: Connection) -> None:
 
     Received on the first day that a row of the case tells, else its first event; of no known day, the codes are the latest.
     """
-    channels = list(identity.CHANNELS)
     connection.execute(
         sa.text(
             """update folded f set
@@ -158,7 +158,7 @@ def _resolve_cases(connection: Connection) -> None:
                      from folded f) d
                where d.id = f.id"""
         ),
-        {"channels": channels},
+        {"channels": channels.ranked()},
     )
     connection.execute(
         sa.text(

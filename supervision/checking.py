@@ -11,13 +11,14 @@ import polars as pl
 import sqlalchemy as sa
 
 from core import declared, settings
+from core.declared import suggestion
 from core.errors import ConfigurationError, OneMapError
 from schemas.departments import register
 from sources import loader
 from store.engine import engine
 from supervision import rulebook
 from supervision.calendar import FIRST, LAST
-from supervision.completeness import DEPARTMENT, OWN
+from supervision.completeness import ALL_DEPARTMENTS, DEPARTMENT, OWN
 from supervision.rulebook import RuleSet
 
 NEEDED = (*RuleSet.model_fields, "stalled_on_the_ground")
@@ -74,18 +75,15 @@ def _rules(data: dict[str, Any]) -> Iterator[Fault]:
 
 
 def _completeness(data: dict[str, Any]) -> Iterator[Fault]:
-    feeds, codes = _feeds(), set(register()["code"])
+    feeds = _feeds()
     for rule in data["rules"]:
         if rule not in NEEDED:
             yield ("rules", rule), f"no such rule; one of {', '.join(NEEDED)}"
-    for code in data.get("departments") or {}:
-        if code not in codes:
-            yield ("departments", code), f"no department {code} in the catalogue"
-    for part, words in (("rules", (OWN, DEPARTMENT)), ("departments", ())):
-        for name, patterns in (data.get(part) or {}).items():
-            for place, pattern in enumerate(patterns):
-                if pattern not in words and not any(fnmatchcase(feed, pattern) for feed in feeds):
-                    yield (part, name, place), f"no feed {pattern} is declared in sources/"
+    words = (OWN, DEPARTMENT, ALL_DEPARTMENTS)
+    for name, patterns in data["rules"].items():
+        for place, pattern in enumerate(patterns):
+            if pattern not in words and not any(fnmatchcase(feed, pattern) for feed in feeds):
+                yield ("rules", name, place), f"no feed {pattern} is declared in sources/{suggestion(pattern, words)}"
     if not data["rules"].get("C14"):
         yield ("rules",), "C14 needs a feed of licences, whose first day it begins with"
 

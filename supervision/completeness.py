@@ -11,12 +11,11 @@ from fnmatch import fnmatchcase
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from schemas import channels
 from supervision.rulebook import Needs
 
-OWN, DEPARTMENT = (
-    "own",
-    "department",
-)  # in completeness.yaml: the evidence's own feeds; those of the departments that a finding names
+#: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
+OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"
 _FAR = datetime(9999, 12, 31)
 HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
 
@@ -62,12 +61,15 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.Data
     def whose(word: str) -> pl.DataFrame:
         return asked.filter(pl.col("_needs").is_in([rule for rule, listed in needs.rules.items() if word in listed]))
 
+    departments = [pattern for listed in channels.department_feeds().values() for pattern in listed]
+    everyone = {rule: departments for rule, listed in needs.rules.items() if ALL_DEPARTMENTS in listed}
     wanted = [
         asked.join(_matching(needs.rules, feeds), left_on="_needs", right_on="name"),
+        asked.join(_matching(everyone, feeds), left_on="_needs", right_on="name"),
         whose(OWN).explode("evidence").join(own, left_on="evidence", right_on="ref"),
         whose(DEPARTMENT)
         .explode("rests_on")
-        .join(_matching(needs.departments, feeds), left_on="rests_on", right_on="name"),
+        .join(_matching(channels.department_feeds(), feeds), left_on="rests_on", right_on="name"),
     ]
     last = pl.coalesce(
         pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))

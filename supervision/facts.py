@@ -10,13 +10,13 @@ from datetime import date, datetime, time
 
 import polars as pl
 
+from schemas import channels
 from supervision import timeline
 from supervision.calendar import Calendar
 from supervision.clock import CASE_SCHEMA, clocks
 from supervision.read import Frames
 from supervision.rulebook import ClockRules
 
-DEPARTMENTS = ("D1", "D2", "D3", "D4", "D5")
 DONE = ["DONE_OK", "DONE_TOLERANT"]  # BLZT 11, 12; BJJGDM 0, 6
 RETURNS = {"REJECTED_INTAKE": "不予受理", "DONE_RETURNED": "退回办结"}
 LIMITS = ["promised_limit", "promised_unit", "statutory_limit", "statutory_unit"]
@@ -160,6 +160,11 @@ def _documents(frames: Frames, cases: pl.DataFrame, as_of: date) -> pl.DataFrame
     )
 
 
+def known_to(codes: list[str]) -> pl.Expr:
+    """Do any of the channels know the case (``channels`` by commas, as it is read)."""
+    return pl.col("channels").str.split(",").list.set_intersection(codes).list.len() > 0
+
+
 def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -> Facts:
     """Everything that the rules ask of cases, documents and items, as of the end of a day."""
     items = catalogue(frames.items)
@@ -168,12 +173,8 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
     begun = frames.events.group_by("case_id").agg(pl.col("at").min().alias("first_event_at"))
     cases = (
         frames.cases.with_columns(
-            pl.col("channels").str.split(",").list.contains("M2").alias("in_m2"),
-            pl.col("channels")
-            .str.split(",")
-            .list.eval(pl.element().is_in(DEPARTMENTS))
-            .list.any()
-            .alias("in_department"),
+            known_to([channels.municipal()]).alias("in_m2"),
+            known_to(channels.of_kind("department")).alias("in_department"),
             normal_number(pl.col("licence_no")).alias("licence_normal"),
             pl.when(pl.col("licence_issued_at") <= last).then(pl.col("licence_issued_at")).alias("licence_issued_at"),
         )

@@ -14,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from schemas import channels
 from schemas.departments import register
 from sources import loader
 from supervision import completeness, expected, facts, read, rulebook
@@ -154,8 +155,8 @@ def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     """A feed that is declared and was never read in full is a hole like any other."""
     feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
-    by_channel = pl.DataFrame({"feed": feeds}).with_columns(
-        pl.col("feed").str.extract(r"^(\w+)\.").str.to_uppercase().alias("channel")
+    by_channel = pl.DataFrame(
+        list(channels.by_feed(feeds).items()), schema={"feed": pl.String, "channel": pl.String}, orient="row"
     )
     cases = (
         c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel")

@@ -237,12 +237,11 @@ class Routing(BaseModel):
 
 
 class Needs(BaseModel):
-    """All of completeness.yaml: patterns of feeds by rule, and by the code of a department whose own feeds a rule may need."""
+    """All of completeness.yaml: by rule, patterns of feeds and the words that stand for some."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rules: dict[str, list[str]]
-    departments: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class CalendarTable(BaseModel):

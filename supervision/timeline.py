@@ -15,6 +15,8 @@ from datetime import date, datetime, time
 import numpy as np
 import polars as pl
 
+from schemas import channels
+from schemas.codes.model import KINDS
 from supervision.calendar import NATURAL, Calendar
 from supervision.rulebook import CLOCK, ClockRules
 
@@ -43,9 +45,6 @@ KIND = {
 }
 CONCLUDED = ["DONE_OK", "DONE_TOLERANT", "DONE_FAIL"]  # 办结: BLZT 11, 12, 13; 退回办结 is a return
 WITHDRAWN = ["WITHDRAWN", "VOIDED", "DELETED"]  # BLZT 2, 14; BJJGDM 2, 3
-
-#: Whose word comes first: M2, then the departments, then the national tables; P1 and P2 speak of their own cases.
-RANK = {"M2": 0, "D1": 1, "D2": 1, "D3": 1, "D4": 1, "D5": 1, "P1": 1, "P2": 1, "P3": 2}
 
 EVENT_SCHEMA = {
     "case_id": pl.String,
@@ -115,8 +114,12 @@ def current(events: pl.DataFrame) -> pl.DataFrame:
 
 def authoritative(events: pl.DataFrame, end_of_day: datetime) -> pl.DataFrame:
     """Each kind of time of a case from M2, else from the department, else from P3 (rules.md, "Whose time"): from the
-    first that tells of it by the end of a day. What that one tells of later days stays in."""
-    rank = pl.col("channel").replace_strict(RANK, default=3, return_dtype=pl.Int8)
+    first that tells of it by the end of a day. What that one tells of later days stays in.
+
+    :raises ConfigurationError: an event is of a channel that is not declared.
+    """
+    channels.require(events["channel"].unique())
+    rank = pl.col("channel").replace_strict(channels.precedence(), default=len(KINDS), return_dtype=pl.Int8)
     kind = pl.col("event").replace_strict(KIND, default=None, return_dtype=pl.String)
     events = events.with_columns(rank.alias("rank"), kind.alias("kind")).filter(pl.col("kind").is_not_null())
     happened = pl.when(pl.col("at") <= end_of_day).then(pl.col("rank"))
@@ -179,7 +182,7 @@ def _pauses(
     )
     supplement = events.filter(pl.col("kind") == "supplement")
     started = pl.col("event") == "SUPPLEMENT_START"
-    municipal = pl.col("channel") == "M2"
+    municipal = pl.col("channel") == channels.municipal()
     gdbs_ends = pl.concat([versions.select("case_id", "at"), resubmitted])
     parts = [
         _matched(
@@ -282,7 +285,7 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
     )
     received, _ = _receipts(chosen, first_supplement)
     _, resubmitted = _receipts(told, first_supplement)
-    gdbs_rows = known.filter((pl.col("channel") == "M2") & pl.col("series").is_in(["SL", "SPCL", "BJ"]))
+    gdbs_rows = known.filter((pl.col("channel") == channels.municipal()) & pl.col("series").is_in(["SL", "SPCL", "BJ"]))
     pauses = _pauses(told, resubmitted, gdbs_rows, calendar).filter(pl.col("started_at") <= end_of_day)
     supplements = pauses.filter(pl.col("kind") == "supplement")
 

@@ -10,7 +10,8 @@ A canonical list says which values a column may have. A raw list says what a sou
       "1": {zh: 接件, to: SUBMITTED}
       "0": {zh: 未定, to: null}   # known, and means nothing here
 
-A canonical list has no ``of``; ``also`` are other ways to write the same value.
+A canonical list has no ``of``; ``also`` are other ways to write the same value. The list ``channel`` says more of each of its
+codes (:class:`schemas.codes.model.Channel`).
 """
 
 from __future__ import annotations
@@ -18,74 +19,30 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from core import declared
 from core.errors import ConfigurationError
+from schemas.codes.model import ChannelList, Code, CodeList
+
+__all__ = ["FOLDER", "Code", "CodeList", "load", "load_all", "names", "read"]
 
 FOLDER = Path(__file__).resolve().parent
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Code(_Strict):
-    """One value: its Chinese label, what it means, how else it is written."""
-
-    zh: str
-    to: str | None = None
-    also: list[str] = Field(default_factory=list)
-    doc: str = ""
-
-
-class CodeList(_Strict):
-    """A list. ``digest`` is of the file's bytes."""
-
-    name: str = Field(description="The file's name")
-    zh: str
-    doc: str = ""
-    of: list[str] = Field(
-        default_factory=list, description="Canonical lists that `to` stands in; none: canonical itself"
-    )
-    numeric: bool = Field(False, description="Leading zeros and .0 do not count")
-    codes: dict[str, Code]
-
-    @property
-    def meaning(self) -> dict[str, str | None]:
-        """Each way to write a code → its canonical value; None: known, without a value here."""
-        means: dict[str, str | None] = {}
-        for code, entry in self.codes.items():
-            for written in (code, *entry.also):
-                means[written] = entry.to if self.of else code
-        return means
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Code → Chinese label."""
-        return {code: entry.zh for code, entry in self.codes.items()}
+MODELS: dict[str, type[CodeList]] = {"channel": ChannelList}  # lists whose codes say more than their meaning
 
 
 def read(path: Path) -> CodeList:
     """:raises ConfigurationError: with file and line."""
     document = declared.read(path)
-    found = declared.build(document, CodeList)
-    faults: list[tuple[tuple[str | int, ...], str]] = []
+    found = declared.build(document, MODELS.get(path.stem, CodeList))
+    faults = list(found.faults())
     if found.name != path.stem:
         faults.append((("name",), f"must be the file's name, {path.stem}"))
     canonical = [load(name) for name in found.of]
-    seen: set[str] = set()
-    for code, entry in found.codes.items():
-        written = (code, *entry.also)
-        faults += [(("codes", code), f"{twice!r} stands twice") for twice in written if twice in seen]
-        seen.update(written)
-        if not found.of and entry.to is not None:
-            faults.append((("codes", code, "to"), "only a list with `of` has `to`"))
-        faults += [
-            (("codes", code, "to"), f"{entry.to!r} is not in the list {other.name}")
-            for other in canonical
-            if entry.to is not None and entry.to not in other.codes
-        ]
+    faults += [
+        (("codes", code, "to"), f"{entry.to!r} is not in the list {other.name}")
+        for code, entry in found.codes.items()
+        for other in canonical
+        if entry.to is not None and entry.to not in other.codes
+    ]
     if faults:
         raise document.errors(faults)
     return found

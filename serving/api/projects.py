@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from core import clock
+from schemas import channels
 from serving.access import Grant, reading
 from serving.api.common import (
     TEXT,
@@ -47,6 +48,7 @@ FindingFields, WorkOrderFields, LicenceFields = (
 Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
 Groups = choice([*statistic_queries.GROUPS, "outside"], "只取这些统计项 · only these groups")
 Entities = choice(tables.golden, "只取这些实体 · only these entities")
+Channel = Literal[tuple(channels.ranked())]  # type: ignore[valid-type]
 Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
 
 
@@ -143,7 +145,7 @@ def cases(
     town: Town = None,
     department: Department = None,
     channel: Annotated[
-        Literal["M2", "D1", "D2", "D3", "D4", "D5", "P1", "P2", "P3"] | None,
+        Channel | None,
         Query(description="来源系统 · leading system"),
     ] = None,
     light: Annotated[Light | None, Query(description="灯 · light")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from schemas import channels
 from supervision.clock import effective
 from supervision.findings import Context, found, stamp, working_days
 from supervision.timeline import before, timed
@@ -86,7 +87,7 @@ def _inverted(cases: pl.DataFrame, tolerance: int) -> pl.DataFrame:
 def registered_afterwards(c: Context) -> pl.DataFrame:
     """C3 补录: the first 入库 lies past the first working day after the result, or all came in one burst after it."""
     rule = c.rules["C3"]
-    rows = c.facts.events.filter((pl.col("channel") == "M2") & pl.col("inserted_at").is_not_null())
+    rows = c.facts.events.filter((pl.col("channel") == channels.municipal()) & pl.col("inserted_at").is_not_null())
     stay = rows.group_by("case_id").agg(
         pl.col("inserted_at").min().alias("first_in"),
         pl.col("inserted_at").max().alias("last_in"),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from supervision.facts import in_force, normal_number
+from schemas import channels
+from supervision.facts import in_force, known_to, normal_number
 from supervision.findings import Context, found, stamp, working_days
 from supervision.timeline import before
 
-MUNICIPAL = "M2"
-LISTED = ["M2", "D1", "D3", "D4"]  # C9 asks of these channels
-CODED = ["M2", "D1", "D4", "D5"]  # channels whose cases carry a project code; P3 and D3 have none to be absent
 RESULTS = ["DONE_OK", "DONE_TOLERANT", "DONE_FAIL"]
 UNIFIED = "1"  # SJLY 统一受理
 KEY = ["project_code", "item_code"]
@@ -54,7 +52,7 @@ def missing_link(c: Context) -> pl.DataFrame:
         pl.concat([by_case, by_document]).drop_nulls(KEY).join(expected, on=KEY).join(c.cut_off, on="project_code")
     )
     reached = reached.filter(pl.col("day") >= pl.col("cut_off")).sort("day")
-    missing = _hard(c).filter((pl.col("channel_p") == MUNICIPAL) & ~pl.col("has_m2_case_p"))
+    missing = _hard(c).filter((pl.col("channel_p") == channels.municipal()) & ~pl.col("has_m2_case_p"))
     reached = reached.with_columns(_later(c, reached, "day", 1).alias("until"))
     rows = (
         reached.join(missing, on=KEY, how="inner")
@@ -115,7 +113,7 @@ def result_without_case(c: Context) -> pl.DataFrame:
         .filter(pl.col("issued_on") >= pl.col("cut_off"))
     )
     rows = in_force(rows, c.facts.items, "issued_on", ["item_name", "case_channel"]).filter(
-        pl.col("case_channel") == MUNICIPAL
+        pl.col("case_channel") == channels.municipal()
     )
     rows = rows.with_columns(working_days(c.calendar, rows, "issued", c.as_of).alias("_days")).filter(
         pl.col("_days") >= grace
@@ -184,11 +182,11 @@ def order_inverted(c: Context) -> pl.DataFrame:
 
 
 def off_the_list(c: Context) -> pl.DataFrame:
-    """C9 清单外审批: a case of M2, D1, D3 or D4 whose code is not in the catalogue on the day of receipt."""
+    """C9 清单外审批: a case whose code is not in the catalogue on the day of receipt, of a channel that files under it."""
     rows = c.cases.filter(
         pl.col("item_code").is_null()
         & pl.col("item_code_written").is_not_null()
-        & pl.col("channels").str.split(",").list.set_intersection(LISTED).list.len().gt(0)
+        & known_to(channels.carrying("item_list"))
     )
     return found(
         rows,
@@ -246,7 +244,9 @@ def unlinked(c: Context) -> pl.DataFrame:
         pl.col("project_code").alias("found_project"), pl.col("submitted_at").alias("_filed")
     )
     rows = c.cases.filter(
-        pl.col("channel").is_in(CODED) & pl.col("found_project").is_not_null() & ~pl.col("written_ok").fill_null(False)
+        pl.col("channel").is_in(channels.carrying("project_code"))
+        & pl.col("found_project").is_not_null()
+        & ~pl.col("written_ok").fill_null(False)
     ).join(filed, on="found_project", how="left")
     rows = rows.filter(before(pl.col("_filed"), pl.col("receipt_at")).fill_null(True))
     why = (
@@ -308,7 +308,7 @@ def broken_reference(c: Context) -> pl.DataFrame:
 def past_the_window(c: Context) -> pl.DataFrame:
     """C15 绕行: a department's case of an M2 item in its own system only, and M2 has none of that item and project.
 
-    D1 and D4 state the municipal number. Elsewhere the case's number is the municipal one where one stands, so that one which
+    Some channels state the municipal number (``carries``). Elsewhere the case's number is the municipal one where one stands, so that one which
     M2 does not know is the department's own; but a case that says it came by the one window (SJLY 1) did.
     """
     unified = (
@@ -317,12 +317,14 @@ def past_the_window(c: Context) -> pl.DataFrame:
         .unique()
         .with_columns(pl.lit(True).alias("_unified"))
     )
-    states_number = pl.col("channel").is_in(["D1", "D4"])
+    states_number = pl.col("channel").is_in(channels.carrying("municipal_no"))
     own = pl.when(states_number).then(pl.col("municipal_no").is_null()).otherwise(pl.col("_unified").is_null())
     has_m2 = c.facts.states.filter("has_m2_case").select(KEY)
     rows = (
         c.cases.filter(
-            ~pl.col("in_m2") & pl.col("in_department") & (pl.col("case_channel") == MUNICIPAL).fill_null(False)
+            ~pl.col("in_m2")
+            & pl.col("in_department")
+            & (pl.col("case_channel") == channels.municipal()).fill_null(False)
         )
         .join(unified, on="case_id", how="left")
         .filter(own)
