@@ -2,7 +2,7 @@
 
 ``manifest.xml`` lists every entry with the md5 of its unpacked bytes, and for the document the number of its CASEs
 (``schemas/contracts/d4-manifest.xsd``). The document may have hundreds of megabytes: it is read as a stream. A CASE
-with bytes that do not decode is rejected alone; all else that is wrong refuses the file whole.
+with bytes that do not decode, or that is no XML, is rejected alone; all else that is wrong refuses the file whole.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue, Reject
+from connectors.limits import Limits
 from core.errors import ProviderError
 
 MEDIA_TYPE = "application/zip"
@@ -50,7 +51,7 @@ class Inspection:
     issues: list[Issue]
 
 
-def inspect(body: bytes | Path, options: CasesOptions, limits: archives.Limits) -> Inspection:
+def inspect(body: bytes | Path, options: CasesOptions, limits: Limits) -> Inspection:
     """Everything that the manifest says, proven against the bytes.
 
     :raises ProviderError: the zip is damaged or unsafe, an entry is unlisted, missing or altered, the document is not
@@ -68,19 +69,14 @@ def inspect(body: bytes | Path, options: CasesOptions, limits: archives.Limits) 
             )
         if options.document not in names:
             raise _damaged(f"it has no {options.document}", f"缺少 {options.document}")
-        count = 0
         for name in sorted(names):
             digest = hashlib.md5(usedforsecurity=False)
             with archive.open(name) as stream:
-                if name == options.document:
-                    tap = _Tap(stream, digest)
-                    count = sum(1 for _ in xml.stream(tap, options.record, encoding=_encoding(archive, options)))
-                    tap.drain()
-                else:
-                    while piece := stream.read(_READ):
-                        digest.update(piece)
+                while piece := stream.read(_READ):
+                    digest.update(piece)
             if digest.hexdigest() != listed[name].md5:
                 raise _damaged(f"the md5 of {name} is not the manifest's", f"{name} 的 md5 与清单不符")
+        count = sum(1 for _ in _records(archive, options, limits))
         claimed = listed[options.document].rows
         if claimed is None:
             issues.append(
@@ -95,14 +91,19 @@ def inspect(body: bytes | Path, options: CasesOptions, limits: archives.Limits) 
 
 
 def decode(
-    body: bytes | Path, scope: str, options: CasesOptions, key: list[str], known: list[str], limits: archives.Limits
+    body: bytes | Path, scope: str, options: CasesOptions, key: list[str], known: list[str], limits: Limits
 ) -> Iterator[Batch]:
     """The document's records in flat memory. Raises as :func:`inspect`."""
-    with archives.open_zip(_file(body), limits) as archive, archive.open(options.document) as stream:
-        entries, encoding = set(archive.names), _encoding(archive, options)
-        batch = _Rows(known, scope)
-        for one in xml.stream(stream, options.record, encoding=encoding):
+    with archives.open_zip(_file(body), limits) as archive:
+        entries = set(archive.names)
+        batch = _Rows(known, scope, limits)
+        for one in _records(archive, options, limits):
             place = f"{options.record} {one.number}"
+            if one.broken:
+                batch.rejects.append(_broken(one, place, options, key))
+                if batch.full:
+                    yield batch.take()
+                continue
             row = xml.record(one.element, options.nested)
             name = "|".join(row.get(column) or "" for column in key)
             if one.damaged:
@@ -111,10 +112,12 @@ def decode(
                         place,
                         "undecodable",
                         f"{place} of {options.document} has bytes that are no text; they stand as \\xNN",
-                        etree.tostring(one.element, encoding="unicode", with_tail=False),
+                        xml.shown(one.element),
                         None if xml.DAMAGE in name else name,
                     )
                 )
+                if batch.full:
+                    yield batch.take()
                 continue
             if options.attachment:
                 for element in xml.children(one.element, options.attachment):
@@ -134,11 +137,30 @@ def decode(
             yield batch.take()
 
 
+def _records(archive: archives.Archive, options: CasesOptions, limits: Limits) -> Iterator[xml.Record]:
+    @contextmanager
+    def opened() -> Iterator[IO[bytes]]:
+        with archive.open(options.document) as stream:
+            yield stream
+
+    return xml.records(opened, options.record, encoding=options.encoding, limits=limits)
+
+
+def _broken(one: xml.Record, place: str, options: CasesOptions, key: list[str]) -> Reject:
+    """A record that is no XML, by its key where that can be read."""
+    raw = one.element.text or ""
+    found = [re.search(rf"<(?:[\w.-]+:)?{re.escape(name)}>([^<]*)</", raw) for name in key]
+    values = [match[1].strip() if match else "" for match in found]
+    name = "|".join(values) if all(values) and xml.DAMAGE not in "".join(values) else None
+    message = f"{place} of {options.document} is no XML: {one.broken}"
+    return Reject(place, "xml_damaged", message, raw[: xml.RAW], name)
+
+
 class _Rows:
     """Rows of the next batch."""
 
-    def __init__(self, known: list[str], scope: str) -> None:
-        self._known, self._scope = known, scope
+    def __init__(self, known: list[str], scope: str, limits: Limits) -> None:
+        self._known, self._scope, self._limits = known, scope, limits
         self._start()
 
     def _start(self) -> None:
@@ -162,26 +184,10 @@ class _Rows:
         return bool(self._records or self.rejects or self.issues)
 
     def take(self) -> Batch:
-        batch = Batch(rows.table(self._records, self._places, self._known), self.rejects, self.issues, self._scope)
+        table, rejects = rows.bounded(self._records, self._places, self._known, self._limits)
+        batch = Batch(table, self.rejects + rejects, self.issues, self._scope)
         self._start()
         return batch
-
-
-class _Tap:
-    """A stream whose bytes go through a digest as they are read."""
-
-    def __init__(self, stream: IO[bytes], digest: hashlib._Hash) -> None:
-        self._stream, self._digest = stream, digest
-        self.name = getattr(stream, "name", "")
-
-    def read(self, size: int = -1) -> bytes:
-        piece = self._stream.read(size)
-        self._digest.update(piece)
-        return piece
-
-    def drain(self) -> None:
-        while self.read(_READ):
-            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,24 +216,6 @@ def _manifest(archive: archives.Archive) -> dict[str, _Listed]:
         if name != _MANIFEST:
             listed[name] = _Listed(md5, int(count) if count else None)
     return listed
-
-
-def _encoding(archive: archives.Archive, options: CasesOptions) -> str | None:
-    """The charset to read the document in; None: as it declares."""
-    with archive.open(options.document) as stream:
-        head = stream.read(1 << 16)
-    declares = re.match(rb"\s*<\?xml[^>]*\bencoding\s*=", head) or head.startswith(
-        (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-    )
-    return None if declares or _is_utf8(head) else options.encoding
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start > len(head) - 4 and not head.isascii()  # cut inside its last character
-    return not head.isascii()
 
 
 def _file(body: bytes | Path) -> Path | io.BytesIO:

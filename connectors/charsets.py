@@ -193,6 +193,11 @@ def _was_gbk(text: str) -> bool:
     return len(hanzi) >= 2 and sum("\u4e00" <= letter <= "\u9fff" for letter in hanzi) == len(hanzi)
 
 
+def shown(text: str) -> str:
+    """Text with marks, for people: ``\\xNN`` without what stands before it."""
+    return text.replace(f"{DAMAGE}\\", "\\")
+
+
 def mark(error: UnicodeError) -> tuple[str, int]:
     """Error handler ``onemap_mark``: ``�\\xNN`` for each byte that does not decode."""
     if not isinstance(error, UnicodeDecodeError):

@@ -5,7 +5,9 @@ MultiSurface, MultiPolygon, CompositeSurface, OrientableSurface; rings as Linear
 and CompositeCurves; coordinates as ``posList``, ``pos``, ``coordinates`` and ``coord``; members by ``xlink:href``
 within the document. Arcs and splines are refused by name: a straight line in their place would be another boundary.
 
-Numbers come out in the order in which they stand; what the order means, :mod:`connectors.geometry` says.
+Numbers come out in the order in which they stand; what the order means, :mod:`connectors.geometry` says. References
+may lead in circles, or double what they lead to at every step: what a geometry has once they are followed is counted,
+and is refused beyond the limits.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import shapely
 from lxml import etree
 
 from connectors.geometry import GeometryError
+from connectors.limits import Limits, check
 from connectors.xml import children, local
 
-_BY_ID = etree.XPath("//*[@*[local-name()='id'] = $id]")
+_POINTS_A_STEP = 16
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _SURFACES = {"Polygon", "PolygonPatch", "Rectangle", "Triangle"}
 _WRAPPED_SURFACES = {
@@ -79,128 +82,179 @@ def envelope_srs(element: etree._Element) -> str | None:
     return None
 
 
-def read(geometry: etree._Element) -> shapely.Geometry:
-    """A geometry in the order of its own numbers, in two dimensions. Surfaces become one MultiPolygon.
-
-    :raises GeometryError: empty, cut, or of a kind that is not read.
-    """
-    try:
-        return _read(geometry)
-    except (ValueError, RecursionError, shapely.errors.ShapelyError) as error:
-        raise _unreadable(local(geometry), str(error)) from error
+def read(geometry: etree._Element, limits: Limits | None = None) -> shapely.Geometry:
+    """One geometry by itself, see :meth:`Reader.read`."""
+    return Reader(geometry.getroottree().getroot(), limits).read(geometry)
 
 
-def _read(geometry: etree._Element) -> shapely.Geometry:
-    name = local(geometry)
-    if name in _SURFACES or name in _WRAPPED_SURFACES:
-        polygons = list(_polygons(geometry))
-        if not polygons:
-            raise _unreadable(name, "it holds no surface")
-        return shapely.MultiPolygon(polygons)
-    if name in _LINES or name in _WRAPPED_LINES:
-        return shapely.LineString(_line(geometry))
-    if name in _MULTI_LINES:
-        return shapely.MultiLineString(
-            [_line(one) for one in _members(geometry, _LINES | _WRAPPED_LINES - {"curveMember"})]
-        )
-    if name == "Point":
-        return shapely.Point(_numbers(geometry)[0])
-    if name == "MultiPoint":
-        return shapely.MultiPoint(np.vstack([_numbers(one) for one in _members(geometry, {"Point"})]))
-    if name == "MultiGeometry":
-        parts = [_read(part) for member in children(geometry) for part in children(member)]
-        if parts and all(part.geom_type == "MultiPolygon" for part in parts):
-            return shapely.MultiPolygon([polygon for part in parts for polygon in part.geoms])
-        return shapely.GeometryCollection(parts)
-    raise _unreadable(name, "this kind is not read")
+class Reader:
+    """Reads the geometries of one document; ``unclosed``: how many rings of the last one did not end where they began."""
 
+    def __init__(self, root: etree._Element, limits: Limits | None = None) -> None:
+        self._root, self._limits = root, limits or Limits()
+        self._ids: dict[str, etree._Element] | None = None
+        self._left = self._limits.expanded  # steps beyond what stands in a geometry itself that the document still has
+        self._steps = self._most = self._points = self._rings = 0
+        self.unclosed = 0
 
-def _polygons(element: etree._Element) -> Iterator[shapely.Polygon]:
-    """Every polygon of a surface in its wrappings."""
-    element = _resolved(element)
-    name = local(element)
-    if name in _SURFACES:
-        yield _polygon(element)
-    elif name in _WRAPPED_SURFACES:
+    def read(self, geometry: etree._Element) -> shapely.Geometry:
+        """A geometry in the order of its own numbers, in two dimensions. Surfaces become one MultiPolygon.
+
+        :raises GeometryError: empty, cut, or of a kind that is not read. :raises OverLimit: it expands beyond limits.
+        """
+        self._steps = self._points = self._rings = self.unclosed = 0
+        own = sum(1 + len(one.text or "") // _POINTS_A_STEP for one in geometry.iter())
+        self._most = own + self._left
+        try:
+            return self._read(geometry)
+        except (ValueError, IndexError, RecursionError, shapely.errors.ShapelyError) as error:
+            raise _unreadable(local(geometry), type(error).__name__) from error
+        finally:
+            self._left -= max(0, min(self._steps - own, self._left))
+
+    def _step(self, count: int = 1) -> None:
+        self._steps += count
+        if self._steps > self._most:
+            check(self._limits, "expanded", self._limits.expanded + 1, "a geometry with its references followed")
+
+    def _read(self, geometry: etree._Element) -> shapely.Geometry:
+        name = local(geometry)
+        if name in _SURFACES or name in _WRAPPED_SURFACES:
+            polygons = list(self._polygons(geometry))
+            if not polygons:
+                raise _unreadable(name, "it holds no surface")
+            return shapely.MultiPolygon(polygons)
+        if name in _LINES or name in _WRAPPED_LINES:
+            return shapely.LineString(self._line(geometry))
+        if name in _MULTI_LINES:
+            return shapely.MultiLineString(
+                [self._line(one) for one in self._members(geometry, _LINES | _WRAPPED_LINES - {"curveMember"})]
+            )
+        if name == "Point":
+            return shapely.Point(self._numbers(geometry)[0])
+        if name == "MultiPoint":
+            return shapely.MultiPoint(np.vstack([self._numbers(one) for one in self._members(geometry, {"Point"})]))
+        if name == "MultiGeometry":
+            parts = [self._read(part) for member in children(geometry) for part in children(member)]
+            if parts and all(part.geom_type == "MultiPolygon" for part in parts):
+                return shapely.MultiPolygon([polygon for part in parts for polygon in part.geoms])
+            return shapely.GeometryCollection(parts)
+        raise _unreadable(name, "this kind is not read")
+
+    def _polygons(self, element: etree._Element) -> Iterator[shapely.Polygon]:
+        """Every polygon of a surface in its wrappings."""
+        element = self._resolved(element)
+        name = local(element)
+        if name in _SURFACES:
+            yield self._polygon(element)
+        elif name in _WRAPPED_SURFACES:
+            for child in children(element):
+                if local(child) in _SURFACES | _WRAPPED_SURFACES:
+                    yield from self._polygons(child)
+                elif local(child) in GEOMETRIES:
+                    raise _unreadable(local(child), "not a surface")
+
+    def _polygon(self, element: etree._Element) -> shapely.Polygon:
+        outer, holes = None, []
+        for side in children(element):
+            name = local(side)
+            if name in ("exterior", "outerBoundaryIs"):
+                outer = self._boundary(side)
+            elif name in ("interior", "innerBoundaryIs"):
+                holes.append(self._boundary(side))
+        if outer is None:
+            raise _unreadable(local(element), "it has no outer ring")
+        return shapely.Polygon(outer, holes)
+
+    def _boundary(self, side: etree._Element) -> np.ndarray:
+        rings = children(self._resolved(side))
+        if len(rings) != 1:
+            raise _unreadable(local(side), "it does not hold one ring")
+        points = self._line(rings[0])
+        self._rings += 1
+        check(self._limits, "rings", self._rings, "a geometry")
+        if len(points) and not np.array_equal(points[0], points[-1]):
+            self.unclosed += 1
+            points = np.vstack([points, points[:1]])
+        if len(points) < 4:
+            raise _unreadable(local(side), f"a ring of {len(points)} points")
+        return points
+
+    def _line(self, element: etree._Element) -> np.ndarray:
+        """The points of a line, a curve or a ring, its pieces joined end to start."""
+        element = self._resolved(element)
+        name = local(element)
+        if name in _LINES:
+            return self._numbers(element)
+        if name not in _WRAPPED_LINES:
+            raise _unreadable(
+                name, "this kind of curve is not read: a straight line in its place would be another boundary"
+            )
+        pieces: list[np.ndarray] = []
         for child in children(element):
-            if local(child) in _SURFACES | _WRAPPED_SURFACES:
-                yield from _polygons(child)
-            elif local(child) in GEOMETRIES:
-                raise _unreadable(local(child), "not a surface")
+            if local(child) in ("name", "description", "metaDataProperty"):
+                continue
+            piece = self._line(child)
+            pieces.append(piece[1:] if pieces and np.array_equal(pieces[-1][-1:], piece[:1]) else piece)
+        if not pieces:
+            if element.get(_HREF):
+                raise _unreadable(name, f"{element.get(_HREF)} is not in the document")
+            raise _unreadable(name, "it is empty")
+        points = np.vstack(pieces)
+        return points[::-1] if element.get("orientation") == "-" else points
 
+    def _numbers(self, element: etree._Element) -> np.ndarray:
+        """The coordinates that stand directly in an element, n × 2; further dimensions are left out."""
+        rows: list[np.ndarray] = []
+        for child in children(element):
+            name = local(child)
+            if name in ("posList", "pos"):
+                values = np.array((child.text or "").split(), dtype=float)
+                size = _dimension(child, len(values) if name == "pos" else None)
+                rows.append(values.reshape(-1, size)[:, :2])
+            elif name == "coordinates":
+                rows.append(_coordinates(child))
+            elif name == "coord":
+                rows.append(np.array([[float(axis.text or "") for axis in children(child)[:2]]]))
+            elif name in ("pointProperty", "pointRep"):
+                rows.extend(self._numbers(self._resolved(point)) for point in children(child))
+        if not rows:
+            raise _unreadable(local(element), "it has no coordinates")
+        points = np.vstack(rows)
+        self._step(len(points) // _POINTS_A_STEP)
+        self._points += len(points)
+        check(self._limits, "points", self._points, "a geometry")
+        if not np.isfinite(points).all():
+            raise _unreadable(local(element), "a coordinate is no number")
+        return points
 
-def _polygon(element: etree._Element) -> shapely.Polygon:
-    outer, holes = None, []
-    for side in children(element):
-        name = local(side)
-        if name in ("exterior", "outerBoundaryIs"):
-            outer = _boundary(side)
-        elif name in ("interior", "innerBoundaryIs"):
-            holes.append(_boundary(side))
-    if outer is None:
-        raise _unreadable(local(element), "it has no outer ring")
-    return shapely.Polygon(outer, holes)
+    def _members(self, element: etree._Element, names: set[str]) -> list[etree._Element]:
+        """What a collection holds: elements of these names in its members, by value or by reference."""
+        found = []
+        for child in children(element):
+            if local(child) in names:
+                found.append(child)
+            else:
+                inside = self._resolved(child)
+                found.extend([inside] if local(inside) in names else self._members(inside, names))
+        return found
 
-
-def _boundary(side: etree._Element) -> np.ndarray:
-    rings = children(_resolved(side))
-    if len(rings) != 1:
-        raise _unreadable(local(side), "it does not hold one ring")
-    points = _line(rings[0])
-    if len(points) and not np.array_equal(points[0], points[-1]):
-        points = np.vstack([points, points[:1]])
-    if len(points) < 4:
-        raise _unreadable(local(side), f"a ring of {len(points)} points")
-    return points
-
-
-def _line(element: etree._Element) -> np.ndarray:
-    """The points of a line, a curve or a ring, its pieces joined end to start."""
-    element = _resolved(element)
-    name = local(element)
-    if name in _LINES:
-        return _numbers(element)
-    if name not in _WRAPPED_LINES:
-        raise _unreadable(
-            name, "this kind of curve is not read: a straight line in its place would be another boundary"
-        )
-    points: np.ndarray | None = None
-    for child in children(element):
-        if local(child) in ("name", "description", "metaDataProperty"):
-            continue
-        piece = _line(child)
-        if points is None:
-            points = piece
-        else:
-            points = np.vstack([points, piece[1:] if np.array_equal(points[-1], piece[0]) else piece])
-    if points is None:
-        if element.get(_HREF):
-            raise _unreadable(name, f"{element.get(_HREF)} is not in the document")
-        raise _unreadable(name, "it is empty")
-    return points[::-1] if element.get("orientation") == "-" else points
-
-
-def _numbers(element: etree._Element) -> np.ndarray:
-    """The coordinates that stand directly in an element, n × 2; further dimensions are left out."""
-    rows: list[np.ndarray] = []
-    for child in children(element):
-        name = local(child)
-        if name in ("posList", "pos"):
-            values = np.array((child.text or "").split(), dtype=float)
-            size = _dimension(child, len(values) if name == "pos" else None)
-            rows.append(values.reshape(-1, size)[:, :2])
-        elif name == "coordinates":
-            rows.append(_coordinates(child))
-        elif name == "coord":
-            rows.append(np.array([[float(axis.text or "") for axis in children(child)[:2]]]))
-        elif name in ("pointProperty", "pointRep"):
-            rows.extend(_numbers(_resolved(point)) for point in children(child))
-    if not rows:
-        raise _unreadable(local(element), "it has no coordinates")
-    points = np.vstack(rows)
-    if not np.isfinite(points).all():
-        raise _unreadable(local(element), "a coordinate is no number")
-    return points
+    def _resolved(self, element: etree._Element) -> etree._Element:
+        """The element that ``xlink:href="#id"`` means, itself when it has none. Nothing outside the document is read."""
+        self._step()
+        href = element.get(_HREF)
+        if not href or len(element):
+            return element
+        if self._ids is None:
+            self._ids = {}
+            for one in self._root.iter():
+                for name, value in one.items():
+                    if name == "id" or name.endswith("}id"):
+                        self._ids.setdefault(value, one)
+        other = self._ids.get(href.removeprefix("#"))
+        if other is not None and other is not element:
+            return other
+        raise _unreadable(local(element), f"{href} is not in the document")
 
 
 def _dimension(element: etree._Element, alone: int | None) -> int:
@@ -226,29 +280,6 @@ def _coordinates(element: etree._Element) -> np.ndarray:
         numbers = one.split(cs) if not cs.isspace() else one.split()
         rows.append([float(number.strip().replace(decimal, ".")) for number in numbers[:2]])
     return np.array(rows, dtype=float).reshape(-1, 2)
-
-
-def _members(element: etree._Element, names: set[str]) -> list[etree._Element]:
-    """What a collection holds: elements of these names in its members, by value or by reference."""
-    found = []
-    for child in children(element):
-        if local(child) in names:
-            found.append(child)
-        else:
-            inside = _resolved(child)
-            found.extend([inside] if local(inside) in names else _members(inside, names))
-    return found
-
-
-def _resolved(element: etree._Element) -> etree._Element:
-    """The element that ``xlink:href="#id"`` means, itself when it has none. Nothing outside the document is read."""
-    href = element.get(_HREF)
-    if not href or len(element):
-        return element
-    for other in _BY_ID(element, id=href.removeprefix("#")):
-        if other is not element:
-            return other
-    raise _unreadable(local(element), f"{href} is not in the document")
 
 
 def _space(element: etree._Element) -> str:

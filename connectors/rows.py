@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+
+from connectors.base import Reject
+from connectors.limits import Limits
+
+_RAW = 1 << 18  # characters of a rejected record that quarantine keeps
+BEYOND = "has a value longer, or names of columns more, than the limits allow"
+
+
+def bounded(
+    records: Sequence[Mapping[str, str | None]], places: Sequence[str], known: Sequence[str], limits: Limits
+) -> tuple[pa.Table, list[Reject]]:
+    """:func:`table`, and the records that are beyond the limits (:func:`rare`)."""
+    beyond = set(rare(records, limits))
+    if not beyond:
+        return table(records, places, known), []
+    rejects = [
+        Reject(places[number], "over_limit", f"{places[number]} {BEYOND}", json.dumps(records[number])[:_RAW])
+        for number in sorted(beyond)
+    ]
+    kept = [number for number in range(len(records)) if number not in beyond]
+    return table([records[number] for number in kept], [places[number] for number in kept], known), rejects
+
+
+def rare(records: Sequence[Mapping[str, str | None]], limits: Limits) -> list[int]:
+    """Places of the records that are beyond the limits: a value too long, or names that few others have where there
+    are more names than may be.
+    """
+    counts = Counter(name for record in records for name in record)
+    many = len(counts) > limits.names
+    usual = {name for name, _ in counts.most_common(limits.names)} if many else set()
+    return [
+        number
+        for number, record in enumerate(records)
+        if (many and not record.keys() <= usual)
+        or any(value is not None and len(value) > limits.field for value in record.values())
+    ]
 
 
 def table(records: Sequence[Mapping[str, str | None]], places: Sequence[str], known: Sequence[str] = ()) -> pa.Table:

@@ -100,9 +100,9 @@ class Soap(Connector):
         options = self._options_of(feed)
         try:
             if isinstance(options, soap_document.Options):
-                yield soap_document.decode(payload, options, feed.key)
+                yield soap_document.decode(payload, options, feed.key, options.limits)
             else:
-                yield soap_encoded.decode(payload, options)
+                yield soap_encoded.decode(payload, options, feed.key, options.limits)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 

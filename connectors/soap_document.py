@@ -23,12 +23,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import rows, xml
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
+from connectors.limits import Limits
 from connectors.soap_message import SlowPage, envelope_body
 from connectors.xml import children, local
 from core.errors import ProviderError, TransientError
 
 Call = Callable[[str, dict[str, Any]], Payload]
 _PASSES = 5
+_INNER = "the document inside the answer"
 
 
 class Parameters(BaseModel):
@@ -66,6 +68,7 @@ class Options(BaseModel):
     detail: Detail | None = Field(
         None, description="Ask it for each record; its answers are the rows instead of the listing's"
     )
+    limits: Limits = Limits()
 
     @property
     def operations(self) -> set[str]:
@@ -191,7 +194,7 @@ class Reader:
         payload.facts.update(page=page, size=1, undecodable=True)
         self._note("undecodable", f"record {page} of the window: {error.message}")
         total, keys = None, [f"?{page}"]
-        root = _salvaged(payload)
+        root = _salvaged(payload, self._options)
         if root is not None:
             total = _total(root)
             keys = [_key(record, self._key) or f"?{page}" for record in _records(root, self._options.record)] or keys
@@ -236,18 +239,48 @@ class Reader:
         return Proof(complete, why, claimed=claimed, distinct=len(this.keys), issues=list(self._issues.values()))
 
 
-def decode(payload: Payload, options: Options, key: list[str]) -> Batch:
-    """One answer → its records. What does not decode is a Reject, with its raw text, bad bytes escaped.
+def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
+    """One answer → its records. What does not decode, or is no XML, is a Reject, with its raw text, bad bytes escaped.
 
     :raises ProviderError: the answer is of another shape than the contract's.
     """
+    limits = limits or Limits()
     try:
         root = inner(payload)
     except xml.DamagedXml as error:
-        return Batch(rows.table([], [], options.columns), [_reject(payload, options, key, error)])
-    records = _records(root, options.record)
-    places = [f"{options.record} {number}" for number in range(1, len(records) + 1)]
-    return Batch(rows.table([xml.record(one, options.nested) for one in records], places, options.columns))
+        root = _salvaged(payload, options, limits)
+        if root is None or not _records(root, options.record):
+            return Batch(rows.table([], [], options.columns), [_reject(payload, options, key, error)])
+    told = xml.contradicts(_bytes(payload), payload.media_type)
+    issues = [Issue("charset_differs", told)] if told else []
+    records, places, rejects = [], [], []
+    for number, one in enumerate(_records(root, options.record), 1):
+        place = f"{options.record} {number}"
+        reject = _unsound(one, _place(payload, place), key)
+        if reject is not None:
+            rejects.append(reject)
+            continue
+        records.append(xml.record(one, options.nested))
+        places.append(place)
+    table, beyond = rows.bounded(records, places, options.columns, limits)
+    return Batch(table, rejects + beyond, issues)
+
+
+def _unsound(record: etree._Element, place: str, key: list[str]) -> Reject | None:
+    """A record that is no XML, or holds bytes that are no text."""
+    if why := record.get(xml.BROKEN):
+        return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (record.text or "")[: xml.RAW])
+    if not xml.is_damaged(record):
+        return None
+    raw = xml.shown(record)
+    name = _key(record, key)
+    clean = name if name and xml.DAMAGE not in name else None
+    return Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw, clean)
+
+
+def _place(payload: Payload, place: str) -> str:
+    page, size = payload.facts.get("page"), payload.facts.get("size")
+    return f"page {page} of size {size}" if page and size == 1 else place
 
 
 def inner(payload: Payload) -> etree._Element:
@@ -256,10 +289,11 @@ def inner(payload: Payload) -> etree._Element:
     :raises DamagedXml: envelope or document cannot be read. :raises UnsafeXml: either declares a document type.
     :raises ProviderError: the answer holds no string with a document.
     """
-    return _inner(xml.parse(_bytes(payload), payload.media_type))
+    return xml.parse(_held(xml.parse(_bytes(payload), payload.media_type)), what=_INNER)
 
 
-def _inner(envelope: etree._Element) -> etree._Element:
+def _held(envelope: etree._Element) -> str:
+    """The answer's one string. :raises ProviderError: there is none."""
     body = envelope_body(envelope)
     element = next(iter(children(body)), None)
     while element is not None and len(element):
@@ -272,11 +306,11 @@ def _inner(envelope: etree._Element) -> etree._Element:
             zh="响应中的结果字符串为空，应含一份 XML 文档，请联系数源部门。",
             code="empty_answer",
         )
-    return xml.parse(held, what="the document inside the answer")
+    return held
 
 
 def _reject(payload: Payload, options: Options, key: list[str], error: xml.DamagedXml) -> Reject:
-    root = _salvaged(payload)
+    root = _salvaged(payload, options)
     records = _records(root, options.record) if root is not None else []
     name = _key(records[0], key) if len(records) == 1 else None
     raw = xml.escaped(_bytes(payload), payload.media_type)
@@ -286,10 +320,13 @@ def _reject(payload: Payload, options: Options, key: list[str], error: xml.Damag
     return Reject(place, error.code, error.message, raw=raw, record=clean)
 
 
-def _salvaged(payload: Payload) -> etree._Element | None:
-    """The document with marks in place of what does not decode; None when even so it is no XML."""
+def _salvaged(payload: Payload, options: Options, limits: Limits | None = None) -> etree._Element | None:
+    """The document with marks in place of what does not decode, and records that are no XML as their text; None when
+    even so it is no XML.
+    """
     try:
-        return _inner(xml.parse(xml.text(_bytes(payload), payload.media_type, mark=True)))
+        envelope = xml.parse(xml.text(_bytes(payload), payload.media_type, mark=True), limits=limits)
+        return xml.lenient(_held(envelope), (options.record,), what=_INNER, limits=limits)
     except ProviderError:
         return None
 

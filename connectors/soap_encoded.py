@@ -15,7 +15,9 @@ from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import rows, xml
-from connectors.base import Batch, Payload, Reject
+from connectors.base import Batch, Issue, Payload, Reject
+from connectors.charsets import MARKED
+from connectors.limits import Limits, check
 from connectors.listing import Page
 from connectors.soap_message import envelope_body
 from connectors.xml import children, local
@@ -48,6 +50,7 @@ class Options(BaseModel):
     first_day: str = Field("1990-01-01", description="begin of a full listing, where the source wants one")
     last_day: str = Field("2100-01-01", description="end of a full listing, exclusive")
     columns: list[str] = Field(default_factory=list, description="The contract's columns, for their case")
+    limits: Limits = Limits()
 
     @property
     def operations(self) -> set[str]:
@@ -60,9 +63,11 @@ class Document:
     :raises ProviderError: an ``href`` that leads nowhere, in a circle, or out of the document.
     """
 
-    def __init__(self, payload: Payload) -> None:
+    def __init__(self, payload: Payload, limits: Limits | None = None) -> None:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        self._root = xml.parse(body, payload.media_type)
+        self._limits = limits or Limits()
+        self._left = self._limits.expanded
+        self._root = xml.lenient(body, ("item", "multiRef"), payload.media_type, limits=self._limits)
         self._body = envelope_body(self._root)
         self._ids = {one.get("id"): one for one in self._root.iter() if isinstance(one.tag, str) and one.get("id")}
 
@@ -73,11 +78,20 @@ class Document:
         array = self._value(results[0]) if results else None
         if array is None:
             return []
-        return [self._value(item) for item in children(array)]
+        return [self._item(item) for item in children(array)]
+
+    def _item(self, item: etree._Element) -> etree._Element | None:
+        """Its value; an item whose reference leads nowhere stands for itself, broken."""
+        try:
+            return self._value(item)
+        except ProviderError as error:
+            item.set(xml.BROKEN, error.message)
+            return item
 
     def record(self, item: etree._Element) -> dict[str, str | None]:
         """A struct → its fields as text; structs within are JSON text."""
         row: dict[str, str | None] = {}
+        check(self._limits, "children", len(item), "an item")
         for child in children(item):
             value = self._value(child)
             if value is not None and len(value):
@@ -85,6 +99,18 @@ class Document:
             else:
                 row[local(child)] = None if value is None else xml.content(value)
         return row
+
+    def key(self, item: etree._Element, names: list[str]) -> str:
+        """The parts of its key that can be read, joined by ``|``; empty: none."""
+        wanted = {name.lower(): "" for name in names}
+        for child in children(item):
+            if local(child).lower() in wanted:
+                try:
+                    value = self._value(child)
+                except ProviderError:
+                    continue
+                wanted[local(child).lower()] = ("" if value is None else xml.content(value) or "").strip()
+        return "|".join(wanted.values()) if any(wanted.values()) else ""
 
     def digest(self) -> bytes:
         """Of the Body's content."""
@@ -107,6 +133,9 @@ class Document:
     def _deep(self, element: etree._Element, depth: int) -> Any:
         if depth > _MAX_DEPTH:
             raise _broken(local(element), "refers to itself")
+        self._left -= 1 + len(element)
+        if self._left < 0:
+            check(self._limits, "expanded", self._limits.expanded + 1, "an answer with its references followed")
         parts = children(element)
         if not parts:
             return xml.content(element)
@@ -123,26 +152,48 @@ def page(payload: Payload, key: list[str]) -> Page:
     keys = []
     for item in items:
         if item is not None:
-            values = {name.lower(): (value or "").strip() for name, value in document.record(item).items()}
-            parts = [values.get(name.lower(), "") for name in key]
-            keys.append("|".join(parts) if any(parts) else "")
+            keys.append(document.key(item, key))
     return Page(payload, keys, len(items), document.digest())
 
 
-def decode(payload: Payload, options: Options) -> Batch:
-    """One answer → its records; nil items are no records."""
-    document = Document(payload)
+def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
+    """One answer → its records; nil items are no records. An item that is no XML, has bytes that are no text, or a
+    reference that leads nowhere, is a Reject.
+    """
+    limits = limits or Limits()
+    document = Document(payload, limits)
     records, places, rejects = [], [], []
     for number, item in enumerate(document.items(), 1):
         if item is None:
             continue
-        if not len(item):
-            raw = etree.tostring(item, encoding="unicode")
-            rejects.append(Reject(f"item {number}", "not_an_object", "an item without fields", raw=raw))
+        place = f"item {number}"
+        try:
+            record = document.record(item)
+            code, why = _unsound(item, record)
+        except ProviderError as error:
+            record, code, why = {}, error.code, error.message
+        if code:
+            raw = xml.shown(item)
+            name = document.key(item, key)
+            rejects.append(Reject(place, code, f"{place}: {why}", raw, name if xml.DAMAGE not in name else None))
             continue
-        records.append(document.record(item))
-        places.append(f"item {number}")
-    return Batch(rows.table(records, places, options.columns), rejects)
+        records.append(record)
+        places.append(place)
+    table, beyond = rows.bounded(records, places, options.columns, limits)
+    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+    told = xml.contradicts(body, payload.media_type)
+    return Batch(table, rejects + beyond, [Issue("charset_differs", told)] if told else [])
+
+
+def _unsound(item: etree._Element, record: dict[str, str | None]) -> tuple[str, str]:
+    """(code, why) of an item that is none; empty where it is sound."""
+    if why := item.get(xml.BROKEN):
+        return ("broken_reference", why) if len(item) or item.get("href") else ("xml_damaged", why)
+    if not len(item):
+        return "not_an_object", "an item without fields"
+    if any(value is not None and MARKED.search(value) for value in record.values()):
+        return "undecodable", "it has bytes that are no text; they stand as \\xNN"
+    return "", ""
 
 
 def _broken(href: str, why: str) -> ProviderError:

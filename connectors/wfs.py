@@ -24,6 +24,7 @@ with 400 or 200 (docs/source-systems.md, S1).
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,7 @@ from connectors import geometry, gml, listing, rows, xml
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
 from connectors.geometry import GeometryError
 from connectors.http import Answer, Http, basic, raise_for_status
+from connectors.limits import Limits, OverLimit
 from connectors.xml import children, local
 from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
 from core.redaction import redact
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from sources.declaration import Feed, Source
 
 _SERVICE = {"service": "WFS", "version": "2.0.0"}
+_TIMES = {"timePosition"}  # of gml: a server may wrap a date in it
 _NOT_FEATURES = {"boundedBy", "truncatedResponse", "additionalObjects"}
 _OUR_FAULT = {
     "InvalidParameterValue",
@@ -70,6 +73,7 @@ class Options(BaseModel):
     sort: bool = True
     area: str | None = None
     columns: list[str] = Field(default_factory=list)
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class Wfs(Connector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         try:
-            yield decode(payload, self._options_of(feed), feed.key)
+            yield decode(payload, self._options_of(feed), feed.key, self._options_of(feed).limits)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
@@ -129,7 +133,7 @@ class Wfs(Connector):
     def _page(self, feed: Feed, options: Options, start: int) -> listing.Page:
         layer = self._layer(options)
         answer = self._features(feed, options, layer, start)
-        root = xml.parse(answer.content, answer.headers.get("Content-Type"))
+        root = opened(answer.content, answer.headers.get("Content-Type"), options.limits)
         members = features(root)
         keys = [_key(member, feed.key) for member in members]
         total = _matched(root, start + len(members))
@@ -227,8 +231,8 @@ def classify(answer: Answer) -> None:
     """
     content_type = answer.headers.get("Content-Type")
     try:
-        root = xml.parse(answer.content, content_type)
-    except xml.UnsafeXml:
+        root = opened(answer.content, content_type)
+    except (xml.UnsafeXml, OverLimit):
         raise
     except ProviderError as error:
         raise_for_status(answer)
@@ -250,7 +254,9 @@ def features(root: etree._Element) -> list[etree._Element]:
     """The features of a collection: in ``member``, ``featureMember``, ``featureMembers``, nested collections too."""
     found: list[etree._Element] = []
     for holder in children(root):
-        if local(holder) in ("member", "featureMember", "featureMembers"):
+        if holder.get(xml.BROKEN):
+            found.append(holder)
+        elif local(holder) in ("member", "featureMember", "featureMembers"):
             for one in children(holder):
                 if local(one) in ("FeatureCollection", "SimpleFeatureCollection"):
                     found.extend(features(one))
@@ -259,37 +265,76 @@ def features(root: etree._Element) -> list[etree._Element]:
     return found
 
 
-def decode(payload: Payload, options: Options, key: list[str]) -> Batch:
+def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
     """One page → its features. A geometry that cannot be read makes its feature a Reject.
 
     Issues: ``axis_swapped`` (axes other than ``srsName`` says, put right), ``geometry_outside`` (not in Dongguan),
     ``geometry_invalid``, ``area_differs``.
     """
     body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-    root = xml.parse(body, payload.media_type)
+    root = opened(body, payload.media_type, limits)
+    reader = gml.Reader(root, limits)
     envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
+    told = xml.contradicts(body, payload.media_type)
+    issues = [Issue("charset_differs", told)] if told else []
     records, places, names, shapes, codes, rejects = [], [], [], [], [], []
     for number, feature in enumerate(features(root), 1):
         place, name = f"member {number}", _key(feature, key) or None
-        try:
-            shape, epsg = _shape(feature, envelope)
-        except GeometryError as error:
-            raw = etree.tostring(feature, encoding="unicode")
-            rejects.append(Reject(place, error.code, error.message, raw=raw, record=name))
+        reject = _unsound(feature, place, name)
+        if reject is None:
+            try:
+                shape, epsg = _shape(feature, envelope, reader)
+                record = _properties(feature)
+            except (GeometryError, OverLimit) as error:
+                raw = xml.shown(feature)
+                reject = Reject(place, error.code, error.message, raw=raw, record=name)
+        if reject is not None:
+            rejects.append(reject)
             continue
-        records.append(_properties(feature))
+        if reader.unclosed and shape is not None:
+            issues.append(
+                Issue(
+                    "ring_unclosed",
+                    f"{reader.unclosed} rings do not end where they began; closed",
+                    name,
+                    geometry.COLUMN,
+                )
+            )
+        records.append(record)
         places.append(place)
         names.append(name)
         shapes.append(shape)
         codes.append(epsg)
+    wide = rows.rare(records, limits or Limits())
+    for number in reversed(wide):
+        raw = json.dumps(records[number], ensure_ascii=False)[: xml.RAW]
+        rejects.append(Reject(places[number], "over_limit", f"{places[number]} {rows.BEYOND}", raw))
+        for column in (records, places, names, shapes, codes):
+            del column[number]
     table = rows.table(records, places, [*key, *options.columns, *([options.area] if options.area else [])])
-    placed, issues = _placed(np.array(shapes, dtype=object), np.array(codes, dtype=int), names)
-    issues += _checked(placed, names, table, options.area)
+    placed, found = _placed(np.array(shapes, dtype=object), np.array(codes, dtype=int), names)
+    issues += found + _checked(placed, names, table, options.area)
     column = pa.array(geometry.to_hex(placed), pa.large_string())
     return Batch(table.append_column(geometry.COLUMN, column), rejects, issues)
 
 
-def _shape(feature: etree._Element, envelope: str | None) -> tuple[shapely.Geometry | None, int]:
+def opened(body: bytes, content_type: str | None, limits: Limits | None = None) -> etree._Element:
+    """A page, whatever is wrong with single members of it: see :func:`connectors.xml.lenient`."""
+    return xml.lenient(body, ("member", "featureMember"), content_type, limits=limits)
+
+
+def _unsound(feature: etree._Element, place: str, name: str | None) -> Reject | None:
+    """A member that is no XML, or holds bytes that are no text."""
+    if why := feature.get(xml.BROKEN):
+        return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (feature.text or "")[: xml.RAW])
+    if not xml.is_damaged(feature):
+        return None
+    raw = xml.shown(feature)
+    clean = name if name and xml.DAMAGE not in name else None
+    return Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw, clean)
+
+
+def _shape(feature: etree._Element, envelope: str | None, reader: gml.Reader) -> tuple[shapely.Geometry | None, int]:
     """The geometry with easting or longitude first by what its reference says, and the EPSG code; None without one.
 
     :raises GeometryError: it cannot be read, or no reference tells what its numbers mean.
@@ -306,7 +351,7 @@ def _shape(feature: etree._Element, envelope: str | None) -> tuple[shapely.Geome
             code="crs_missing",
         )
     reference = geometry.reference(name)
-    shape = gml.read(found[1])
+    shape = reader.read(found[1])
     return (geometry.swap(shape) if reference.north_first else shape), reference.epsg
 
 
@@ -362,7 +407,8 @@ def _number(text: str | None) -> float:
 def _properties(feature: etree._Element) -> dict[str, str | None]:
     """The feature's properties without its geometry and envelope."""
     found = gml.find(feature)
-    return xml.record(feature, omit={"boundedBy", local(found[0])} if found else {"boundedBy"})
+    omit = {"boundedBy", local(found[0])} if found else {"boundedBy"}
+    return xml.record(feature, omit=omit, inner=_TIMES)
 
 
 def _key(feature: etree._Element, names: list[str]) -> str:

@@ -1,12 +1,13 @@
 """XML from strangers: no document type, no entity, no network, no huge trees; decoded by us, so that nothing is lost.
 
 Every connector that reads XML does it here. A document type declaration is refused before a parser sees what it
-declares (an external entity, a billion laughs): no contract of ours has one. Bytes are decoded in Python, by the
-charset that the transport or the XML declaration names, and the parser is given UTF-8: GB 18030 stands for all of its
-subsets, and what does not decode can be named by its place instead of ending the document.
+declares (an external entity, a billion laughs): no contract of ours has one. Bytes are decoded in Python, by evidence
+(:mod:`connectors.charsets`), and the parser is given UTF-8: what does not decode can be named by its place instead of
+ending the document.
 
 :func:`parse` reads a page into a tree; :func:`stream` reads a file of any size, one record at a time, in flat memory.
-:func:`record` makes a row of raw columns of a record's element.
+Where they refuse a document, :func:`lenient` and :func:`records` cut it at its records: one that is no XML stands
+alone, with its text. :func:`record` makes a row of raw columns of a record's element.
 """
 
 from __future__ import annotations
@@ -15,25 +16,37 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from lxml import etree
 
+from connectors import charsets
+from connectors.charsets import DAMAGE
+from connectors.limits import Limits, OverLimit, check
 from core.errors import ProviderError
 
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
-DAMAGE = "\ufffd"  # stands before each byte or character that could not be read: �\x81
+BROKEN = (
+    "onemap-broken"  # attribute of the element that stands for a record that is no XML: why; its text is the record
+)
+RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 _CHUNK = 1 << 18
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*?\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
 _PROLOG = re.compile(r"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.S)
-_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_GB = {"gbk", "gb2312", "cp936", "ms936", "x-gbk", "windows-936", "euc-cn", "hz-gb-2312", "gb18030", "gb_2312-80"}
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,8}));")
+_PAIR = re.compile(
+    r"&#(?:x([dD][89abAB][0-9a-fA-F]{2})|(5[5-6]\d{3}));&#(?:x([dD][c-fC-F][0-9a-fA-F]{2})|(5[6-7]\d{3}));"
+)
+_XMLNS = re.compile(r"""\sxmlns(?::[\w.-]+)?\s*=\s*(?:"[^"<]*"|'[^'<]*')""")
+_CLOSED = re.compile(r"</[^<>]+>\s*\Z")
+_ROOT = re.compile(r"<[^?!/][^<>]*>")
 
 
 class UnsafeXml(ProviderError):
@@ -50,43 +63,48 @@ class CutXml(DamagedXml):
 
 @dataclass(slots=True)
 class Record:
-    """One record of a stream: ``number`` from 1 in the file's order; ``damaged``: holds what could not be read."""
+    """One record of a stream: ``number`` from 1 in the file's order; ``damaged``: holds what could not be read.
+
+    ``broken``: why it is no XML at all; its ``element`` then has its text alone.
+    """
 
     number: int
     element: etree._Element
     damaged: bool
+    broken: str | None = None
 
 
-def charset(body: bytes, content_type: str | None = None) -> str:
-    """The Python codec of a document: by its BOM, the transport's ``charset``, its declaration, else UTF-8.
-
-    :raises DamagedXml: a charset that nobody knows.
+def charset(
+    body: bytes, content_type: str | None = None, *, usual: str | None = None, whole: bool = True
+) -> charsets.Charset:
+    """The charset of a document, by evidence. The transport's ``charset`` and its own declaration are heard;
+    ``usual``: what the feed sends where nothing is declared.
     """
-    for bom, name in _BOMS:
-        if body.startswith(bom):
-            return name
+    return charsets.judge(body, _said(body, content_type), usual, whole=whole)
+
+
+def contradicts(body: bytes, content_type: str | None = None) -> str | None:
+    """Words where what is said of the charset is not what the bytes are; None where it holds, or nothing is said."""
+    said = [name for name in _said(body, content_type) if name]
+    found = charset(body, content_type)
+    if not said or body.isascii() or found.mark or charsets.known(said[0]) == found.name:
+        return None
+    return f"the document says that it is in {said[0]}; its bytes are {found.name}"
+
+
+def _said(body: bytes, content_type: str | None) -> list[str | None]:
     told = _CHARSET.search(content_type or "")
     declared = _DECLARED.match(body[:400])
-    name = (told[1] if told else declared[1].decode() if declared else "utf-8").lower()
-    if name in _GB:
-        return "gb18030"
-    try:
-        return codecs.lookup(name).name
-    except LookupError as error:
-        raise DamagedXml(
-            f"the document says it is in {name!r}, which is no charset",
-            remedy="tell the source's owner: UTF-8 or GB18030 is meant",
-            zh=f"报文声明的字符集 {name!r} 不存在，请联系数源部门更正。",
-            code="xml_charset",
-        ) from error
+    return [told[1] if told else None, declared[1].decode() if declared else None]
 
 
 def text(body: bytes, content_type: str | None = None, *, mark: bool = False) -> str:
-    """Decode a document. ``mark``: put ``�\\xNN`` for what does not decode, instead of raising.
+    """Decode a document. ``mark``: put ``�\\xNN`` for what does not decode or is no character of XML, instead of raising.
 
     :raises DamagedXml: a byte that does not decode, with its place and its neighbourhood escaped.
     """
-    name = charset(body, content_type)
+    found = charset(body, content_type)
+    name, body = found.name, body[found.mark :]
     try:
         decoded = body.decode(name, "onemap_mark" if mark else "strict")
     except UnicodeDecodeError as error:
@@ -98,22 +116,34 @@ def text(body: bytes, content_type: str | None = None, *, mark: bool = False) ->
             code="undecodable",
         ) from error
     decoded = decoded.removeprefix("\ufeff")
-    return _marked(decoded) if mark else decoded
+    return marked(decoded) if mark else decoded
+
+
+def shown(element: etree._Element) -> str:
+    """A record as text, with ``\\xNN`` for each byte that does not decode: what quarantine keeps."""
+    return charsets.shown(etree.tostring(element, encoding="unicode", with_tail=False)[:RAW])
 
 
 def escaped(body: bytes, content_type: str | None = None) -> str:
     """A document as readable text, with ``\\xNN`` for each byte that does not decode: what quarantine keeps."""
-    return body.decode(charset(body, content_type), "backslashreplace")
+    found = charset(body, content_type)
+    return body[found.mark :].decode(found.name, "backslashreplace")
 
 
-def parse(source: str | bytes, content_type: str | None = None, *, what: str = "the answer") -> etree._Element:
+def parse(
+    source: str | bytes, content_type: str | None = None, *, what: str = "the answer", limits: Limits | None = None
+) -> etree._Element:
     """The root of a document. A string's own encoding declaration is untrue by nature and ignored.
 
     :raises UnsafeXml: what this module refuses. :raises DamagedXml: what is not XML, or does not decode.
+    :raises OverLimit: more bytes or elements than a page may have.
     """
+    limits = limits or Limits()
+    check(limits, "page", len(source), what)
     decoded = source if isinstance(source, str) else text(source, content_type)
     decoded = _undeclared(decoded.removeprefix("\ufeff")).strip()
     _refuse_doctype(decoded, what)
+    check(limits, "elements", decoded.count("<") // 2, what)
     try:
         root = etree.fromstring(decoded.encode("utf-8", "surrogatepass"), _parser(etree.XMLParser))
     except etree.XMLSyntaxError as error:
@@ -122,8 +152,95 @@ def parse(source: str | bytes, content_type: str | None = None, *, what: str = "
     return root
 
 
+def lenient(
+    source: str | bytes,
+    names: Collection[str],
+    content_type: str | None = None,
+    *,
+    what: str = "the answer",
+    limits: Limits | None = None,
+) -> etree._Element:
+    """:func:`parse`; where it refuses, once more with marks for what does not decode; where that is no XML, cut at the
+    elements of those local names: one that is no XML is replaced by one of its name with the attribute
+    :data:`BROKEN`, whose text it is.
+
+    :raises UnsafeXml: as :func:`parse`. :raises DamagedXml: what is around the records is no XML, or it was cut.
+    """
+    try:
+        return parse(source, content_type, what=what, limits=limits)
+    except CutXml:
+        raise
+    except DamagedXml:
+        pass
+    decoded = marked(source) if isinstance(source, str) else text(source, content_type, mark=True)
+    try:
+        return parse(decoded, what=what, limits=limits)
+    except CutXml:
+        raise
+    except DamagedXml:
+        pass
+    made: list[str] = []
+    chunks = list(_chunks(iter([_undeclared(decoded)]), names))
+    after_broken = False
+    for place, chunk in enumerate(chunks):
+        if chunk.why:
+            made.append(f"<{chunk.name} {BROKEN}={_quoted(chunk.why)}>{_quoted(chunk.text)[1:-1]}</{chunk.name}>")
+        elif chunk.name or not after_broken:
+            made.append(chunk.text)
+        elif place == len(chunks) - 1:  # what a broken record left behind it goes; what closes the document stays
+            ends = list(_END_TAG.finditer(chunk.text))[-_open(chunks[0].text) :]
+            made.append(chunk.text[ends[0].start() :] if ends else chunk.text)
+        after_broken = bool(chunk.why) or (after_broken and not chunk.name)
+    return parse("".join(made), what=what, limits=limits)
+
+
+def records(
+    opened: Callable[[], AbstractContextManager[IO[bytes]]],
+    name: str,
+    *,
+    encoding: str | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Record]:
+    """:func:`stream`; from the record on at which it refuses the document, each record is cut out and read alone.
+
+    ``opened`` gives the document from its beginning, a second time where need be. ``encoding``: what the feed sends.
+
+    :raises UnsafeXml: see :func:`parse`. :raises CutXml: it ends too early. :raises OverLimit: a record has no end.
+    """
+    number = 0
+    try:
+        with opened() as file:
+            for one in stream(file, name, encoding=encoding, limits=limits):
+                number = one.number
+                yield one
+        return
+    except CutXml:
+        raise
+    except DamagedXml:
+        pass
+    count = 0
+    with opened() as file:
+        what = Path(getattr(file, "name", "") or "the document").name
+        for chunk in _chunks(_decoded(file, encoding, what), {name}):
+            if not chunk.name:
+                continue
+            count += 1
+            if count <= number:
+                continue
+            if chunk.why or chunk.element is None:
+                holder = etree.Element(name)
+                holder.text = chunk.text
+                yield Record(count, holder, True, chunk.why)
+            else:
+                yield Record(count, chunk.element, DAMAGE in chunk.text and is_damaged(chunk.element))
+
+
 def stream(
-    source: bytes | Path | IO[bytes], name: str | Collection[str], *, encoding: str | None = None
+    source: bytes | Path | IO[bytes],
+    name: str | Collection[str],
+    *,
+    encoding: str | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Record]:
     """Each element of local name ``name`` (or of those), wherever it stands and whatever its namespace, in flat memory.
 
@@ -131,26 +248,30 @@ def stream(
     records around it are sound. The element is emptied once the next is asked for.
 
     :raises UnsafeXml: see :func:`parse`. :raises DamagedXml: not well-formed, :class:`CutXml` when it ends too early.
+    :raises OverLimit: more elements than the limit without one that is asked for.
     """
     if isinstance(source, Path):
         with source.open("rb") as file:
-            yield from stream(file, name, encoding=encoding)
+            yield from stream(file, name, encoding=encoding, limits=limits)
         return
+    limits = limits or Limits()
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     what = Path(getattr(file, "name", "") or "the document").name
     wanted = [f"{{*}}{one}" for one in ({name} if isinstance(name, str) else name)]
     parser = _parser(etree.XMLPullParser, events=("end",), tag=wanted, encoding="utf-8")
-    number, dirty, end = 0, False, ""
+    number, dirty, end, waiting = 0, False, "", 0
     try:
         for piece in _decoded(file, encoding, what):
             dirty, end = dirty or DAMAGE in piece, piece.rstrip() or end
+            waiting += piece.count("<")
             parser.feed(piece.encode())
             for _, element in parser.read_events():
                 if not number:
                     _refuse_dtd(element, what)
-                number += 1
-                yield Record(number, element, dirty and _is_damaged(element))
+                number, waiting = number + 1, 0
+                yield Record(number, element, dirty and is_damaged(element))
                 _drop(element)
+            check(limits, "children", waiting // 2, what)
         _refuse_dtd(parser.close(), what)
     except etree.XMLSyntaxError as error:
         raise _malformed(error, what, cut=not end.endswith(">")) from error
@@ -182,10 +303,12 @@ def content(element: etree._Element) -> str | None:
     return "".join(element.itertext()) if len(element) else element.text or ""
 
 
-def record(element: etree._Element, nested: Collection[str] = (), omit: Collection[str] = ()) -> dict[str, str | None]:
+def record(
+    element: etree._Element, nested: Collection[str] = (), omit: Collection[str] = (), inner: Collection[str] = ()
+) -> dict[str, str | None]:
     """A record's element → raw columns by local name, but for those to ``omit``.
 
-    Simple elements are text. What has elements or attributes of its own, occurs twice, or is named in ``nested`` is a
+    Simple elements are text, and so are those that only wrap one named in ``inner``. What has elements or attributes of its own, occurs twice, or is named in ``nested`` is a
     JSON list (``SPHJ`` → ``[{"SPHJMC": …}, …]``); no occurrence, no column.
     """
     groups: dict[str, list[etree._Element]] = {}
@@ -195,17 +318,32 @@ def record(element: etree._Element, nested: Collection[str] = (), omit: Collecti
             groups.setdefault(name, []).append(child)
     row: dict[str, str | None] = {}
     for name, found in groups.items():
-        if name not in nested and len(found) == 1 and not _is_deep(found[0]):
-            row[name] = content(found[0])
+        if name not in nested and len(found) == 1 and not _is_deep(one := _unwrapped(found[0], inner)):
+            row[name] = content(one)
         else:
             row[name] = json.dumps([_value(one) for one in found], ensure_ascii=False, separators=(",", ":"))
     return row
 
 
-def _is_damaged(element: etree._Element) -> bool:
-    return any(DAMAGE in part for part in element.itertext()) or any(
-        DAMAGE in value for one in element.iter() for value in one.attrib.values()
+def is_damaged(element: etree._Element) -> bool:
+    """Whether a record holds a mark of what could not be read."""
+    return any(charsets.MARKED.search(part) for part in element.itertext()) or any(
+        charsets.MARKED.search(value) for one in element.iter() for value in one.attrib.values()
     )
+
+
+def _unwrapped(element: etree._Element, names: Collection[str]) -> etree._Element:
+    """What stands alone in it, however deep, where its name is one of these; else the element itself."""
+    if not names:
+        return element
+    one = element
+    while len(one) == 1:
+        one = one[0]
+        if local(one) in names and not len(one):
+            bare = etree.Element("value")
+            bare.text = one.text
+            return bare
+    return element
 
 
 def _is_deep(element: etree._Element) -> bool:
@@ -241,19 +379,129 @@ def _parser(kind: type, **more: Any) -> Any:
     )
 
 
-def _decoded(file: IO[bytes], encoding: str | None, what: str) -> Iterator[str]:
-    """The file as text, piece by piece, without its declaration, once its prolog is known to hold no DOCTYPE."""
+def _open(head: str) -> int:
+    """How many elements are open where a document's head ends."""
+    tags = [found[0] for found in _TAG.finditer(head)]
+    return sum(-1 if tag.startswith("</") else 0 if tag.endswith("/>") else 1 for tag in tags)
+
+
+_TAG = re.compile(r"</?[^<>!?][^<>]*>")
+_END_TAG = re.compile(r"</[^<>]+>")
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """A piece of a document: a record by the name that it has there, or what stands between records (no name)."""
+
+    text: str
+    name: str = ""
+    element: etree._Element | None = None
+    why: str | None = None
+
+
+def _chunks(pieces: Iterator[str], names: Collection[str]) -> Iterator[_Chunk]:
+    """A document cut at its records, in order and whole; each record parsed alone, with the prefixes of the root.
+
+    :raises CutXml: the document does not end with a closing tag. :raises OverLimit: a record has no end.
+    """
+    tag = re.compile(rf"<(?P<slash>/?)(?P<name>(?:[\w.-]+:)?(?:{'|'.join(map(re.escape, sorted(names)))}))(?=[\s/>])")
+    held, spaces, begun = "", None, False  # text not yet given; declarations of the root; held begins with a record
+    last = ""
+    for piece in pieces:
+        held += piece
+        last = (last + piece)[-400:]
+        place = 0  # of what is not yet given
+        scan = len(re.match(r"<[^<>]*", held)[0]) if begun and held.startswith("<") else 0
+        for found in tag.finditer(held, scan):
+            if spaces is None:
+                root = _ROOT.search(held)
+                spaces = "".join(dict.fromkeys(_XMLNS.findall(root[0]))) if root else ""
+            if found["slash"]:
+                if not begun:
+                    continue
+                end = held.find(">", found.end()) + 1
+                if not end:
+                    break
+                yield _parsed(held[place:end], found["name"], spaces)
+                place, begun = end, False
+                continue
+            if begun:  # another begins before this one ends
+                broken = held[place : found.start()]
+                yield _parsed(broken, _named(broken), spaces)
+            elif found.start() > place:
+                yield _Chunk(held[place : found.start()])
+            place, begun = found.start(), True
+            end = held.find(">", place)
+            if end > 0 and held[end - 1] == "/":
+                yield _parsed(held[place : end + 1], found["name"], spaces)
+                place, begun = end + 1, False
+        held = held[place:]
+        if len(held) > _LONGEST:
+            raise OverLimit(
+                f"a record has more than {_LONGEST} characters",
+                remedy="tell the source's owner",
+                zh=f"单条记录超过 {_LONGEST} 个字符，请联系数源部门。",
+                code="over_limit",
+            )
+    if not _CLOSED.search(last):
+        raise CutXml(
+            "the document ends too early",
+            remedy="it is asked for again by itself; if it lasts, tell the source's owner",
+            zh="文档不完整，将重新获取；如持续，请联系数源部门。",
+            code="xml_cut",
+        )
+    if begun:  # the last has no end of its own: what follows it closes the document
+        end = held.rfind("</")
+        yield _parsed(held[:end], _named(held), spaces or "")
+        held = held[end:]
+    yield _Chunk(held)
+
+
+_LONGEST = 16 << 20  # characters of a record
+
+
+def _named(record: str) -> str:
+    return re.match(r"<([^\s/>]+)", record)[1]
+
+
+def _parsed(record: str, name: str, spaces: str) -> _Chunk:
+    try:
+        holder = etree.fromstring(f"<r{spaces}>{record}</r>".encode(), _parser(etree.XMLParser))
+    except etree.XMLSyntaxError as error:
+        return _Chunk(record, name, None, str(error.msg or error)[:200])
+    return _Chunk(record, name, holder[0] if len(holder) == 1 else None, None if len(holder) == 1 else "no one element")
+
+
+def _quoted(value: str) -> str:
+    plain = value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return f'"{plain}"'
+
+
+def _decoded(file: IO[bytes], usual: str | None, what: str) -> Iterator[str]:
+    """The file as text, piece by piece, without its declaration, once its prolog is known to hold no DOCTYPE.
+
+    A piece does not end within a character reference.
+    """
     head = file.read(_CHUNK)
-    decoder = codecs.getincrementaldecoder(_codec(head, encoding))("onemap_mark")
-    start = decoder.decode(head).removeprefix("\ufeff")
+    found = charset(head, usual=usual, whole=len(head) < _CHUNK)
+    decoder = codecs.getincrementaldecoder(found.name)("onemap_mark")
+    start = decoder.decode(head[found.mark :]).removeprefix("\ufeff")
     while head and _PROLOG.match(start).end() == len(start) and len(start) < 16 * _CHUNK:
         head = file.read(_CHUNK)
         start += decoder.decode(head, not head)
     _refuse_doctype(start, what)
-    yield _marked(_undeclared(start).lstrip())
+    start, kept = _whole(_undeclared(start).lstrip())
+    yield marked(start)
     while head:
         head = file.read(_CHUNK)
-        yield _marked(decoder.decode(head, not head))
+        piece, kept = _whole(kept + decoder.decode(head, not head), last=not head)
+        yield marked(piece)
+
+
+def _whole(piece: str, *, last: bool = False) -> tuple[str, str]:
+    """A piece without the character reference that it ends within, and that beginning (of a pair too)."""
+    place = piece.find("&#", max(0, len(piece) - 24)) if not last else -1
+    return (piece, "") if place < 0 else (piece[:place], piece[place:])
 
 
 def _undeclared(decoded: str) -> str:
@@ -262,21 +510,31 @@ def _undeclared(decoded: str) -> str:
     return decoded[found.end() :] if found else decoded
 
 
-def _codec(head: bytes, encoding: str | None) -> str:
-    return charset(head, f"charset={encoding}" if encoding else None)
+def marked(decoded: str) -> str:
+    """Text with ``�\\xNN`` in place of characters that XML forbids, whether they stand there or are referred to; half
+    pairs of surrogates that stand for one character together become it.
+    """
+    if "&#" in decoded:
+        decoded = _PAIR.sub(_joined, decoded)
+        decoded = _REFERENCE.sub(_referred, decoded)
+    return _ILLEGAL.sub(lambda found: _mark(ord(found[0])), decoded)
 
 
-def _marked(decoded: str) -> str:
-    return _ILLEGAL.sub(lambda found: f"{DAMAGE}\\x{ord(found[0]):02x}", decoded)
+def _joined(found: re.Match[str]) -> str:
+    high, low = (int(found[n], 16) if found[n] else int(found[n + 1]) for n in (1, 3))
+    if not (0xD800 <= high < 0xDC00 <= low < 0xE000):
+        return found[0]
+    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
 
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return "".join(f"{DAMAGE}\\x{byte:02x}" for byte in error.object[error.start : error.end]), error.end
+def _referred(found: re.Match[str]) -> str:
+    code = int(found[1], 16) if found[1] else int(found[2])
+    legal = code in (9, 10, 13) or 0x20 <= code < 0xD800 or 0xE000 <= code < 0xFFFE or 0x10000 <= code < 0x110000
+    return found[0] if legal else _mark(code)
 
 
-codecs.register_error("onemap_mark", _mark)
+def _mark(code: int) -> str:
+    return f"{DAMAGE}\\x{code:02x}" if code < 0x100 else f"{DAMAGE}\\u{code:04x}"
 
 
 def _drop(element: etree._Element) -> None:

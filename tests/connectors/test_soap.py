@@ -15,7 +15,7 @@ from connectors.base import Payload, Window
 from connectors.endpoint import Endpoint
 from connectors.soap import Soap
 from connectors.xml import UnsafeXml
-from core.errors import ConfigurationError, Fault, ProviderError, TransientError
+from core.errors import ConfigurationError, Fault, TransientError
 from core.redaction import hide
 from core.settings import ROOT
 from sources.declaration import Feed, FullCursor, WindowCursor
@@ -355,12 +355,12 @@ def test_references_are_followed(page):
 
 
 @pytest.mark.parametrize("refs", ['<multiRef id="id0" href="#id0"/>', "", '<multiRef id="id1"/>'])
-def test_references_that_lead_nowhere_are_the_providers_fault(refs):
+def test_an_item_whose_reference_leads_nowhere_is_rejected_alone(refs):
     for href in ("#id0", "http://127.0.0.1:9/x", "cid:part1"):
         page = ARRAY.format(f'<getProjectsReturn><i href="{href}"/></getProjectsReturn>', refs)
         with web(bureau(page)) as server:
-            error = contract.read(*encoded(server.url), Window(full=True)).error
-            assert isinstance(error, ProviderError) and error.code == "broken_reference"
+            reading = contract.read(*encoded(server.url), Window(full=True))
+            assert [reject.code for reject in reading.rejects] == ["broken_reference"] and not reading.rows.num_rows
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,98 @@ def test_record_becomes_columns():
         "FJ": [{"href": "a"}],
         "CL": [""],
     }
+
+
+PAGE = "<p:ROOT xmlns:p='urn:x' total='5'>{}</p:ROOT>"
+RECORDS = [f"<p:CASE><p:YWLSH>N{n}</p:YWLSH><p:SXMC>建设用地{n}</p:SXMC></p:CASE>" for n in range(1, 6)]
+SPOILT = {
+    "an ampersand": ("用地2", "用地 & 2"),
+    "a lone bracket": ("用地2", "用地 < 2"),
+    "no end tag": ("用地2</p:SXMC>", "用地2"),
+    "no end of its own": ("用地2</p:SXMC></p:CASE>", "用地2</p:SXMC>"),
+    "tags crossed": ("用地2</p:SXMC></p:CASE>", "用地2</p:CASE></p:SXMC>"),
+    "an unknown prefix": ("<p:SXMC>建设用地2", "<q:SXMC>建设用地2"),
+    "an attribute twice": ("<p:SXMC>建设用地2", "<p:SXMC a='1' a='2'>建设用地2"),
+    "an entity": ("用地2", "用地&nbsp;2"),
+}
+FORBIDDEN = {
+    "a control character": "用地\x0b2",
+    "a reference to one": "用地&#x0B;2",
+    "a reference to none": "用地&#0;2",
+    "half a pair": "用地&#xD83D;2",
+}
+
+
+def spoilt(records: list[str], old: str, new: str) -> str:
+    return PAGE.format("\n".join(record.replace(old, new) for record in records))
+
+
+def told(document: str | bytes) -> list[tuple[str, bool, bool]]:
+    """(key or text, damaged, broken) of the records by both ways, which have to agree."""
+    body = document.encode() if isinstance(document, str) else document
+    whole = [
+        (
+            one.text[:20] if one.get(xml.BROKEN) else xml.record(one)["YWLSH"],
+            xml.is_damaged(one),
+            bool(one.get(xml.BROKEN)),
+        )
+        for one in xml.children(xml.lenient(body, {"CASE"}), "CASE")
+    ]
+    streamed = [
+        (
+            r.element.text[:20] if r.broken else xml.record(r.element)["YWLSH"],
+            r.damaged and not r.broken,
+            bool(r.broken),
+        )
+        for r in xml.records(lambda: io.BytesIO(body), "CASE")
+    ]
+    assert whole == streamed
+    return whole
+
+
+@pytest.mark.parametrize(("old", "new"), SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize("place", [1, 2, 5])
+def test_a_record_that_is_no_xml_stands_alone(old, new, place):
+    old, new = (text.replace("2", str(place)) for text in (old, new))
+    found = told(spoilt(RECORDS, old, new))
+    assert [key for key, _, broken in found if not broken] == [f"N{n}" for n in range(1, 6) if n != place]
+    assert [broken for *_, broken in found] == [n == place for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("new", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_character_that_xml_forbids_marks_its_record_alone(new):
+    assert told(spoilt(RECORDS, "用地2", new)) == [(f"N{n}", n == 2, False) for n in range(1, 6)]
+
+
+def test_halves_of_a_pair_that_belong_together_are_a_character():
+    document = spoilt(RECORDS, "用地2", "好&#xD83D;&#xDE00;&#55357;&#56832;")
+    (_, two, *_) = xml.children(xml.lenient(document, {"CASE"}), "CASE")
+    assert xml.record(two)["SXMC"] == "建设好\U0001f600\U0001f600"
+
+
+def test_a_character_reference_at_the_edge_of_what_is_read_at_once():
+    for shift in range(12):
+        document = PAGE.format(f"<!--{'x' * ((1 << 18) - 120 + shift)}-->" + "<CASE><YWLSH>N1&#x0B;</YWLSH></CASE>" * 3)
+        assert [r.damaged for r in xml.records(lambda d=document: io.BytesIO(d.encode()), "CASE")] == [True] * 3
+
+
+def test_what_was_cut_stays_refused():
+    document = spoilt(RECORDS, "用地2", "用地 & 2")
+    for cut in (document[:-5], document[:-60], document[: document.index("N4")]):
+        with pytest.raises(xml.CutXml):
+            xml.lenient(cut, {"CASE"})
+        with pytest.raises(xml.CutXml):
+            list(xml.records(lambda cut=cut: io.BytesIO(cut.encode()), "CASE"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<r>东莞市自然资源局</r>".encode("gbk"),
+        "<?xml version='1.0' encoding='GBK'?><r>东莞市自然资源局</r>".encode(),
+        "<?xml version='1.0' encoding='no-such'?><r>东莞市自然资源局</r>".encode("utf-16-le"),
+    ],
+)
+def test_bytes_are_decoded_by_evidence_where_what_is_said_is_untrue(body):
+    assert xml.parse(body, "text/xml; charset=iso-8859-1").text == "东莞市自然资源局"
+    assert xml.contradicts(body, "text/xml; charset=iso-8859-1")
