@@ -15,6 +15,7 @@ _WIDE = {
 }
 _WIDE_FROM, _WIDE_TO = list(_WIDE), list(_WIDE.values())
 _GONE = ["\ufeff", *(chr(n) for n in range(32) if chr(n) not in "\t\n\r"), "\x7f"]
+_CONTROLS = dict.fromkeys(map(ord, _GONE))
 _NOTHING = [""] * len(_GONE)
 #: all of full-width ASCII, for codes and numbers: －（）．，／： and the ideographic blank too
 _ASCII = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {"\u3000": " "}
@@ -43,6 +44,11 @@ def half_width(text: pl.Series) -> pl.Series:
     if not text.str.contains("[\uff01-\uff5e\u3000]").any():
         return text
     return text.str.replace_many(_ASCII_FROM, _ASCII_TO).str.strip_chars()
+
+
+def without_controls(name: str) -> str:
+    """The name of a column that no contract knows, as it can be kept."""
+    return name.translate(_CONTROLS)
 
 
 def fold_name(name: str) -> str:

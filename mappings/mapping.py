@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from mappings import words
-from mappings.cleaning import clean, fold_name
+from mappings.cleaning import clean, fold_name, without_controls
 from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
 from mappings.language import Block, Declaration, Reading, Value
 from schemas import raw
@@ -129,8 +129,9 @@ class Mapping:
             text = clean(column)
             name = known.get(fold_name(column.name))
             if name is None:
-                unknown.append((column.name, text))
-                columns[f"?{column.name}"] = text
+                written = without_controls(column.name)
+                unknown.append((written, text))
+                columns[f"?{written}"] = text
             else:  # the same column in two spellings: the first that is not empty
                 columns[name] = columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
@@ -174,7 +175,7 @@ class Mapping:
                     scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)
         rank = pl.Series([0]).new_from_index(0, frame.height)
         if declaration.rank is not None:
-            rank = scope.value(declaration.rank, "int").fill_null(0)
+            rank = scope.value(declaration.rank, "int").fill_null(0).clip(-32768, 32767)
         gone = pl.Series([False]).new_from_index(0, frame.height)
         if declaration.tombstone is not None:
             gone = scope.test(declaration.tombstone)

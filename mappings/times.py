@@ -17,7 +17,7 @@ _ZONE = "Asia/Shanghai"
 _USUAL = "%Y-%m-%d %H:%M:%S"
 _OTHERS = ("%Y-%m-%d %H:%M:%S%.f", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d")  # the frequent ones, at once too
 _FIRST, _LAST = datetime(1000, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
-_NONE = r"^[0\-/: .T]+Z?$|^0001[-/]01[-/]01\b|^(?i:null|none|nil)$"  # 0000-00-00, 0000/00/00 00:00:00.0, 0
+_NONE = r"^[0\-/: .T]+(?:Z|[+-]00:?00)?$|^0000[-/.年]\d|^0001[-/.年]0?1[-/.月]0?1\b|^(?i:null|none|nil)$"  # 0000-00-00, year 0, 0
 _PARTS = (
     r"^(?P<y>\d{4})\s*[-/.年]\s*(?P<m>\d{1,2})(?:\s*[-/.月]\s*(?P<d>\d{1,2})\s*日?|月)?"
     r"(?:(?:\s*[T ]\s*|\s+)(?P<h>\d{1,2})[:时](?P<i>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?:[.,](?P<f>\d{1,9}))?)?分?)?"
@@ -26,7 +26,7 @@ _PARTS = (
 _COMPACT = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})?(?:[T ]?(?P<h>\d{2})(?P<i>\d{2})(?P<s>\d{2})?)?$"
 _SERIAL = r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
 _NO_END = r"^(?:长期|长期有效|永久|永久有效|无固定期限|无期限|9999[-/.年]?12[-/.月]?31.*)$"
-_DAY_US = 86_400_000_000
+_NO_END_FROM = datetime(9999, 12, 30)
 
 
 def timestamps(text: pl.Series, *, month_end: bool = False, no_end: bool = False) -> tuple[pl.Series, pl.Series | None]:
@@ -51,7 +51,10 @@ def timestamps(text: pl.Series, *, month_end: bool = False, no_end: bool = False
     none = rest.str.contains(_NONE)
     if no_end:
         none |= rest.str.contains(_NO_END)
-    slow = _slow(rest, month_end).set(none, None)
+    slow = _slow(rest, month_end)
+    if no_end:  # the last day of the calendar, in whatever zone it was meant
+        none |= (slow >= _NO_END_FROM).fill_null(False)
+    slow = _within(slow).set(none, None)
     bad = slow.is_null() & ~none
     times = times.scatter(where, slow)
     if not bad.any():
@@ -64,13 +67,19 @@ def epoch_ms(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     ms = text.cast(pl.Float64, strict=False).round(0)
     ms = ms.set(ms.abs() > 253_402_300_799_000, None).cast(pl.Int64)
     local = ms.cast(pl.Datetime("ms", "UTC")).dt.convert_time_zone(_ZONE).dt.replace_time_zone(None).cast(STAMP)
-    bad = text.is_not_null() & ms.is_null()
+    none = (local.dt.year() == 1).fill_null(False)  # the first day of a calendar that counts from year 1
+    local = _within(local)
+    bad = text.is_not_null() & local.is_null() & ~none
     return local, bad if bad.any() else None
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:
     """By the form; %Y takes years of any length and sign, of which only four digits are a year here."""
-    times = text.str.strptime(STAMP, form, strict=False)
+    return _within(text.str.strptime(STAMP, form, strict=False))
+
+
+def _within(times: pl.Series) -> pl.Series:
+    """What no column takes, or no year of four digits, is not read: a zone moves 9999-12-31T23:59:59Z past the last one."""
     outside = ~times.is_between(_FIRST, _LAST)
     return times.set(outside, None) if outside.any() else times
 

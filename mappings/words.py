@@ -95,6 +95,21 @@ def canonical_json(value: Any) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
+def _without_nul(written: str) -> str:
+    """``jsonb`` takes no NUL; in flat columns it is cleaned away too."""
+    if "\\u0000" not in written:
+        return written
+
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("\x00", "")
+        if isinstance(value, dict):
+            return {key.replace("\x00", ""): cleaned(one) for key, one in value.items()}
+        return [cleaned(one) for one in value] if isinstance(value, list) else value
+
+    return canonical_json(cleaned(msgspec.json.decode(written)))
+
+
 def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) -> tuple[pl.Series, pl.Series | None]:
     """JSON text → (canonical JSON text of ``keep(value)``, mask of what is not JSON). Each distinct text is parsed once."""
     unique = text.drop_nulls().unique()
@@ -104,10 +119,9 @@ def parsed(text: pl.Series, keep: Callable[[Any], Any] = lambda value: value) ->
         try:
             value = msgspec.json.decode(one)
             value = None if value is None or value == "" else keep(value)
-        except (msgspec.DecodeError, TypeError, AttributeError):
+            written[one] = None if value is None else _without_nul(canonical_json(value))
+        except (msgspec.DecodeError, TypeError, AttributeError, ValueError, RecursionError):
             broken.append(one)
-            continue
-        written[one] = None if value is None else canonical_json(value)
     values = text.replace_strict(list(written), list(written.values()), default=None, return_dtype=pl.String)
     return values, text.is_in(broken).fill_null(False) if broken else None
 

@@ -7,6 +7,7 @@ held is not known then, so the window is not proven whole, and nothing counts as
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import traceback
@@ -46,6 +47,29 @@ class Decoded:
     rejects: list[tuple[int, Reject]] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     lost: int = 0
+
+    def halves(self) -> tuple[Decoded, Decoded]:
+        """The rows in two parts; what has no row goes with the first."""
+        middle = self.rows.num_rows // 2
+        return (
+            Decoded(
+                self.rows.slice(0, middle), self.receipts[:middle], self.scopes[:middle], self.rejects, self.issues
+            ),
+            Decoded(self.rows.slice(middle), self.receipts[middle:], self.scopes[middle:]),
+        )
+
+    def without_row(self, code: str, message: str) -> Decoded:
+        """A batch of one row, whose row is a reject now."""
+        row = {name: value for name, value in self.rows.to_pylist()[0].items() if value is not None}
+        place = row.pop("_place", None)
+        reject = Reject(place or "", code, message, json.dumps(row, ensure_ascii=False))
+        return Decoded(
+            self.rows.slice(0, 0),
+            self.receipts[:0],
+            self.scopes[:0],
+            [*self.rejects, (self.receipts[0], reject)],
+            self.issues,
+        )
 
 
 def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> Iterator[Decoded]:

@@ -11,6 +11,7 @@ from quality import issues as catalogue
 from store import issues as store_issues
 from store.engine import transaction
 from store.staging import Staged
+from store.values import EXPLAINING_CHARS, storable
 
 _UNLISTED = ("warning", "provider")  # a code that the list lacks is recorded all the same
 
@@ -26,9 +27,9 @@ def frame(issues: list[tuple[Issue, int]]) -> pl.DataFrame:
                 issue.code,
                 severity,
                 duty,
-                issue.record,
-                issue.field,
-                redact(issue.detail).replace("\x00", ""),
+                issue.record and storable(issue.record, EXPLAINING_CHARS),
+                issue.field and storable(issue.field, EXPLAINING_CHARS),
+                storable(redact(issue.detail), EXPLAINING_CHARS),
                 count,
             )
         )

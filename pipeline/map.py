@@ -1,19 +1,83 @@
-"""Phase 4, map: raw columns → records and entity rows, a batch at a time."""
+"""Phase 4, map: raw columns → records and entity rows, a batch at a time; a row that cannot be mapped harms no other."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import polars as pl
 import pyarrow as pa
 
 from connectors.base import Issue
+from core.errors import OneMapError
 from mappings.compiler import Mapped, Mapping
+from pipeline.decode import Decoded
+from store import values
+
+_MOST = 100  # rows of a batch that are looked for one by one; beyond, something is wrong with the mapping itself
 
 
 def batch(mapping: Mapping, rows: pa.Table) -> Mapped:
-    """The batch in the common model; see :class:`mappings.compiler.Mapped`."""
-    return mapping.apply(rows)
+    """The batch in the common model, without what the store cannot hold; see :class:`mappings.compiler.Mapped`."""
+    return _storable(mapping.apply(rows))
+
+
+def isolated(mapping: Mapping, decoded: Decoded) -> Iterator[tuple[Decoded, Mapped]]:
+    """The batch mapped, in as few parts as can be: a row that makes the mapping fail is a reject of its own part.
+
+    :raises Exception: the mapping fails without a row too, or for more than :data:`_MOST` of them.
+    """
+    yield from _isolated(mapping, decoded, [_MOST])
+
+
+def _isolated(mapping: Mapping, decoded: Decoded, left: list[int]) -> Iterator[tuple[Decoded, Mapped]]:
+    try:
+        mapped = batch(mapping, decoded.rows)
+    except OneMapError:
+        raise
+    except Exception as error:
+        height = decoded.rows.num_rows
+        batch(mapping, decoded.rows.slice(0, 0))  # raises again where no row is at fault
+        if height > 1:
+            for half in decoded.halves():
+                yield from _isolated(mapping, half, left)
+            return
+        left[0] -= 1
+        if left[0] < 0:
+            raise
+        decoded = decoded.without_row("unmappable_row", f"{type(error).__name__}: {error}")
+        mapped = batch(mapping, decoded.rows)
+    yield decoded, mapped
+
+
+def _storable(mapped: Mapped) -> Mapped:
+    """Rows with a value that a column of the store cannot hold are rejected, each with its reasons."""
+    found = []
+    frames = [(mapped.records, values.refused_records(mapped.records))]
+    frames += [(frame, values.refused(entity, frame)) for entity, frame in mapped.entities.items()]
+    for frame, refusals in frames:
+        found += [
+            pl.DataFrame([frame["_row"].gather(refusal.rows), refusal.values.alias("value")]).with_columns(
+                code=pl.lit(refusal.code), field=pl.lit(refusal.column), message=pl.lit(refusal.message)
+            )
+            for refusal in refusals
+        ]
+    if not found:
+        return mapped
+    raw = pl.when(pl.col("raw").str.len_bytes() > values.JSON_BYTES).then(pl.lit("{}")).otherwise(pl.col("raw"))
+    rejects = (
+        pl.concat(found)
+        .unique(maintain_order=True)
+        .join(mapped.records.with_columns(raw), on="_row", how="left", maintain_order="left")
+        .select(mapped.rejects.columns)
+    )
+    sound = ~pl.col("_row").is_in(rejects["_row"].unique().implode())
+    return Mapped(
+        mapped.records.filter(sound),
+        {entity: frame.filter(sound) for entity, frame in mapped.entities.items()},
+        pl.concat([mapped.rejects, rejects]),
+        mapped.issues,
+    )
 
 
 def issues(of: Mapped) -> list[tuple[Issue, int]]:

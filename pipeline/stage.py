@@ -7,7 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import polars as pl
+import psycopg
 import shapely
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mappings.compiler import Mapped
@@ -15,8 +17,8 @@ from pipeline import issues
 from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
-from store import tables
-from store.engine import transaction
+from store import tables, values
+from store.engine import refusal, transaction
 from store.staging import Staged
 
 
@@ -29,10 +31,10 @@ def batches(job: Job, decoded: Iterable[Decoded]) -> None:
         writing: Future[None] | None = None
         for batch in decoded:
             job.lost += batch.lost
-            mapped = map_phase.batch(job.mapping, batch.rows)
+            parts = list(map_phase.isolated(job.mapping, batch))
             if writing is not None:
                 writing.result()
-            writing = writer.submit(_write, job.staged, batch, mapped)
+            writing = writer.submit(_write_parts, job, parts)
         if writing is not None:
             writing.result()
     if job.lost and job.proof is not None:
@@ -40,10 +42,30 @@ def batches(job: Job, decoded: Iterable[Decoded]) -> None:
         job.proof = replace(job.proof, complete=False, why=why)
 
 
-def _write(into: Staged, decoded: Decoded, mapped: Mapped) -> None:
+def _write_parts(job: Job, parts: list[tuple[Decoded, Mapped]]) -> None:
     with transaction() as connection:
-        write(connection, into, decoded, mapped)
-        issues.stage(connection, into, [*((issue, 1) for issue in decoded.issues), *map_phase.issues(mapped)])
+        for decoded, mapped in parts:
+            _write_isolated(connection, job, decoded, mapped)
+
+
+def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: Mapped) -> None:
+    """Write a part; what the database refuses is looked for by halves, and the row that it is becomes a reject."""
+    try:
+        with connection.begin_nested():
+            write(connection, job.staged, decoded, mapped)
+    except (sa.exc.DBAPIError, psycopg.Error) as error:
+        said = refusal(error)
+        if said is None or not decoded.rows.num_rows:
+            raise
+        if decoded.rows.num_rows == 1:
+            parts: Iterable[Decoded] = [decoded.without_row("value_refused", said)]
+        else:
+            parts = decoded.halves()
+        for part in parts:
+            _write_isolated(connection, job, part, map_phase.batch(job.mapping, part.rows))
+    else:
+        found = [*((issue, 1) for issue in decoded.issues), *map_phase.issues(mapped)]
+        issues.stage(connection, job.staged, found)
 
 
 def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, *, again: bool = False) -> None:
@@ -52,11 +74,6 @@ def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped
     ``again``: the rows are known versions that were mapped once more; they did not come in.
     """
     first = into.next_row
-    into.next_row += decoded.rows.num_rows
-    if not again:
-        into.rows += decoded.rows.num_rows
-        into.rejects += len(decoded.rejects)
-    into.scoped |= decoded.scopes.null_count() < len(decoded.scopes)
     place = {"receipt_id": decoded.receipts, "scope": decoded.scopes}
 
     def numbered(frame: pl.DataFrame) -> pl.DataFrame:
@@ -64,7 +81,7 @@ def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped
 
     def records(frame: pl.DataFrame) -> pl.DataFrame:
         return numbered(frame).with_columns(
-            *(values.gather(frame["_row"]).alias(name) for name, values in place.items()),
+            *(series.gather(frame["_row"]).alias(name) for name, series in place.items()),
             pl.lit(again).alias("again"),
         )
 
@@ -96,15 +113,22 @@ def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped
                 "again",
             ),
         )
-        into.copy(
-            connection, into.failed, numbered(mapped.rejects).select("row_id", "code", "field", "message", "value")
+        reasons = numbered(mapped.rejects).select(
+            "row_id", "code", "field", "message", pl.col("value").str.slice(0, values.EXPLAINING_CHARS)
         )
+        into.copy(connection, into.failed, reasons)
     for entity, frame in mapped.entities.items():
         if frame.height:
             rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))
             into.copy(connection, into.entity[entity], rows)
     if decoded.rejects and not again:
         into.copy(connection, into.reject, _rejects(decoded))
+    # counted when all of it is written: a part that is refused is written anew
+    into.next_row += decoded.rows.num_rows
+    if not again:
+        into.rows += decoded.rows.num_rows
+        into.rejects += len(decoded.rejects)
+    into.scoped |= decoded.scopes.null_count() < len(decoded.scopes)
 
 
 def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
@@ -125,17 +149,19 @@ def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
 
 
 def _rejects(decoded: Decoded) -> pl.DataFrame:
+    def texts(name: str, limit: int) -> list[str | None]:
+        found = (getattr(reject, name) for _, reject in decoded.rejects)
+        return [None if text is None else values.storable(text, limit) for text in found]
+
+    few, many = values.EXPLAINING_CHARS, values.RAW_CHARS
     return pl.DataFrame(
         {
             "receipt_id": [receipt for receipt, _ in decoded.rejects],
-            "place": [reject.place for _, reject in decoded.rejects],
-            "record_key": [reject.record for _, reject in decoded.rejects],
-            "code": [reject.code for _, reject in decoded.rejects],
-            "message": [reject.message for _, reject in decoded.rejects],
-            "raw": [
-                None if reject.raw is None else reject.raw.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-                for _, reject in decoded.rejects
-            ],
+            "place": texts("place", few),
+            "record_key": texts("record", few),
+            "code": texts("code", few),
+            "message": texts("message", few),
+            "raw": texts("raw", many),
         },
         schema={"receipt_id": pl.Int64, **dict.fromkeys(("place", "record_key", "code", "message", "raw"), pl.String)},
     )

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import polars as pl
 import psycopg
 import sqlalchemy as sa
+from psycopg.types.string import StrDumperUnknown
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Connection, Engine
 
 from core import settings
 from store.tables import Box
+from store.values import storable, storable_json
 
 _CHUNK = 1 << 20
 ischema_names.setdefault("box", Box)  # whoever reflects a table (the quality suites do) meets its boxes
@@ -35,6 +37,7 @@ def engine() -> Engine:
             pool_size=4,
             max_overflow=8,
             pool_pre_ping=True,
+            json_serializer=storable_json,
             connect_args={
                 "application_name": "onemap",
                 # a peer that vanished must not hold a feed's lock for the two hours of the system's default
@@ -45,7 +48,33 @@ def engine() -> Engine:
                 "options": "-c timezone=Asia/Shanghai -c client_min_messages=warning -c work_mem=64MB -c jit=off",
             },
         )
+        sa.event.listen(_engines[url], "connect", _adapt)
     return _engines[url]
+
+
+class _StorableText(StrDumperUnknown):
+    """Every text parameter as a column takes it: one NUL in an error's message must not lose the message."""
+
+    def dump(self, text: str) -> bytes:
+        return super().dump(storable(text))
+
+
+def _adapt(connection: psycopg.Connection, _: object) -> None:
+    connection.adapters.register_dumper(str, _StorableText)
+
+
+#: SQLSTATE classes by which PostgreSQL refuses a value or a row, not a connection or a statement: data exception,
+#: integrity, program limit (an index row, a JSON document), check option, cardinality, what a trigger raises.
+_REFUSALS = ("21", "22", "23", "44", "54", "P0")
+
+
+def refusal(error: BaseException) -> str | None:
+    """What the database said of a value that it does not take; None where the fault is another."""
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None) or ""
+    if isinstance(cause, psycopg.Error) and state[:2] in _REFUSALS:
+        return cause.diag.message_primary or str(cause).partition("\n")[0]
+    return None
 
 
 def dispose() -> None:
@@ -64,7 +93,7 @@ def transaction() -> Iterator[Connection]:
 def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
     """COPY a Polars frame into the columns of ``table`` that it names, in the caller's transaction.
 
-    Returns the number of rows.     Nulls are NULL, empty strings stay empty strings; ``Binary`` columns go as ``bytea``.
+    Returns the number of rows. NUL in text becomes U+FFFD. Nulls are NULL, empty strings stay empty strings; ``Binary`` columns go as ``bytea``.
     """
     if frame.is_empty():
         return 0
@@ -72,6 +101,9 @@ def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> 
     binary = [name for name, kind in frame.schema.items() if kind == pl.Binary]
     if binary:
         frame = frame.with_columns((pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary)
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    if spoilt := [name for name in texts if frame[name].str.contains("\x00", literal=True).any()]:
+        frame = frame.with_columns(pl.col(spoilt).str.replace_all("\x00", "\N{REPLACEMENT CHARACTER}", literal=True))
     buffer = io.BytesIO()
     frame.write_csv(buffer, include_header=False)
     preparer = connection.dialect.identifier_preparer

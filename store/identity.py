@@ -24,7 +24,7 @@ def rebuild_item_codes(connection: Connection) -> bool:
                         || coalesce(array(select jsonb_array_elements_text(i.aliases)), '{}')) as code,
                         coalesce(i.valid_from, '-infinity') as valid_from, coalesce(i.valid_to, 'infinity') as valid_to
                  from store.item i where i.gone_at is null) named
-           where code is not null
+           where octet_length(code) <= 600  -- no code is longer, nor would the key of store.item_code take it
            group by code, item_code, valid_from"""
     )
     gone = connection.exec_driver_sql(

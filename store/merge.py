@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import deletions, issues, quarantine, remap, versions
-from store.engine import lock_key
+from store.engine import lock_key, refusal
 from store.staging import Staged
+from store.statements import GOOD, Runner
 
 
 class Gate(Protocol):
@@ -63,12 +64,39 @@ def commit(
 ) -> Merged:
     """Merge a staged batch that was checked; nothing of it stands before the caller commits.
 
+    A row that the database refuses is rejected with its reason; the others are merged.
+
     ``listing``: the batch is the source's whole listing, complete by proof, of a feed whose records vanish with it.
     ``remapped``: the batch is what the archive holds of the feed, mapped anew. ``redriven``: quarantine entries that
     went through once more; those that were not rejected again are closed.
     """
     # writers of a feed's rows, one transaction at a time; the feed's lock keeps whole runs apart already
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("merge", staged.feed))))
+
+    def merge() -> Merged:
+        return _merge(connection, staged, mapping_version, gate, listing, remapped, redriven)
+
+    spared = staged.spared
+    try:
+        with connection.begin_nested():
+            return merge()
+    except sa.exc.DBAPIError as error:
+        if refusal(error) is None:
+            raise
+        staged.spared = spared
+        _reject_refused(connection, staged, mapping_version, remapped, error)
+    return merge()
+
+
+def _merge(
+    connection: Connection,
+    staged: Staged,
+    mapping_version: int,
+    gate: Gate,
+    listing: bool,
+    remapped: bool,
+    redriven: Sequence[int],
+) -> Merged:
     merged = Merged()
     if remapped:
         remap.compare(connection, staged)
@@ -79,7 +107,9 @@ def commit(
         if merged.held:
             deletions.spare(connection, staged)
     last_receipt = max(staged.receipts, default=0)
-    merged.counts = versions.write(connection, staged, mapping_version, last_receipt, remapped=remapped)
+    merged.counts = versions.write(
+        connection, staged, mapping_version, last_receipt, remapped=remapped, redriven=bool(redriven)
+    )
     merged.counts["quarantined"] = quarantine.reject(connection, staged, mapping_version)
     quarantine.close_redriven(connection, redriven, staged.run_id)
     if remapped:
@@ -89,6 +119,70 @@ def commit(
         quarantine.supersede(connection, staged)
     issues.record(connection, staged)
     return merged
+
+
+#: Rows of a batch that the database refuses one by one; beyond, the fault is none of theirs.
+_MOST_REFUSED = 100
+
+
+def _reject_refused(
+    connection: Connection, staged: Staged, mapping_version: int, remapped: bool, error: sa.exc.DBAPIError
+) -> None:
+    """Find by halves the rows that the database refuses to merge; each is rejected with what the database says.
+
+    :raises sa.exc.DBAPIError: ``error``, where it comes without any row, or of too many.
+    """
+    run = Runner(connection, staged)
+
+    def refuses(rows: list[int]) -> str | None:
+        """What the database says of these rows beside all that were accepted."""
+        trial = connection.begin_nested()
+        try:
+            run(
+                f"insert into {{failed}} (row_id, code) select s.row_id, 'trial' from {{record}} s "
+                f"where {GOOD} and s.row_id <> all(:rows)",
+                rows=accepted + rows,
+            )
+            if remapped:
+                remap.compare(connection, staged)
+                remap.vanished(connection, staged)
+            else:
+                if staged.scopes:
+                    deletions.withdraw(connection, staged, [])
+                deletions.missing(connection, staged, False)
+            versions.write(connection, staged, mapping_version, 0, remapped=remapped)
+        except sa.exc.DBAPIError as refused:
+            if (said := refusal(refused)) is None:
+                raise
+            return said
+        finally:
+            trial.rollback()
+        return None
+
+    accepted: list[int] = []
+    culprits: dict[int, str] = {}
+
+    def admit(rows: list[int]) -> None:
+        said = refuses(rows)
+        if said is None:
+            accepted.extend(rows)
+        elif len(rows) > 1:
+            admit(rows[: len(rows) // 2])
+            admit(rows[len(rows) // 2 :])
+        else:
+            culprits[rows[0]] = said
+            if len(culprits) > _MOST_REFUSED:
+                raise error
+
+    if refuses([]) is not None:
+        raise error
+    admit(list(run(f"select s.row_id from {{record}} s where {GOOD} order by 1").scalars()))
+    for row, said in culprits.items():
+        run(
+            "insert into {failed} (row_id, code, message) values (:row, 'value_refused', :said)",
+            row=row,
+            said=f"数据库拒收 the database refuses it: {said}",
+        )
 
 
 def _find_deletions(connection: Connection, staged: Staged, gate: Gate, listing: bool) -> int:

@@ -262,7 +262,9 @@ quarantine = sa.Table(
     _column("note", sa.Text, "说明", "why it was closed"),
     sa.CheckConstraint("state in ('open', 'redriven', 'dismissed', 'superseded')", name="state"),
     sa.UniqueConstraint("feed", "fingerprint"),
-    sa.Index("quarantine_open_key_ix", "feed", "record_key", postgresql_where=sa.text("state = 'open'")),
+    sa.Index(  # hashed: a key that is refused for its length has to be found as well
+        "quarantine_open_key_ix", "record_key", postgresql_using="hash", postgresql_where=sa.text("state = 'open'")
+    ),
     schema=LANDING,
     comment=_comment("隔离区：被拒收的行及全部原因", "rejected rows with every reason"),
 )
@@ -385,6 +387,9 @@ record = sa.Table(
         sa.BigInteger,
         "注销时回执",
         "last receipt before its absence was proven: what is older revives nothing",
+    ),
+    _instant(
+        "refused_at", "搁置时间", "since when unify cannot take this version: its rows are out, quarantine says why"
     ),
     sa.UniqueConstraint("feed", "record_key"),
     schema=SOURCE,
@@ -518,7 +523,9 @@ def _quoted(entity: str) -> list[sa.Index]:
     )
     if entity in numbers:
         name, column = numbers[entity]
-        made.append(sa.Index(name, sa.text(f"store.normal_number({column})")))
+        # a case's 文号 may be a note of any length: asked for equality alone, it is hashed
+        using = "hash" if entity == "case" else "btree"
+        made.append(sa.Index(name, sa.text(f"store.normal_number({column})"), postgresql_using=using))
     return made
 
 

@@ -7,6 +7,7 @@ cases; then what hangs on cases.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -14,7 +15,10 @@ from sqlalchemy.engine import Connection
 
 from schemas import channels
 from store import fold, identity, tables
-from store.engine import lock_key, transaction
+from store.engine import engine, lock_key, refusal, transaction
+from store.values import storable_json
+
+log = logging.getLogger(__name__)
 
 FIRST = ("item", "project", "enterprise", "engineering")
 INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事项)
@@ -22,10 +26,11 @@ INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事�
 
 @dataclass(slots=True)
 class Unified:
-    """What a run of unify did: records taken, and golden rows by entity and operation."""
+    """What a run of unify did: records taken, golden rows by entity and operation, and records that were set aside."""
 
     taken: int = 0
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
 
     @property
     def written(self) -> int:
@@ -33,14 +38,120 @@ class Unified:
 
 
 def unify() -> Unified:
-    """Take every dirty record and bring the golden rows up to date. Two at once wait for each other."""
+    """Take every dirty record and bring the golden rows up to date. Two at once wait for each other.
+
+    A record that makes it fail is set aside with its reason (quarantine), and the rest goes on; it is tried again when
+    another version of it comes, or when a person drives its entry again.
+
+    :raises sa.exc.DBAPIError: the database fails, or fails without any of the records.
+    """
+    try:
+        with transaction() as connection:
+            return _unify(connection)
+    except sa.exc.DBAPIError as error:
+        if refusal(error) is None:
+            raise
+        log.warning("unify: the database refuses a record, which is looked for: %s", refusal(error))
+        refused = _find_refused(error)
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
-        result = Unified(taken=_take(connection))
-        if result.taken:
-            _work(connection, result)
-            connection.exec_driver_sql("delete from store.dirty d using taken_seq t where d.seq = t.seq")
+        keys = [_set_aside(connection, record, said) for record, said in refused.items()]
+        result = _unify(connection)
+        result.refused = keys
         return result
+
+
+def _unify(connection: Connection) -> Unified:
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
+    result = Unified(taken=_take(connection))
+    if result.taken:
+        _work(connection, result)
+        connection.exec_driver_sql("delete from store.dirty d using taken_seq t where d.seq = t.seq")
+    return result
+
+
+#: Records of a run that are refused one by one; beyond, the fault is none of theirs.
+_MOST_REFUSED = 100
+
+
+def _find_refused(error: sa.exc.DBAPIError) -> dict[int, str]:
+    """Dirty records that unify cannot take, by halves, each with what the database says.
+
+    In a trial the records that are left out are hidden from the sources' tables too, so that none of them can disturb.
+
+    :raises sa.exc.DBAPIError: ``error``, where it comes without any of the records, or of too many.
+    """
+    accepted: list[int] = []
+    refused: dict[int, str] = {}
+
+    def refuses(records: list[int]) -> str | None:
+        with engine().connect() as connection, connection.begin() as trial:
+            try:
+                connection.execute(
+                    sa.text(
+                        """create temp table hidden on commit drop as
+                           select distinct record_id from store.dirty where record_id <> all(:kept)"""
+                    ),
+                    {"kept": accepted + records},
+                )
+                for table in tables.source_entity.values():
+                    connection.exec_driver_sql(
+                        f"delete from {table.fullname} s using hidden h where s.record_id = h.record_id"
+                    )
+                _unify(connection)
+            except sa.exc.DBAPIError as refusing:
+                if (said := refusal(refusing)) is None:
+                    raise
+                return said
+            finally:
+                trial.rollback()
+        return None
+
+    def admit(records: list[int]) -> None:
+        said = refuses(records)
+        if said is None:
+            accepted.extend(records)
+        elif len(records) > 1:
+            admit(records[: len(records) // 2])
+            admit(records[len(records) // 2 :])
+        else:
+            refused[records[0]] = said
+            if len(refused) > _MOST_REFUSED:
+                raise error
+
+    if refuses([]) is not None:
+        raise error
+    with engine().connect() as connection:
+        dirty = connection.exec_driver_sql("select distinct record_id from store.dirty order by 1").scalars().all()
+    admit(list(dirty))
+    return refused
+
+
+def _set_aside(connection: Connection, record: int, said: str) -> str:
+    """Take a record's rows out of what unify, supervision and serving read; quarantine keeps the version and says why.
+
+    Returns the record's feed and key.
+    """
+    for table in tables.source_entity.values():
+        connection.execute(sa.delete(table).where(table.c.record_id == record))
+    reasons = [{"code": "unify_refused", "message": f"归一时数据库拒收 the database refuses it in unify: {said}"}]
+    return connection.execute(
+        sa.text(
+            """with aside as (
+                   update source.record set refused_at = now() where id = :record returning *),
+               entered as (
+                   insert into landing.quarantine as q
+                       (feed, record_key, fingerprint, raw, run_id, receipt_id, place, source_time, reasons, mapping_version)
+                   select feed, record_key, sha256(convert_to(record_key, 'UTF8') || content_hash), raw, run_id, receipt_id,
+                          place, source_time, cast(:reasons as jsonb), mapping_version
+                   from aside
+                   on conflict (feed, fingerprint) do update set
+                       reasons = excluded.reasons, seen = q.seen + 1, seen_at = now(), state = 'open', closed_at = null,
+                       closed_by = null, note = null)
+               select feed || ' ' || record_key from aside"""
+        ),
+        {"record": record, "reasons": storable_json(reasons)},
+    ).scalar_one()
 
 
 def _take(connection: Connection) -> int:

@@ -45,6 +45,7 @@ compared as (
            r.id as known,
            r.tombstone in ('absent', 'replaced', 'remapped') as was_gone,
            coalesce(o.receipt_id <= r.gone_receipt, false) as stale,
+           r.refused_at is not null and {{redriven}} as retried,
            coalesce({same("o", "r")}, false) as same,
            coalesce({{beats}}, false) as beats,
            r.id is not null and {{doomed}} as doomed
@@ -59,6 +60,7 @@ judged as (
                when c.doomed then not c.same
                when c.stale then false
                when c.was_gone then true
+               when c.retried and c.same then true
                else not c.same and c.beats
            end as becomes
     from compared c
@@ -95,12 +97,13 @@ _REMAPPING = """when c.was_gone or c.stale then false
 _WITHDRAWN = "exists (select from {withdrawn} w where w.record_id = r.id and w.current)"
 
 
-def _classify(run: Runner, staged: Staged, remapped: bool) -> None:
+def _classify(run: Runner, staged: Staged, remapped: bool, redriven: bool) -> None:
     """Make ``s<run>_version``: see :data:`_CLASSIFY`."""
     choices = {
         "newest": _NEWEST[staged.timed],
         "beats": _BEATS[staged.timed],
         "remapping": _REMAPPING if remapped else "",
+        "redriven": str(redriven),
         "doomed": _WITHDRAWN if staged.scopes else str(remapped),
     }
     statement = _CLASSIFY
@@ -134,7 +137,7 @@ _UPDATE = """
 update source.record r set
     raw = s.raw, content_hash = v.content_hash,
     source_time = v.source_time, rank = v.rank, receipt_id = v.receipt_id, place = s.place, run_id = :run,
-    mapping_version = :mapping_version, code_version = :code_version, recorded_at = now(),
+    mapping_version = :mapping_version, code_version = :code_version, recorded_at = now(), refused_at = null,
     tombstoned_at = case when v.tombstone then now() end, tombstone = case when v.tombstone then 'said' end
 from {version} v join {record} s using (row_id)
 where v.becomes and v.known and r.id = v.record_id
@@ -219,17 +222,24 @@ on conflict on constraint version_scope_uq do update set receipt_id = excluded.r
 
 
 def write(
-    connection: Connection, staged: Staged, mapping_version: int, last_receipt: int, *, remapped: bool = False
+    connection: Connection,
+    staged: Staged,
+    mapping_version: int,
+    last_receipt: int,
+    *,
+    remapped: bool = False,
+    redriven: bool = False,
 ) -> dict[str, int]:
     """Write the batch; returns the counts ``new changed history unchanged tombstoned absent`` of it.
 
     ``last_receipt``: what was received up to it revives no record that this batch proves absent. What goes was found
     before (:mod:`store.deletions`, :func:`store.remap.vanished`). ``remapped``: the batch is what the archive holds,
-    mapped anew: it stands for what was mapped before.
+    mapped anew: it stands for what was mapped before. ``redriven``: a person sends rows once more; a version that unify
+    had set aside is taken up again.
     """
     run = Runner(connection, staged)
     run.values |= {"mapping_version": mapping_version, "code_version": code_version()}
-    _classify(run, staged, remapped)
+    _classify(run, staged, remapped, redriven)
     counts = dict.fromkeys(("new", "changed", "history", "unchanged", "tombstoned"), 0)
     counts |= {
         action: number

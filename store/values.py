@@ -1,0 +1,142 @@
+"""What a column of the store can hold: the gate before COPY, driven by the columns' types and indexes alone.
+
+The readings of ``mappings/`` give values of the right type; here is known what PostgreSQL takes of them. A value that
+it would refuse rejects its own row, with column and reason, before it can sink a batch; text that is not content (places,
+messages, raw text of what did not decode) is mended instead.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from store import tables
+
+#: Longest value, in UTF-8 bytes, of a column in a B-tree index: three of them and a time fit its 2,704.
+INDEXED_BYTES = 600
+#: Longest key of a record: an id of the store is made of it, its feed and a number.
+KEY_BYTES = 2_000
+#: Longest JSON value or raw row: PostgreSQL's own limit is 255 MiB.
+JSON_BYTES = 32 << 20
+#: Longest text that is kept to explain (a message, a value that could not be read, raw text of what did not decode).
+EXPLAINING_CHARS = 2_000
+RAW_CHARS = 1_000_000
+
+_FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
+_NUL, _MARK = "\x00", "\N{REPLACEMENT CHARACTER}"
+#: Codes of the catalogue's items, which become keys of store.item_code.
+_ITEM_CODES = {"item": ("item_code", "catalog_code", "task_code", "certificate_type_code")}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rows (positions in the frame) whose value a column cannot hold; ``values``: what stands there, shortened."""
+
+    column: str
+    code: str
+    message: str
+    rows: pl.Series
+    values: pl.Series
+
+
+@cache
+def indexed(entity: str) -> frozenset[str]:
+    """Text columns of an entity that a B-tree index holds, in its source or its golden table, or that ids are made of."""
+    columns: set[str] = set(_ITEM_CODES.get(entity, ()))
+    for table in (tables.source_entity[entity], tables.golden[entity]):
+        for index in table.indexes:
+            if index.dialect_options["postgresql"]["using"] in (None, "btree", False):
+                columns |= {column.name for column in index.columns}
+                for expression in index.expressions:
+                    columns |= {
+                        column.name for column in table.columns if column.name in str(expression).split("(")[-1]
+                    }
+    texts = {column.name for column in tables.entity_columns(entity) if isinstance(column.type, sa.Text)}
+    return frozenset(columns & texts)
+
+
+def refused(entity: str, frame: pl.DataFrame) -> Iterator[Refusal]:
+    """What the tables of an entity cannot hold of its rows."""
+    bounded = indexed(entity)
+    for column in tables.entity_columns(entity):
+        if column.name in frame.columns:
+            limit = JSON_BYTES if isinstance(column.type, JSONB) else None
+            yield from _column(frame[column.name], INDEXED_BYTES if column.name in bounded else limit)
+
+
+def refused_records(frame: pl.DataFrame) -> Iterator[Refusal]:
+    """What source.record cannot hold: ``record_key``, ``source_time``, ``raw``."""
+    for name, limit in (("record_key", KEY_BYTES), ("source_time", None), ("raw", JSON_BYTES)):
+        for refusal in _column(frame[name], limit):
+            yield refusal if name != "record_key" else _with_code(refusal, "key_too_long")
+
+
+def _with_code(refusal: Refusal, code: str) -> Refusal:
+    return Refusal(refusal.column, code, refusal.message, refusal.rows, refusal.values)
+
+
+def _column(values: pl.Series, limit: int | None) -> Iterator[Refusal]:
+    kind = values.dtype
+    if kind == pl.String and limit is not None:
+        yield from _refusals(
+            values, values.str.len_bytes() > limit, "value_too_long", f"超过 {limit} 字节 longer than {limit} bytes"
+        )
+    elif kind == pl.Date or isinstance(kind, pl.Datetime):
+        first, last = (date(1, 1, 1), date(9999, 12, 31)) if kind == pl.Date else (_FIRST, _LAST)
+        yield from _refusals(
+            values,
+            ~values.is_between(first, last),
+            "unreadable_time",
+            "时间超出公元 1–9999 年 a time outside the years 1 to 9999",
+        )
+
+
+def _refusals(values: pl.Series, mask: pl.Series, code: str, message: str) -> Iterator[Refusal]:
+    rows = mask.fill_null(False).arg_true()
+    if len(rows):
+        shown = values.gather(rows).cast(pl.String).str.slice(0, 200)
+        yield Refusal(values.name, code, message, rows.cast(pl.UInt32), shown)
+
+
+def storable(text: str, limit: int | None = None) -> str:
+    """Text as a column takes it: NUL and lone surrogates become U+FFFD; cut at ``limit`` characters."""
+    if limit is not None and len(text) > limit:
+        text = text[:limit] + "…"
+    if _NUL in text:
+        text = text.replace(_NUL, _MARK)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a pair of surrogates is the character that it stands for
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def storable_json(value: Any) -> str:
+    """JSON as ``jsonb`` takes it: without NUL, lone surrogates, NaN and infinities."""
+    try:
+        written = json.dumps(value, ensure_ascii=True, allow_nan=False)
+        if "\\u0000" not in written and "\\ud" not in written:
+            return written
+    except ValueError:
+        pass
+    return json.dumps(_mended(value), ensure_ascii=False, allow_nan=False)
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, dict):
+        return {storable(str(key)): _mended(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(one) for one in value]
+    return value
