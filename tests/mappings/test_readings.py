@@ -286,10 +286,13 @@ def test_booleans() -> None:
     ]
 
 
+_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00"))
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
-        lambda x: st.lists(x) | st.dictionaries(st.text(st.characters(codec="utf-8")), x),
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _TEXT,
+        lambda x: st.lists(x) | st.dictionaries(_TEXT, x),
         max_leaves=8,
     )
 )
@@ -303,6 +306,40 @@ def test_json_is_written_one_way(value: object) -> None:
     assert bad is None and first[0] == second[0]
     if first[0] is not None:
         assert json.loads(first[0]) == value
+
+
+def test_json_is_what_the_store_takes() -> None:
+    deep = "[" * 5_000 + "]" * 5_000
+    values, bad = words.parsed(column('{"a\\u0000b": ["c\\u0000"]}', '["\\\\u0000"]', '["\\ud800"]', "[1e999]", deep))
+    assert values.to_list() == ['{"ab":["c"]}', '["\\\\u0000"]', None, None, None]
+    assert bad.to_list() == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59Z", "9999-12-30T16:00:00Z", "9999-12-31T00:00:00-10:00", "9999-12-31"]
+)
+def test_the_last_day_of_the_calendar_is_no_end_in_any_zone(text: str) -> None:
+    values, bad = times.timestamps(column(text), no_end=True)
+    assert values[0] is None and bad is None
+
+
+@given(
+    st.text("0123456789-:T Z+/.年月日", max_size=30) | st.datetimes().map(str) | st.integers(-(10**15), 10**15).map(str)
+)
+def test_whatever_is_read_as_a_time_is_one_that_a_column_takes(text: str) -> None:
+    for values, _ in (
+        times.timestamps(column(text)),
+        times.timestamps(column(text), no_end=True),
+        times.epoch_ms(column(text)),
+    ):
+        assert values[0] is None or 1000 <= values[0].year <= 9999
+
+
+def test_coordinates_that_are_no_degrees_are_no_geometry() -> None:
+    given_ = ["POINT (113.7 23.0)", "POINT (38512345 2545678)", "POINT (inf 1)", "POINT (nan 23)", "POLYGON EMPTY"]
+    values, bad = shapes.shapes(column(*given_))
+    assert [value is not None for value in values] == [True, False, False, False, True]
+    assert bad.to_list() == [False, True, True, True, False]
 
 
 def test_an_empty_list_is_not_unknown() -> None:
