@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from serving.api import guide, operations, projects, space
+from serving.api import guide, operations, plans, projects, space
 from serving.api.describe import schemas
 from serving.api.problems import BY_STATUS, KINDS, Problem, answer
 
@@ -26,7 +26,7 @@ app = FastAPI(
     redoc_url=None,
     openapi_url="/openapi.json",
 )
-for router in (projects.router, space.features, space.vector_tiles, guide.router, operations.router):
+for router in (projects.router, space.features, space.vector_tiles, guide.router, plans.router, operations.router):
     app.include_router(router)
 
 

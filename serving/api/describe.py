@@ -136,6 +136,57 @@ def schemas() -> dict[str, Any]:
         related={"type": "array", "items": text},
         worded_by={"type": "string", "description": "search, or the model that worded it"},
     )
+    day = {"type": ["string", "null"], "format": "date"}
+    maybe = {"type": ["string", "null"]}
+    number = {"type": "integer"}
+    step = _object(["item_code", "item_name", "done"], item_code=text, item_name=text, done={"type": "boolean"})
+    limit = {"anyOf": [_object(["days", "unit"], days=number, unit=text), {"type": "null"}]}
+    made["plan_line"] = _object(
+        ["item_code", "item_name", "state", "why", "source"],
+        **dict.fromkeys(("item_code", "item_name", "state", "why", "source"), text),
+        **dict.fromkeys(("kind", "department", "department_code", "turn", "case_no"), maybe),
+        **dict.fromkeys(("version", "stage"), number),
+        **dict.fromkeys(("before", "overtake", "beside"), {"type": "array", "items": step}),
+        materials={
+            "type": "array",
+            "items": _object(
+                ["code", "name", "required"],
+                code=text,
+                name=text,
+                required={"type": "boolean"},
+                medium=maybe,
+                issued_by=maybe,
+                held={**maybe, "description": "where the store holds it already (免交)"},
+            ),
+        },
+        promised=limit,
+        statutory=limit,
+        earliest_start=day,
+        earliest_end=day,
+        latest_end=day,
+        slack={"type": ["integer", "null"], "description": "working days"},
+        critical={"type": "boolean"},
+        provisional={"type": "boolean", "description": "uses days past the last holiday notice (暂估)"},
+        holds={"type": "array", "items": text},
+    )
+    made["plan"] = _object(
+        ["as_of", "lines", "not_judged", "end", "path", "materials", "held"],
+        project_code=maybe,
+        as_of={"type": "string", "format": "date"},
+        lines=_many("plan_line"),
+        not_judged={"type": "array", "items": {"type": "object", "additionalProperties": text}},
+        end=day,
+        path={"type": "array", "items": text},
+        materials=number,
+        held=number,
+    )
+    made["plan_questions"] = _object(
+        ["conditions"],
+        conditions={
+            "type": "array",
+            "items": _object(["condition", "items"], condition=text, items={"type": "array", "items": text}),
+        },
+    )
     made["Any"] = {"type": "object"}
     made["Problem"] = {
         "type": "object",

@@ -1,0 +1,77 @@
+"""一项目一方案 as data: the plan of a project, of one that does not exist yet, and what to ask for the latter."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.responses import JSONResponse, Response
+
+from core import clock
+from core.errors import ConfigurationError
+from serving import rulebook
+from serving.access import reading
+from serving.api.common import TEXT, Asker, Code, single
+from serving.api.describe import answers
+from serving.api.guard import Guarded
+from serving.api.problems import Problem
+from serving.query import projects
+from store.engine import transaction
+from supervision import plan
+
+router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded)
+
+
+@router.get("/projects/{code}/plan", responses=answers("plan"), summary="一项目一方案 · what a project has still to do")
+def of_project(request: Request, asker: Asker, code: Code) -> Response:
+    with reading(asker) as c:
+        seen = projects.project(c, code, ["id"])
+    made = planned(code) if seen is not None else None
+    return single(request, made, f"没有可见的项目 {code}。", f"No project {code} is shown.")
+
+
+@router.get("/plan/questions", responses=answers("plan_questions"), summary="情形引导的问题 · what to ask")
+def questions(request: Request, asker: Asker) -> Response:
+    with transaction() as connection:
+        asked = plan.questions(connection, clock.today(), rulebook.rules())
+    request.state.rows = len(asked)
+    return JSONResponse({"conditions": asked})
+
+
+@router.get("/plan", responses=answers("plan"), summary="情形引导 · the plan of a project that does not exist yet")
+def of_conditions(
+    request: Request,
+    asker: Asker,
+    filing_type: Annotated[Literal["备案", "核准"], Query(description="立项类型 · filing type")] = "备案",
+    process_type: Annotated[
+        str | None, Query(pattern=r"^[0-9]{1,3}$", description="审批流程类型 SPLCLX · process type")
+    ] = None,
+    conditions: Annotated[
+        str | None, Query(max_length=500, pattern=TEXT, description="项目条件，逗号分隔 · conditions, by commas")
+    ] = None,
+    fast_track: Annotated[bool, Query(description="拿地即开工、容缺、告知承诺 · fast track")] = False,
+) -> Response:
+    chosen = [c.strip() for c in (conditions or "").split(",") if c.strip()]
+    with transaction() as connection:
+        try:
+            made = plan.of_conditions(
+                connection,
+                clock.today(),
+                process_type=process_type,
+                filing_type=filing_type,
+                conditions=chosen,
+                fast_track=fast_track,
+                by=rulebook.rules(),
+            )
+        except ConfigurationError as error:
+            raise Problem("invalid-parameter", error.zh, f"{error.message}; {error.remedy}") from error
+    return single(request, jsonable_encoder(made.as_dict()), "", "")
+
+
+def planned(code: str, as_of: date | None = None) -> dict[str, Any] | None:
+    """The plan of a project, as JSON has it; None: no such project. Whoever calls has made sure that it may be shown."""
+    with transaction() as connection:
+        made = plan.of_project(connection, code, as_of or clock.today(), rulebook.rules())
+    return None if made is None else jsonable_encoder(made.as_dict())
