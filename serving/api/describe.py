@@ -50,7 +50,7 @@ def _many(name: str) -> dict[str, Any]:
     return {"type": "array", "items": ref(name)}
 
 
-def _object(required: list[str], **properties: Any) -> dict[str, Any]:
+def _object(required: list[str], /, **properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 

@@ -66,7 +66,9 @@ def of_conditions(
                 by=rulebook.rules(),
             )
         except ConfigurationError as error:
-            raise Problem("invalid-parameter", error.zh, f"{error.message}; {error.remedy}") from error
+            raise Problem(
+                "not-found", error.zh, f"{error.message}; {error.remedy}"
+            ) from error  # the catalogue says which
     return single(request, jsonable_encoder(made.as_dict()), "", "")
 
 

@@ -123,5 +123,5 @@ def test_the_api_plans_a_project_that_does_not_exist_yet(ask):
     assert made.status_code == 200
     assert made.json()["lines"]
     wrong = client.get("/v1/plan", params={"filing_type": "备案", "conditions": "涉火星"})
-    assert wrong.status_code == 400
+    assert wrong.status_code == 404
     assert conditions[0] in wrong.text  # what is allowed is named
