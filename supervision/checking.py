@@ -16,12 +16,10 @@ from core.errors import ConfigurationError, OneMapError
 from schemas.departments import register
 from sources import loader
 from store.engine import engine
-from supervision import rulebook
+from supervision import rule, rulebook
 from supervision.calendar import FIRST, LAST
 from supervision.completeness import ALL_DEPARTMENTS, DEPARTMENT, OWN
-from supervision.rulebook import RuleSet
 
-NEEDED = (*RuleSet.model_fields, "stalled_on_the_ground")
 FILES: dict[str, Callable[[Path], Any]] = {
     "rules.yaml": rulebook.load,
     "completeness.yaml": rulebook.needs,
@@ -69,23 +67,15 @@ def _rules(data: dict[str, Any]) -> Iterator[Fault]:
     for name, code in (data.get("items") or {}).items():
         if code not in items:
             yield ("items", name), f"no item {code} in the catalogue"
-    for name in data.get("rules") or {}:
-        if not (data["rules"][name] or {}).get("lifted_by"):
-            yield ("rules", name), "says nothing of what would lift it (lifted_by)"
 
 
 def _completeness(data: dict[str, Any]) -> Iterator[Fault]:
     feeds = _feeds()
-    for rule in data["rules"]:
-        if rule not in NEEDED:
-            yield ("rules", rule), f"no such rule; one of {', '.join(NEEDED)}"
     words = (OWN, DEPARTMENT, ALL_DEPARTMENTS)
     for name, patterns in data["rules"].items():
         for place, pattern in enumerate(patterns):
             if pattern not in words and not any(fnmatchcase(feed, pattern) for feed in feeds):
                 yield ("rules", name, place), f"no feed {pattern} is declared in sources/{suggestion(pattern, words)}"
-    if not data["rules"].get("C14"):
-        yield ("rules",), "C14 needs a feed of licences, whose first day it begins with"
 
 
 def _calendar(data: dict[str, Any]) -> Iterator[Fault]:
@@ -118,8 +108,8 @@ def _routing(data: dict[str, Any]) -> Iterator[Fault]:
             yield ("overrides", place, "item"), f"no item {override['item']} in the catalogue"
         if override.get("town") is not None and override["town"] not in towns:
             yield ("overrides", place, "town"), f"no town {override['town']}"
-        if override.get("rule") is not None and override["rule"] not in RuleSet.model_fields:
-            yield ("overrides", place, "rule"), f"no rule {override['rule']}"
+        if (code := override.get("rule")) is not None and code not in rule.codes():
+            yield ("overrides", place, "rule"), f"no rule {code}{suggestion(str(code), rule.codes())}"
     if data.get("otherwise") is not None and data["otherwise"] not in codes:
         yield ("otherwise",), f"no department {data['otherwise']} in the catalogue"
 

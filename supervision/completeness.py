@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 
 import polars as pl
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas import channels
@@ -54,18 +55,18 @@ def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_
 
 
 def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``found`` with ``waits_for`` (feeds, empty: judged). ``own``: (ref, feed), which feeds an evidence row comes by."""
-    asked = found.with_row_index("_row").filter(pl.col("since").is_not_null()).with_columns(_needs_key())
+    """``found`` with ``waits_for`` (feeds, empty: judged), less ``needs``, the key of completeness.yaml. ``own``: (ref, feed), which feeds an evidence row comes by."""
+    asked = found.with_row_index("_row").filter(pl.col("since").is_not_null())
     feeds = holes["feed"].unique().to_list()
 
     def whose(word: str) -> pl.DataFrame:
-        return asked.filter(pl.col("_needs").is_in([rule for rule, listed in needs.rules.items() if word in listed]))
+        return asked.filter(pl.col("needs").is_in([rule for rule, listed in needs.rules.items() if word in listed]))
 
     departments = [pattern for listed in channels.department_feeds().values() for pattern in listed]
     everyone = {rule: departments for rule, listed in needs.rules.items() if ALL_DEPARTMENTS in listed}
     wanted = [
-        asked.join(_matching(needs.rules, feeds), left_on="_needs", right_on="name"),
-        asked.join(_matching(everyone, feeds), left_on="_needs", right_on="name"),
+        asked.join(_matching(needs.rules, feeds), left_on="needs", right_on="name"),
+        asked.join(_matching(everyone, feeds), left_on="needs", right_on="name"),
         whose(OWN).explode("evidence").join(own, left_on="evidence", right_on="ref"),
         whose(DEPARTMENT)
         .explode("rests_on")
@@ -84,9 +85,21 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.Data
     return (
         found.with_row_index("_row")
         .join(blocked, on="_row", how="left", maintain_order="left")
-        .drop("_row")
+        .drop("_row", "needs")
         .with_columns(pl.col("waits_for").fill_null([]))
     )
+
+
+def first_complete_day(connection: Connection, feed: str) -> date | None:
+    """The first day that a feed tells of: where its completed intervals begin, and not before its earliest row."""
+    return connection.execute(
+        sa.text(
+            """select greatest(
+                   (select lower(intervals)::date from landing.completed where feed = :feed and not lower_inf(intervals)),
+                   (select min(source_time)::date from source.record where feed = :feed))"""
+        ),
+        {"feed": feed},
+    ).scalar()
 
 
 def _matching(patterns: dict[str, list[str]], feeds: list[str]) -> pl.DataFrame:
@@ -95,13 +108,3 @@ def _matching(patterns: dict[str, list[str]], feeds: list[str]) -> pl.DataFrame:
         (name, feed) for name, listed in patterns.items() for feed in feeds if any(fnmatchcase(feed, p) for p in listed)
     ]
     return pl.DataFrame(pairs, schema={"name": pl.String, "feed": pl.String}, orient="row")
-
-
-def _needs_key() -> pl.Expr:
-    """The name under which completeness.yaml knows a finding: stalled on the ground needs imagery, not cases."""
-    return (
-        pl.when((pl.col("rule") == "stalled") & (pl.col("kind") == "实地停滞"))
-        .then(pl.lit("stalled_on_the_ground"))
-        .otherwise(pl.col("rule"))
-        .alias("_needs")
-    )

@@ -11,46 +11,28 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.errors import InternalError
 from schemas import channels
 from schemas.departments import register
 from sources import loader
-from supervision import completeness, expected, facts, read, rulebook
+from supervision import completeness, expected, facts, read, rule, rulebook
 from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
-from supervision.findings import FOUND, Context, clocked, ground, linked, stalled
+from supervision.findings import FOUND, Context
 from supervision.rulebook import Needs, Routing, Rulebook
 
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
-RULES = {
-    "overdue": clocked.overdue,
-    "returned": clocked.returned,
-    "stalled": stalled.on_paper,
-    "C1": linked.missing_link,
-    "C2": linked.result_without_case,
-    "C3": clocked.registered_afterwards,
-    "C4": clocked.time_inverted,
-    "C5": clocked.instant_decision,
-    "C6": clocked.review_before_acceptance,
-    "C7": linked.order_inverted,
-    "C8": clocked.parked,
-    "C9": linked.off_the_list,
-    "C10": linked.split_or_doubled,
-    "C11": clocked.withdrawn_and_filed_again,
-    "C12": linked.unlinked,
-    "C14": linked.broken_reference,
-    "C15": linked.past_the_window,
-}
-GROUND_RULES = {"C13": ground.built_before_permitted, "stalled": ground.stalled_on_the_ground}
+#: What a rule found, with its code and the key under which completeness.yaml knows what it needs.
+SUSPECTED = {"rule": pl.String, "needs": pl.String, **FOUND}
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """``findings``: :data:`FOUND` plus severity, department_code, department_name, waits_for (feeds; empty: judged)."""
+    """``findings``: rule, :data:`FOUND`, severity, department_code, department_name, waits_for (feeds; empty: judged)."""
 
     as_of: date
     facts: Facts
@@ -92,7 +74,6 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
     cases = cases.with_columns(pl.coalesce("item_name", "item_name_written").alias("item_name")).join(
         cut_off, on="project_code", how="left", maintain_order="left"
     )
-    licence_since = _first_complete_day(connection, by.needs.rules["C14"][0])
     return Context(
         as_of,
         by.book,
@@ -104,21 +85,8 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
         standing,
         cases,
         cut_off,
-        licence_since,
         connection,
     )
-
-
-def _first_complete_day(connection: Connection, feed: str) -> date | None:
-    """The first day that a feed tells of: where its completed intervals begin, and not before its earliest row."""
-    return connection.execute(
-        sa.text(
-            """select greatest(
-                   (select lower(intervals)::date from landing.completed where feed = :feed and not lower_inf(intervals)),
-                   (select min(source_time)::date from source.record where feed = :feed))"""
-        ),
-        {"feed": feed},
-    ).scalar()
 
 
 def judge(
@@ -128,13 +96,24 @@ def judge(
     by = by or rules()
     read.set_scope(connection, projects)
     told = context(connection, as_of, by)
-    on = by.book.by_name
-    found = [rule(told) for name, rule in RULES.items() if name in on]
-    if any(name in on for name in GROUND_RULES):
-        measured = ground.measure(told)
-        found += [rule(told, measured) for name, rule in GROUND_RULES.items() if name in on]
-    found = pl.concat(found) if found else pl.DataFrame(schema=FOUND)
+    found = [_suspected(told, check) for check in rule.checks().values() if check.rule in by.book.by_name]
+    found = pl.concat(found) if found else pl.DataFrame(schema=SUSPECTED)
     return Judged(as_of, told.facts, told.standing, _waiting(told, _routed(told, _answerable(told, found))))
+
+
+def _suspected(c: Context, check: rule.Check) -> pl.DataFrame:
+    """What one function of a rule found.
+
+    :raises InternalError: it concludes from absence and is not registered with ``waits``: it would be judged on half the data.
+    """
+    found = check.function(c, c.rules[check.rule])
+    if not check.waits and found["since"].null_count() < found.height:
+        raise InternalError(
+            f"{check.where} gives `since`, and the rule {check.key} is not registered with waits=True",
+            remedy=f"register it so, and say in completeness.yaml under {check.key} which feeds it needs",
+            zh=f"规则 {check.key} 从“没有”得出结论，却未登记 waits=True。",
+        )
+    return found.select(pl.lit(check.rule).alias("rule"), pl.lit(check.key).alias("needs"), *FOUND)
 
 
 def in_chunks(
@@ -204,8 +183,8 @@ def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
 def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     """Severity by rule and level; the department in charge (rules.md, "The responsible department")."""
     severities = [
-        (rule, level, severity)
-        for rule, declared in c.rules.by_name.items()
+        (code, level, severity)
+        for code, declared in c.rules.by_name.items()
         for level, severity in ([("", declared.severity)] if isinstance(declared.severity, int) else declared.severity)
     ]
     table = pl.DataFrame(severities, schema={"rule": pl.String, "level_": pl.String, "severity": pl.Int8}, orient="row")
@@ -248,7 +227,7 @@ def _answerable(c: Context, found: pl.DataFrame) -> pl.DataFrame:
         & pl.col("office_code").is_not_null()
     )
     return rows.select(
-        *FOUND,
+        *SUSPECTED,
         "severity",
         pl.when(to_town)
         .then(pl.col("office_code"))

@@ -5,126 +5,20 @@ Every loader names file and line of what is wrong (:mod:`core.declared`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator
 
 from core import declared, settings
+from supervision import rule
 from supervision.calendar import Calendar, Overrides
+from supervision.rule import Days, Rule, Share
 
 FOLDER = settings.ROOT / "supervision" / "rules"
-
-
-Days = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Severity = Annotated[int, Field(ge=1, le=3)]
-
-
-class Rule(BaseModel):
-    """One rule's name, severity and who has to act; a subclass adds its thresholds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    severity: Severity
-    asks_action: bool
-    out_of_system: bool = Field(False, description="体外循环: counts among the out-of-system items")
-    lifted_by: str = Field("", description="what would lift the finding, for whoever has to act")
-    innocent: list[str] = Field(
-        default_factory=list, description="known innocent explanations, for whoever has to judge"
-    )
-
-    def __getitem__(self, threshold: str) -> Any:
-        return getattr(self, threshold)
-
-
-class Levels(BaseModel):
-    """Severity by level."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    红: Severity
-    双红: Severity
-
-
-class Overdue(Rule):
-    severity: Levels
-
-
-class Stalled(Rule):
-    quiet_working_days: Days
-    ground_months: Days
-
-
-class Unrecorded(Rule):
-    grace_working_days: Days
-
-
-class Afterwards(Rule):
-    grace_working_days: Days
-    burst_minutes: int
-    span_working_days: Days
-
-
-class Inverted(Rule):
-    date_only_tolerance_days: Days
-
-
-class Instant(Rule):
-    promised_at_least: Days
-    within_minutes: int
-
-
-class Early(Rule):
-    working_days_before: Days
-    returns_in_chain: int
-
-
-class Parked(Rule):
-    unlimited_working_days: Days
-    supplement_working_days: Days
-    before_due_working_days: Days
-    promised_at_least: Days
-
-
-class Refiled(Rule):
-    before_due_working_days: Days
-    again_within_working_days: Days
-
-
-class Unpermitted(Rule):
-    share_of_redline: Share
-    square_metres: float
-    neighbour_share: Share
-    ground_work: list[str]
-    building: list[str]
-
-
-class RuleSet(BaseModel):
-    """The rules by name; one that is left out is off."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    overdue: Overdue | None = None
-    returned: Rule | None = None
-    stalled: Stalled | None = None
-    C1: Rule | None = None
-    C2: Unrecorded | None = None
-    C3: Afterwards | None = None
-    C4: Inverted | None = None
-    C5: Instant | None = None
-    C6: Early | None = None
-    C7: Rule | None = None
-    C8: Parked | None = None
-    C9: Rule | None = None
-    C10: Rule | None = None
-    C11: Refiled | None = None
-    C12: Rule | None = None
-    C13: Unpermitted | None = None
-    C14: Rule | None = None
-    C15: Rule | None = None
 
 
 class Completeness(BaseModel):
@@ -159,25 +53,36 @@ class Named(BaseModel):
     acceptance: str = Field(description="联合验收: stalled on the ground")
 
 
-class Rulebook(BaseModel):
-    """All of rules.yaml."""
+class _Written(BaseModel):
+    """rules.yaml as it stands; :func:`load` adds the rules that are registered."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: int
     supervision_start: date
-    rules: RuleSet
     clock: ClockRules
     completeness: Completeness
     items: Named
 
-    @property
-    def by_name(self) -> dict[str, Rule]:
-        """The rules that are on."""
-        return {name: rule for name in RuleSet.model_fields if (rule := getattr(self.rules, name)) is not None}
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """All of rules.yaml. ``by_name``: the rules that are on, in the order of the file."""
+
+    version: int
+    supervision_start: date
+    by_name: dict[str, Rule]
+    clock: ClockRules
+    completeness: Completeness
+    items: Named
 
     def __getitem__(self, rule: str) -> Rule:
         return self.by_name[rule]
+
+    @property
+    def out_of_system(self) -> list[str]:
+        """The rules whose findings count as 体外循环."""
+        return [name for name, rule in self.by_name.items() if rule.out_of_system]
 
 
 class Limits(BaseModel):
@@ -259,8 +164,45 @@ class CalendarTable(BaseModel):
 
 
 def load(folder: Path = FOLDER) -> Rulebook:
-    """The rulebook of a folder. :raises ConfigurationError: with file and line of everything that is wrong."""
-    return declared.load(folder / "rules.yaml", Rulebook)
+    """The rulebook of a folder. A rule that stands as ``false`` is off.
+
+    :raises ConfigurationError: with file and line of everything that is wrong: a registered rule without an entry, an entry of
+        no rule, a value that is missing or no value of the rule.
+    """
+    document = declared.read(folder / "rules.yaml")
+    written = declared.build(document, _model(tuple(rule.codes().items())))
+    faults = [
+        (
+            ("rules",),
+            f"has no entry for {check.rule} ({check.where}): give its values, or `{check.rule}: false` to turn it off",
+        )
+        for check in rule.checks().values()
+        if check.values is not None and check.rule not in document.data["rules"]
+    ]
+    if faults:
+        raise document.errors(faults)
+    rules = {code: values for code in document.data["rules"] if (values := getattr(written.rules, code)) is not None}
+    head = {name: getattr(written, name) for name in _Written.model_fields}
+    return Rulebook(by_name=rules, **head)
+
+
+@cache
+def _model(codes: tuple[tuple[str, type[Rule]], ...]) -> Any:
+    """rules.yaml with an entry a registered rule."""
+
+    def entry(values: type[Rule]) -> Any:
+        return Annotated[values | None, BeforeValidator(_off)], None
+
+    config = ConfigDict(frozen=True, extra="forbid")
+    rules = create_model("RuleSet", __config__=config, **{code: entry(values) for code, values in codes})
+    return create_model("RulesFile", __base__=_Written, rules=(rules, ...))
+
+
+def _off(given: Any) -> Any:
+    """``false``: the rule is off. Empty is no way to say so."""
+    if given is None:
+        raise ValueError("is empty: give its values, or false to turn the rule off")
+    return None if given is False else given
 
 
 def orders(folder: Path = FOLDER) -> Orders:
@@ -274,8 +216,28 @@ def routing(folder: Path = FOLDER) -> Routing:
 
 
 def needs(folder: Path = FOLDER) -> Needs:
-    """Which feeds a verdict needs in full. :raises ConfigurationError: as :func:`load`."""
-    return declared.load(folder / "completeness.yaml", Needs)
+    """Which feeds a verdict needs in full.
+
+    :raises ConfigurationError: as :func:`load`; a rule that concludes from absence without an entry, an entry of no such rule.
+    """
+    document = declared.read(folder / "completeness.yaml")
+    found = declared.build(document, Needs)
+    checks = rule.checks()
+    waiting = {key: check for key, check in checks.items() if check.waits}
+    faults: list[tuple[tuple[str | int, ...], str]] = [
+        (
+            ("rules",),
+            f"has no entry for {key} ({check.where}), which concludes from absence: list the feeds that it needs",
+        )
+        for key, check in waiting.items()
+        if not found.rules.get(key)
+    ]
+    for key in found.rules.keys() - waiting.keys():
+        because = "rests on what is there: it waits for no feed" if key in checks else "is no such rule"
+        faults.append((("rules", key), because + ("" if key in checks else declared.suggestion(key, waiting))))
+    if faults:
+        raise document.errors(faults)
+    return found
 
 
 def calendar(folder: Path = FOLDER) -> Calendar:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from serving.access import Grant
 from serving.kept import Kept
+from serving.rulebook import rules
 
 #: what is counted → (SQL of its groups); each gives rows key, count.
 GROUPS: dict[str, str] = {
@@ -23,23 +24,24 @@ GROUPS: dict[str, str] = {
     "orders_by_state": "select state as key, count(*) from asked.work_order group by 1",
     "orders_by_department": "select department_name as key, count(*) from asked.work_order where state <> 'closed' group by 1",
 }
-#: 体外循环: found outside of the one window (docs/rules.md).
-OUTSIDE = ("C1", "C2", "C3", "C9", "C15")
+_OUTSIDE = "outside:"  # then the rules of 体外循环 by commas: what is kept in memory is of the rules in force
 
 
 def statistics(grant: Grant, groups: list[str] | None = None) -> dict[str, Any]:
     """Each group as ``[{key, count}]``, most first; and ``outside``, items and cases outside of the one window (体外循环)."""
-    return {name: _counts.of(grant, name) for name in (*GROUPS, "outside") if groups is None or name in groups}
+    outside = _OUTSIDE + ",".join(rules().book.out_of_system)
+    names = {name: name for name in GROUPS} | {"outside": outside}
+    return {name: _counts.of(grant, key) for name, key in names.items() if groups is None or name in groups}
 
 
 def _count(connection: Connection, name: str) -> Any:
-    if name == "outside":
+    if name.startswith(_OUTSIDE):
         row = connection.execute(
             sa.text(
                 """select count(distinct item_code) as items, count(distinct case_no) as cases, count(*) as findings
                    from asked.finding where rule = any(:rules) and state in ('open', 'confirmed')"""
             ),
-            {"rules": list(OUTSIDE)},
+            {"rules": name.removeprefix(_OUTSIDE).split(",")},
         ).one()
         return dict(row._mapping)
     return [

@@ -1,13 +1,15 @@
-"""The findings: one module a group of rules, each rule a function from what is known to what it found.
+"""The findings: one module a group of rules, each rule a function from what is known to what it found (:mod:`supervision.rule`).
 
-A rule returns a frame of :data:`FOUND`: at most one row a key (rule, project, item, case). Texts are Chinese and say
+A rule returns a frame of :data:`FOUND`: at most one row a key (project, item, case). Texts are Chinese and say
 what the data say, never an accusation (疑似，待核).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Any, TypeVar
 
 import polars as pl
 from sqlalchemy.engine import Connection
@@ -19,7 +21,6 @@ from supervision.read import Frames
 from supervision.rulebook import Needs, Routing, Rulebook
 
 FOUND = {
-    "rule": pl.String,
     "project_code": pl.String,
     "item_code": pl.String,
     "case_no": pl.String,
@@ -32,6 +33,11 @@ FOUND = {
     "until": pl.Date,  # the last day of that; null: to the day asked about
     "rests_on": pl.List(pl.String),  # codes: the verdict rests on what these departments' own systems tell
 }
+
+KEY = ["project_code", "item_code"]
+FINDING_KEY = [*KEY, "case_no"]  # of a finding, within its rule
+CASE = pl.concat_list(pl.format("case {}", pl.col("case_id")))  # the evidence of a finding that rests on its case alone
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,19 @@ class Context:
     standing: Standing
     cases: pl.DataFrame
     cut_off: pl.DataFrame
-    licence_since: date | None
     connection: Connection
+    _made: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, make: Callable[[Context], T]) -> T:
+        """What ``make`` gives of this context, made once for all the rules that ask for it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
 
-def found(frame: pl.DataFrame, rule: str, text: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
+def found(frame: pl.DataFrame, text: pl.Expr, **columns: pl.Expr) -> pl.DataFrame:
     """A rule's rows in the form of :data:`FOUND`; what is not given is taken from the frame, else empty."""
-    given = {"rule": pl.lit(rule), "text": text, **columns}
+    given = {"text": text, **columns}
     parts = []
     for name, kind in FOUND.items():
         if name in given:
@@ -65,12 +77,8 @@ def found(frame: pl.DataFrame, rule: str, text: pl.Expr, **columns: pl.Expr) -> 
         else:
             value = pl.lit(None)
         parts.append(value.cast(kind).alias(name))
-    keys = [pl.col(name).fill_null("") for name in ("project_code", "item_code", "case_no")]
-    return (
-        frame.select(parts)
-        .with_columns(keys)
-        .unique(["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True)
-    )
+    keys = [pl.col(name).fill_null("") for name in FINDING_KEY]
+    return frame.select(parts).with_columns(keys).unique(FINDING_KEY, keep="first", maintain_order=True)
 
 
 def stamp(name: str) -> pl.Expr:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict
 
 from schemas import channels
 from supervision.clock import effective
-from supervision.findings import Context, found, stamp, working_days
+from supervision.findings import CASE, FINDING_KEY, KEY, Context, found, stamp, working_days
+from supervision.rule import Days, Rule, Severity, rule
 from supervision.timeline import before, timed
 
-_CASE = pl.concat_list(pl.format("case {}", pl.col("case_id")))
-KEY = ["project_code", "item_code"]
+
+class Levels(BaseModel):
+    """Severity by level."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    红: Severity
+    双红: Severity
 
 
-def overdue(c: Context) -> pl.DataFrame:
+class Overdue(Rule):
+    severity: Levels  # type: ignore[assignment]
+
+
+@rule("overdue", Overdue, waits=True)
+def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     """逾期: used > promised (红) or > statutory (双红), running or ended; one finding whose level rises."""
     over = c.cases.with_columns(
         (pl.col("used_statutory") > pl.col("statutory_limit")).fill_null(False).alias("_statutory"),
@@ -26,7 +39,6 @@ def overdue(c: Context) -> pl.DataFrame:
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
     return found(
         over,
-        "overdue",
         pl.format(
             "办件 {}（{}）已用 {} 个{}，超过{}时限 {} 个{}，应于 {} 前办结。",
             "case_no",
@@ -39,13 +51,14 @@ def overdue(c: Context) -> pl.DataFrame:
             due.cast(pl.String),
         ),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
-        evidence=_CASE,
+        evidence=CASE,
         since=pl.when(pl.col("open")).then(pl.col("acceptance_on")),
         until=due,
     )
 
 
-def returned(c: Context) -> pl.DataFrame:
+@rule("returned")
+def returned(c: Context, values: Rule) -> pl.DataFrame:
     """退件: 不予受理 and 退回办结; closed by a later case of the item that is accepted."""
     back = c.cases.filter(pl.col("returned").is_not_null())
     later = c.cases.filter(pl.col("accepted_at").is_not_null()).select(*KEY, pl.col("accepted_at").alias("_again"))
@@ -58,7 +71,6 @@ def returned(c: Context) -> pl.DataFrame:
     )
     return found(
         back.join(answered, on="case_id", how="anti"),
-        "returned",
         pl.format(
             "办件 {}（{}）于 {} {}，尚无重新受理的办件。",
             "case_no",
@@ -67,8 +79,12 @@ def returned(c: Context) -> pl.DataFrame:
             "returned",
         ),
         kind=pl.col("returned"),
-        evidence=_CASE,
+        evidence=CASE,
     )
+
+
+class Inverted(Rule):
+    date_only_tolerance_days: Days
 
 
 def _inverted(cases: pl.DataFrame, tolerance: int) -> pl.DataFrame:
@@ -84,9 +100,15 @@ def _inverted(cases: pl.DataFrame, tolerance: int) -> pl.DataFrame:
     ).filter(pl.col("_conclusion") | pl.col("_document"))
 
 
-def registered_afterwards(c: Context) -> pl.DataFrame:
+class Afterwards(Rule):
+    grace_working_days: Days
+    burst_minutes: int
+    span_working_days: Days
+
+
+@rule("C3", Afterwards)
+def registered_afterwards(c: Context, values: Afterwards) -> pl.DataFrame:
     """C3 补录: the first 入库 lies past the first working day after the result, or all came in one burst after it."""
-    rule = c.rules["C3"]
     rows = c.facts.events.filter((pl.col("channel") == channels.municipal()) & pl.col("inserted_at").is_not_null())
     stay = rows.group_by("case_id").agg(
         pl.col("inserted_at").min().alias("first_in"),
@@ -94,7 +116,8 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
         pl.col("at").min().alias("first_at"),
         pl.col("at").max().alias("last_at"),
     )
-    tolerance = c.rules["C4"]["date_only_tolerance_days"] if "C4" in c.rules.by_name else 0
+    by_time = c.rules.by_name.get("C4")
+    tolerance = by_time.date_only_tolerance_days if isinstance(by_time, Inverted) else 0
     inverted = _inverted(c.cases, tolerance).select("case_id", pl.lit(True).alias("_c4"))
     cases = (
         c.cases.filter("in_m2").join(stay, on="case_id").join(inverted, on="case_id", how="left", maintain_order="left")
@@ -108,31 +131,31 @@ def registered_afterwards(c: Context) -> pl.DataFrame:
     span = working_days(c.calendar, cases, "first_at", "last_at")
     grace = c.calendar.add(
         cases["result_at"].dt.date().to_numpy(),
-        pl.Series([rule["grace_working_days"]]).new_from_index(0, cases.height).to_numpy(),
+        pl.Series([values.grace_working_days]).new_from_index(0, cases.height).to_numpy(),
     )
     cases = cases.with_columns(span.alias("_span"), pl.Series(grace).cast(pl.Date).alias("_grace"))
     after_grace = pl.col("first_in").dt.date() > pl.col("_grace")
     burst = (
-        (pl.col("last_in") - pl.col("first_in") <= pl.duration(minutes=rule["burst_minutes"]))
-        & (pl.col("_span") >= rule["span_working_days"])
+        (pl.col("last_in") - pl.col("first_in") <= pl.duration(minutes=values.burst_minutes))
+        & (pl.col("_span") >= values.span_working_days)
         & before(pl.col("concluded_at"), pl.col("first_in")).fill_null(False)
     )
     return found(
         cases.filter(after_grace | burst),
-        "C3",
         pl.format(
             "办件 {} 的结果在 {} 已作出，首次入库却在 {}，疑似线下审批后补录，待核。",
             "case_no",
             stamp("result_at"),
             stamp("first_in"),
         ),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def time_inverted(c: Context) -> pl.DataFrame:
+@rule("C4", Inverted)
+def time_inverted(c: Context, values: Inverted) -> pl.DataFrame:
     """C4 时间倒置: acceptance after conclusion or after the licence's date, within one case's own times."""
-    rows = _inverted(c.cases, c.rules["C4"]["date_only_tolerance_days"])
+    rows = _inverted(c.cases, values.date_only_tolerance_days)
     other = (
         pl.when("_conclusion")
         .then(pl.format("办结时间 {}", stamp("concluded_at")))
@@ -140,28 +163,31 @@ def time_inverted(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C4",
         pl.format("办件 {} 的受理时间 {} 晚于{}，疑似时间倒置，待核。", "case_no", stamp("accepted_at"), other),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def instant_decision(c: Context) -> pl.DataFrame:
+class Instant(Rule):
+    promised_at_least: Days
+    within_minutes: int
+
+
+@rule("C5", Instant)
+def instant_decision(c: Context, values: Instant) -> pl.DataFrame:
     """C5 受理即办结: promised ≥ 5, concluded within 10 minutes of acceptance, both with a time of day."""
-    rule = c.rules["C5"]
     apart = pl.col("concluded_at") - pl.col("accepted_at")
     rows = c.cases.filter(
-        (pl.col("promised_limit") >= rule["promised_at_least"])
+        (pl.col("promised_limit") >= values.promised_at_least)
         & timed(pl.col("accepted_at"))
         & timed(pl.col("concluded_at"))
         & (apart >= pl.duration(seconds=0))
-        & (apart <= pl.duration(minutes=rule["within_minutes"]))
+        & (apart <= pl.duration(minutes=values.within_minutes))
         & (pl.col("project_type") != "1").fill_null(True)
         & ~pl.col("commitment").fill_null(False)
     )
     return found(
         rows,
-        "C5",
         pl.format(
             "办件 {} 于 {} 受理、{} 办结，承诺时限 {} 个{}，疑似受理即办结，待核。",
             "case_no",
@@ -170,19 +196,23 @@ def instant_decision(c: Context) -> pl.DataFrame:
             "promised_limit",
             "promised_unit",
         ),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def review_before_acceptance(c: Context) -> pl.DataFrame:
+class Early(Rule):
+    working_days_before: Days
+    returns_in_chain: int
+
+
+@rule("C6", Early)
+def review_before_acceptance(c: Context, values: Early) -> pl.DataFrame:
     """C6 先审后受理: process ≥ 3 working days before acceptance, or a chain of YSBLSH with ≥ 2 returns."""
-    rule = c.rules["C6"]
     early = c.cases.filter(before(pl.col("first_process_at"), pl.col("accepted_at")).fill_null(False))
     early = early.with_columns(working_days(c.calendar, early, "first_process_at", "accepted_at").alias("_days"))
-    early = early.filter(pl.col("_days") >= rule["working_days_before"])
+    early = early.filter(pl.col("_days") >= values.working_days_before)
     by_process = found(
         early,
-        "C6",
         pl.format(
             "办件 {} 于 {} 已有审批过程，{} 才受理，相隔 {} 个工作日，疑似先审后受理，待核。",
             "case_no",
@@ -191,13 +221,12 @@ def review_before_acceptance(c: Context) -> pl.DataFrame:
             "_days",
         ),
         kind=pl.lit("先审后受理"),
-        evidence=_CASE,
+        evidence=CASE,
     )
     chains = _chains(c.cases)
-    chains = chains.filter(pl.col("_returns") >= rule["returns_in_chain"])
+    chains = chains.filter(pl.col("_returns") >= values.returns_in_chain)
     by_chain = found(
         chains,
-        "C6",
         pl.format(
             "办件 {} 是同一申请第 {} 次重报，其间被退 {} 次，疑似反复退件、体外预审，待核。",
             "case_no",
@@ -208,7 +237,7 @@ def review_before_acceptance(c: Context) -> pl.DataFrame:
         evidence=pl.col("_chain"),
     )
     both = pl.concat([by_process, by_chain])
-    return both.unique(["rule", "project_code", "item_code", "case_no"], keep="first", maintain_order=True)
+    return both.unique(FINDING_KEY, keep="first", maintain_order=True)
 
 
 def _chains(cases: pl.DataFrame) -> pl.DataFrame:
@@ -255,9 +284,16 @@ def _chains(cases: pl.DataFrame) -> pl.DataFrame:
     return whole.filter(pl.col("_length") > 1).unique("root", keep="last", maintain_order=True)
 
 
-def parked(c: Context) -> pl.DataFrame:
+class Parked(Rule):
+    unlimited_working_days: Days
+    supplement_working_days: Days
+    before_due_working_days: Days
+    promised_at_least: Days
+
+
+@rule("C8", Parked)
+def parked(c: Context, values: Parked) -> pl.DataFrame:
     """C8 长期挂起: past a granted limit, unlimited ≥ 60 or 补正 ≥ 30 working days, or begun right before the due date."""
-    rule = c.rules["C8"]
     pauses = c.facts.pauses.join(
         c.cases.select(
             "case_id",
@@ -282,13 +318,10 @@ def parked(c: Context) -> pl.DataFrame:
     special = pl.col("kind") == "special"
     over_limit = special & (pl.col("_until") > pl.col("limit_until")).fill_null(False)
     unlimited = (
-        special
-        & pl.col("_open")
-        & pl.col("limit_until").is_null()
-        & (pl.col("_days") >= rule["unlimited_working_days"])
+        special & pl.col("_open") & pl.col("limit_until").is_null() & (pl.col("_days") >= values.unlimited_working_days)
     )
-    waiting = ~special & pl.col("_open") & (pl.col("_days") >= rule["supplement_working_days"])
-    pauses = pauses.join(_just_before_due(c, rule), on=["case_id", "kind", "started_at"], how="left").with_columns(
+    waiting = ~special & pl.col("_open") & (pl.col("_days") >= values.supplement_working_days)
+    pauses = pauses.join(_just_before_due(c, values), on=["case_id", "kind", "started_at"], how="left").with_columns(
         pl.col("_just_before").fill_null(False)
     )
     name = pl.when(special).then(pl.lit("特别程序")).otherwise(pl.lit("补正"))
@@ -314,17 +347,16 @@ def parked(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C8",
         pl.format("办件 {} 的{}，疑似以挂起规避超期，待核。", "case_no", "_why"),
         kind=pl.col("kind_"),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def _just_before_due(c: Context, rule) -> pl.DataFrame:
+def _just_before_due(c: Context, values: Parked) -> pl.DataFrame:
     """(case_id, kind, started_at, _due, _just_before): the promised due date as it stood before each pause."""
     running = c.cases.filter(
-        pl.col("acceptance_on").is_not_null() & (pl.col("promised_limit") >= rule["promised_at_least"])
+        pl.col("acceptance_on").is_not_null() & (pl.col("promised_limit") >= values.promised_at_least)
     )
     counted = effective(running, c.facts.pauses, c.as_of)
     natural = running.select(
@@ -342,7 +374,7 @@ def _just_before_due(c: Context, rule) -> pl.DataFrame:
     rows = rows.with_columns(working_days(c.calendar, rows, "from_", "_due").alias("_left"))
     inside = (
         (pl.col("from_") <= pl.col("_due"))
-        & (pl.col("_left") <= rule["before_due_working_days"])
+        & (pl.col("_left") <= values.before_due_working_days)
         & (pl.col("promised_limit") > pl.col("_spent"))
     )
     started = c.facts.pauses.with_columns(pl.col("started_at").dt.date().alias("from_")).select(
@@ -353,16 +385,21 @@ def _just_before_due(c: Context, rule) -> pl.DataFrame:
     )
 
 
-def withdrawn_and_filed_again(c: Context) -> pl.DataFrame:
+class Refiled(Rule):
+    before_due_working_days: Days
+    again_within_working_days: Days
+
+
+@rule("C11", Refiled)
+def withdrawn_and_filed_again(c: Context, values: Refiled) -> pl.DataFrame:
     """C11 撤件再报: withdrawn 0–3 working days before the promised due date, the item received again within 10."""
-    rule = c.rules["C11"]
     gone = c.cases.filter(
         pl.col("withdrawn")
         & pl.col("due_promised").is_not_null()
         & (pl.col("ended_at").dt.date() <= pl.col("due_promised"))
     )
     gone = gone.with_columns(working_days(c.calendar, gone, "ended_at", "due_promised").alias("_left"))
-    gone = gone.filter(pl.col("_left") <= rule["before_due_working_days"])
+    gone = gone.filter(pl.col("_left") <= values.before_due_working_days)
     again = c.cases.drop_nulls(KEY).select(
         *KEY,
         pl.col("case_id").alias("_case"),
@@ -373,10 +410,9 @@ def withdrawn_and_filed_again(c: Context) -> pl.DataFrame:
         (pl.col("_case") != pl.col("case_id")) & ~before(pl.col("_received"), pl.col("ended_at"))
     )
     pairs = pairs.with_columns(working_days(c.calendar, pairs, "ended_at", "_received").alias("_days"))
-    pairs = pairs.filter(pl.col("_days") <= rule["again_within_working_days"]).sort("case_id", "_received")
+    pairs = pairs.filter(pl.col("_days") <= values.again_within_working_days).sort("case_id", "_received")
     return found(
         pairs,
-        "C11",
         pl.format(
             "办件 {} 在到期日 {} 前 {} 个工作日撤回，{} 又收到同一事项的 {}，疑似撤件再报压超期，待核。",
             "case_no",

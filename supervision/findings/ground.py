@@ -14,7 +14,9 @@ import shapely
 from pyproj import Transformer
 
 from supervision.findings import Context, found
+from supervision.findings.stalled import Stalled
 from supervision.read import frame
+from supervision.rule import Rule, Share, rule
 
 _TO_METRES = Transformer.from_crs("EPSG:4490", "EPSG:4547", always_xy=True)
 _SHAPE = {"code": pl.String, "project_code": pl.String, "wkb": pl.String}
@@ -124,9 +126,19 @@ def measure(c: Context) -> Ground:
     return Ground(overlaps, scenes.select("project_code", "taken_on"))
 
 
-def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
+class Unpermitted(Rule):
+    share_of_redline: Share
+    square_metres: float
+    neighbour_share: Share
+    ground_work: list[str]
+    building: list[str]
+
+
+@rule("C13", Unpermitted, waits=True)
+def built_before_permitted(c: Context, values: Unpermitted) -> pl.DataFrame:
     """C13 未批先建: ground work or building over the red line, seen before DG-604 was issued, or with none issued."""
-    rule, permit = c.rules["C13"], c.rules.items.permit
+    ground = c.once(measure)
+    permit = c.rules.items.permit
     expected = c.standing.items.filter((pl.col("item_code") == permit) & pl.col("expected").fill_null(False)).select(
         "project_code", "item_name"
     )
@@ -135,9 +147,9 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
     )
     rows = (
         ground.overlaps.filter(
-            pl.col("change_type").is_in([*rule["ground_work"], *rule["building"]])
-            & ((pl.col("share") >= rule["share_of_redline"]) | (pl.col("inside") >= rule["square_metres"]))
-            & (pl.col("near") < rule["neighbour_share"])
+            pl.col("change_type").is_in([*values.ground_work, *values.building])
+            & ((pl.col("share") >= values.share_of_redline) | (pl.col("inside") >= values.square_metres))
+            & (pl.col("near") < values.neighbour_share)
         )
         .join(expected, on="project_code")
         .join(c.cut_off, on="project_code")
@@ -151,7 +163,6 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C13",
         pl.format(
             "变化图斑 {}（类型 {}，后时相 {}）在用地红线内 {} 平方米，{}，疑似未批先建线索，待外业核实。",
             "polygon_code",
@@ -167,13 +178,15 @@ def built_before_permitted(c: Context, ground: Ground) -> pl.DataFrame:
     )
 
 
-def stalled_on_the_ground(c: Context, ground: Ground) -> pl.DataFrame:
+@rule("stalled", part="on_the_ground", waits=True)
+def stalled_on_the_ground(c: Context, values: Stalled) -> pl.DataFrame:
     """停滞（实地）: ≥ 6 months after DG-604 an image exists, and nothing inside the red line has changed since the issue."""
+    ground = c.once(measure)
     permit, acceptance = c.rules.items.permit, c.rules.items.acceptance
     accepted = c.facts.states.filter((pl.col("item_code") == acceptance) & pl.col("done_at").is_not_null()).select(
         "project_code"
     )
-    months = f"{c.rules['stalled']['ground_months']}mo"
+    months = f"{values.ground_months}mo"
     issued = (
         c.facts.states.filter((pl.col("item_code") == permit) & pl.col("done_at").is_not_null())
         .select("project_code", pl.col("done_at").dt.date().alias("issued_on"))
@@ -202,11 +215,10 @@ def stalled_on_the_ground(c: Context, ground: Ground) -> pl.DataFrame:
     rows = issued.join(looked, on="project_code").join(moved, on="project_code", how="anti")
     return found(
         rows,
-        "stalled",
         pl.format(
             "施工许可 {} 核发已满 {} 个月，{} 的影像上红线内未见任何变化，疑似实地停滞，待核。",
             "issued_on",
-            pl.lit(c.rules["stalled"]["ground_months"]),
+            pl.lit(values.ground_months),
             "looked_on",
         ),
         item_code=pl.lit(permit),

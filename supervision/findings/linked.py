@@ -6,14 +6,14 @@ import numpy as np
 import polars as pl
 
 from schemas import channels
+from supervision.completeness import first_complete_day
 from supervision.facts import in_force, known_to, normal_number
-from supervision.findings import Context, found, stamp, working_days
+from supervision.findings import CASE, KEY, Context, found, stamp, working_days
+from supervision.rule import Days, Rule, rule
 from supervision.timeline import before
 
 RESULTS = ["DONE_OK", "DONE_TOLERANT", "DONE_FAIL"]
 UNIFIED = "1"  # SJLY 统一受理
-KEY = ["project_code", "item_code"]
-_CASE = pl.concat_list(pl.format("case {}", pl.col("case_id")))
 
 
 def _hard(c: Context) -> pl.DataFrame:
@@ -37,7 +37,8 @@ def _later(c: Context, frame: pl.DataFrame, column: str, days: int) -> pl.Series
     return pl.Series(c.calendar.add(start, np.full(frame.height, days))).cast(pl.Date)
 
 
-def missing_link(c: Context) -> pl.DataFrame:
+@rule("C1", waits=True)
+def missing_link(c: Context, values: Rule) -> pl.DataFrame:
     """C1 环节数据缺失: an item is accepted or issued, and an expected hard prerequisite has no case in M2 at all."""
     expected = c.standing.items.filter(pl.col("expected").fill_null(False)).select(*KEY, "item_name")
     by_case = c.cases.filter(pl.col("acceptance_on").is_not_null() | pl.col("issued_at").is_not_null()).select(
@@ -61,7 +62,6 @@ def missing_link(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C1",
         pl.format(
             "{}（{}）已于 {} 受理或核发，其前置事项 {}（{}）在市平台没有任何办件，疑似体外循环，待核。",
             "item_name",
@@ -76,9 +76,14 @@ def missing_link(c: Context) -> pl.DataFrame:
     )
 
 
-def result_without_case(c: Context) -> pl.DataFrame:
+class Unrecorded(Rule):
+    grace_working_days: Days
+
+
+@rule("C2", Unrecorded, waits=True)
+def result_without_case(c: Context, values: Unrecorded) -> pl.DataFrame:
     """C2 有证照无办件: a licence, document or department case with a result for an M2 item that M2 has no case of."""
-    grace = c.rules["C2"]["grace_working_days"]
+    grace = values.grace_working_days
     has_m2 = c.facts.states.filter("has_m2_case").select(KEY)
     cases = c.cases.filter(
         pl.col("in_department") & pl.col("conclusion").is_in(RESULTS) & pl.col("returned").is_null()
@@ -121,7 +126,6 @@ def result_without_case(c: Context) -> pl.DataFrame:
     rows = rows.with_columns(_later(c, rows, "issued", grace).alias("until"))
     return found(
         rows,
-        "C2",
         pl.format(
             "{}（{}）的结果（编号 {}）于 {} 作出，市平台没有该项目该事项的任何办件，疑似体外循环，待核。",
             "item_name",
@@ -134,7 +138,8 @@ def result_without_case(c: Context) -> pl.DataFrame:
     )
 
 
-def order_inverted(c: Context) -> pl.DataFrame:
+@rule("C7", waits=True)
+def order_inverted(c: Context, values: Rule) -> pl.DataFrame:
     """C7 前后置倒挂: issued before an expected hard prerequisite was done, or while that one was never done."""
     expected = c.standing.items.filter(pl.col("expected").fill_null(False)).select(
         *KEY, pl.col("item_name").alias("name")
@@ -168,7 +173,6 @@ def order_inverted(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C7",
         pl.format(
             "{}（办件 {}）于 {} 核发，而前置事项 {}，疑似前后置倒挂，待核。",
             "name",
@@ -176,12 +180,13 @@ def order_inverted(c: Context) -> pl.DataFrame:
             stamp("issued_at"),
             "_which",
         ),
-        evidence=_CASE,
+        evidence=CASE,
         since=pl.when("_only_never").then(pl.col("cut_off")),
     )
 
 
-def off_the_list(c: Context) -> pl.DataFrame:
+@rule("C9")
+def off_the_list(c: Context, values: Rule) -> pl.DataFrame:
     """C9 清单外审批: a case whose code is not in the catalogue on the day of receipt, of a channel that files under it."""
     rows = c.cases.filter(
         pl.col("item_code").is_null()
@@ -190,7 +195,6 @@ def off_the_list(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C9",
         pl.format(
             "办件 {} 的事项编码 {}（{}）在收件日 {} 不在事项清单内，疑似清单外审批，待核。",
             "case_no",
@@ -199,11 +203,12 @@ def off_the_list(c: Context) -> pl.DataFrame:
             stamp("receipt_at"),
         ),
         item_code=pl.col("item_code_written"),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def split_or_doubled(c: Context) -> pl.DataFrame:
+@rule("C10", waits=True)
+def split_or_doubled(c: Context, values: Rule) -> pl.DataFrame:
     """C10 拆分或重复: two cases of one item for one project whose [receipt, end) overlap."""
     cases = c.cases.drop_nulls([*KEY, "receipt_at"]).select(
         *KEY, "case_id", "case_no", "receipt_at", "ended_at", "engineering_code", "multiple", "item_name", "open"
@@ -226,7 +231,6 @@ def split_or_doubled(c: Context) -> pl.DataFrame:
     )
     return found(
         pairs,
-        "C10",
         pl.format(
             "同一项目的 {} 在办件 {} 未结束时又收到办件 {}，疑似拆分或重复申报，待核。",
             "item_name",
@@ -238,7 +242,8 @@ def split_or_doubled(c: Context) -> pl.DataFrame:
     )
 
 
-def unlinked(c: Context) -> pl.DataFrame:
+@rule("C12")
+def unlinked(c: Context, values: Rule) -> pl.DataFrame:
     """C12 挂错项目: no code, a wrong one, or another owner's, while owner and name find exactly one project."""
     filed = c.frames.projects.select(
         pl.col("project_code").alias("found_project"), pl.col("submitted_at").alias("_filed")
@@ -256,15 +261,15 @@ def unlinked(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C12",
         pl.format("办件 {} {}，按申请单位与项目名称应属项目 {}，疑似挂错项目，待核。", "case_no", why, "found_project"),
         project_code=pl.col("found_project"),
         item_code=pl.coalesce("item_code", "item_code_written"),
-        evidence=_CASE,
+        evidence=CASE,
     )
 
 
-def broken_reference(c: Context) -> pl.DataFrame:
+@rule("C14", waits=True)
+def broken_reference(c: Context, values: Rule) -> pl.DataFrame:
     """C14 证号断链: a quoted licence number that no source knows; one finding a case, with all its numbers."""
     cases = c.cases.drop_nulls(KEY).select(
         *KEY, "case_id", "case_no", "engineering_code", "receipt_at", "licence_normal"
@@ -286,7 +291,8 @@ def broken_reference(c: Context) -> pl.DataFrame:
     )
     year = pl.col("quoted").str.extract(r"(20\d{2})").cast(pl.Int32, strict=False)
     day = pl.coalesce(pl.date(year, 12, 31), pl.col("receipt_at").dt.date(), pl.col("issued_at").dt.date())
-    rows = matched.filter(pl.lit(c.licence_since is None) | (day >= pl.lit(c.licence_since)).fill_null(True))
+    begins = first_complete_day(c.connection, c.needs.rules["C14"][0])
+    rows = matched.filter(pl.lit(begins is None) | (day >= pl.lit(begins)).fill_null(True))
     rows = rows.with_columns(pl.coalesce("case_no", "number").alias("case_no"))
     rows = (
         rows.group_by(*KEY, "case_no", maintain_order=True)
@@ -299,13 +305,13 @@ def broken_reference(c: Context) -> pl.DataFrame:
     )
     return found(
         rows,
-        "C14",
         pl.format("办件 {} 引用的证号 {} 在所有数据来源中查无记载，疑似证号断链，待核。", "case_no", "_numbers"),
-        since=pl.lit(c.licence_since or c.rules.supervision_start),
+        since=pl.lit(begins or c.rules.supervision_start),
     )
 
 
-def past_the_window(c: Context) -> pl.DataFrame:
+@rule("C15", waits=True)
+def past_the_window(c: Context, values: Rule) -> pl.DataFrame:
     """C15 绕行: a department's case of an M2 item in its own system only, and M2 has none of that item and project.
 
     Some channels state the municipal number (``carries``). Elsewhere the case's number is the municipal one where one stands, so that one which
@@ -335,12 +341,11 @@ def past_the_window(c: Context) -> pl.DataFrame:
     rows = rows.with_columns(_later(c, rows, "receipt_at", 1).alias("until"))
     return found(
         rows,
-        "C15",
         pl.format(
             "部门办件 {}（{}）只在部门自建系统中，市平台没有该项目该事项的办件，疑似绕开统一受理，待核。",
             "case_no",
             "item_name",
         ),
-        evidence=_CASE,
+        evidence=CASE,
         since=pl.col("receipt_at").dt.date(),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, time
 
 import polars as pl
+from pydantic import Field
 
 from supervision.findings import Context, found, working_days
-
-KEY = ["project_code", "item_code"]
+from supervision.rule import Days, Rule, rule
 
 
 def _last_event(c: Context) -> pl.DataFrame:
@@ -34,12 +34,17 @@ def _last_event(c: Context) -> pl.DataFrame:
     )
 
 
-def on_paper(c: Context) -> pl.DataFrame:
+class Stalled(Rule):
+    quiet_working_days: Days = Field(description="on paper: without any event")
+    ground_months: Days = Field(description="on the ground: after the permit was issued")
+
+
+@rule("stalled", Stalled, waits=True)
+def on_paper(c: Context, values: Stalled) -> pl.DataFrame:
     """No event for ≥ 20 working days while there is a current item; says whose turn it is."""
-    rule = c.rules["stalled"]
     quiet = _last_event(c)
     quiet = quiet.with_columns(working_days(c.calendar, quiet, "last_on", c.as_of).alias("days")).filter(
-        pl.col("days") >= rule["quiet_working_days"]
+        pl.col("days") >= values.quiet_working_days
     )
     projects = c.standing.projects.filter(~pl.col("finished") & pl.col("current_stage").is_not_null())
     current = c.standing.current.join(projects.select("project_code", "current_stage"), on="project_code").join(
@@ -70,7 +75,6 @@ def on_paper(c: Context) -> pl.DataFrame:
     rows = current.join(excused, on="project_code", how="anti").join(dead, on="project_code", how="anti")
     return found(
         rows,
-        "stalled",
         pl.format(
             "项目自 {} 起 {} 个工作日无任何办理动态，当前事项为 {}（{}），{}。",
             "last_on",

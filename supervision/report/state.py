@@ -83,8 +83,7 @@ def gather(as_of: date) -> State:
     )
     found = pl.concat(findings)
     standing = found.filter(~pl.col("waits"))
-    outside_rules = [name for name, rule in book.by_name.items() if rule.out_of_system]
-    outside = standing.filter(pl.col("rule").is_in(outside_rules))
+    outside = standing.filter(pl.col("rule").is_in(book.out_of_system))
     current = pl.concat(positions)
     return State(
         as_of,

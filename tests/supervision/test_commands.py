@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import __main__ as command_line
-from core.errors import OneMapError
+from core.errors import ConfigurationError, OneMapError
 from supervision import checking, comparing, explain, report, rulebook
 from supervision.ledger import decide, listed, supervise
 from supervision.orders import life
@@ -223,7 +223,22 @@ def test_a_day_asked_for_is_told_as_the_ledger_has_it(city):
         ("rules.yaml", "grace_working_days: 3", "grace_days: 3", "no such key"),
         ("rules.yaml", "permit: DG-604 ", "permit: DG-999 ", "no item DG-999"),
         ("completeness.yaml", "C2: [m2.*, own]", "C2: [m9.*, own]", "completeness.yaml:9: rules.C2[0]: no feed m9.*"),
-        ("completeness.yaml", "C10: [m2.*]", "C99: [m2.*]", "no such rule"),
+        ("rules.yaml", "  C12:\n", "  C16:\n", "rules.C16: no such key"),
+        ("rules.yaml", "    lifted_by: 同一事项重新受理。\n", "", "rules.returned.lifted_by: is missing"),
+        (
+            "completeness.yaml",
+            "  C10: [m2.*]\n",
+            "",
+            "completeness.yaml:4: rules: has no entry for C10 (supervision.findings.linked.split_or_doubled), which concludes",
+        ),
+        ("completeness.yaml", "C14: [p1.licence, d1.*, d3.*]", "C14: []", "has no entry for C14"),
+        (
+            "completeness.yaml",
+            "  C10: [m2.*]\n",
+            "  C10: [m2.*]\n  C101: [m2.*]\n",
+            "completeness.yaml:12: rules.C101: is no such rule, did you mean C10?",
+        ),
+        ("completeness.yaml", "  C10: [m2.*]\n", "  C10: [m2.*]\n  C9: [m2.*]\n", "rules.C9: rests on what is there"),
         ("calendar.yaml", "days: {}", "days: {2027-01-01: maybe}", "calendar.yaml:5: days"),
         ("calendar.yaml", "years: []", "years: [soon]", "calendar.yaml:4: years"),
         ("orders.yaml", "sign: 1", "sign: 0", "orders.yaml:3: limits.sign"),
@@ -247,12 +262,31 @@ def test_rules_check_names_file_and_line(tmp_path, file, was, becomes, says):
     assert says in error.message, error.message
 
 
+def test_a_rule_without_an_entry_does_not_load_and_false_turns_it_off(tmp_path):
+    for path in rulebook.FOLDER.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    text = (tmp_path / "rules.yaml").read_text("utf-8")
+    head, _, tail = text.partition("  C15:\n")
+    entry, clock, rest = tail.partition("\nclock:")
+    (tmp_path / "rules.yaml").write_text(head + clock + rest, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"rules\.yaml:5: rules: has no entry for C15 .*past_the_window"):
+        rulebook.load(tmp_path)
+    (tmp_path / "rules.yaml").write_text(head + "  C15:\n" + clock + rest, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"rules\.C15: is empty"):
+        rulebook.load(tmp_path)
+    (tmp_path / "rules.yaml").write_text(head + "  C15: false\n" + clock + rest, "utf-8")
+    assert "C15" not in rulebook.load(tmp_path).by_name and "C14" in rulebook.load(tmp_path).by_name
+
+
 def test_rules_diff_says_what_would_open_and_close(city, tmp_path):
     changed = tmp_path / "rules.yaml"
     text = (rulebook.FOLDER / "rules.yaml").read_text("utf-8")
     head, _, tail = text.partition("  returned:\n")
     changed.write_text(
-        head + "  C1:\n" + tail.partition("  C1:\n")[2].replace("severity: 3", "severity: 2", 1), "utf-8"
+        head
+        + "  returned: false\n  stalled: false\n  C1:\n"
+        + tail.partition("  C1:\n")[2].replace("severity: 3", "severity: 2", 1),
+        "utf-8",
     )
     told = data("rules", "diff", str(changed), "--as-of", "2026-03-20")
     assert [row["rule"] for row in told["closes"]] == ["returned"] and told["opens"] == []
