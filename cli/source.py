@@ -21,12 +21,15 @@ def register(app: typer.Typer) -> None:
     def list_(as_json: Json = False) -> None:
         """列出 · Every declared source with its owner, Connection, schedule and promise."""
         from dags.lights import span
-        from sources.loader import load_all
+        from sources.loader import broken, load_all
 
-        sources = load_all().values()
+        sources, wrong = load_all().values(), broken()
+        for error in wrong.values():
+            output.error(error)
         if as_json:
-            return output.as_json([s.model_dump(mode="json") for s in sources])
-        return output.table(
+            output.as_json([s.model_dump(mode="json") for s in sources])
+            raise typer.Exit(bool(wrong))
+        output.table(
             ("数源", "名称", "数源部门", "连接", "协议", "计划", "时效承诺", "数据项"),
             [
                 (
@@ -42,6 +45,7 @@ def register(app: typer.Typer) -> None:
                 for s in sources
             ],
         )
+        raise typer.Exit(bool(wrong))
 
     @source.command()
     def check(

@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue, Reject
 from connectors.limits import Limits
 from core.errors import ProviderError
+from sources.options.files import CasesOptions
 
 MEDIA_TYPE = "application/zip"
 _MANIFEST = "manifest.xml"
@@ -29,18 +28,6 @@ _MANIFEST_BYTES = 16 << 20
 _CHUNK = 2000
 _CHUNK_CHARS = 16 << 20
 _READ = 1 << 20
-
-
-class CasesOptions(BaseModel):
-    """``options.cases`` of a feed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    document: str = "cases.xml"
-    record: str = "CASE"
-    encoding: str = Field("gb18030", description="Of a document that declares none and is no UTF-8")
-    nested: list[str] = Field(default_factory=list, description="Elements that may repeat, always a JSON list")
-    attachment: str | None = Field(None, description="The element whose href names an entry")
 
 
 @dataclass(slots=True)

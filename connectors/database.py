@@ -34,12 +34,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 import tenacity
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors import arrow_text
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
@@ -55,6 +54,8 @@ from core.errors import (
 )
 from core.redaction import hide
 from schemas import raw
+from sources import options
+from sources.options.database import Acknowledge, FeedOptions
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -72,36 +73,6 @@ _TEMPORAL = {
 }
 _MYSQL_BIT = 16
 _MYSQL = ("mysql", "mariadb")
-_Model = TypeVar("_Model", bound=BaseModel)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Acknowledge(_Strict):
-    """Which column says that a row was taken, and which name the row."""
-
-    column: str
-    by: list[str] = Field(min_length=1)
-
-
-class FeedOptions(_Strict):
-    """``options`` of a feed."""
-
-    table: str
-    exclude: list[str] = Field(default_factory=list)
-    order: list[str] = Field(default_factory=list)
-    acknowledge: Acknowledge | None = None
-    rows: int = Field(50_000, ge=1)
-    first: Any = None  # read by connectors/planning.py
-
-
-class SourceOptions(_Strict):
-    """``options`` of a source."""
-
-    schema_: str | None = Field(None, alias="schema")
-    read_timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +93,7 @@ class Database(Connector):
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
         hide(endpoint.secrets)
-        self._options = _options(SourceOptions, source.options, source.source)
+        self._given = options.of_source(source)
         self._made: sa.Engine | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -144,7 +115,7 @@ class Database(Connector):
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         """Arrow files of the window's rows, then the proof. A cut connection is tried again, from the window's start."""
-        options = _options(FeedOptions, feed.options, feed.id)
+        given = options.of_feed("database", feed)
         started = clock.now()
         again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TransientError),
@@ -153,7 +124,7 @@ class Database(Connector):
             reraise=True,
         )
         try:
-            read = again(self._read, feed, options, window)
+            read = again(self._read, feed, given, window)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
         for number, (path, rows) in enumerate(read.spool.files, 1):
@@ -196,9 +167,9 @@ class Database(Connector):
             yield Batch(pa.table(columns))
 
     def acknowledge(self, feed: Feed, keys: pa.Table) -> list[Issue]:
-        """Set the declared column to 1 for the rows that ``keys`` names by the columns of ``options.acknowledge.by``."""
-        options = _options(FeedOptions, feed.options, feed.id)
-        how = options.acknowledge
+        """Set the declared column to 1 for the rows that ``keys`` names by the columns of ``given.acknowledge.by``."""
+        given = options.of_feed("database", feed)
+        how = given.acknowledge
         if how is None or not keys.num_rows:
             return []
         lacking = set(how.by) - set(keys.column_names)
@@ -206,7 +177,7 @@ class Database(Connector):
             raise InternalError(f"to acknowledge, the columns {sorted(lacking)} are needed", feed=feed.id)
         try:
             with _snapshot(self._engine, "acknowledge") as connection:
-                real = self._table(connection, feed, options)
+                real = self._table(connection, feed, given)
             if how.column not in real.names:
                 return []
             for batch in keys.select(how.by).combine_chunks().to_batches(max_chunksize=_ACKNOWLEDGED):
@@ -234,7 +205,7 @@ class Database(Connector):
             self._made = engine_of(
                 self.endpoint,
                 connect_timeout=self.source.timeout.total_seconds(),
-                read_timeout=self._options.read_timeout,
+                read_timeout=self._given.read_timeout,
             )
         return self._made
 
@@ -243,14 +214,14 @@ class Database(Connector):
             self._folder = tempfile.TemporaryDirectory(prefix="onemap-database-")
         return Path(tempfile.mkdtemp(dir=self._folder.name))
 
-    def _read(self, feed: Feed, options: FeedOptions, window: Window) -> _Read:
+    def _read(self, feed: Feed, given: FeedOptions, window: Window) -> _Read:
         """One window, whole, in one snapshot."""
-        with _snapshot(self._engine, f"read {options.table}") as connection:
-            real = self._table(connection, feed, options)
+        with _snapshot(self._engine, f"read {given.table}") as connection:
+            real = self._table(connection, feed, given)
             increment = feed.cursor.column if feed.cursor.kind == "window" else None
             server_date = _server_date(connection)
             issues = [
-                Issue("column_absent", f"table {options.table} has no column {name}; read as empty", field=name)
+                Issue("column_absent", f"table {given.table} has no column {name}; read as empty", field=name)
                 for name in real.absent
             ]
             where: list[sa.ColumnElement[bool]] = []
@@ -263,7 +234,7 @@ class Database(Connector):
                     issues.append(
                         Issue(
                             "increment_missing",
-                            f"{loose} rows of {options.table} have no {increment}; read with every window",
+                            f"{loose} rows of {given.table} have no {increment}; read with every window",
                             field=increment,
                         )
                     )
@@ -273,7 +244,7 @@ class Database(Connector):
             claimed = int(
                 connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one()
             )
-            order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *options.order]))
+            order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *given.order]))
             statement = (
                 sa.select(*[real.table.c[name] for name in real.names.values()])
                 .select_from(real.table)
@@ -288,11 +259,11 @@ class Database(Connector):
                 "order": order,
             }
             rows = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK).execute(statement)
-            spool = self._spool(connection, rows, real, options)
+            spool = self._spool(connection, rows, real, given)
             return _Read(spool, claimed, request, issues, server_date)
 
     def _spool(
-        self, connection: sa.Connection, rows: sa.CursorResult[Any], real: _Table, options: FeedOptions
+        self, connection: sa.Connection, rows: sa.CursorResult[Any], real: _Table, given: FeedOptions
     ) -> arrow_text.Spool:
         kinds = [entry[1] for entry in rows.cursor.description]
         names = list(real.names)
@@ -300,10 +271,10 @@ class Database(Connector):
         temporal = [name for name, kind in zip(names, kinds, strict=True) if kind in _TEMPORAL.get(driver, ())]
         bits = [n for n, kind in enumerate(kinds) if driver == "pymysql" and kind == _MYSQL_BIT]
         metadata = {"temporal": "\t".join(temporal), "dialect": connection.dialect.name}
-        spool = arrow_text.Spool(self._room(), names, metadata, rows=options.rows, size=_PAYLOAD_BYTES)
+        spool = arrow_text.Spool(self._room(), names, metadata, rows=given.rows, size=_PAYLOAD_BYTES)
         cursor = rows.cursor
         try:
-            for chunk in rows.partitions(min(_CHUNK, options.rows)):
+            for chunk in rows.partitions(min(_CHUNK, given.rows)):
                 spool.add([_unbit(row, bits) for row in chunk] if bits else chunk)
             spool.end()
         except BaseException:
@@ -313,27 +284,27 @@ class Database(Connector):
 
     # -- what the database has
 
-    def _table(self, connection: sa.Connection, feed: Feed, options: FeedOptions) -> _Table:
+    def _table(self, connection: sa.Connection, feed: Feed, given: FeedOptions) -> _Table:
         """The feed's table by its real name, and its columns.
 
         :raises ConfigurationError: it is not there, or not granted, or lacks a key column or the increment.
         """
-        schema, name = self._find(connection, options.table)
+        schema, name = self._find(connection, given.table)
         listed = _columns(connection, schema, name)
         contract = {column.lower(): column for column in raw.contract(feed.id).columns}
-        excluded = {column.lower() for column in options.exclude}
+        excluded = {column.lower() for column in given.exclude}
         names: dict[str, str] = {}
         for column in sorted(listed, key=lambda c: (contract.get(c.lower()) != c, c)):
             names.setdefault(contract.get(column.lower(), column), column)
         names = {n: names[n] for n in sorted(names, key=lambda n: listed.index(names[n])) if n.lower() not in excluded}
         absent = [column for low, column in contract.items() if column not in names and low not in excluded]
-        needed = [*feed.key, *options.order, *([feed.cursor.column] if feed.cursor.kind == "window" else [])]
+        needed = [*feed.key, *given.order, *([feed.cursor.column] if feed.cursor.kind == "window" else [])]
         lacking = [column for column in dict.fromkeys(needed) if column not in names]
         if lacking:
             raise ProviderError(
-                f"table {options.table} has no {', '.join(lacking)}, which its rows are told apart or read by",
+                f"table {given.table} has no {', '.join(lacking)}, which its rows are told apart or read by",
                 remedy="ask the source for the columns back, or correct key, order and cursor of the feed",
-                zh=f"表 {options.table} 缺少键或增量列 {'、'.join(lacking)}，无法读取，请联系数源方恢复。",
+                zh=f"表 {given.table} 缺少键或增量列 {'、'.join(lacking)}，无法读取，请联系数源方恢复。",
                 feed=feed.id,
                 field=lacking[0],
             )
@@ -347,7 +318,7 @@ class Database(Connector):
     def _find(self, connection: sa.Connection, wanted: str) -> tuple[str | None, str]:
         """(schema, real name); the declared schema, else the database's default one, else the only one that has it."""
         inspector = sa.inspect(connection)
-        declared = self._options.schema_
+        declared = self._given.schema_
         if declared is not None:
             schemas: list[str | None] = [s for s in inspector.get_schema_names() if s.lower() == declared.lower()] or [
                 declared
@@ -378,9 +349,9 @@ class Database(Connector):
 
     def _check_feed(self, connection: sa.Connection, feed: Feed) -> CheckLine:
         try:
-            options = _options(FeedOptions, feed.options, feed.id)
-            with typed_errors(f"read {options.table}"):
-                real = self._table(connection, feed, options)
+            given = options.of_feed("database", feed)
+            with typed_errors(f"read {given.table}"):
+                real = self._table(connection, feed, given)
                 columns = [real.table.c[name] for name in real.names.values()]
                 one = connection.execute(sa.select(*columns).select_from(real.table).limit(1)).first()
         except TransientError:
@@ -438,20 +409,6 @@ def _snapshot(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
             raise
         finally:
             connection.close()
-
-
-def _options(model: type[_Model], given: dict[str, Any], place: str) -> _Model:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"options.{name} of {place}: {first['msg']}",
-            remedy="correct it in sources/*.yaml; connectors/database.py lists the options",
-            zh=f"{place} 的声明 options.{name} 有误：{first['msg']}",
-            source=place,
-        ) from error
 
 
 def _named(inspector: sa.Inspector, schema: str | None, wanted: str) -> list[str]:

@@ -44,18 +44,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import TYPE_CHECKING, Any
 
 from connectors import cases_xml, spreadsheets
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
-from connectors.limits import Limits
 from connectors.sftp import Changed, Entry, Sftp, Vanished
 from core import clock
 from core.errors import ConfigurationError, OneMapError, ProviderError
 from core.redaction import hide
 from schemas import raw
+from sources import options
+from sources.options.files import FeedOptions
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -64,27 +63,6 @@ if TYPE_CHECKING:
 _ROOT = "/out"
 _OK = ".ok"
 _KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
-
-
-class FeedOptions(BaseModel):
-    """``options`` of a feed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    files: str
-    own: str = "*"
-    folders: str = r"\d{8}"
-    complete: Literal["ok", "settled"]
-    settle: float = Field(3, ge=0, le=300)
-    content: Literal["cases", "workbook"]
-    cases: cases_xml.CasesOptions = cases_xml.CasesOptions()
-    workbook: spreadsheets.WorkbookOptions = spreadsheets.WorkbookOptions()
-    limits: Limits = Limits()
-
-    @property
-    def archive_limits(self) -> Limits:
-        """The bounds of a file's decoding."""
-        return self.limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +135,8 @@ class FileDrop(Connector):
         )
         for feed in self.source.feeds.values():
             try:
-                options = _options(feed)
-                drops, _ = self._drops(options)
+                given = options.of_feed("file_drop", feed)
+                drops, _ = self._drops(given)
             except OneMapError as error:
                 lines.append(CheckLine.failed(feed.id, error))
                 continue
@@ -170,22 +148,20 @@ class FileDrop(Connector):
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         """Files that are new or changed, whole and verified, then the proof. ``window`` is of no matter to files."""
         try:
-            yield from self._fetch(feed, _options(feed), _State.of(state))
+            yield from self._fetch(feed, options.of_feed("file_drop", feed), _State.of(state))
         except OneMapError as error:
             error.at(source=self.source.source, feed=feed.id)
             raise
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Rows of the scopes that the payload's facts name."""
-        options = _options(feed)
+        given = options.of_feed("file_drop", feed)
         known = list(raw.contract(feed.id).columns)
         scopes = payload.facts["scopes"]
-        if options.content == "cases":
-            yield from cases_xml.decode(payload.body, scopes[0], options.cases, feed.key, known, options.archive_limits)
+        if given.content == "cases":
+            yield from cases_xml.decode(payload.body, scopes[0], given.cases, feed.key, known, given.limits)
         else:
-            yield from spreadsheets.decode(
-                payload.body, scopes, options.workbook, feed.key, known, options.archive_limits
-            )
+            yield from spreadsheets.decode(payload.body, scopes, given.workbook, feed.key, known, given.limits)
 
     def close(self) -> None:
         """End the session, remove the files."""
@@ -196,10 +172,10 @@ class FileDrop(Connector):
 
     # -- the way of a file
 
-    def _fetch(self, feed: Feed, options: FeedOptions, kept: _State) -> Iterator[Payload | Proof]:
-        drops, issues = self._drops(options)
+    def _fetch(self, feed: Feed, given: FeedOptions, kept: _State) -> Iterator[Payload | Proof]:
+        drops, issues = self._drops(given)
         listed = {drop.path for drop in drops}
-        waiting = self._unsettled(options, drops, kept) if options.complete == "settled" else set()
+        waiting = self._unsettled(given, drops, kept) if given.complete == "settled" else set()
         if not drops:
             issues.append(Issue("listing_empty", f"{self._root} holds no file of this feed"))
         taken = claimed = skipped = 0
@@ -210,13 +186,13 @@ class FileDrop(Connector):
                 owner = kept.scopes.get(drop.scope) if drop.scope else None
                 if owner and list(drop.order) < owner[0]:
                     break  # older than what was taken
-                reason = self._not_ready(drop, options, waiting, kept)
+                reason = self._not_ready(drop, given, waiting, kept)
                 if reason:
                     issues.append(reason)
                     skipped += 1
                     continue
                 try:
-                    payload = self._take(feed, options, drop, kept, issues)
+                    payload = self._take(feed, given, drop, kept, issues)
                 except (Changed, Vanished) as error:
                     issues.append(Issue("file_changing", f"{drop.path}: {error.message}", record=drop.path))
                     skipped += 1
@@ -242,7 +218,7 @@ class FileDrop(Connector):
             issues=issues,
         )
 
-    def _take(self, feed: Feed, options: FeedOptions, drop: _Drop, kept: _State, issues: list[Issue]) -> Payload | None:
+    def _take(self, feed: Feed, given: FeedOptions, drop: _Drop, kept: _State, issues: list[Issue]) -> Payload | None:
         """Download, verify, and enter into what is kept. None: it brings nothing new.
 
         :raises ProviderError: it is damaged or unsafe.
@@ -263,7 +239,7 @@ class FileDrop(Connector):
             kept.taken[drop.path] = [drop.mark, md5]
             return None  # touched, not changed
         try:
-            counts, found = self._inspect(feed, options, drop, target)
+            counts, found = self._inspect(feed, given, drop, target)
         except ProviderError:
             target.unlink()
             raise
@@ -277,7 +253,7 @@ class FileDrop(Connector):
         if not mine:
             target.unlink()
             return None
-        media = cases_xml.MEDIA_TYPE if options.content == "cases" else spreadsheets.MEDIA_TYPE
+        media = cases_xml.MEDIA_TYPE if given.content == "cases" else spreadsheets.MEDIA_TYPE
         facts = {
             "name": drop.path,
             "size": drop.entry.size,
@@ -290,12 +266,12 @@ class FileDrop(Connector):
         request = {"sftp": f"{self.endpoint.host}:{self.endpoint.port or 22}", "path": f"{self._root}/{drop.path}"}
         return Payload(target, media, request, started, clock.now(), facts)
 
-    def _inspect(self, feed: Feed, options: FeedOptions, drop: _Drop, file: Path) -> tuple[dict[str, int], list[Issue]]:
-        if options.content == "cases":
-            found = cases_xml.inspect(file, options.cases, options.archive_limits)
+    def _inspect(self, feed: Feed, given: FeedOptions, drop: _Drop, file: Path) -> tuple[dict[str, int], list[Issue]]:
+        if given.content == "cases":
+            found = cases_xml.inspect(file, given.cases, given.limits)
             return {drop.scope or drop.path: found.rows}, found.issues
         known = list(raw.contract(feed.id).columns)
-        book = spreadsheets.inspect(file, options.workbook, feed.key, known, options.archive_limits)
+        book = spreadsheets.inspect(file, given.workbook, feed.key, known, given.limits)
         return book.scopes, book.issues
 
     def _told_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
@@ -312,8 +288,8 @@ class FileDrop(Connector):
             )
         return None
 
-    def _not_ready(self, drop: _Drop, options: FeedOptions, waiting: set[str], kept: _State) -> Issue | None:
-        if options.complete == "ok" and drop.ok is None:
+    def _not_ready(self, drop: _Drop, given: FeedOptions, waiting: set[str], kept: _State) -> Issue | None:
+        if given.complete == "ok" and drop.ok is None:
             return Issue("file_not_ready", f"{drop.path} has no {_OK} yet", record=drop.path)
         if drop.path in waiting:
             return Issue(
@@ -339,19 +315,19 @@ class FileDrop(Connector):
             ) from error
         return (entry for entry in top if entry.folder and re.fullmatch(folders, entry.name))
 
-    def _drops(self, options: FeedOptions) -> tuple[list[_Drop], list[Issue]]:
+    def _drops(self, given: FeedOptions) -> tuple[list[_Drop], list[Issue]]:
         drops: list[_Drop] = []
         issues: list[Issue] = []
-        for folder in self._listing(options.folders):
+        for folder in self._listing(given.folders):
             try:
                 entries = {entry.name: entry for entry in self._sftp.list(folder.path) if not entry.folder}
             except Vanished:
                 continue  # taken away between two answers; what it held is listed no more
             for name, entry in entries.items():
-                if not fnmatch.fnmatchcase(name, options.own):
+                if not fnmatch.fnmatchcase(name, given.own):
                     continue
-                base = name.removesuffix(_OK) if options.complete == "ok" else name
-                found = re.fullmatch(options.files, base)
+                base = name.removesuffix(_OK) if given.complete == "ok" else name
+                found = re.fullmatch(given.files, base)
                 if found is None:
                     issues.append(
                         Issue(
@@ -373,7 +349,7 @@ class FileDrop(Connector):
                     drops.append(_drop(folder.name, entry, entries.get(name + _OK), found.groupdict()))
         return drops, issues
 
-    def _unsettled(self, options: FeedOptions, drops: list[_Drop], kept: _State) -> set[str]:
+    def _unsettled(self, given: FeedOptions, drops: list[_Drop], kept: _State) -> set[str]:
         """Paths that have not been seen twice as they are; what is seen now is kept for the next run."""
 
         def fresh(candidates: Iterable[_Drop]) -> dict[str, list[int]]:
@@ -385,26 +361,12 @@ class FileDrop(Connector):
 
         first = fresh(drops)
         kept.seen.update(first)
-        if not first or not options.settle:
+        if not first or not given.settle:
             return set(first)
-        time.sleep(options.settle)
-        again = {drop.path: drop.mark for drop in self._drops(options)[0]}
+        time.sleep(given.settle)
+        again = {drop.path: drop.mark for drop in self._drops(given)[0]}
         kept.seen.update({path: again[path] for path in first if path in again})
         return {path for path, mark in first.items() if again.get(path) != mark}
-
-
-def _options(feed: Feed) -> FeedOptions:
-    try:
-        return FeedOptions.model_validate(feed.options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"options.{name} of {feed.id}: {first['msg']}",
-            remedy="correct it in sources/*.yaml; connectors/file_drop.py lists the options",
-            zh=f"{feed.id} 的声明 options.{name} 有误：{first['msg']}",
-            feed=feed.id,
-        ) from error
 
 
 def _drop(folder: str, entry: Entry, ok: Entry | None, parts: dict[str, str]) -> _Drop:

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors import jsonrows, settling
 from connectors.http import Again, Answer, Http, retry_after
+from connectors.progress import Nameless, Progress
 from connectors.signing import GatewaySigner
 from core.errors import AuthenticationError, InternalError, ProviderError, TransientError
 
@@ -31,14 +32,22 @@ class Gateway:
         self.http = Http.of(source, endpoint, sign=self.signer, classify=self.classify)
 
     def listing(
-        self, path: str, body: dict[str, Any], key: Sequence[str], *, page_size: int, open_end: bool, rounds: int
+        self,
+        path: str,
+        body: dict[str, Any],
+        key: Sequence[str],
+        *,
+        feed: str,
+        page_size: int,
+        open_end: bool,
+        rounds: int,
     ) -> Generator[settling.Page, None, settling.Verdict]:
         """Read ``path`` until it has settled; each page's ``answer`` is the :class:`~connectors.http.Answer`."""
 
         def page(number: int) -> settling.Page:
             return self.page(path, body, key, number, page_size)
 
-        return settling.read(page, open_end=open_end, rounds=rounds)
+        return settling.read(page, open_end=open_end, rounds=rounds, progress=lambda: Progress(feed, key))
 
     def page(
         self, path: str, body: dict[str, Any], key: Sequence[str], number: int, page_size: int, *, retry: bool = True
@@ -50,8 +59,9 @@ class Gateway:
         listed, total, pages = unwrap(answer.content)
         objects, places, rejects = jsonrows.rows(listed)
         rows = {_key(row, key): _mark(row) for row in objects}
-        rows.update({("", reject.raw): hash(reject.raw) for reject in rejects})
-        return settling.Page(number, rows, total, pages, answer)
+        rows.update({Nameless(hash(reject.raw)): hash(reject.raw) for reject in rejects})
+        columns = frozenset(name for row in objects for name in row)
+        return settling.Page(number, rows, total, pages, answer, columns)
 
     def classify(self, answer: Answer) -> None:
         """The gateway's own faults, whatever is asked (files too)."""
@@ -139,7 +149,7 @@ def _object(value: bytes | msgspec.Raw | None) -> dict[str, msgspec.Raw] | None:
 def _key(row: dict[str, msgspec.Raw], names: Sequence[str]) -> tuple[Any, ...]:
     """What tells a row from another: its key, else its content, since several may lack a key."""
     key = tuple(jsonrows.one(row.get(name)) for name in names)
-    return key if any(key) else ("", _mark(row))
+    return key if any(key) else Nameless(_mark(row))
 
 
 def _mark(row: dict[str, msgspec.Raw]) -> int:

@@ -27,6 +27,8 @@ class Features:
         body, self.issues = jsonrows.sound(body, "features", limits)
         page = _object.decode(body)
         listed = page.get("features")
+        if listed is not None and bytes(listed) == b"null":  # how some write an empty list
+            listed = msgspec.Raw(b"[]")
         if listed is None or not bytes(listed).startswith(b"["):
             raise ValueError("no list of features")
         features, places, self.rejects = jsonrows.rows(listed, "feature")

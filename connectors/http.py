@@ -7,7 +7,7 @@ them (called inside the retry). What they raise decides: a :class:`~core.errors.
 
 An :class:`Http` talks to an :class:`~connectors.endpoint.Endpoint` (an Airflow Connection), whoever is behind it: a
 source (:meth:`Http.of`), or a receiver of ours (webhooks, OpenLineage, work orders, notices). One set of rules for all:
-``verify``, proxies, redirects, limits, retries, redaction. Settings: :class:`~connectors.options.base.HttpSettings`, of a
+``verify``, proxies, redirects, limits, retries, redaction. Settings: :class:`~sources.options.base.HttpSettings`, of a
 source ``options.http`` in its declaration. Rules of the wire: docs/source-systems.md, "Common to all".
 """
 
@@ -31,10 +31,8 @@ import tenacity
 import urllib3
 from requests.utils import get_environ_proxies
 
-from connectors import options
 from connectors.base import Payload
 from connectors.breaker import Breaker
-from connectors.options.base import HttpSettings
 from connectors.quota import Quota
 from core import clock
 from core.errors import (
@@ -46,6 +44,8 @@ from core.errors import (
     TransientError,
 )
 from core.redaction import hide, redact
+from sources import options
+from sources.options.base import HttpSettings
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -564,6 +564,22 @@ def raise_for_status(answer: Answer) -> None:
         zh=f"{where} 认为请求有误（HTTP {status}），请对照接口约定检查。",
         code=f"http_{status}",
     )
+
+
+def raise_for_page(answer: Answer) -> None:
+    """A web page in place of data, of whatever status: a proxy's, a log-in's, a maintenance notice.
+
+    :raises TransientError: the body is HTML.
+    """
+    head = answer.content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if head.startswith((b"<!doctype html", b"<html")) or answer.media_type == "text/html":
+        where = _bare(answer.url)
+        raise TransientError(
+            f"HTTP {answer.status} from {where} is a web page (HTML), no data",
+            remedy="a proxy, a log-in or a maintenance page stands before the service: if it lasts, tell the source's owner",
+            zh=f"{where} 返回的是网页（HTML）而非数据，可能是网关、登录或维护页面，将自动重试；如持续，请联系数源部门。",
+            code="web_page",
+        )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -9,15 +9,15 @@ again; pages whose content was handed on already are not handed on twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from connectors.base import Issue, Payload, Proof
+from connectors.progress import Progress
 from core.errors import ProviderError
 
 _READINGS = 4
 _NIL_PAGES = 3  # pages of nil items alone, one after the other: nothing more will come
-_STUCK_PAGES = 5  # pages that bring no new key: the source does not heed the offset
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class Page:
     items: int
     digest: bytes
     total: int | None = None
+    more: bool = False  # the answer says beside its total that more follows
+    columns: frozenset[str] | None = None
 
 
 @dataclass(slots=True)
@@ -37,27 +39,32 @@ class _Reading:
     totals: set[int] = field(default_factory=set)
     moved: bool = False
     ended: bool = False  # read to where nothing more comes
+    doubted: bool = False  # a total was contradicted: it proves nothing
 
     @property
     def distinct(self) -> int:
         return len(set(self.keys))
 
 
-def read(ask: Callable[[int], Page], what: str) -> Iterator[Payload | Proof]:
+def read(ask: Callable[[int], Page], what: str, key: Sequence[str]) -> Iterator[Payload | Proof]:
     """``ask(start)`` gives the page at an offset from 0. Yields payloads, then the proof.
 
-    :raises ProviderError: the same rows come at every offset.
+    :raises ProviderError: the same rows come at every offset. :raises ConfigurationError: no row has the key.
     """
     handed: set[bytes] = set()
     issues: dict[str, Issue] = {}
     before: _Reading | None = None
     for _ in range(_READINGS):
         this = _Reading()
-        for page in _read_once(ask, this, what):
+        for page in _read_once(ask, this, what, key):
             if page.digest not in handed:
                 handed.add(page.digest)
                 yield page.payload
         proof = _proof(this, before)
+        if this.doubted:
+            issues["total_contradicted"] = Issue(
+                "total_contradicted", f"{what}: the total says that all came, and more follows; it is not believed"
+            )
         if proof.complete:
             if this.totals and this.distinct < len(this.keys):
                 issues["duplicate_key"] = Issue(
@@ -72,14 +79,20 @@ def read(ask: Callable[[int], Page], what: str) -> Iterator[Payload | Proof]:
     yield proof
 
 
-def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterator[Page]:
-    position, last, nil_pages, stuck, seen = 0, "", 0, 0, set()
+def _read_once(ask: Callable[[int], Page], this: _Reading, what: str, key: Sequence[str]) -> Iterator[Page]:
+    position, last, nil_pages, pages = 0, "", 0, 0
+    progress = Progress(what, key)
     overlap = False
     while True:
         asked = position - 1 if overlap else position
         page = ask(asked)
-        if page.total is not None:
-            this.totals.add(page.total)
+        pages += 1
+        if page.total is not None and page.items and (page.more or this.doubted) and asked + page.items >= page.total:
+            this.doubted = True  # «all came» and «more follows» in one answer
+            this.totals.clear()
+        total = None if this.doubted else page.total
+        if total is not None:
+            this.totals.add(total)
         if overlap and last not in page.keys:
             this.moved = True
             if page.items:
@@ -87,7 +100,7 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
                 return
             overlap = False
             continue
-        fresh = [key for key in page.keys if not key or key not in seen]
+        fresh = progress.page(page.keys, page.columns) if page.keys else False
         if page.items:
             yield page
         if not page.items or (overlap and not fresh):
@@ -97,8 +110,7 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
             overlap = False  # the last row came again and nothing after it: only an empty page is the end
             continue
         nil_pages = 0 if page.keys else nil_pages + 1
-        stuck = 0 if fresh or not page.keys else stuck + 1
-        if stuck == _STUCK_PAGES:
+        if progress.stuck:
             raise ProviderError(
                 f"{what}: the same rows come at every offset, the last asked was {position}",
                 remedy="the source does not heed the offset: tell its owner",
@@ -107,20 +119,29 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str) -> Iterato
             )
         if nil_pages == _NIL_PAGES:
             return
-        seen.update(page.keys)
         this.keys.extend(page.keys[page.keys.index(last) + 1 :] if overlap else page.keys)
-        position = asked + _advance(page)
+        position = asked + _advance(page, total)
         last = next(reversed(dict.fromkeys(page.keys)), "")  # a page may end with a row that it held already
-        if page.total is not None and position >= page.total:
-            return
-        overlap = page.total is None and bool(last)
+        if total is not None and position >= total:
+            if pages > 1 or asked + page.items > total:
+                return
+            # a total that is just the first page's size may be no total at all: an empty page must agree
+            if not page.items:
+                return
+            witness = ask(position)
+            if not witness.items:
+                return
+            this.doubted = True
+            this.totals.clear()
+            total = None
+        overlap = total is None and bool(last)
 
 
-def _advance(page: Page) -> int:
+def _advance(page: Page, total: int | None) -> int:
     """How far a page surely reaches. Nil items and repeated rows may stand for a place in the listing or for nothing:
     where no total tells, going on by what is certain misses no row, and meets some twice.
     """
-    if page.total is not None or not page.keys:
+    if total is not None or not page.keys:
         return len(page.keys) or page.items
     return len({key for key in page.keys if key}) + page.keys.count("")
 

@@ -36,11 +36,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from connectors import jsonrows
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
 from connectors.http import Policy
-from connectors.over_http import option
 from connectors.spool import Spool
 from core import clock
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
 from core.redaction import hide
+from sources import options
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -121,7 +121,7 @@ class Mqtt(Connector):
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
         lines = body.splitlines()
         messages, places, rejects = jsonrows.rows(b"[" + b",".join(lines) + b"]", "message")
-        pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(option(feed, "topic"))))
+        pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(options.of_feed("mqtt", feed).topic)))
         kept: list[tuple[str, str, dict[str, str]]] = []
         for message, place in zip(messages, places, strict=True):
             topic, text = jsonrows.one(message.get("topic")) or "", jsonrows.one(message.get("payload"))
@@ -131,7 +131,13 @@ class Mqtt(Connector):
                 rejects.append(Reject(place, "undecodable", "the payload is no UTF-8", raw, topic))
             elif named is None:
                 rejects.append(
-                    Reject(place, "bad_topic", f"the topic is not of the form {option(feed, 'topic')}", text, topic)
+                    Reject(
+                        place,
+                        "bad_topic",
+                        f"the topic is not of the form {options.of_feed('mqtt', feed).topic}",
+                        text,
+                        topic,
+                    )
                 )
             else:
                 kept.append((place, text, named.groupdict()))
@@ -259,8 +265,8 @@ class _Session:
 
 def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
     """Take messages until it is quiet; (how many, was it quiet)."""
-    quiet, longest = float(option(feed, "quiet", 2)), float(option(feed, "longest", 60))
-    most = int(option(feed, "most", 100_000))
+    given = options.of_feed("mqtt", feed)
+    quiet, longest, most = given.quiet, given.longest, given.most
     taken, last, end = 0, time.monotonic(), time.monotonic() + longest
     while taken < most and (now := time.monotonic()) < end:
         messages = _burst(session, min(1000, most - taken), min(last + quiet, end) - now)
@@ -326,7 +332,7 @@ def _payload(feed: Feed, file: Path, started: datetime) -> Payload:
 
 
 def _filter(feed: Feed) -> str:
-    return re.sub(r"\{\w+\}", "+", option(feed, "topic"))
+    return re.sub(r"\{\w+\}", "+", options.of_feed("mqtt", feed).topic)
 
 
 def _lock_file(feed: Feed) -> Path:

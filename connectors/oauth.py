@@ -27,7 +27,15 @@ _EARLY = 30.0  # seconds before the end at which a token is renewed; half its li
 class BearerToken:
     """Signs the calls of an :class:`~connectors.http.Http`; :meth:`classify` has a refused token renewed once a call."""
 
-    def __init__(self, http: Http, path: str = "/oauth/token") -> None:
+    def __init__(
+        self,
+        http: Http,
+        path: str = "/oauth/token",
+        *,
+        scope: str | None = None,
+        audience: str | None = None,
+        sent_in: str = "auto",
+    ) -> None:
         endpoint = http.endpoint
         if not endpoint.login or not endpoint.password:
             raise ConfigurationError(
@@ -41,7 +49,9 @@ class BearerToken:
         self._path = path
         self._token: str | None = None
         self._until = 0.0
-        self._in_form = False
+        self._in_form = sent_in == "form"
+        self._may_change = sent_in == "auto"
+        self._asked_for = {name: value for name, value in (("scope", scope), ("audience", audience)) if value}
         self._lock = threading.Lock()
 
     def __call__(self, request: requests.PreparedRequest) -> None:
@@ -59,7 +69,7 @@ class BearerToken:
 
     def _renew(self) -> None:
         answer = self._ask()
-        if answer.status in (400, 401) and not self._in_form:
+        if answer.status in (400, 401) and self._may_change and not self._in_form:
             self._in_form = True  # some servers read the form alone
             answer = self._ask()
         if answer.status != 200:
@@ -82,7 +92,7 @@ class BearerToken:
     def _ask(self) -> Answer:
         client = BackendApplicationClient(self._endpoint.login)
         secret = {"client_secret": self._endpoint.password} if self._in_form else {}
-        body = client.prepare_request_body(include_client_id=self._in_form, **secret)
+        body = client.prepare_request_body(include_client_id=self._in_form, **self._asked_for, **secret)
         return self._http.send(
             "POST",
             self._path,

@@ -28,7 +28,9 @@ from connectors import geojson, jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
 from connectors.limits import Limits
-from connectors.over_http import HttpConnector, option
+from connectors.over_http import HttpConnector
+from connectors.progress import Progress
+from sources import options
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -53,42 +55,49 @@ class OgcFeatures(HttpConnector):
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         asked = _asked(feed, window)
         bounds = {name: f"{day:%Y-%m-%d}" for name, day in zip(("from", "to"), asked, strict=True) if day}
+        given = options.of_feed("ogc_features", feed)
         params = {
-            "limit": int(option(feed, "page_size", 1000)),
-            "bbox": feed.options.get("bbox"),
+            "limit": given.page_size,
+            "bbox": given.bbox,
             "datetime": interval(*asked),
         }
         keys: set[tuple[str | None, ...]] = set()
         ignored = 0
-        for turn in range(1, int(option(feed, "rounds", 3)) + 1):
+        for turn in range(1, given.rounds + 1):
             seen, matched = set(), None
-            for number, answer, page in self._pages(feed, params):
+            progress = Progress(feed.id, feed.key)
+            for number, answer, page in self._pages(feed, params, progress):
                 columns = _columns(feed, page)
                 inside = columns.filter(_inside(feed, columns, bounds))
                 ignored = max(ignored, columns.num_rows - inside.num_rows)
                 fresh = jsonrows.distinct(columns, feed.key) - keys - seen
                 seen |= jsonrows.distinct(columns, feed.key)
                 matched = page.matched if page.matched is not None else matched
-                if turn == 1 or fresh:
+                if (turn == 1 and (page.rows or page.rejects or number == 1)) or fresh:
                     yield answer.payload(
                         "application/geo+json", page=number, rows=len(page.rows), matched=matched, **bounds
                     )
             keys |= seen
-            if matched is None or len(seen) >= matched:
+            if progress.stuck or matched is None or len(seen) >= matched:
                 break
         issues = []
         if ignored:
             issues.append(
                 Issue("datetime_ignored", f"{feed.id}: the server shows features outside the interval asked for")
             )
-        whole = matched is None or len(seen) >= matched
-        if not whole:
+        endless = progress.stuck and (matched is None or len(seen) != matched)
+        whole = not endless and (matched is None or len(seen) >= matched)
+        if endless:
+            issues.append(progress.issue())
+        elif not whole:
             issues.append(
                 Issue(
                     "count_differs", f"{feed.id} {window}: numberMatched {matched}, {len(seen)} distinct features came"
                 )
             )
-        why = "no next link follows" + ("" if matched is None else f"; numberMatched {matched}")
+        why = ("pages after bring nothing" if progress.stuck else "no next link follows") + (
+            "" if matched is None else f"; numberMatched {matched}"
+        )
         yield Proof(whole, why, matched, len(keys), state, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
@@ -97,13 +106,16 @@ class OgcFeatures(HttpConnector):
         columns = _columns(feed, page)
         yield Batch(columns.filter(_inside(feed, columns, payload.facts)), page.rejects, page.issues)
 
-    def _pages(self, feed: Feed, params: dict[str, Any]) -> Iterator[tuple[int, Answer, geojson.Features]]:
+    def _pages(
+        self, feed: Feed, params: dict[str, Any], progress: Progress
+    ) -> Iterator[tuple[int, Answer, geojson.Features]]:
         target, number, passed = _items(feed), 1, set()
         while True:
             answer = self._get(feed, target, params)
             page = geojson.read(answer.content, feed.id)
+            progress.page([_key(feed, row) for row in page.rows], {name for row in page.rows for name in row})
             yield number, answer, page
-            if page.next is None:
+            if page.next is None or progress.stuck:
                 return
             target, params = self.http.rebase(page.next["href"], answer.url), {}
             if target in passed or target == answer.url:
@@ -128,18 +140,25 @@ def interval(start: datetime | None, end: datetime | None) -> str | None:
 
 
 def _items(feed: Feed) -> str:
-    return f"/collections/{option(feed, 'collection')}/items"
+    return f"/collections/{options.of_feed('ogc_features', feed).collection}/items"
 
 
 def _asked(feed: Feed, window: Window) -> tuple[datetime | None, datetime | None]:
     """What is asked for: the window, earlier by the margin; a day later, since a day of the source is no instant."""
-    margin = timedelta(days=int(option(feed, "margin", 32)))
+    margin = timedelta(days=options.of_feed("ogc_features", feed).margin)
     return window.start and window.start - margin, window.end and window.end + timedelta(days=1)
+
+
+def _key(feed: Feed, row: jsonrows.Row) -> tuple[str | None, ...]:
+    named = options.of_feed("ogc_features", feed).id_column
+    return tuple(
+        jsonrows.one(row.get(name)) or (jsonrows.one(row.get("id")) if name == named else None) for name in feed.key
+    )
 
 
 def _columns(feed: Feed, page: geojson.Features) -> pa.Table:
     columns, page.rejects = jsonrows.bounded(page.rows, page.places, page.rejects, Limits.of(feed))
-    name = feed.options.get("id_column")
+    name = options.of_feed("ogc_features", feed).id_column
     if name and "id" in columns.column_names:
         named = columns.column(name) if name in columns.column_names else pa.nulls(columns.num_rows, pa.large_string())
         filled = pc.coalesce(named, columns.column("id"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connectors.base import CheckLine, Connector
-from core.errors import ConfigurationError, Fault, OneMapError
+from core.errors import Fault, OneMapError
 
 if TYPE_CHECKING:
     from connectors.http import Http
@@ -68,17 +68,3 @@ class HttpConnector(Connector):
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-
-
-def option(feed: Feed, name: str, default: Any = None) -> Any:
-    """``feed.options[name]``. :raises ConfigurationError: it is missing and has no default."""
-    value = feed.options.get(name, default)
-    if value is None:
-        raise ConfigurationError(
-            f"options.{name} of {feed.id} is missing",
-            remedy=f"add it under feeds.{feed.id.partition('.')[2]}.options in the source's declaration",
-            zh=f"数据项 {feed.id} 的声明缺少 options.{name}。",
-            feed=feed.id,
-            field=f"options.{name}",
-        )
-    return value

@@ -18,6 +18,8 @@ from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.progress import Progress
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -28,6 +30,7 @@ class Page:
     total: int
     pages: int
     answer: Any
+    columns: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,13 @@ class Verdict:
     distinct: int
 
 
-def read(page: Callable[[int], Page], *, open_end: bool, rounds: int) -> Generator[Page, None, Verdict]:
+def read(
+    page: Callable[[int], Page], *, open_end: bool, rounds: int, progress: Callable[[], Progress]
+) -> Generator[Page, None, Verdict]:
     """Yield the pages that bring a new key or content; return the verdict.
 
     ``page(n)`` asks for page n (from 1); the end is n ≥ ``pages`` of the latest answer. After ``rounds`` rounds, or
-    three that are alike and yet do not add up, it is given up.
+    three that are alike and yet do not add up, it is given up. ``progress`` makes one for each round.
     """
     seen: dict[Hashable, int] = {}
     agreed = alike = 0
@@ -53,9 +58,10 @@ def read(page: Callable[[int], Page], *, open_end: bool, rounds: int) -> Generat
     for _ in range(rounds):
         keys: set[Hashable] = set()
         totals: set[int] = set()
-        number = 1
+        number, moving = 1, progress()
         while True:
             latest = page(number)
+            moving.page(latest.rows, latest.columns)
             answers += 1
             if any(seen.get(key) != mark for key, mark in latest.rows.items()):
                 yield latest
@@ -72,6 +78,10 @@ def read(page: Callable[[int], Page], *, open_end: bool, rounds: int) -> Generat
                 )
             if number >= latest.pages:
                 break
+            if moving.stuck:
+                return Verdict(
+                    False, f"pages without end bring no new key ({answers} answers)", latest.total, len(keys)
+                )
             number += 1
         alike = alike + 1 if before == (totals, keys) else 0
         if alike and totals == {len(keys)}:

@@ -34,8 +34,9 @@ from connectors.archives import Archive, open_zip
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
 from connectors.gateway import Gateway, unwrap
 from connectors.limits import Limits
-from connectors.over_http import HttpConnector, option
+from connectors.over_http import HttpConnector
 from core.errors import ProviderError, TransientError
+from sources import options
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -55,7 +56,9 @@ class SignedFiles(HttpConnector):
         self.http = self.gateway.http
 
     def first_page(self, feed: Feed) -> str:
-        page = self.gateway.page(_LIST, {"feed": option(feed, "feed")}, ("name",), 1, 1, retry=False)
+        page = self.gateway.page(
+            _LIST, {"feed": options.of_feed("signed_files", feed).feed}, ("name",), 1, 1, retry=False
+        )
         return f"{page.total} files"
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
@@ -94,13 +97,15 @@ class SignedFiles(HttpConnector):
 
     def _listing(self, feed: Feed) -> tuple[dict[str, dict[str, str | None]], Any]:
         """{name: the list's row}, oldest first, and the verdict. All of it each time: files may come late."""
+        given = options.of_feed("signed_files", feed)
         listing = self.gateway.listing(
             _LIST,
-            {"feed": option(feed, "feed")},
+            {"feed": given.feed},
             ("name",),
-            page_size=int(option(feed, "page_size", 500)),
+            feed=feed.id,
+            page_size=given.page_size,
             open_end=True,
-            rounds=int(option(feed, "rounds", 8)),
+            rounds=given.rounds,
         )
         files: dict[str, dict[str, str | None]] = {}
         while True:
@@ -162,7 +167,8 @@ class SignedFiles(HttpConnector):
 
 def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
     """A zip's rows, each with its shape. One batch: a file holds some hundred rows."""
-    table, folder, by = option(feed, "table"), option(feed, "shapes"), option(feed, "shapes_by")
+    given = options.of_feed("signed_files", feed)
+    table, folder, by = given.table, given.shapes, given.shapes_by
     found = next((entry for entry in archive.names if entry.rpartition("/")[2] == table), None)
     issues: list[Issue] = []
     if found is None:

@@ -21,7 +21,8 @@ from connectors import jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.gateway import LIST, Gateway, unwrap
 from connectors.limits import Limits
-from connectors.over_http import HttpConnector, option
+from connectors.over_http import HttpConnector
+from sources import options
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -41,17 +42,16 @@ class SignedRest(HttpConnector):
         return f"totalRow {page.total}"
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
-        body = {
-            option(feed, "from", "updatedFrom"): _time(window.start),
-            option(feed, "to", "updatedTo"): _time(window.end),
-        }
+        given = options.of_feed("signed_rest", feed)
+        body = {given.from_: _time(window.start), given.to: _time(window.end)}
         listing = self.gateway.listing(
             _path(feed),
             {name: value for name, value in body.items() if value},
             feed.key,
-            page_size=int(option(feed, "page_size", 500)),
+            feed=feed.id,
+            page_size=given.page_size,
             open_end=window.end is None,
-            rounds=int(option(feed, "rounds", 8)),
+            rounds=given.rounds,
         )
         while True:
             try:
@@ -80,7 +80,7 @@ class SignedRest(HttpConnector):
 
 
 def _path(feed: Feed) -> str:
-    return f"/ebus/{option(feed, 'service')}/query"
+    return f"/ebus/{options.of_feed('signed_rest', feed).service}/query"
 
 
 def _time(value: datetime | None) -> str | None:

@@ -1,21 +1,123 @@
-"""Signing for the 粤政 TIF gateway (里约), docs/source-systems.md "P1" and docs/domain.md §3.1.
+"""How calls prove who we are: as a declaration says (:func:`of`), and for the 粤政 TIF gateway (里约).
 
-Connection: login = PaasId, password = token, ``extra.header_prefix`` (``x-tif``; ``x-rio`` in newer gateways).
+The gateway: docs/source-systems.md "P1" and docs/domain.md §3.1. Connection: login = PaasId, password = token,
+``extra.header_prefix`` (``x-tif``; ``x-rio`` in newer gateways).
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import time
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from connectors.http import Classify, Http, Sign, basic
+from connectors.oauth import BearerToken
+from core import clock
 from core.errors import ConfigurationError
+from sources.options.rest import ApiKey, Auth, OAuth, Signature
 
 if TYPE_CHECKING:
     import requests
 
     from connectors.endpoint import Endpoint
+
+
+def of(auth: Auth, http: Http) -> tuple[Sign | None, Classify | None]:
+    """What signs a call, and what sees that it was refused, by a declaration's ``auth``.
+
+    :raises ConfigurationError: the Connection lacks what it takes.
+    """
+    if isinstance(auth, OAuth):
+        token = BearerToken(http, auth.token, scope=auth.scope, audience=auth.audience, sent_in=auth.sent_in)
+        return token, token.classify
+    if isinstance(auth, ApiKey):
+        return _api_key(auth, http.endpoint), None
+    if isinstance(auth, Signature):
+        return _signature(auth, http.endpoint), None
+    return basic(http.endpoint), None
+
+
+def _api_key(auth: ApiKey, endpoint: Endpoint) -> Sign:
+    value = f"{auth.prefix}{_password(endpoint)}"
+
+    def sign(request: requests.PreparedRequest) -> None:
+        if auth.in_ == "header":
+            request.headers[auth.name] = value
+        else:
+            request.url = _with_query(request.url or "", {auth.name: value})
+
+    return sign
+
+
+def _signature(auth: Signature, endpoint: Endpoint) -> Sign:
+    secret = _password(endpoint)
+
+    def sign(request: requests.PreparedRequest) -> None:
+        now = datetime.now(UTC)
+        parts = urlsplit(request.url or "")
+        body = request.body or b""
+        held = body if isinstance(body, bytes) else body.encode()
+        values = {
+            "login": endpoint.login,
+            "timestamp": _moment(auth, now),
+            "nonce": uuid.uuid4().hex,
+            "method": request.method or "",
+            "path": parts.path,
+            "query": parts.query,
+            "sorted_query": "&".join(sorted(parts.query.split("&"))) if parts.query else "",
+            "body_digest": hashlib.new(auth.algorithm, held).hexdigest(),
+        }
+        text = auth.text.format(**values, password=secret, body=held.decode("utf-8", "replace")).encode()
+        if auth.keyed:
+            digest = hmac.new(secret.encode(), text, auth.algorithm).digest()
+        else:
+            digest = hashlib.new(auth.algorithm, text).digest()
+        values["signature"] = _encoded(auth, digest)
+        request.headers.update({name: given.format(**values) for name, given in auth.headers.items()})
+        if auth.params:
+            request.url = _with_query(
+                request.url or "", {name: given.format(**values) for name, given in auth.params.items()}
+            )
+
+    return sign
+
+
+def _moment(auth: Signature, now: datetime) -> str:
+    if auth.timestamp == "iso":
+        return f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    if auth.timestamp == "local":
+        return f"{now.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M:%S}"
+    return str(int(now.timestamp() * (1000 if auth.timestamp == "milliseconds" else 1)))
+
+
+def _encoded(auth: Signature, digest: bytes) -> str:
+    if auth.encoding == "base64":
+        return base64.b64encode(digest).decode()
+    return digest.hex().upper() if auth.encoding == "HEX" else digest.hex()
+
+
+def _with_query(url: str, given: dict[str, str]) -> str:
+    """The URL with those parameters, in place of ones of the same name (a redirect is signed anew)."""
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in given]
+    query = urlencode([*kept, *given.items()], quote_via=quote, safe="")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
+
+
+def _password(endpoint: Endpoint) -> str:
+    if not endpoint.password:
+        raise ConfigurationError(
+            f"the Connection {endpoint.conn_id} has no password to prove who we are with",
+            remedy="password: the key or secret that the source gave",
+            zh=f"连接 {endpoint.conn_id} 缺少密钥（密码），请按数源提供的填写。",
+            code="no_credentials",
+        )
+    return endpoint.password
 
 
 def signature(token: str, timestamp: str, nonce: str) -> str:

@@ -36,7 +36,6 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from lxml import etree
-from pydantic import TypeAdapter, ValidationError
 from zeep.wsse.username import UsernameToken
 
 from connectors import listing, soap_document, soap_encoded, soap_message, xml
@@ -45,13 +44,13 @@ from connectors.http import Again, Answer, Http, basic
 from connectors.soap_service import Service
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
 from core.redaction import redact
+from sources import options
+from sources.options.soap import ArrayFeed, DocumentFeed
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
     from sources.declaration import Feed, Source
 
-_Options = soap_document.Options | soap_encoded.Options
-_KINDS = {"document": soap_document.Options, "array": soap_encoded.Options}
 _CLOCK_OFF = 30.0  # seconds: a smaller difference is no reason for a refused UsernameToken
 
 
@@ -60,13 +59,18 @@ class Soap(Connector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
-        self._security = source.options.get("security", "basic")
-        self._wsdl = endpoint.extra.get("wsdl") or source.options.get("wsdl")
-        if self._security not in ("digest", "basic"):
-            raise self._wrong("security", f"security {self._security!r} is neither digest nor basic")
+        given = options.of_source(source)
+        self._security = given.security
+        self._wsdl = endpoint.extra.get("wsdl") or given.wsdl
         if not self._wsdl:
-            raise self._wrong("wsdl", "no path of the WSDL: neither extra.wsdl of the Connection nor options.wsdl")
-        self._options = {feed.id or name: self._read_options(feed) for name, feed in source.feeds.items()}
+            raise ConfigurationError(
+                "no path of the WSDL: neither extra.wsdl of the Connection nor options.wsdl",
+                remedy="set options.wsdl in the source's declaration",
+                zh="未指明 WSDL 的路径：连接的 wsdl 与数源声明的 options.wsdl 均为空。",
+                source=source.source,
+                field="wsdl",
+            )
+        self._feeds = {name: options.of_feed("soap", feed) for name, feed in source.feeds.items()}
         self._ahead = timedelta()  # how far the source's clock is ahead of ours; known once it has refused us
         self.http = Http.of(source, endpoint, sign=basic(endpoint) if self._security == "basic" else None)
 
@@ -87,22 +91,22 @@ class Soap(Connector):
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
-        options = self._options_of(feed)
+        given = options.of_feed("soap", feed)
         try:
-            if isinstance(options, soap_document.Options):
-                yield from soap_document.Reader(self._call, options, feed.key, window).read()
+            if isinstance(given, DocumentFeed):
+                yield from soap_document.Reader(self._call, given, feed.id, feed.key, window).read()
             else:
-                yield from self._fetch_array(feed, options, window)
+                yield from self._fetch_array(feed, given, window)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        options = self._options_of(feed)
+        given = options.of_feed("soap", feed)
         try:
-            if isinstance(options, soap_document.Options):
-                yield soap_document.decode(payload, options, feed.key, options.limits)
+            if isinstance(given, DocumentFeed):
+                yield soap_document.decode(payload, given, feed.key, given.limits)
             else:
-                yield soap_encoded.decode(payload, options, feed.key, options.limits)
+                yield soap_encoded.decode(payload, given, feed.key, given.limits)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
@@ -111,13 +115,13 @@ class Soap(Connector):
 
     # -- listings by offset
 
-    def _fetch_array(self, feed: Feed, options: soap_encoded.Options, window: Window) -> Iterator[Payload | Proof]:
+    def _fetch_array(self, feed: Feed, given: ArrayFeed, window: Window) -> Iterator[Payload | Proof]:
         """The list in pages; smaller ones, from the start, when the source cannot make them in time."""
-        size = options.size
+        size = given.size
         while True:
             try:
                 yield from listing.read(
-                    lambda start, size=size: self._page(feed, options, window, start, size), feed.id
+                    lambda start, size=size: self._page(feed, given, window, start, size), feed.id, feed.key
                 )
                 return
             except soap_message.SlowPage as error:
@@ -125,36 +129,36 @@ class Soap(Connector):
                     raise TransientError(error.message, remedy=error.remedy, zh=error.zh, code=error.code) from error
                 size //= 2
 
-    def _page(self, feed: Feed, options: soap_encoded.Options, window: Window, start: int, size: int) -> listing.Page:
-        names = options.parameters
+    def _page(self, feed: Feed, given: ArrayFeed, window: Window, start: int, size: int) -> listing.Page:
+        names = given.parameters
         # a day's end is exclusive: a window that ends within a day reads that day as a whole
         end = window.end and (window.end + timedelta(days=1, microseconds=-1))
         parameters = {
-            names.begin: f"{window.start:%Y-%m-%d}" if window.start else options.first_day,
-            names.end: f"{end:%Y-%m-%d}" if end and not window.full else options.last_day,
+            names.begin: f"{window.start:%Y-%m-%d}" if window.start else given.first_day,
+            names.end: f"{end:%Y-%m-%d}" if end and not window.full else given.last_day,
             names.start: start,
             names.count: size,
         }
-        payload = self._call(options.operation, parameters)
+        payload = self._call(given.operation, parameters)
         payload.facts.update(start=start, count=size)
         return soap_encoded.page(payload, feed.key)
 
     def _look(self, feed: Feed) -> str:
         """One small page. :raises OneMapError: whatever is wrong with it."""
-        options = self._options_of(feed)
+        given = options.of_feed("soap", feed)
         nothing = Window(full=True)
-        if isinstance(options, soap_encoded.Options):
-            page = self._page(feed, options, nothing, 0, 1)
-            return f"{options.operation} answers, {page.items} item"
-        names = options.parameters
-        payload = self._call(options.operation, {names.begin: "", names.end: "", names.page: 1, names.size: 1})
-        return f"{options.operation} answers, {soap_document.inner(payload).get('total')} records in all"
+        if isinstance(given, ArrayFeed):
+            page = self._page(feed, given, nothing, 0, 1)
+            return f"{given.operation} answers, {page.items} item"
+        names = given.parameters
+        payload = self._call(given.operation, {names.begin: "", names.end: "", names.page: 1, names.size: 1})
+        return f"{given.operation} answers, {soap_document.inner(payload).get('total')} records in all"
 
     # -- one call
 
     @cached_property
     def _service(self) -> Service:
-        operations = set().union(*(options.operations for options in self._options.values()))
+        operations = set().union(*(given.operations for given in self._feeds.values()))
         try:
             return Service(self.http, self._wsdl, operations)
         except OneMapError as error:
@@ -212,33 +216,6 @@ class Soap(Connector):
             raise
         except xml.DamagedXml:
             return  # the reader narrows it down
-
-    # -- options
-
-    def _options_of(self, feed: Feed) -> _Options:
-        if feed.id not in self._options:
-            self._options[feed.id] = self._read_options(feed)
-        return self._options[feed.id]
-
-    def _read_options(self, feed: Feed) -> _Options:
-        kind = _KINDS.get(feed.options.get("answer", ""))
-        if kind is None:
-            raise self._wrong("answer", f"feed {feed.id}: answer is neither document nor array")
-        try:
-            return TypeAdapter(kind).validate_python(feed.options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise self._wrong(name, f"feed {feed.id}: options.{name}: {first['msg']}") from error
-
-    def _wrong(self, name: str, why: str) -> ConfigurationError:
-        return ConfigurationError(
-            why,
-            remedy="see connectors/soap.py for the options",
-            zh=f"数源声明的选项 {name} 有误：{why}。",
-            source=self.source.source,
-            field=name,
-        )
 
 
 def _bytes(envelope: etree._Element) -> bytes:

@@ -1,7 +1,7 @@
 """Answers whose one string holds a document of its own: pages by number, with a total (D1).
 
-The inner document's own ``encoding`` is untrue and ignored; it was decoded with its envelope. Options of a feed are
-those of :class:`Options`.
+The inner document's own ``encoding`` is untrue and ignored; it was decoded with its envelope. Options of a feed:
+:class:`~sources.options.soap.DocumentFeed`.
 
 **Completeness.** While pages are read, rows that are updated leave the window and others slip onto pages already
 read, late rows join, the total changes. So a pass counts only when its total stood still and its distinct keys are as
@@ -19,60 +19,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lxml import etree
-from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import rows, xml
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
 from connectors.limits import Limits
+from connectors.progress import Progress
 from connectors.soap_message import SlowPage, envelope_body
 from connectors.xml import children, local
 from core.errors import ProviderError, TransientError
+from sources.options.soap import DocumentFeed
 
 Call = Callable[[str, dict[str, Any]], Payload]
 _PASSES = 5
 _INNER = "the document inside the answer"
-
-
-class Parameters(BaseModel):
-    """Names of the listing's parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    begin: str
-    end: str
-    page: str
-    size: str
-
-
-class Detail(BaseModel):
-    """The operation that tells more of one record than the listing does."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    operation: str
-    parameter: str
-
-
-class Options(BaseModel):
-    """Of a feed: ``answer: document``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    answer: str = "document"
-    operation: str = Field(description="The listing")
-    parameters: Parameters
-    size: int = Field(200, ge=1, description="Rows a page")
-    record: str = Field(description="Local name of a record's element in the inner document")
-    nested: list[str] = Field(default_factory=list, description="Repeated elements of a record: a JSON list each")
-    columns: list[str] = Field(default_factory=list, description="The contract's columns, for their case")
-    detail: Detail | None = Field(
-        None, description="Ask it for each record; its answers are the rows instead of the listing's"
-    )
-    limits: Limits = Limits()
-
-    @property
-    def operations(self) -> set[str]:
-        return {self.operation} | ({self.detail.operation} if self.detail else set())
 
 
 @dataclass(slots=True)
@@ -83,6 +42,7 @@ class Sheet:
     total: int | None
     keys: list[str]
     digest: bytes
+    columns: frozenset[str] = frozenset()
 
 
 class _Capped(Exception):  # noqa: N818 - a turn of the reading, not an error
@@ -105,7 +65,8 @@ class _Pass:
 class Reader:
     """One window of one feed. ``call(operation, parameters)`` asks and raises."""
 
-    def __init__(self, call: Call, options: Options, key: list[str], window: Window) -> None:
+    def __init__(self, call: Call, options: DocumentFeed, feed: str, key: list[str], window: Window) -> None:
+        self._feed = feed
         self._call = call
         self._options = options
         self._key = key
@@ -149,10 +110,14 @@ class Reader:
         yield self._proof(False, f"distinct keys did not equal the total in {_PASSES} readings", this)
 
     def _read_pass(self, this: _Pass, size: int) -> Iterator[Payload]:
-        page = 1
+        page, progress = 1, Progress(self._feed, self._key)
         while True:
             total, count = None, 0
+            keys: list[str] = []
+            columns: set[str] = set()
             for sheet in self._page(page, size):
+                keys += ["" if key.startswith("?") else key for key in sheet.keys]
+                columns |= sheet.columns
                 count += len(sheet.keys)
                 this.count += len(sheet.keys)
                 if sheet.total is not None:
@@ -162,7 +127,13 @@ class Reader:
                 yield from self._hand_on(sheet)
             if page == 1 and total is not None and 0 < count < min(size, total):
                 raise _Capped(count)
+            progress.page(keys, columns or None)
             if not count or (total is not None and page * size >= total):
+                return
+            if progress.stuck:
+                issue = progress.issue()
+                self._note(issue.code, issue.detail)
+                this.totals.add(-1)  # no total can be true of it
                 return
             page += 1
 
@@ -187,7 +158,10 @@ class Reader:
         ]
         total = _total(root)
         payload.facts.update(page=page, size=size, total=total)
-        yield Sheet(payload, total, keys, _digest(root))
+        columns = frozenset(
+            local(child) for record in _records(root, self._options.record) for child in children(record)
+        )
+        yield Sheet(payload, total, keys, _digest(root), columns)
 
     def _alone(self, payload: Payload, page: int, error: xml.DamagedXml) -> Sheet:
         """A record that stands alone and does not decode: still counted, by its key where that can be read."""
@@ -235,11 +209,11 @@ class Reader:
         self._issues.setdefault(code, Issue(code, detail))
 
     def _proof(self, complete: bool, why: str, this: _Pass) -> Proof:
-        claimed = max(this.totals) if this.totals else None
+        claimed = max(this.totals - {-1}, default=None)
         return Proof(complete, why, claimed=claimed, distinct=len(this.keys), issues=list(self._issues.values()))
 
 
-def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
+def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limits | None = None) -> Batch:
     """One answer → its records. What does not decode, or is no XML, is a Reject, with its raw text, bad bytes escaped.
 
     :raises ProviderError: the answer is of another shape than the contract's.
@@ -309,7 +283,7 @@ def _held(envelope: etree._Element) -> str:
     return held
 
 
-def _reject(payload: Payload, options: Options, key: list[str], error: xml.DamagedXml) -> Reject:
+def _reject(payload: Payload, options: DocumentFeed, key: list[str], error: xml.DamagedXml) -> Reject:
     root = _salvaged(payload, options)
     records = _records(root, options.record) if root is not None else []
     name = _key(records[0], key) if len(records) == 1 else None
@@ -320,7 +294,7 @@ def _reject(payload: Payload, options: Options, key: list[str], error: xml.Damag
     return Reject(place, error.code, error.message, raw=raw, record=clean)
 
 
-def _salvaged(payload: Payload, options: Options, limits: Limits | None = None) -> etree._Element | None:
+def _salvaged(payload: Payload, options: DocumentFeed, limits: Limits | None = None) -> etree._Element | None:
     """The document with marks in place of what does not decode, and records that are no XML as their text; None when
     even so it is no XML.
     """

@@ -2,7 +2,7 @@
 
 A value may stand in place, or elsewhere under an ``id`` that an ``href`` names (``multiRef``), through several hops;
 an array may do so as a whole; items and fields may be nil; ``xsi:type`` may be missing, and is not needed: what an
-array holds, the operation says. Options of a feed are those of :class:`Options`.
+array holds, the operation says. Options of a feed are those of :class:`~sources.options.soap.ArrayFeed`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 from typing import Any
 
 from lxml import etree
-from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import rows, xml
 from connectors.base import Batch, Issue, Payload, Reject
@@ -22,39 +21,10 @@ from connectors.listing import Page
 from connectors.soap_message import envelope_body
 from connectors.xml import children, local
 from core.errors import ProviderError
+from sources.options.soap import ArrayFeed
 
 _MAX_HOPS = 20
 _MAX_DEPTH = 40
-
-
-class Parameters(BaseModel):
-    """Names of the listing's parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    begin: str
-    end: str
-    start: str
-    count: str
-
-
-class Options(BaseModel):
-    """Of a feed: ``answer: array``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    answer: str = "array"
-    operation: str = Field(description="The listing")
-    parameters: Parameters
-    size: int = Field(100, ge=1, description="Items a page")
-    first_day: str = Field("1990-01-01", description="begin of a full listing, where the source wants one")
-    last_day: str = Field("2100-01-01", description="end of a full listing, exclusive")
-    columns: list[str] = Field(default_factory=list, description="The contract's columns, for their case")
-    limits: Limits = Limits()
-
-    @property
-    def operations(self) -> set[str]:
-        return {self.operation}
 
 
 class Document:
@@ -150,13 +120,15 @@ def page(payload: Payload, key: list[str]) -> Page:
     document = Document(payload)
     items = document.items()
     keys = []
+    columns: set[str] = set()
     for item in items:
         if item is not None:
             keys.append(document.key(item, key))
-    return Page(payload, keys, len(items), document.digest())
+            columns |= {local(child) for child in children(item)}
+    return Page(payload, keys, len(items), document.digest(), columns=frozenset(columns))
 
 
-def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
+def decode(payload: Payload, options: ArrayFeed, key: list[str], limits: Limits | None = None) -> Batch:
     """One answer → its records; nil items are no records. An item that is no XML, has bytes that are no text, or a
     reference that leads nowhere, is a Reject.
     """

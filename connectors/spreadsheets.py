@@ -28,11 +28,11 @@ import openpyxl
 from openpyxl.utils.cell import range_boundaries
 from openpyxl.utils.datetime import from_excel
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
-from pydantic import BaseModel, ConfigDict, Field
 
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue
 from core.errors import ProviderError
+from sources.options.files import WorkbookOptions
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _CHUNK = 5000
@@ -42,17 +42,6 @@ _WIDTH = 64  # columns that are looked at
 _UNREADABLE = (KeyError, ValueError, IndexError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error)
 _HEADER_SEARCH = 10  # rows in which the header is looked for when it is not where it should be
 _EXACT = 15  # digits that a number of Excel's keeps
-
-
-class WorkbookOptions(BaseModel):
-    """``options.workbook`` of a feed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    sheets: str = Field(r"\d{4}-(?:0[1-9]|1[0-2])", description="Names of the sheets that are read, each a scope")
-    header_row: int = Field(3, ge=1)
-    fill_down: list[str] = Field(default_factory=list, description="Columns whose merged cells count for each row")
-    dates: list[str] = Field(default_factory=list, description="Columns whose numbers are serials")
 
 
 @dataclass(slots=True)

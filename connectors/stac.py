@@ -25,7 +25,9 @@ from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
 from connectors.limits import Limits
 from connectors.ogc_features import interval
-from connectors.over_http import HttpConnector, option
+from connectors.over_http import HttpConnector
+from connectors.progress import Progress
+from sources import options
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -50,19 +52,24 @@ class Stac(HttpConnector):
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         keys: set[tuple[str | None, ...]] = set()
         matched = None
-        for number, answer, page in self._pages(feed, _search(feed, window, int(option(feed, "page_size", 500)))):
+        progress = Progress(feed.id, feed.key)
+        size = options.of_feed("stac", feed).page_size
+        for number, answer, page in self._pages(feed, _search(feed, window, size), progress):
             keys.update(tuple(jsonrows.one(row.get(name)) for name in feed.key) for row in page.rows)
             matched = page.matched if page.matched is not None else matched
-            yield answer.payload("application/geo+json", page=number, rows=len(page.rows), matched=matched)
-        whole = matched is None or len(keys) >= matched
-        issues = (
-            []
-            if whole
-            else [Issue("count_differs", f"{feed.id} {window}: matched {matched}, {len(keys)} distinct items came")]
-        )
+            if page.rows or page.rejects or number == 1:
+                yield answer.payload("application/geo+json", page=number, rows=len(page.rows), matched=matched)
+        endless = progress.stuck and (matched is None or len(keys) != matched)
+        whole = not endless and (matched is None or len(keys) >= matched)
+        issues = []
+        if endless:
+            issues = [progress.issue()]
+        elif not whole:
+            issues = [Issue("count_differs", f"{feed.id} {window}: matched {matched}, {len(keys)} distinct items came")]
         yield Proof(
             whole,
-            "no next link follows" + ("" if matched is None else f"; matched {matched}"),
+            ("pages after bring nothing" if progress.stuck else "no next link follows")
+            + ("" if matched is None else f"; matched {matched}"),
             matched,
             len(keys),
             state,
@@ -79,15 +86,19 @@ class Stac(HttpConnector):
             columns = columns.set_column(columns.column_names.index("assets"), "assets", links)
         yield Batch(columns, rejects, page.issues)
 
-    def _pages(self, feed: Feed, body: dict[str, Any]) -> Iterator[tuple[int, Answer, geojson.Features]]:
+    def _pages(
+        self, feed: Feed, body: dict[str, Any], progress: Progress
+    ) -> Iterator[tuple[int, Answer, geojson.Features]]:
         method, target, number, passed = "POST", "/search", 1, set()
         asked: dict[str, Any] | None = body
         while True:
             answer = self._ask(feed, method, target, asked)
             page = geojson.read(answer.content, feed.id)
+            keys = [tuple(jsonrows.one(row.get(name)) for name in feed.key) for row in page.rows]
+            progress.page(keys, {name for row in page.rows for name in row})
             yield number, answer, page
             link = page.next
-            if link is None:
+            if link is None or progress.stuck:
                 return
             target, method = self.http.rebase(link["href"], answer.url), str(link.get("method") or "GET").upper()
             if method == "POST":
@@ -111,7 +122,11 @@ class Stac(HttpConnector):
 
 
 def _search(feed: Feed, window: Window, limit: int) -> dict[str, Any]:
-    body = {"collections": option(feed, "collections"), "datetime": interval(window.start, window.end), "limit": limit}
+    body = {
+        "collections": options.of_feed("stac", feed).collections,
+        "datetime": interval(window.start, window.end),
+        "limit": limit,
+    }
     return {name: value for name, value in body.items() if value is not None}
 
 

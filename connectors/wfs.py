@@ -34,16 +34,17 @@ import numpy as np
 import pyarrow as pa
 import shapely
 from lxml import etree
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from connectors import geometry, gml, listing, rows, xml
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
 from connectors.geometry import GeometryError
-from connectors.http import Answer, Http, basic, raise_for_status
+from connectors.http import Answer, Http, basic, raise_for_page, raise_for_status
 from connectors.limits import Limits, OverLimit
 from connectors.xml import children, local
 from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
 from core.redaction import redact
+from sources import options
+from sources.options.http_services import WfsFeed
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -63,19 +64,6 @@ _OUR_FAULT = {
 }
 
 
-class Options(BaseModel):
-    """Of a feed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    layer: str
-    size: int = Field(1000, ge=1)
-    sort: bool = True
-    area: str | None = None
-    columns: list[str] = Field(default_factory=list)
-    limits: Limits = Limits()
-
-
 @dataclass(frozen=True, slots=True)
 class Layer:
     """What the capabilities say of a layer."""
@@ -89,7 +77,6 @@ class Wfs(Connector):
 
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
-        self._options = {feed.id or name: self._read_options(feed) for name, feed in source.feeds.items()}
         self._unsorted: set[str] = set()  # layers whose server refuses sortBy
         self.http = Http.of(source, endpoint, sign=basic(endpoint), classify=classify)
 
@@ -103,7 +90,7 @@ class Wfs(Connector):
         lines = [CheckLine("GetCapabilities", True, f"{len(names)} layers: {', '.join(names)}")]
         for feed in self.source.feeds.values():
             try:
-                page = self._page(feed, self._options_of(feed).model_copy(update={"size": 1}), 0)
+                page = self._page(feed, options.of_feed("wfs", feed).model_copy(update={"size": 1}), 0)
                 for batch in self.decode(feed, page.payload):
                     if batch.rejects:
                         raise ProviderError(batch.rejects[0].message, remedy="tell the source's owner")
@@ -113,15 +100,16 @@ class Wfs(Connector):
         return lines
 
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
-        options = self._options_of(feed)
+        given = options.of_feed("wfs", feed)
         try:
-            yield from listing.read(lambda start: self._page(feed, options, start), feed.id)
+            yield from listing.read(lambda start: self._page(feed, given, start), feed.id, feed.key)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         try:
-            yield decode(payload, self._options_of(feed), feed.key, self._options_of(feed).limits)
+            given = options.of_feed("wfs", feed)
+            yield decode(payload, given, feed.key, given.limits)
         except OneMapError as error:
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
@@ -130,10 +118,10 @@ class Wfs(Connector):
 
     # -- pages
 
-    def _page(self, feed: Feed, options: Options, start: int) -> listing.Page:
-        layer = self._layer(options)
-        answer = self._features(feed, options, layer, start)
-        root = opened(answer.content, answer.headers.get("Content-Type"), options.limits)
+    def _page(self, feed: Feed, given: WfsFeed, start: int) -> listing.Page:
+        layer = self._layer(given)
+        answer = self._features(feed, given, layer, start)
+        root = opened(answer.content, answer.headers.get("Content-Type"), given.limits)
         members = features(root)
         keys = [_key(member, feed.key) for member in members]
         total = _matched(root, start + len(members))
@@ -144,17 +132,19 @@ class Wfs(Connector):
             total=total,
             default_crs=layer.default_crs,
         )
-        return listing.Page(payload, keys, len(members), _digest(members), total)
+        more = bool((root.get("next") or "").strip())
+        columns = frozenset(local(child) for member in members for child in children(member))
+        return listing.Page(payload, keys, len(members), _digest(members), total, more, columns)
 
-    def _features(self, feed: Feed, options: Options, layer: Layer, start: int) -> Answer:
+    def _features(self, feed: Feed, given: WfsFeed, layer: Layer, start: int) -> Answer:
         params = {
             **_SERVICE,
             "request": "GetFeature",
             "typeNames": layer.name,
             "startIndex": start,
-            "count": options.size,
+            "count": given.size,
         }
-        if options.sort and layer.name not in self._unsorted:
+        if given.sort and layer.name not in self._unsorted:
             try:
                 return self.http.get("", params={**params, "sortBy": ",".join(feed.key)})
             except (ConfigurationError, TransientError) as error:
@@ -165,14 +155,14 @@ class Wfs(Connector):
                 return answer
         return self.http.get("", params=params)
 
-    def _layer(self, options: Options) -> Layer:
+    def _layer(self, given: WfsFeed) -> Layer:
         """The layer as the server names it. :raises ConfigurationError: it has none of that local name."""
-        found = self._layers.get(options.layer) or self._layers.get(_bare(options.layer))
+        found = self._layers.get(given.layer) or self._layers.get(_bare(given.layer))
         if found is None:
             raise ConfigurationError(
-                f"the service has no layer {options.layer}",
+                f"the service has no layer {given.layer}",
                 remedy=f"it has {', '.join(sorted({layer.name for layer in self._layers.values()}))}: correct options.layer",
-                zh=f"服务中没有图层 {options.layer}，请核对数源声明中的 layer 与连接地址。",
+                zh=f"服务中没有图层 {given.layer}，请核对数源声明中的 layer 与连接地址。",
                 field="layer",
                 code="no_layer",
             )
@@ -201,28 +191,6 @@ class Wfs(Connector):
             )
         return layers
 
-    # -- options
-
-    def _options_of(self, feed: Feed) -> Options:
-        if feed.id not in self._options:
-            self._options[feed.id] = self._read_options(feed)
-        return self._options[feed.id]
-
-    def _read_options(self, feed: Feed) -> Options:
-        try:
-            return Options.model_validate(feed.options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise ConfigurationError(
-                f"feed {feed.id}: options.{name}: {first['msg']}",
-                remedy="see connectors/wfs.py for the options",
-                zh=f"数据集 {feed.id} 的选项 {name} 有误：{first['msg']}。",
-                source=self.source.source,
-                feed=feed.id,
-                field=name,
-            ) from error
-
 
 def classify(answer: Answer) -> None:
     """Exceptions inside an answer, whatever its status; an answer that broke off.
@@ -232,10 +200,13 @@ def classify(answer: Answer) -> None:
     content_type = answer.headers.get("Content-Type")
     try:
         root = opened(answer.content, content_type)
-    except (xml.UnsafeXml, OverLimit):
+    except OverLimit:
         raise
     except ProviderError as error:
-        raise_for_status(answer)
+        raise_for_status(answer)  # an error's page may be HTML, cut, anything: its status says what it is
+        raise_for_page(answer)
+        if isinstance(error, xml.UnsafeXml):
+            raise
         raise TransientError(
             error.message,
             remedy="it is asked for again; if it lasts, check that the host is the WFS itself, and tell the source's owner",
@@ -265,7 +236,7 @@ def features(root: etree._Element) -> list[etree._Element]:
     return found
 
 
-def decode(payload: Payload, options: Options, key: list[str], limits: Limits | None = None) -> Batch:
+def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | None = None) -> Batch:
     """One page → its features. A geometry that cannot be read makes its feature a Reject.
 
     Issues: ``axis_swapped`` (axes other than ``srsName`` says, put right), ``geometry_outside`` (not in Dongguan),
@@ -311,9 +282,9 @@ def decode(payload: Payload, options: Options, key: list[str], limits: Limits | 
         rejects.append(Reject(places[number], "over_limit", f"{places[number]} {rows.BEYOND}", raw))
         for column in (records, places, names, shapes, codes):
             del column[number]
-    table = rows.table(records, places, [*key, *options.columns, *([options.area] if options.area else [])])
+    table = rows.table(records, places, [*key, *given.columns, *([given.area] if given.area else [])])
     placed, found = _placed(np.array(shapes, dtype=object), np.array(codes, dtype=int), names)
-    issues += found + _checked(placed, names, table, options.area)
+    issues += found + _checked(placed, names, table, given.area)
     column = pa.array(geometry.to_hex(placed), pa.large_string())
     return Batch(table.append_column(geometry.COLUMN, column), rejects, issues)
 

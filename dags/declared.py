@@ -6,11 +6,13 @@ with errors by file and line, is :mod:`sources.declaration`; the tasks use that.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from croniter import croniter
 
 try:
     from yaml import CSafeLoader as Loader
@@ -18,6 +20,7 @@ except ImportError:
     from yaml import SafeLoader as Loader
 
 FOLDER = Path(__file__).resolve().parent.parent / "sources"
+_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,22 @@ def read(source: str, folder: Path = FOLDER) -> Declared:
     path = folder / f"{source}.yaml"
     try:
         return _declared(source, yaml.load(path.read_text(encoding="utf-8"), Loader=Loader))
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except Exception as error:  # whatever is wrong with one file, the others' DAGs stand
         return Declared(source=source, broken=f"{path.name}: {type(error).__name__}: {error}")
 
 
 def names(folder: Path = FOLDER) -> list[str]:
-    """Ids of all declared sources: the files' names."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    """Ids of all declared sources: the files' names, those alone that can be part of a DAG's id."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if _ID.fullmatch(path.stem))
 
 
 def _declared(source: str, data: dict[str, Any]) -> Declared:
     owner = data["owner"]
+    # YAML's own default is that of sources/declaration.py; null there means never
+    reconcile = data.get("reconcile", "30 3 * * 6")
+    for cron in (data["schedule"], reconcile):
+        if cron is not None and (len(str(cron).split()) != 5 or not croniter.is_valid(str(cron))):
+            raise ValueError(f"{cron!r} is no cron of five fields")
     return Declared(
         source=source,
         name=str(data["name"]),
@@ -65,8 +73,7 @@ def _declared(source: str, data: dict[str, Any]) -> Declared:
         protocol=str(data["protocol"]),
         schedule=str(data["schedule"]),
         promise=str(data["promise"]),
-        # YAML's own default is that of sources/declaration.py; null there means never
-        reconcile=data.get("reconcile", "30 3 * * 6"),
-        parallel=int(data.get("parallel", 2)),
+        reconcile=None if reconcile is None else str(reconcile),
+        parallel=max(1, int(data.get("parallel", 2))),
         feeds={f"{source}.{name}": str(feed["name"]) for name, feed in data["feeds"].items()},
     )

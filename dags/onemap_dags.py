@@ -297,6 +297,22 @@ def housekeeping_dag() -> DAG:
     return dag
 
 
+def of_source(d: Declared, kind: str) -> dict[str, DAG]:
+    """The DAGs of a source, or the one of that kind. What Airflow cannot make of a declaration spoils its own alone."""
+    made: dict[str, DAG] = {}
+    try:
+        if kind in ("", "sync"):
+            made[f"sync__{d.source}"] = sync_dag(d)
+        if d.reconcile and not d.broken and kind in ("", "reconcile"):
+            made[f"reconcile__{d.source}"] = reconcile_dag(d)
+    except Exception as error:
+        if d.broken:
+            raise
+        broken = Declared(source=d.source, broken=f"{d.source}.yaml: {type(error).__name__}: {error}")
+        return of_source(broken, kind)
+    return made
+
+
 def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
     """The DAGs by id; with ``wanted`` that one alone."""
     sources = names(folder)
@@ -305,11 +321,7 @@ def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
     for name in sources:
         if wanted and name != source:
             continue
-        d = read(name, folder)
-        if not wanted or kind == "sync":
-            made[f"sync__{name}"] = sync_dag(d)
-        if d.reconcile and not d.broken and (not wanted or kind == "reconcile"):
-            made[f"reconcile__{name}"] = reconcile_dag(d)
+        made |= of_source(read(name, folder), "" if not wanted else kind)
     for dag_id, make in (
         ("unify", lambda: unify_dag(sources)),
         ("redrive", redrive_dag),

@@ -29,7 +29,7 @@ class WebhookNotifier(BaseNotifier):
         """:raises OneMapError: the Connection is missing, or the robot refuses; typed by whose fault."""
         from connectors.endpoint import resolve
         from connectors.http import Http
-        from connectors.options.base import HttpSettings
+        from sources.options.base import HttpSettings
 
         endpoint = resolve(self.conn_id)
         http = Http(endpoint, self.conn_id, HttpSettings(attempts=3, total=60))

@@ -12,6 +12,8 @@ def check(source_id: str) -> list[CheckLine]:
 
     :raises ConfigurationError: there is no such source.
     """
+    if wrong := registry.broken().get(source_id):
+        return [CheckLine.failed("声明 declaration", wrong)]
     source = registry.source(source_id)
     lines = []
     for feed in registry.feeds(source):

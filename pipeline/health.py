@@ -133,7 +133,28 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
             made.issues = {severity: number for name, severity, number in issues if name == feed.id}
             made.older_mapping = _older(feed, older.get(feed.id, {}))
             found.append(made)
+    if source_id is None:
+        found += [_unusable(name, error) for name, error in registry.broken().items()]
     return found
+
+
+def _unusable(source: str, error: ConfigurationError) -> FeedHealth:
+    """A source whose declaration cannot be used: its feeds are not known, so it stands for itself."""
+    return FeedHealth(
+        source,
+        "声明有误",
+        source,
+        source,
+        "",
+        0.0,
+        light="failing",
+        failures=1,
+        fault=error.fault.value,
+        fault_zh=FAULT_ZH[error.fault],
+        error=error.message,
+        zh=error.zh,
+        remedy=error.remedy,
+    )
 
 
 def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None:

@@ -21,6 +21,8 @@ from pipeline.issues import frame
 from pipeline.plan import due, window
 from sources.declaration import Feed
 
+_PAYLOADS = 10  # answers that are looked into, whatever they hold
+
 
 @dataclass(slots=True)
 class Preview:
@@ -75,7 +77,7 @@ def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, s
     issues: list[tuple[Issue, int]] = []
     fetching = connector.fetch(feed, span, None)
     try:
-        for payload in fetching:
+        for number, payload in enumerate(fetching, 1):
             if isinstance(payload, Proof):
                 issues += [(issue, 1) for issue in payload.issues]
                 break
@@ -91,7 +93,7 @@ def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, s
                 issues += _add(result, mapping, batch.rows.slice(0, limit - len(result.rows)))
                 if len(result.rows) >= limit:
                     break
-            if len(result.rows) >= limit:
+            if len(result.rows) >= limit or number == _PAYLOADS:
                 break
     finally:
         if hasattr(fetching, "close"):

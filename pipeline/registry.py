@@ -18,8 +18,13 @@ def source(source_id: str) -> Source:
 
 
 def sources() -> list[Source]:
-    """Every declared source, by name."""
+    """Every declared source that can be used, by name."""
     return list(loader.load_all().values())
+
+
+def broken() -> dict[str, ConfigurationError]:
+    """Declarations that cannot be used, by the file's name, and why."""
+    return loader.broken()
 
 
 def feed(feed_id: str) -> tuple[Source, Feed]:

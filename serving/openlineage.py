@@ -21,11 +21,11 @@ from sqlalchemy.engine import Connection
 
 from connectors.endpoint import Endpoint, resolve
 from connectors.http import Http, Sign
-from connectors.options.base import HttpSettings
 from core import clock
 from core.errors import ConfigurationError, OneMapError, TransientError
 from core.redaction import redact
 from mappings import compiler
+from sources.options.base import HttpSettings
 from store import tables
 from store.engine import transaction
 

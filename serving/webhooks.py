@@ -20,12 +20,12 @@ import sqlalchemy as sa
 
 from connectors.endpoint import Endpoint, resolve
 from connectors.http import Http
-from connectors.options.base import HttpSettings
 from core.errors import ConfigurationError, OneMapError
 from core.redaction import redact
 from serving import audit
 from serving.access import PROJECTS, grant_of, reading
 from serving.query import changes, paging
+from sources.options.base import HttpSettings
 from store.engine import engine, lock_key, transaction
 
 log = logging.getLogger(__name__)

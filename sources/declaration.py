@@ -9,7 +9,45 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+_ID = r"^[a-z][a-z0-9_]{0,39}$"  # part of DAG ids, pools, file names and keys of the store
+_NO_TIME = timedelta(0)
+
+
+def _cron(text: str) -> str:
+    """Five fields, as Airflow's CronTriggerTimetable takes them."""
+    if len(text.split()) != 5 or not croniter.is_valid(text):
+        raise ValueError(f"{text!r} is no cron of five fields: minute hour day month weekday")
+    return text
+
+
+def _positive(span: timedelta) -> timedelta:
+    if span <= _NO_TIME:
+        raise ValueError("must be longer than nothing")
+    return span
+
+
+def _not_negative(span: timedelta) -> timedelta:
+    if span < _NO_TIME:
+        raise ValueError("must not be negative")
+    return span
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len({name.casefold() for name in names}) < len(names):
+        raise ValueError("names a column twice")
+    if not all(name.strip() for name in names):
+        raise ValueError("names a column without a name")
+    return names
+
+
+Cron = Annotated[str, AfterValidator(_cron)]
+Span = Annotated[timedelta, AfterValidator(_positive)]
+Lag = Annotated[timedelta, AfterValidator(_not_negative)]
+Columns = Annotated[list[str], AfterValidator(_distinct)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -28,11 +66,11 @@ class WindowCursor(_Strict):
 
     kind: Literal["window"]
     column: str = Field(description="The raw column that the source filters by")
-    lag: timedelta = Field(
+    lag: Lag = Field(
         timedelta(minutes=10),
         description="Rows may become visible that late, and our clock may differ: the last lag is read again",
     )
-    span: timedelta | None = Field(None, description="Longest window of one fetch; none: one window to the run's start")
+    span: Span | None = Field(None, description="Longest window of one fetch; none: one window to the run's start")
 
 
 class FullCursor(_Strict):
@@ -51,10 +89,10 @@ class DaysCursor(_Strict):
     """Whole local days, complete at ``closes`` of the next, late rows for ``late``."""
 
     kind: Literal["days"]
-    closes: timedelta = timedelta(hours=2)
-    late: timedelta = timedelta(days=7)
-    first: timedelta = Field(timedelta(days=30), description="How far back the first sync reads")
-    span: timedelta = Field(timedelta(days=1), description="Longest window of one fetch, in whole days")
+    closes: Lag = timedelta(hours=2)
+    late: Lag = timedelta(days=7)
+    first: Span = Field(timedelta(days=30), description="How far back the first sync reads")
+    span: Span = Field(timedelta(days=1), description="Longest window of one fetch, in whole days")
 
 
 class StreamCursor(_Strict):
@@ -70,32 +108,42 @@ class Feed(_Strict):
     """One kind of record of a source."""
 
     id: str = Field("", description="<source>.<name>; set by the loader")
-    name: str = Field(description="Chinese name, for people")
-    mapping: str = Field(description="Path under mappings/, without .yaml")
+    name: str = Field(min_length=1, description="Chinese name, for people")
+    mapping: str = Field(pattern=r"^\w[\w-]*([./]\w[\w-]*)*$", description="Path under mappings/, without .yaml")
     cursor: Cursor
-    key: list[str] = Field(description="Raw columns that name a record at the source")
+    key: Columns = Field(min_length=1, description="Raw columns that name a record at the source")
     absence: bool = Field(False, description="A complete full listing proves that what is not in it is gone")
     reconcile: bool = Field(True, description="Counts and keys are compared with the source on schedule")
-    options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol; each connector checks its own")
-    floor: int = Field(0, description="Fewer rows than this in a full listing stop the batch")
-    max_rejected: float = Field(0.2, description="A larger share of rejected rows stops the batch")
-    max_deleted: float = Field(0.1, description="A larger share of deletions waits for a person")
+    options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
+    floor: int = Field(0, ge=0, description="Fewer rows than this in a full listing stop the batch")
+    max_rejected: Share = Field(0.2, description="A larger share of rejected rows stops the batch")
+    max_deleted: Share = Field(0.1, description="A larger share of deletions waits for a person")
+
+    @model_validator(mode="after")
+    def _absence_is_proven(self) -> Feed:
+        if self.absence and self.cursor.kind != "full":
+            raise ValueError("absence: true needs cursor kind full: only a complete listing proves what is gone")
+        return self
 
 
 class Source(_Strict):
     """One source system."""
 
-    source: str = Field(description="Id, the file's name")
-    name: str = Field(description="Chinese name, for people")
+    source: str = Field(pattern=_ID, description="Id, the file's name")
+    name: str = Field(min_length=1, description="Chinese name, for people")
     system: Literal["省一网共享平台", "市一体化政务服务平台", "部门审批系统", "空天地系统"]
     owner: Owner
-    connection: str = Field(description="Airflow Connection id")
+    connection: str = Field(pattern=r"^[\w.-]+$", description="Airflow Connection id")
     protocol: str = Field(description="A connector of connectors/__init__.py")
-    schedule: str = Field(description="Cron, Asia/Shanghai")
-    promise: timedelta = Field(description="Freshness: the age that no feed may exceed")
-    reconcile: str | None = Field("30 3 * * 6", description="Cron of the reconciliation; null: never")
-    quota: str | None = Field(None, description="Calls that the source grants us, e.g. 1000/hour")
-    timeout: timedelta = timedelta(seconds=60)
-    parallel: int = Field(2, description="Slots of the source's Airflow pool")
-    options: dict[str, Any] = Field(default_factory=dict)
-    feeds: dict[str, Feed]
+    schedule: Cron = Field(description="Cron, Asia/Shanghai")
+    promise: Span = Field(description="Freshness: the age that no feed may exceed")
+    reconcile: Cron | None = Field("30 3 * * 6", description="Cron of the reconciliation; null: never")
+    quota: str | None = Field(
+        None,
+        pattern=r"^\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*(;\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*)*$",
+        description="Calls that the source grants us, e.g. 1000/hour, several joined by ;",
+    )
+    timeout: Span = timedelta(seconds=60)
+    parallel: int = Field(2, ge=1, le=64, description="Slots of the source's Airflow pool")
+    options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
+    feeds: dict[Annotated[str, Field(pattern=_ID)], Feed]

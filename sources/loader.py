@@ -1,24 +1,32 @@
-"""Reads ``sources/*.yaml``; the model is :mod:`sources.declaration`."""
+"""Reads ``sources/*.yaml``; the model is :mod:`sources.declaration`, a protocol's options :mod:`sources.options`.
+
+One bad declaration costs its own source alone: :func:`load_all` has the good ones, :func:`broken` the others, each with
+what is wrong with it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
+from sources import options, secrets
 from sources.declaration import Feed, Source
 
 FOLDER = ROOT / "sources"
+MAPPINGS = ROOT / "mappings"
 
 
 def read(path: Path) -> Source:
-    """One file, its feeds' ids filled in. :raises ConfigurationError: with file and line."""
+    """One file, its feeds' ids filled in. :raises ConfigurationError: every fault with file and line."""
     document = declared.read(path)
     source = declared.build(document, Source)
-    if source.source != path.stem:
-        raise document.error(("source",), f"must be the file's name, {path.stem}")
+    if found := [*_names(source, path), *_options(source), *secrets.found(document.data)]:
+        raise document.errors(found)
     feeds = {name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()}
     return source.model_copy(update={"feeds": feeds})
 
@@ -34,17 +42,26 @@ def load(source: str) -> Source:
             zh=f"sources/ 中没有数源 {source}。",
             source=source,
         )
-    return read(path)
+    try:
+        return read(path)
+    except ConfigurationError as error:
+        error.at(source=source)
+        raise
 
 
 def names() -> list[str]:
-    """Ids of all sources, sorted."""
+    """Ids of all sources, sorted: the files' names, whether or not they can be read."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def load_all() -> dict[str, Source]:
-    """Every source by id."""
-    return {name: load(name) for name in names()}
+    """Every source by id whose declaration is sound."""
+    return {name: source for name, source in _all() if isinstance(source, Source)}
+
+
+def broken() -> dict[str, ConfigurationError]:
+    """What is wrong with each declaration that cannot be used."""
+    return {name: error for name, error in _all() if isinstance(error, ConfigurationError)}
 
 
 def feed(feed_id: str) -> Feed:
@@ -59,3 +76,38 @@ def feed(feed_id: str) -> Feed:
             source=source,
         )
     return feeds[name]
+
+
+def _all() -> Iterator[tuple[str, Source | ConfigurationError]]:
+    for name in names():
+        try:
+            yield name, load(name)
+        except ConfigurationError as error:
+            yield name, error
+
+
+def _names(source: Source, path: Path) -> Iterator[tuple[declared.Place, str]]:
+    """What names something that is not there, or not so."""
+    if source.source != path.stem:
+        yield ("source",), f"must be the file's name, {path.stem}"
+    if source.protocol not in options.PROTOCOLS:
+        like = get_close_matches(source.protocol, options.PROTOCOLS, 1)
+        meant = f"did you mean {like[0]}?" if like else f"there are {', '.join(options.PROTOCOLS)}"
+        yield ("protocol",), f"no protocol {source.protocol!r}; {meant}"
+    if not source.feeds:
+        yield ("feeds",), "a source has at least one feed"
+    for name, feed in source.feeds.items():
+        if not (MAPPINGS / f"{feed.mapping}.yaml").exists():
+            yield ("feeds", name, "mapping"), f"there is no mappings/{feed.mapping}.yaml"
+
+
+def _options(source: Source) -> Iterator[tuple[declared.Place, str]]:
+    """What is wrong with the options, by the models of the protocol."""
+    models = options.PROTOCOLS.get(source.protocol)
+    if models is None:
+        return
+    for place, message in options.faults(models.source, source.options):
+        yield ("options", *place), message
+    for name, feed in source.feeds.items():
+        for place, message in options.faults(models.feed, feed.options):
+            yield ("feeds", name, "options", *place), message

@@ -24,10 +24,10 @@ from sqlalchemy.engine import Connection
 from connectors.endpoint import resolve
 from connectors.http import Answer, Http
 from connectors.oauth import BearerToken
-from connectors.options.base import HttpSettings
 from core.errors import OneMapError, ProviderError, TransientError
 from core.redaction import redact
 from mappings.times import timestamps
+from sources.options.base import HttpSettings
 from store.engine import engine, lock_key, transaction
 from supervision import rulebook
 from supervision.orders import life

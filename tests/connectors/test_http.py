@@ -13,7 +13,6 @@ import pytest
 from connectors.breaker import Breaker
 from connectors.endpoint import Endpoint
 from connectors.http import Again, Http, basic, retry_after
-from connectors.options.base import HttpSettings
 from connectors.quota import rates
 from core.errors import (
     AuthenticationError,
@@ -24,6 +23,7 @@ from core.errors import (
     ProviderError,
     TransientError,
 )
+from sources.options.base import HttpSettings
 from tests.connectors.http_cases import FAST, endpoint, source
 from tests.connectors.web import Reply, self_signed, web
 

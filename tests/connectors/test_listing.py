@@ -26,7 +26,7 @@ class Server:
 
 
 def read(server):
-    *pages, proof = listing.read(server, "x")
+    *pages, proof = listing.read(server, "x", ["k"])
     return {row for page in pages for row in page if row is not None}, proof
 
 

@@ -17,17 +17,23 @@ from tests.connectors.contract import Case, Contract, read
 from tests.connectors.http_cases import FAST, endpoint, feed, source
 from tests.connectors.web import Asked, Reply, web
 
-ITEMS = feed("items", ["item_code", "version"], path="/api/v1/items", page_size=200, etag=True)
+CURSOR = {"kind": "cursor", "size": 200}
+ITEMS = feed("items", ["item_code", "version"], path="/api/v1/items", paging=CURSOR, etag=True)
 PROJECTS = feed(
     "projects",
     ["project_code"],
     WindowCursor(kind="window", column="updated_at"),
     path="/api/v1/projects",
-    page_size=200,
+    paging=CURSOR,
     since="updated_since",
 )
 READINGS = feed(
-    "reading", ["project_code", "device", "kind", "t"], DaysCursor(kind="days"), path="/readings", day="day"
+    "reading",
+    ["project_code", "device", "kind", "t"],
+    DaysCursor(kind="days"),
+    path="/readings",
+    day="day",
+    paging={"kind": "cursor"},
 )
 SECRET = "client-secret-not-real"
 FULL = Window(full=True)

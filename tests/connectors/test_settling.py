@@ -7,6 +7,7 @@ import random
 import pytest
 
 from connectors import settling
+from connectors.progress import Progress
 
 
 class Listing:
@@ -41,7 +42,10 @@ class Listing:
 
 
 def read(listing: Listing, rounds: int = 8):
-    keys, reader = set(), settling.read(listing, open_end=listing.end is None, rounds=rounds)
+    keys, reader = (
+        set(),
+        settling.read(listing, open_end=listing.end is None, rounds=rounds, progress=lambda: Progress("x", ["k"])),
+    )
     while True:
         try:
             keys |= set(next(reader).rows)

@@ -127,6 +127,47 @@ def test_a_broken_declaration_spoils_no_other_source(dags, folder):
     assert "声明有误" not in made["sync__alpha"].tags
 
 
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ('"*/30 * * * *"', '"99 * * * *"'),
+        ('"*/30 * * * *"', "@often"),
+        ('"*/30 * * * *"', "[1, 2]"),
+        ("promise: PT2H", "reconcile: 61 3 * * 6"),
+        ("promise: PT2H", "parallel: many"),
+        ("system: 部门审批系统", f"system: {'长' * 300}"),  # Airflow refuses a tag of more than a hundred characters
+        ("owner: {department: 某局, contact: 值班室}", "owner: 某局"),
+        ("feeds:", "things:"),
+    ],
+)
+def test_whatever_is_wrong_with_one_declaration_costs_its_own_source_alone(dags, folder, old, new):
+    """A cron of 99 minutes once took every DAG of a running hub away."""
+    text = (folder / "beta.yaml").read_text("utf-8")
+    assert old in text
+    (folder / "beta.yaml").write_text(text.replace(old, new), encoding="utf-8")
+    (folder / "a name with blanks.yaml").write_text(text, encoding="utf-8")
+    made = dags.build(None, folder)
+    assert "声明有误" in made["sync__beta"].tags and "beta.yaml" in made["sync__beta"].doc_md
+    assert {"sync__alpha", "reconcile__alpha", "unify"} <= set(made) and "reconcile__beta" not in made
+    assert not any(" " in dag_id for dag_id in made)
+
+
+def test_a_broken_declaration_is_an_import_error_and_a_light_of_its_own(dags, tmp_path, monkeypatch):
+    """Told in Airflow's own list, in a file that holds no DAG: an import error takes all DAGs of its file away."""
+    import importlib
+
+    from core.errors import ConfigurationError
+    from sources import loader
+
+    made = importlib.import_module("dags.onemap_declarations")
+    assert made.wrong() == ""
+    (tmp_path / "x9.yaml").write_text("source: x9\nname: [", encoding="utf-8")
+    (tmp_path / "bad name.yaml").write_text(DECLARATION.format(name="bad name"), encoding="utf-8")
+    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    with pytest.raises(ConfigurationError, match=r"(?s)bad name\.yaml.*x9\.yaml:\d"):
+        importlib.reload(made)
+
+
 def test_a_running_task_makes_its_own_dag_alone(dags, folder):
     assert list(dags.build("reconcile__beta", folder)) == ["reconcile__beta"]
     assert list(dags.build("unify", folder)) == ["unify"]

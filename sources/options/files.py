@@ -6,9 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from connectors.options.base import FeedOptions as Base
-from connectors.options.base import Pattern, Strict
-from connectors.options.http_services import Limits
+from sources.options.base import FeedOptions as Base
+from sources.options.base import Pattern, Strict
 
 
 class CasesOptions(Strict):
@@ -43,7 +42,6 @@ class FeedOptions(Base):
     content: Literal["cases", "workbook"]
     cases: CasesOptions = CasesOptions()
     workbook: WorkbookOptions = WorkbookOptions()
-    limits: Limits = Limits()
 
     @model_validator(mode="after")
     def _of_its_content(self) -> FeedOptions:

@@ -9,14 +9,25 @@ from typing import Annotated, Any, Literal
 import jmespath
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from connectors.options.base import FeedOptions, HttpSourceOptions, Strict
+from sources.options.base import FeedOptions as Base
+from sources.options.base import HttpSourceOptions, Strict
 
 Scalar = str | int | float | bool
+
+
+_STEP = r'(?:[A-Za-z_\u4e00-\u9fff$][\w$-]*|"[^".]+")'
+_PATH = re.compile(rf"{_STEP}(\.{_STEP})*")
 
 
 def _path(value: str) -> str:
     if value in ("", "@"):
         return "@"
+    if not _PATH.fullmatch(value):
+        raise ValueError("is no path: write names joined by dots, such as data.items, or @ for the answer itself")
+    return value
+
+
+def _expression(value: str) -> str:
     try:
         jmespath.compile(value)
     except jmespath.exceptions.JMESPathError as error:
@@ -25,7 +36,9 @@ def _path(value: str) -> str:
 
 
 Path = Annotated[str, AfterValidator(_path)]
-"""Where something stands in an answer, as a JMESPath expression; ``@`` is the answer itself."""
+"""Where something stands in an answer: names joined by dots; ``@`` is the answer itself."""
+Expression = Annotated[str, AfterValidator(_expression)]
+"""A JMESPath expression."""
 
 
 class Basic(Strict):
@@ -41,7 +54,7 @@ class OAuth(Strict):
     token: str = Field("/oauth/token", description="Path of the token endpoint, on the Connection's host")
     scope: str | None = None
     audience: str | None = None
-    credentials: Literal["auto", "header", "form"] = Field(
+    sent_in: Literal["auto", "header", "form"] = Field(
         "auto", description="Where id and secret stand: HTTP Basic, form fields, or what the server takes"
     )
 
@@ -192,7 +205,7 @@ Paging = Annotated[NoPaging | PageNumber | Offset | Cursor | Link, Field(discrim
 _STRFTIME = re.compile(r"%[a-zA-Z]")
 
 
-class FeedOptions(FeedOptions):
+class FeedOptions(Base):
     """Of a feed."""
 
     path: str = Field(description="Under the Connection's base URL")
@@ -212,14 +225,10 @@ class FeedOptions(FeedOptions):
         description="How since and until are written: strftime, or epoch, epoch_ms, iso_utc",
     )
     etag: bool = Field(False, description="The first page's ETag is the whole listing's: unchanged, nothing is read")
-    success: dict[str, list[Scalar | None]] = Field(
+    success: dict[Expression, list[Scalar | None]] = Field(
         default_factory=dict, description="JMESPath → values that mean success, where errors come with HTTP 200"
     )
-    message: Path | None = Field(None, description="Where an error's text stands")
-    explode: Path | None = Field(None, description="A list inside each row: a row for each of its elements")
-    columns: dict[str, Path] = Field(
-        default_factory=dict, description="Column → JMESPath inside a row, beside the row's own fields"
-    )
+    message: Expression | None = Field(None, description="Where an error's text stands")
 
     @field_validator("path")
     @classmethod
@@ -235,15 +244,10 @@ class FeedOptions(FeedOptions):
             raise ValueError("is neither a strftime format nor epoch, epoch_ms, iso_utc")
         return value
 
-    @field_validator("success")
-    @classmethod
-    def _paths(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for path in value:
-            _path(path)
-        return value
-
     @model_validator(mode="after")
     def _post_has_body(self) -> FeedOptions:
         if self.body is not None and self.method == "GET":
             raise ValueError("has a body, which GET does not send: set method to POST")
+        if self.etag and self.paging.kind not in ("none", "cursor", "link"):
+            raise ValueError(f"etag is of no use with paging kind {self.paging.kind}")
         return self

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 
-from connectors.options.base import FeedOptions as Base
-from connectors.options.base import SourceOptions as BaseSource
-from connectors.options.base import Strict
+from sources.options.base import FeedOptions as Base
+from sources.options.base import SourceOptions as BaseSource
+from sources.options.base import Strict
 
 
 def _charset(name: str) -> str:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connectors.options.base import FeedOptions, HttpSourceOptions, Strict
-
-
-class Limits(Strict):
-    """Of a zip; what is not given is as in connectors/archives.py."""
-
-    entry: int | None = Field(None, ge=1, description="Bytes of an entry")
-    total: int | None = Field(None, ge=1, description="Bytes of all entries")
-    entries: int | None = Field(None, ge=1)
+from sources.options.base import FeedOptions, HttpSourceOptions
 
 
 class SignedRestFeed(FeedOptions):
@@ -34,7 +26,6 @@ class SignedFilesFeed(FeedOptions):
     table: str = Field(description="The zip's table (GB18030, header in its first line)")
     shapes: str = Field(description="The zip's folder of boundary points, and the raw column that they become")
     shapes_by: str = Field(description="The table's column that names a shape's file")
-    limits: Limits = Limits()
 
 
 class OgcFeaturesFeed(FeedOptions):

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.options import base, database, files, http_services, rest, soap
 from core import declared
 from core.errors import ConfigurationError
+from sources.options import base, database, files, http_services, rest, soap
 
 if TYPE_CHECKING:
     from sources.declaration import Feed, Source
@@ -54,6 +54,15 @@ def of_source(source: Source) -> Any:
 def of_feed(protocol: str, feed: Feed) -> Any:
     """A feed's options as its protocol's model. :raises ConfigurationError: they are wrong."""
     return _read(PROTOCOLS[protocol].feed, feed.options, source=feed.id.partition(".")[0], feed=feed.id)
+
+
+def faults(model: TypeAdapter[Any], given: dict[str, Any]) -> list[tuple[declared.Place, str]]:
+    """Places in the options and what is wrong there; [] where nothing is."""
+    try:
+        model.validate_python(given)
+    except ValidationError as error:
+        return declared.faults(error, model, given)
+    return []
 
 
 def _read(model: TypeAdapter[Any], given: dict[str, Any], *, source: str, feed: str | None = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from connectors.options.base import FeedOptions, HttpSourceOptions, Strict
+from sources.options.base import FeedOptions, HttpSourceOptions, Strict
 
 
 class SourceOptions(HttpSourceOptions):

@@ -12,6 +12,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from sources.options.limits import Limits
+
 
 class Strict(BaseModel):
     """Unknown keys are refused."""
@@ -51,6 +53,7 @@ class FeedOptions(Strict):
     first: datetime | date | None = Field(
         None, description="Where a feed with a window cursor begins, where the source wants both bounds"
     )
+    limits: Limits = Field(Limits(), description="Bounds of one payload")
 
 
 def _pattern(value: str) -> str:

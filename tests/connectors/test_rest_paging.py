@@ -1,0 +1,280 @@
+"""``rest``: every way of paging against servers that keep their word and servers that do not; every way of signing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from connectors import connector
+from connectors.base import Proof
+from connectors.window import Window
+from core.errors import ConfigurationError, TransientError
+from sources.declaration import WindowCursor
+from tests.connectors.http_cases import FAST, endpoint, feed, source
+from tests.connectors.web import Asked, Reply, web
+
+ROWS = [{"id": f"r{n:02d}", "n": n} for n in range(23)]
+FULL = Window(full=True)
+
+
+def read(made: Any, of: Any, window: Window = FULL) -> tuple[set[str], Proof]:
+    """Distinct ids that came, and the proof."""
+    found, proof = set(), None
+    for one in made.fetch(of, window, None):
+        if isinstance(one, Proof):
+            proof = one
+        else:
+            for batch in made.decode(of, one):
+                found |= set(batch.rows["id"].to_pylist()) if "id" in batch.rows.column_names else set()
+    assert proof is not None
+    return found, proof
+
+
+def rest(url: str, of: Any, login: str = "", password: str = "", **options: Any) -> Any:
+    return connector(source("rest", of, http=FAST | {"attempts": 2}, **options), endpoint(url, login, password))
+
+
+def server(rows: list[dict[str, Any]], kind: str, cap: int = 5):
+    """A server that pages as ``kind`` says, its envelope ``{"meta": {"total", "pages"}, "result": {"items"}}``."""
+
+    def answer(asked: Asked) -> Reply:
+        size = min(cap, int(asked.query.get("size", cap)))
+        start = {
+            "page": (int(asked.query.get("page", 1)) - 1) * size,
+            "offset": int(asked.query.get("offset", 0)),
+            "cursor": int(asked.query.get("after", "c0")[1:]),
+            "link": int(asked.query.get("from", 0)),
+            "none": 0,
+        }[kind]
+        page = rows if kind == "none" else rows[start : start + size]
+        following = start + size if start + size < len(rows) else None
+        body: dict[str, Any] = {
+            "meta": {"total": len(rows), "pages": -(-len(rows) // size)},
+            "result": {"items": page},
+            "next": f"c{following}" if following else None,
+            "links": {"next": f"/list?from={following}" if following else None},
+        }
+        headers = {"Link": f'<{asked.path}?from={following}>; rel="next"'} if following else {}
+        return Reply(body, headers=headers)
+
+    return answer
+
+
+PAGING = {
+    "none": [{"kind": "none"}, {"kind": "none", "total": "meta.total"}],
+    "page": [
+        {"kind": "page", "size": 5, "size_as": "size"},
+        {"kind": "page", "total": "meta.total"},
+        {"kind": "page", "total": "meta.total", "pages": "meta.pages", "size": 3, "size_as": "size"},
+        {"kind": "page", "pages": "meta.pages"},
+    ],
+    "offset": [{"kind": "offset"}, {"kind": "offset", "total": "meta.total", "size": 4, "size_as": "size"}],
+    "cursor": [{"kind": "cursor", "next": "next", "cursor_as": "after", "total": "meta.total"}],
+    "link": [{"kind": "link"}, {"kind": "link", "next": "header"}],
+}
+
+
+@pytest.mark.parametrize("kind, paging", [(kind, paging) for kind, listed in PAGING.items() for paging in listed])
+@pytest.mark.parametrize("count", [0, 1, 5, 23])
+def test_every_way_of_paging_brings_all_and_proves_it(kind, paging, count):
+    of = feed("list", ["id"], path="/list", rows="result.items", paging=paging)
+    with web(server(ROWS[:count], kind)) as web_:
+        found, proof = read(rest(web_.url, of), of)
+    assert found == {row["id"] for row in ROWS[:count]}
+    assert proof.complete and not proof.issues, proof
+    assert proof.distinct == count
+
+
+def test_the_answer_itself_may_be_the_list():
+    of = feed("list", ["id"], path="/list", rows="@", paging={"kind": "none"})
+    with web(lambda asked: Reply(ROWS)) as web_:
+        assert read(rest(web_.url, of), of)[0] == {row["id"] for row in ROWS}
+
+
+@pytest.mark.parametrize("kind", ["cursor", "link"])
+def test_a_declared_field_that_is_not_there_is_a_fault_and_no_end(kind):
+    """2 of 6 true records were deleted once, since a missing next_cursor counted as the end."""
+    of = feed("list", ["id"], path="/list", paging={"kind": kind})
+    with web(lambda asked: Reply({"data": ROWS[:4]})) as web_:
+        with pytest.raises(TransientError, match="next.* is not there"):
+            read(rest(web_.url, of), of)
+        declared = feed("list", ["id"], path="/list", paging={"kind": kind, "absent": "end"})
+        assert read(rest(web_.url, declared), declared)[1].complete
+
+
+@pytest.mark.parametrize(
+    "kind", [{"kind": "page"}, {"kind": "page", "total": "total"}, {"kind": "cursor"}, {"kind": "link"}]
+)
+def test_pages_that_bring_nothing_new_end_and_are_told(kind):
+    """Whatever is asked, the same rows and the word that more follows."""
+    calls = iter(range(10**6))
+
+    def answer(asked: Asked) -> Reply:
+        n = next(calls)
+        return Reply({"data": ROWS[:3], "next_cursor": f"c{n}", "links": {"next": f"/list?n={n}"}, "total": 10**6})
+
+    of = feed("list", ["id"], path="/list", paging=kind)
+    with web(answer) as web_:
+        found, proof = read(rest(web_.url, of), of)
+        assert found == {"r00", "r01", "r02"} and not proof.complete
+        assert len(web_.asked) <= 10
+    assert [issue.code for issue in proof.issues] in (["listing_without_end"], ["listing_unsettled"])
+
+
+@pytest.mark.parametrize("kind", [{"kind": "page"}, {"kind": "offset"}, {"kind": "cursor"}])
+def test_rows_without_the_declared_key_are_an_error_of_the_declaration(kind):
+    calls = iter(range(10**6))
+
+    def answer(asked: Asked) -> Reply:
+        n = next(calls)
+        return Reply({"data": [{"a": n}, {"a": -n}], "next_cursor": f"c{n}"})
+
+    of = feed("list", ["id"], path="/list", paging=kind)
+    with web(answer) as web_:
+        with pytest.raises(ConfigurationError, match="no row has a value of its key id; they have a") as raised:
+            read(rest(web_.url, of), of)
+        assert len(web_.asked) <= 10
+    assert raised.value.code == "no_key"
+
+
+def test_one_row_without_a_key_is_that_rows_fault_alone():
+    of = feed("list", ["id"], path="/list", paging={"kind": "none", "total": "n"})
+    with web(lambda asked: Reply({"data": [{"id": "a"}, {"x": 1}], "n": 2})) as web_:
+        assert read(rest(web_.url, of), of)[1].complete
+
+
+def test_a_total_that_is_not_reached_is_not_complete():
+    of = feed("list", ["id"], path="/list", paging={"kind": "cursor", "total": "total"})
+    with web(lambda asked: Reply({"data": ROWS[:3], "next_cursor": None, "total": 4})) as web_:
+        _, proof = read(rest(web_.url, of), of)
+    assert not proof.complete and [issue.code for issue in proof.issues] == ["count_differs"]
+
+
+def test_window_and_paging_go_into_a_body_in_the_form_that_is_declared():
+    def answer(asked: Asked) -> Reply:
+        page = asked.json["page"]["number"]
+        return Reply({"code": 0, "data": ROWS[:2] if page == 1 else []})
+
+    of = feed(
+        "list",
+        ["id"],
+        WindowCursor(kind="window", column="t"),
+        path="/list",
+        method="POST",
+        body={"app": "hub", "page": {"size": 50}},
+        since="filter.from",
+        until="filter.to",
+        time="iso_utc",
+        paging={"kind": "page", "number_as": "page.number"},
+        success={"code": [0]},
+    )
+    with web(answer) as web_:
+        window = Window(datetime(2026, 11, 1), datetime(2026, 11, 2))
+        assert read(rest(web_.url, of), of, window)[0] == {"r00", "r01"}
+        assert web_.asked[0].json == {
+            "app": "hub",
+            "page": {"size": 50, "number": 1},
+            "filter": {"from": "2026-10-31T16:00:00Z", "to": "2026-11-01T16:00:00Z"},
+        }
+
+
+def test_an_error_inside_http_200_is_told_as_the_source_says_it():
+    of = feed(
+        "list", ["id"], path="/list", paging={"kind": "none"}, success={"status.code": [0, "0"]}, message="status.text"
+    )
+    busy = {"status": {"code": 9, "text": "系统繁忙"}, "data": []}
+    with web(lambda asked: Reply(busy)) as web_, pytest.raises(TransientError, match="status.code is 9.*系统繁忙"):
+        read(rest(web_.url, of), of)
+
+
+# -- signing
+
+ONE = feed("list", ["id"], path="/list", params={"b": "2 2", "a": 1}, paging={"kind": "none"})
+
+
+def asked_with(auth: Any, login: str = "hub", password: str = "s3cret") -> Asked:
+    with web(lambda asked: Reply({"data": []})) as web_:
+        made = rest(web_.url, ONE, login, password, auth=auth)
+        read(made, ONE)
+        return web_.asked[-1]
+
+
+def test_an_api_key_stands_in_a_header_or_a_parameter():
+    header = asked_with({"kind": "api_key", "name": "Authorization", "prefix": "Token "})
+    assert header.headers["authorization"] == "Token s3cret"
+    query = asked_with({"kind": "api_key", "in": "query", "name": "key"})
+    assert query.query == {"b": "2 2", "a": "1", "key": "s3cret"}
+
+
+def test_a_signature_by_template_is_what_the_server_computes():
+    auth = {
+        "kind": "signature",
+        "text": "{method}\n{path}\n{sorted_query}\n{timestamp}\n{nonce}\n{body_digest}",
+        "headers": {"X-Key": "{login}", "X-Time": "{timestamp}", "X-Nonce": "{nonce}", "X-Sign": "{signature}"},
+    }
+    asked = asked_with(auth)
+    text = "\n".join(
+        ["GET", "/list", "a=1&b=2%202", asked.headers["x-time"], asked.headers["x-nonce"], hashlib.sha256().hexdigest()]
+    )
+    assert asked.headers["x-sign"] == hmac.new(b"s3cret", text.encode(), "sha256").hexdigest()
+    plain = asked_with(
+        {
+            "kind": "signature",
+            "keyed": False,
+            "algorithm": "md5",
+            "encoding": "HEX",
+            "text": "{login}{password}{timestamp}",
+            "params": {"sign": "{signature}", "ts": "{timestamp}"},
+        }
+    )
+    told = f"hubs3cret{plain.query['ts']}"
+    assert plain.query["sign"] == hashlib.md5(told.encode()).hexdigest().upper()
+
+
+def test_oauth_asks_for_its_scope_and_audience():
+    def answer(asked: Asked) -> Reply:
+        if asked.path == "/token":
+            return Reply({"access_token": "t-1", "token_type": "Bearer", "expires_in": 600})
+        return Reply({"data": []} if asked.headers.get("authorization") == "Bearer t-1" else {}, 200)
+
+    auth = {"kind": "oauth", "token": "/token", "scope": "read:all", "audience": "https://api", "sent_in": "form"}
+    with web(answer) as web_:
+        read(rest(web_.url, ONE, "hub", "s3cret", auth=auth), ONE)
+        body = web_.asked[0].body.decode()
+    assert "scope=read%3Aall" in body and "audience=https%3A%2F%2Fapi" in body and "client_secret=s3cret" in body
+
+
+@pytest.mark.parametrize(
+    "auth, said",
+    [
+        ({"kind": "oauht"}, "oauht"),
+        ("oauht", "oauht"),
+        ({"kind": "signature", "text": "{pasword}", "headers": {"s": "{signature}"}}, "pasword"),
+        ({"kind": "signature", "text": "{login}"}, "neither headers nor params"),
+        ({"kind": "signature", "text": "{login}", "keyed": False, "headers": {"s": "{signature}"}}, "nothing secret"),
+        ({"kind": "signature", "text": "x", "headers": {"s": "{password}{signature}"}}, "password"),
+    ],
+)
+def test_a_wrong_way_of_signing_never_falls_back_to_another(auth, said):
+    """`auht: oauth` fell back to Basic once: the client secret would have gone out with every call."""
+    with web(lambda asked: Reply({"data": []})) as web_:
+        with pytest.raises(ConfigurationError, match=said):
+            rest(web_.url, ONE, "hub", "s3cret", auth=auth)
+        with pytest.raises(ConfigurationError, match="did you mean auth"):
+            rest(web_.url, ONE, "hub", "s3cret", auht="oauth")
+        assert web_.asked == []
+
+
+def test_json_keeps_numbers_as_written_at_any_depth():
+    of = feed("list", ["id"], path="/list", rows="a.b", paging={"kind": "none"})
+    body = json.dumps({"a": {"b": []}}).replace("[]", '[{"id": 1.10, "big": 12345678901234567890}]').encode()
+    with web(lambda asked: Reply(body)) as web_:
+        made = rest(web_.url, of)
+        [payload, _] = made.fetch(of, FULL, None)
+        [batch] = made.decode(of, payload)
+    assert batch.rows.to_pylist()[0] | {"_place": ""} == {"id": "1.10", "big": "12345678901234567890", "_place": ""}
