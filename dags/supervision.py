@@ -87,11 +87,16 @@ def build(
             on_failure_callback=alerts() or None,
         ) as dag:
 
-            @task(task_id="notify", task_display_name="通知 notify")
-            def notify(**context):
-                return bodies.notices(context)
+            @task(task_id="addressees", task_display_name="接收人 addressees")
+            def addressees():
+                return bodies.addressees()
 
-            notify()
+            @task(task_id="notify", task_display_name="通知 notify", map_index_template="{{ department }} {{ way }}")
+            def notify(department, way, **context):
+                context.update(department=department, way=way)
+                bodies.notify(context, department, way)
+
+            notify.expand_kwargs(addressees())
         return dag
 
     def monthly_report_dag() -> DAG:

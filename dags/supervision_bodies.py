@@ -60,8 +60,9 @@ def poll() -> dict[str, int]:
     return asdict(municipal.poll())
 
 
-def notices(context: Any) -> dict[str, int]:
-    """Each department's open orders in one message, by mail and webhook where the Variable names recipients.
+def addressees() -> list[dict[str, str]]:
+    """Whom to tell today: a department (``*``: the whole city) and a way (mail, webhook), each a task of its own, so that a
+    message that fails is sent again alone. Addresses stay in the Variable.
 
     :raises AirflowSkipException: nobody is named, or nothing is open.
     """
@@ -70,32 +71,44 @@ def notices(context: Any) -> dict[str, int]:
     from airflow.sdk.exceptions import AirflowSkipException
 
     from core import clock
-    from supervision import notices as rolled
+    from supervision import notices
 
     recipients = Variable.get(RECIPIENTS, default=None, deserialize_json=True)
-    listed = rolled.by_department(clock.today()) if recipients else []
-    if not listed:
+    listed = notices.by_department(clock.today()) if recipients else []
+    found = [
+        {"department": code, "way": way}
+        for code in (*(notice.department_code for notice in listed), *("*" for _ in listed[:1]))
+        for way in ("mail", "webhook")
+        if (recipients.get(code) or {}).get(way)
+    ]
+    if not found:
         raise AirflowSkipException(f"没有接收人（变量 {RECIPIENTS}）或没有未办结工单 / no recipients, or nothing open")
-    sent = {"mail": 0, "webhook": 0}
-    for notice in [*listed, rolled.city(listed)]:
-        to = recipients.get(notice.department_code) or {}
-        for notifier in _notifiers(notice, to):
-            notifier.notify(context)
-            sent["webhook" if hasattr(notifier, "conn_id") else "mail"] += 1
-    return sent
+    return found
 
 
-def _notifiers(notice: Any, to: dict[str, str]) -> list[Any]:
-    made: list[Any] = []
-    if to.get("mail"):
+def notify(context: Any, department: str, way: str) -> None:
+    """One message: a department's open orders rolled up, or the whole city's, by mail or webhook."""
+    _guard()
+    from airflow.sdk import Variable
+
+    from core import clock
+    from supervision import notices
+
+    listed = notices.by_department(clock.today())
+    told = [notices.city(listed)] if department == "*" else [n for n in listed if n.department_code == department]
+    address = Variable.get(RECIPIENTS, deserialize_json=True)[department][way]
+    for notice in told:  # none, where the last order was closed meanwhile
+        _notifier(notice, way, address).notify(context)
+
+
+def _notifier(notice: Any, way: str, address: str) -> Any:
+    if way == "mail":
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
-        made.append(SmtpNotifier(to=to["mail"], subject=notice.subject, html_content=f"<p>{notice.html}</p>"))
-    if to.get("webhook"):
-        from dags.webhook import WebhookNotifier
+        return SmtpNotifier(to=address, subject=notice.subject, html_content=f"<p>{notice.html}</p>")
+    from dags.webhook import WebhookNotifier
 
-        made.append(WebhookNotifier(text=notice.text, conn_id=to["webhook"]))
-    return made
+    return WebhookNotifier(text=notice.text, conn_id=address)
 
 
 def monthly_report() -> str:

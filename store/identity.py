@@ -16,16 +16,32 @@ WHOLE = 50_000
 
 
 def rebuild_item_codes(connection: Connection) -> bool:
-    """Codes and aliases of the catalogue's versions → ``store.item_code``; True where a meaning changed."""
+    """Codes and aliases of the catalogue's versions → ``store.item_code``; True where a meaning changed.
+
+    ``valid_to`` of a version is its last day, that day included; where versions of an item overlap, the later one holds
+    (docs/source-systems.md, M1). A code means an item on the days on which the version that names it holds.
+    """
     connection.exec_driver_sql(
         """create temp table wanted_code on commit drop as
-           select code, item_code, valid_from, max(valid_to) as valid_to
+           with version as (
+               select i.id, i.item_code, i.version, coalesce(i.valid_from, '-infinity') as since,
+                      coalesce(i.valid_to + 1, 'infinity') as until
+               from store.item i where i.gone_at is null),
+           -- between two days on which a version of the item begins or has ended, one version holds, or none
+           span as (
+               select item_code, at, lead(at) over (partition by item_code order by at) as next_at
+               from (select item_code, since as at from version union select item_code, until from version) edge),
+           holds as (
+               select distinct on (s.item_code, s.at) v.id, s.at, s.next_at
+               from span s join version v on v.item_code = s.item_code and v.since <= s.at and s.at < v.until
+               where s.next_at is not null
+               order by s.item_code, s.at, v.since desc, v.version desc)
+           select code, item_code, at as valid_from, max(next_at) as valid_to
            from (select i.item_code, unnest(array[i.item_code, i.catalog_code, i.task_code, i.certificate_type_code]
-                        || coalesce(array(select jsonb_array_elements_text(i.aliases)), '{}')) as code,
-                        coalesce(i.valid_from, '-infinity') as valid_from, coalesce(i.valid_to, 'infinity') as valid_to
-                 from store.item i where i.gone_at is null) named
+                        || coalesce(array(select jsonb_array_elements_text(i.aliases)), '{}')) as code, h.at, h.next_at
+                 from holds h join store.item i using (id)) named
            where octet_length(code) <= 600  -- no code is longer, nor would the key of store.item_code take it
-           group by code, item_code, valid_from"""
+           group by code, item_code, at"""
     )
     gone = connection.exec_driver_sql(
         """delete from store.item_code c

@@ -179,7 +179,10 @@ def _work(connection: Connection, result: Unified) -> None:
         if entity == "project":
             _applicants(connection)
         publish(entity)
-        if entity == "item" and "item" in result.changes:
+        if (
+            entity == "item"
+            and connection.exec_driver_sql("select exists (select from touched where entity = 'item')").scalar_one()
+        ):
             codes_changed = identity.rebuild_item_codes(connection)
     connection.exec_driver_sql(
         """create temp table moved_project on commit drop as  -- every code that means a project which changed
@@ -257,7 +260,7 @@ def _resolve_cases(connection: Connection) -> None:
                    item_code_written = f.item_code, project_code_written = f.project_code,
                    item_code = (select i.item_code from store.item_code i
                                 where i.code = f.item_code and d.day >= i.valid_from and d.day < i.valid_to
-                                order by i.code <> i.item_code, i.item_code limit 1)
+                                order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1)
                from (select f.id, coalesce(
                                 (select min(coalesce(s.submitted_at, s.accepted_at, s.concluded_at)) from store.member m
                                  join source."case" s on s.record_id = m.record_id and s.ord = m.ord
@@ -343,7 +346,7 @@ def _licences(connection: Connection, codes_changed: bool) -> None:
                   coalesce((select i.item_code from store.item_code i where i.code = s.type_code
                             and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
                             and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
-                            order by i.code <> i.item_code, i.item_code limit 1),
+                            order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1),
                            s.item_code, c.item_code) as item
            from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
            left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no

@@ -53,21 +53,41 @@ class Facts:
 
 
 def catalogue(items: pl.DataFrame) -> pl.DataFrame:
-    """Item versions with their lists as lists, and the first and last day in force."""
+    """Item versions with their lists as lists, one row for each span of days on which a version holds: ``valid_from``, and
+    ``until``, the first day on which it holds no more.
+
+    A version's ``valid_to`` is its last day, that day included; where versions of an item overlap, the later one holds
+    (docs/source-systems.md, M1).
+    """
     lists = ("prerequisites", "soft_prerequisites", "process_types")
-    return items.with_columns(
+    versions = items.with_columns(
         *(pl.col(name).str.json_decode(_TEXTS).fill_null([]).alias(name) for name in lists),
         pl.col("applies_when").str.split("|").alias("alternatives"),
         pl.col("valid_from").fill_null(date(1900, 1, 1)),
-        pl.col("valid_to").fill_null(date(9999, 12, 31)),
+        pl.col("valid_to").dt.offset_by("1d").fill_null(date(9999, 12, 31)).alias("until"),
         pl.col("multiple").fill_null(False),
         pl.col("item_code").str.extract(r"(\d+)\D*$").cast(pl.Int64, strict=False).fill_null(0).alias("place"),
+    )
+    edges = (
+        pl.concat([versions.select("item_code", pl.col(name).alias("at")) for name in ("valid_from", "until")])
+        .unique()
+        .sort("item_code", "at")
+        .with_columns(pl.col("at").shift(-1).over("item_code").alias("next_at"))
+    )
+    return (
+        edges.filter(pl.col("next_at").is_not_null())
+        .join(versions, on="item_code")
+        .filter((pl.col("valid_from") <= pl.col("at")) & (pl.col("at") < pl.col("until")))
+        .sort("item_code", "at", "valid_from", "version")
+        .unique(["item_code", "at"], keep="last", maintain_order=True)
+        .with_columns(pl.col("at").alias("valid_from"), pl.col("next_at").alias("until"))
+        .drop("at", "next_at", "valid_to")
     )
 
 
 def in_force(rows: pl.DataFrame, items: pl.DataFrame, day: str, columns: list[str]) -> pl.DataFrame:
     """``rows`` (with item_code and the date column ``day``) with ``columns`` of the item version in force that day."""
-    versions = items.select("item_code", *columns, pl.col("valid_from").alias("_from"), pl.col("valid_to").alias("_to"))
+    versions = items.select("item_code", *columns, pl.col("valid_from").alias("_from"), pl.col("until").alias("_to"))
     keyed = rows.with_row_index("_at").with_columns(pl.col(day).alias("_day"))
     found = (
         keyed.select("_at", "item_code", "_day")
@@ -89,7 +109,11 @@ def _known_by_code(cases: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
         .select("case_id", "item_code_written", "receipt_at")
         .join(codes, on="item_code_written")
         .filter((pl.col("from_") <= day).fill_null(True) & (day < pl.col("until")).fill_null(True) & day.is_not_null())
-        .sort(pl.col("item_code_written") != pl.col("item_code"), "item_code")
+        .sort(
+            pl.col("item_code_written") != pl.col("item_code"),
+            pl.col("from_").fill_null(date.min).dt.epoch("d") * -1,
+            "item_code",
+        )
         .unique("case_id", keep="first", maintain_order=True)
         .select("case_id", pl.col("item_code").alias("_known"))
     )

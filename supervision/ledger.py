@@ -355,7 +355,7 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         ),
         parameters,
     )
-    result.opened = connection.execute(
+    result.opened += connection.execute(
         sa.text(
             """with come as (
                    insert into supervision.finding (id, rule, project_code, item_code, case_no, case_id, level, kind, severity, department_code,
@@ -368,7 +368,7 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         ),
         parameters,
     ).rowcount
-    result.reopened = connection.execute(
+    result.reopened += connection.execute(
         sa.text(
             """with again as (
                    update supervision.finding f set state = 'open', opened_on = :as_of, opened_at = now(), closed_on = null, closed_at = null,
@@ -402,7 +402,7 @@ def _write_findings(connection: Connection, judged: Judged, result: Supervised) 
         ),
         parameters,
     )
-    result.closed = connection.execute(
+    result.closed += connection.execute(
         sa.text(
             """with gone as (
                    update supervision.finding f set state = 'closed', closed_on = :as_of, closed_at = now(), judged_on = :as_of

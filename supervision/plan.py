@@ -162,7 +162,7 @@ def questions(connection: Connection, as_of: date, by: judge.Rules | None = None
 def asked_conditions(known: Facts) -> list[tuple[str, list[str]]]:
     """(condition, items in force that it brings), but for the two that follow from the filing type."""
     rows = (
-        known.items.filter((pl.col("valid_from") <= known.as_of) & (pl.col("valid_to") >= known.as_of))
+        known.items.filter((pl.col("valid_from") <= known.as_of) & (pl.col("until") > known.as_of))
         .drop_nulls("alternatives")
         .select("item_code", "alternatives")
         .explode("alternatives")

@@ -139,7 +139,11 @@ def items(
     made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
     made.where("v.department_code = :department", department=department)
     return made.where(
-        "(v.valid_from is null or v.valid_from <= :day) and (v.valid_to is null or v.valid_to > :day)", day=in_force_on
+        """(v.valid_from is null or v.valid_from <= :day) and (v.valid_to is null or v.valid_to >= :day)
+           and not exists (select from asked.item w where w.item_code = v.item_code and w.valid_from <= :day
+                           and (w.valid_to is null or w.valid_to >= :day)
+                           and (w.valid_from, w.version) > (coalesce(v.valid_from, '-infinity'), v.version))""",
+        day=in_force_on,
     )
 
 

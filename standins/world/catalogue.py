@@ -94,7 +94,7 @@ class Item:
     former: str
     materials: tuple[dict, ...]
     valid_from: date = FIRST_DAY
-    valid_to: date | None = None
+    valid_to: date | None = None  # the first day on which it is in force no more
 
     def limits(self, variant: str | None) -> Limit:
         """The limits of a case of that 情形; unknown or none: the row's own."""

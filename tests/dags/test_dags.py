@@ -94,6 +94,12 @@ def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folde
     assert dag.max_active_runs == 1
 
 
+def test_each_notice_is_a_task_so_that_a_retry_sends_it_alone(dags, folder):
+    notify = dags.build("notices", folder)["notices"].get_task("notify")
+    assert notify.is_mapped and notify.upstream_task_ids == {"addressees"} and notify.retries > 0
+    assert "department" in notify.partial_kwargs["map_index_template"]
+
+
 def test_the_page_of_a_dag_says_whose_it_is_in_chinese(dags, folder):
     dag = dags.build("sync__alpha", folder)["sync__alpha"]
     assert "某局审批系统" in dag.dag_display_name

@@ -329,6 +329,26 @@ def test_the_day_has_its_quota_too(ask):
     assert [client.get("/v1/items?limit=1").status_code for _ in range(3)] == [200, 200, 429]
 
 
+def test_what_counts_as_out_of_the_system_is_the_rulebook_s(city_key, monkeypatch, tmp_path):
+    """out_of_system in rules.yaml moves the API's count as it moves the report's."""
+    from serving import rulebook
+    from supervision import judge
+
+    text = (rulebook.FOLDER / "rules.yaml").read_text("utf-8")
+    for path in rulebook.FOLDER.glob("*.yaml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    head, _, tail = text.partition("  overdue:\n")
+    only_overdue = (
+        head + "  overdue:\n    out_of_system: true\n" + tail.replace("out_of_system: true", "out_of_system: false")
+    )
+    (tmp_path / "rules.yaml").write_text(only_overdue, "utf-8")
+    by = judge.rules(tmp_path)
+    assert by.book.out_of_system == ["overdue"]
+    monkeypatch.setattr("serving.query.statistics.rules", lambda: by)
+    told = city_key.get("/v1/statistics").json()
+    assert told["outside"]["findings"] == {g["key"]: g["count"] for g in told["findings_by_rule"]}.get("overdue", 0)
+
+
 def test_statistics_count_what_the_asker_sees(city_key, ask, two_towns):
     whole, town = (
         city_key.get("/v1/statistics").json(),

@@ -139,13 +139,13 @@ class Referee:
         rows = [
             r
             for r in self.items[code]
-            if r["valid_from"] <= str(day) and (not r["valid_to"] or str(day) < r["valid_to"])
+            if r["valid_from"] <= str(day) and (not r["valid_to"] or str(day) <= r["valid_to"])
         ]
         return rows[0] if rows else None
 
     def item_of(self, written: str, day: date) -> str | None:
         for row in self.aliases.get(written, ()):
-            if row["valid_from"] <= str(day) and (not row["valid_to"] or str(day) < row["valid_to"]):
+            if row["valid_from"] <= str(day) and (not row["valid_to"] or str(day) <= row["valid_to"]):
                 return row["item_code"]
         return None
 

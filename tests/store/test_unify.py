@@ -387,3 +387,33 @@ def test_the_order_of_arrival_does_not_matter() -> None:
         ends.append(of_store())
     assert len(ends) > 5
     assert all(end == ends[0] for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("day", "old", "own"),
+    [
+        ("2026-02-28", "DG-604", "DG-604"),
+        ("2026-03-01", "DG-604", "DG-604"),  # the last day of version 1, that day included
+        ("2026-03-02", None, None),  # between two versions
+        ("2026-03-03", None, "DG-604"),  # version 2 has no old code; it holds where version 3 overlaps it in part
+        ("2026-03-10", "DG-604", "DG-604"),  # version 3 overlaps version 2: the later holds
+        ("2026-03-20", "DG-604", "DG-604"),  # its last day
+        ("2026-03-21", None, "DG-604"),  # version 2 holds again, it has no end
+    ],
+)
+def test_a_code_means_an_item_up_to_the_last_day_and_of_two_versions_the_later_holds(hub, day, old, own) -> None:
+    spans = (("SG604", "2020-01-01", "2026-03-01"), (None, "2026-03-03", None), ("SG604", "2026-03-10", "2026-03-20"))
+    for version, (alias, since, until) in enumerate(spans, 1):
+        row = {"item_code": "DG-604", "version": version, "aliases": [alias] if alias else []}
+        row |= {"valid_from": datetime.fromisoformat(since), "valid_to": until and datetime.fromisoformat(until)}
+        put("m1.items", f"DG-604|{version}", item=row)
+    for no, code in (("A", "SG604"), ("B", "DG-604")):
+        row = {
+            "channel": "M2",
+            "case_no": no,
+            "item_code": code,
+            "submitted_at": datetime.fromisoformat(f"{day} 17:30"),
+        }
+        put("m2.sb", no, day, case=row)
+    unify()
+    assert [row["item_code"] for _, row in sorted(golden("case", "item_code").items())] == [old, own]

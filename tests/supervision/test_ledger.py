@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 
 import psycopg
 import pytest
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from core.errors import ConfigurationError
 from store.engine import transaction
+from supervision import ledger as ledger_
 from supervision.ledger import decide, listed, supervise
 from tests.pipeline.rows import rows, scalar
 from tests.supervision.making import (
@@ -265,3 +267,25 @@ def test_no_line_of_a_life_can_be_altered():
         with pytest.raises(sa.exc.DatabaseError) as refused, transaction() as connection:
             connection.exec_driver_sql(statement)
         assert isinstance(refused.value.orig, psycopg.errors.RaiseException)
+
+
+def test_what_opened_and_closed_is_counted_over_all_parts_of_the_city(monkeypatch):
+    """The city is judged some projects at a time; the counts are of all of them."""
+    monkeypatch.setattr(ledger_, "in_chunks", partial(ledger_.in_chunks, size=1))
+    codes = [project_code(number) for number in (1, 2, 3)]
+    for number, code in enumerate(codes):
+        project(code)
+        returned(f"R{number}", code)
+    done = supervise(MONDAY)
+    assert (done.opened, done.projects) == (3, 3)
+    for number, code in enumerate(codes):
+        accepted(f"A{number}", "2026-03-10 09:00", code)
+    assert supervise(date(2026, 3, 10)).closed == 3
+    for number in range(3):
+        gone("case", f"M2:A{number}")
+    assert supervise(date(2026, 3, 11)).reopened == 3
+    assert rows("select opened, reopened, closed from supervision.run order by id") == [
+        {"opened": 3, "reopened": 0, "closed": 0},
+        {"opened": 0, "reopened": 0, "closed": 3},
+        {"opened": 0, "reopened": 3, "closed": 0},
+    ]

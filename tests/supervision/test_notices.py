@@ -75,12 +75,15 @@ def test_each_department_hears_once_and_only_where_recipients_are_named(orders, 
     from dags import supervision_bodies
 
     with pytest.raises(AirflowSkipException):
-        supervision_bodies.notices({})
+        supervision_bodies.addressees()
     monkeypatch.setenv(
         "AIRFLOW_VAR_ONEMAP_NOTICES",
         json.dumps({"11441900000100060T": {"webhook": "robot"}, "*": {"webhook": "robot"}}),
     )
-    assert supervision_bodies.notices({}) == {"mail": 0, "webhook": 2}
+    told = supervision_bodies.addressees()
+    assert told == [{"department": "11441900000100060T", "way": "webhook"}, {"department": "*", "way": "webhook"}]
+    for one in told:
+        supervision_bodies.notify({}, **one)
     (first, department), (_, whole) = robot
     assert first == "/send?key=s3cretkey" and department["msgtype"] == "text"
     assert department["text"]["content"].startswith("东莞市住房和城乡建设局：未办结工单 3 件")
@@ -93,3 +96,20 @@ def test_the_monthly_report_is_of_the_month_that_has_ended(orders):
     assert supervision_bodies.monthly_report() == "supervision-2026-02.html"
     page = (settings.home() / "reports" / "supervision-2026-02.html").read_text("utf-8")
     assert "as of 2026-02-28" in page
+
+
+def test_a_message_that_fails_is_a_task_of_its_own(orders, robot, monkeypatch):
+    """A retry sends that message again, and no other one."""
+    from dags import supervision_bodies
+
+    monkeypatch.setenv("AIRFLOW_CONN_NOBODY", json.dumps({"conn_type": "http", "host": "http://127.0.0.1:9"}))
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_ONEMAP_NOTICES",
+        json.dumps({"11441900000100060T": {"webhook": "robot"}, "*": {"webhook": "nobody"}}),
+    )
+    first, second = supervision_bodies.addressees()
+    supervision_bodies.notify({}, **first)
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"."):
+            supervision_bodies.notify({}, **second)
+    assert len(robot) == 1

@@ -636,3 +636,18 @@ def test_the_towns_office_answers_for_what_it_handled():
         if row["rule"] == "returned"
     }
     assert rows == {"by town": office, "by city": city_level, "not listed": city_level}
+
+
+@pytest.mark.parametrize(
+    ("day", "limit"), [("2026-03-01", 5), ("2026-03-02", None), ("2026-03-03", 9), ("2026-03-10", 4), ("2026-03-21", 9)]
+)
+def test_a_clock_runs_by_the_version_that_holds_up_to_its_last_day(day, limit):
+    """Received and accepted on the last day of a version: its limit, no finding of an item off the list."""
+    code = project_code(77)
+    project(code)
+    item("DG-77", promised=5, valid_to=date(2026, 3, 1))
+    item("DG-77", promised=9, version=2, valid_from=date(2026, 3, 3))
+    item("DG-77", promised=4, version=3, valid_from=date(2026, 3, 10), valid_to=date(2026, 3, 20))
+    case("K1", "DG-77", {"SUBMITTED": f"{day} 17:00", "ACCEPTED": f"{day} 17:30"}, project=code)
+    cases = on_day(date(2026, 4, 1), projects=[code]).facts.cases
+    assert cases["promised_limit"].to_list() == [limit]

@@ -49,7 +49,7 @@ def item(entry: Item) -> dict:
         "certificate_type_code": entry.type_code or None,
         "aliases": entry.aliases,
         "valid_from": f"{entry.valid_from}",
-        "valid_to": f"{entry.valid_to}" if entry.valid_to else None,
+        "valid_to": f"{entry.valid_to - timedelta(days=1)}" if entry.valid_to else None,  # the last day, included
     }
 
 
