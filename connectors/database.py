@@ -148,7 +148,7 @@ class Database(Connector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """The rows as text in the contract's columns, those absent at the source as null."""
-        contract = raw.contract(feed.id).columns
+        contract = _contract(feed)
         place = 0
         for table in arrow_text.read(payload.body):
             metadata = table.schema.metadata or {}
@@ -291,7 +291,7 @@ class Database(Connector):
         """
         schema, name = self._find(connection, given.table)
         listed = _columns(connection, schema, name)
-        contract = {column.lower(): column for column in raw.contract(feed.id).columns}
+        contract = {column.lower(): column for column in _contract(feed)}
         excluded = {column.lower() for column in given.exclude}
         names: dict[str, str] = {}
         for column in sorted(listed, key=lambda c: (contract.get(c.lower()) != c, c)):
@@ -379,6 +379,12 @@ class Database(Connector):
         )
         with typed_errors(f"set {how.column}"), self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _contract(feed: Feed) -> list[str]:
+    """Names of the contract's columns; [] where the feed has none of its own."""
+    found = raw.find(feed.id)
+    return list(found.columns) if found else []
 
 
 @dataclass(frozen=True, slots=True)

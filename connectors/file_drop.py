@@ -156,7 +156,7 @@ class FileDrop(Connector):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Rows of the scopes that the payload's facts name."""
         given = options.of_feed("file_drop", feed)
-        known = list(raw.contract(feed.id).columns)
+        known = _known(feed)
         scopes = payload.facts["scopes"]
         if given.content == "cases":
             yield from cases_xml.decode(payload.body, scopes[0], given.cases, feed.key, known, given.limits)
@@ -270,7 +270,7 @@ class FileDrop(Connector):
         if given.content == "cases":
             found = cases_xml.inspect(file, given.cases, given.limits)
             return {drop.scope or drop.path: found.rows}, found.issues
-        known = list(raw.contract(feed.id).columns)
+        known = _known(feed)
         book = spreadsheets.inspect(file, given.workbook, feed.key, known, given.limits)
         return book.scopes, book.issues
 
@@ -367,6 +367,12 @@ class FileDrop(Connector):
         again = {drop.path: drop.mark for drop in self._drops(given)[0]}
         kept.seen.update({path: again[path] for path in first if path in again})
         return {path for path, mark in first.items() if again.get(path) != mark}
+
+
+def _known(feed: Feed) -> list[str]:
+    """Names of the contract's columns; [] where the feed has none of its own."""
+    found = raw.find(feed.id)
+    return list(found.columns) if found else []
 
 
 def _drop(folder: str, entry: Entry, ok: Entry | None, parts: dict[str, str]) -> _Drop:

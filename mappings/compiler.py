@@ -15,9 +15,9 @@ from pathlib import Path
 from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
-from mappings import numbers
+from mappings import numbers, paths
 from mappings.expressions import RESULTS, TYPES
-from mappings.language import Declaration, Value
+from mappings.language import REST, Declaration, Value
 from mappings.mapping import RECORDS, REJECTS, Issue, Mapped, Mapping, reading
 from schemas import channels, codes, entities, raw
 from schemas.entities import Column, Entity
@@ -34,7 +34,7 @@ def read(path: Path) -> Mapping:
     feed = f"{path.parent.name}.{path.stem}"
     if declaration.feed != feed:
         raise document.error(("feed",), f"must be {feed}, as the file's name has it")
-    contract = raw.contract(feed)
+    contract = raw.find(feed) or _own(declaration)
     targets: dict[str, Entity] = {}
     used: set[str] = set()  # files that the digest covers, besides
     faults: list[tuple[tuple[str | int, ...], str]] = []
@@ -96,12 +96,36 @@ def read(path: Path) -> Mapping:
     return Mapping(feed, declaration.version, digest.hexdigest(), declaration, contract, targets)
 
 
+def _own(declaration: Declaration) -> raw.RawContract:
+    """The contract of a feed that has none of its own in schemas/feeds.yaml: the columns that its mapping names."""
+    exploded = {block.explode: set[str]() for block in declaration.entities if block.explode}
+    names: dict[str, None] = {}
+    for name in sorted(declaration.columns):
+        block = next((outer for outer in exploded if name.startswith(f"{outer}.")), None)
+        if block is not None:
+            exploded[block].add(paths.base(name.removeprefix(f"{block}.")))
+        names[block or paths.base(name)] = None
+    led_into = {paths.base(name) for name in declaration.columns if paths.base(name) != name}
+    names |= dict.fromkeys([*([] if declaration.ignore == REST else declaration.ignore), *declaration.drop])
+    columns = {
+        name: raw.RawColumn(
+            name, fields=tuple(sorted(exploded.get(name, ()))) if name in exploded or name in led_into else None
+        )
+        for name in names
+    }
+    key = tuple(sorted({paths.base(name) for part in declaration.key for name in part.columns}))
+    return raw.RawContract(declaration.feed, columns, key)
+
+
 def _has(contract: raw.RawContract, name: str, explode: str | None) -> bool:
+    """A column, a field of the exploded one, or a path into a nested one."""
     if name in contract.columns:
         return True
-    if explode is None or not name.startswith(f"{explode}."):
-        return False
-    return name.removeprefix(f"{explode}.") in (*(contract.columns[explode].fields or ()), "value")
+    if explode is not None and name.startswith(f"{explode}."):
+        field = paths.base(name.removeprefix(f"{explode}."))
+        return field in (*(contract.columns[explode].fields or ()), "value")
+    column = contract.columns.get(paths.base(name))
+    return column is not None and column.nested
 
 
 def _target_faults(entity: Entity, name: str, column: Column | None, value: Value) -> Iterator[str]:
@@ -140,13 +164,24 @@ def _channel_faults(feed: str, value: Value) -> Iterator[str]:
         yield f"{feed} is no feed of the channel {value.const} ({listed}): add it to schemas/codes/channel.yaml"
 
 
+def _told(contract: raw.RawContract, name: str, exploded: set[str]) -> str:
+    """The column, or the field of an exploded one, that a path leads into."""
+    if name in contract.columns:
+        return name
+    outer = next((block for block in exploded if name.startswith(f"{block}.")), None)
+    return f"{outer}.{paths.base(name.removeprefix(f'{outer}.'))}" if outer else paths.base(name)
+
+
 def _coverage_faults(
     declaration: Declaration, contract: raw.RawContract
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    used = declaration.columns
-    aside = {name: ("ignore", n) for n, name in enumerate(declaration.ignore)}
-    aside |= {name: ("drop", n) for n, name in enumerate(declaration.drop)}
     exploded = {block.explode for block in declaration.entities if block.explode}
+    used = {_told(contract, name, exploded) for name in declaration.columns}
+    rest = declaration.ignore == REST
+    aside: dict[str, tuple[str | int, ...]] = {}
+    if not rest:
+        aside = {name: ("ignore", n) for n, name in enumerate(declaration.ignore)}
+    aside |= {name: ("drop", n) for n, name in enumerate(declaration.drop)}
     names = set(contract.columns)
     for name in exploded & names:
         names |= {f"{name}.{inner}" for inner in contract.columns[name].fields or ()}
@@ -155,7 +190,7 @@ def _coverage_faults(
             yield place, f"the contract of {declaration.feed} has no column {name}"
         elif name in used:
             yield place, f"{name} is used as well"
-    for name in sorted(names - used - aside.keys()):
+    for name in sorted(names - used - aside.keys()) if not rest else ():
         yield ("ignore",), f"{name} is neither used nor ignored"
 
 

@@ -12,7 +12,7 @@ from functools import cache
 
 import polars as pl
 
-from mappings import numbers, shapes, times, words
+from mappings import numbers, paths, shapes, times, words
 from mappings.language import Reading, Test, Value
 from schemas import codes
 
@@ -46,6 +46,16 @@ class Scope:
         self.faults.append(
             Fault(self.frame["_row"].gather(where), code, name, MESSAGES[code], found.cast(pl.String), rejects)
         )
+
+    def column(self, name: str) -> pl.Series:
+        """A raw column as text, or what a path into one leads to."""
+        if name in self.frame.columns:
+            return self.frame[name]
+        found = paths.split(name, self.frame.columns)
+        if found is None:
+            raise KeyError(name)
+        column, path = found
+        return self.frame[column].str.json_path_match(path)
 
     def value(self, value: Value, reading: Reading, unit: str | None = None) -> pl.Series:
         """A value as ``reading``; ``unit`` is the canonical one that it is brought to."""
@@ -105,7 +115,7 @@ class Scope:
 
     def _source(self, value: Value) -> pl.Series:
         if value.from_ is not None:
-            return self.frame[value.from_]
+            return self.column(value.from_)
         if value.const is not None:
             return pl.Series([str(value.const)]).new_from_index(0, self.frame.height)
         if value.position:

@@ -31,6 +31,10 @@ Reading = Literal[
 ]
 
 
+#: ``ignore: rest``
+REST = "rest"
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -168,7 +172,10 @@ class Declaration(_Strict):
     time: Value | None = Field(None, description="source_time")
     rank: Value | None = Field(None, description="Orders versions of equal time; the greater holds")
     tombstone: Test | None = Field(None, description="The row says that its record is gone")
-    ignore: list[str] = Field(default_factory=list, description="Known and not used, on purpose; kept in raw")
+    ignore: list[str] | Literal["rest"] = Field(
+        default_factory=list,
+        description="Known and not used, on purpose; kept in raw. `rest`: whatever else the source sends, a person decided so",
+    )
     drop: list[str] = Field(
         default_factory=list, description="Known and kept nowhere: what we write ourselves, file bodies"
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mappings import words
 from mappings.cleaning import clean, fold_name, without_controls
 from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
-from mappings.language import Block, Declaration, Reading, Value
+from mappings.language import REST, Block, Declaration, Reading, Value
 from schemas import raw
 from schemas.entities import Column, Entity
 
@@ -101,7 +101,8 @@ class Mapping:
         faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
         exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
-        issues = [*_unknown_columns(unknown, records), *_issues(faults, records)]
+        told = [] if self.declaration.ignore == REST else unknown
+        issues = [*_unknown_columns(told, records), *_issues(faults, records)]
         rejected = rejects["_row"].unique()
         if len(rejected):
             records = records.filter(~pl.col("_row").is_in(rejected.implode()))
@@ -158,7 +159,11 @@ class Mapping:
         for part in declaration.key:
             value = text_of(scope.value(part, part.as_ or "text"))
             if not part.optional and value.null_count():
-                absent = frame.select(pl.all_horizontal(pl.col(sorted(part.columns)).is_null())).to_series()
+                absent = (
+                    pl.DataFrame([scope.column(name).is_null().alias(name) for name in sorted(part.columns)])
+                    .select(pl.all_horizontal(pl.all()))
+                    .to_series()
+                )
                 if absent.any():  # what is there and cannot be read is told already
                     scope.fault(absent, "missing_key", "/".join(sorted(part.columns)), value, True)
             parts.append(value.fill_null("") if part.optional else value)
@@ -169,7 +174,7 @@ class Mapping:
         if declaration.time is not None:
             time = scope.value(declaration.time, declaration.time.as_ or "timestamp")
             if not declaration.time.optional and time.null_count():
-                written = frame[next(iter(declaration.time.columns))]
+                written = scope.column(next(iter(declaration.time.columns)))
                 missing = time.is_null() & written.is_null()
                 if missing.any():
                     scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)

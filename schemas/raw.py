@@ -86,6 +86,11 @@ def load_all() -> dict[str, RawContract]:
     return found
 
 
+def find(feed: str) -> RawContract | None:
+    """A feed's contract; None where it has none of its own: then its mapping says which columns it has."""
+    return load_all().get(feed)
+
+
 def contract(feed: str) -> RawContract:
     """:raises ConfigurationError: the feed is not in feeds.yaml."""
     try:

@@ -14,11 +14,11 @@ from sources import loader
 FEEDS = sorted(feed.id for source in loader.load_all().values() for feed in source.feeds.values())
 
 
-def test_every_feed_and_entity_has_a_suite_and_no_suite_is_left_over() -> None:
+def test_every_entity_has_a_suite_a_feed_may_and_no_suite_is_left_over() -> None:
     loaded = suites.load_all()
-    assert sorted(suite.subject for suite in loaded if suite.of == "feed") == FEEDS
+    assert {suite.subject for suite in loaded if suite.of == "feed"} <= set(FEEDS)
     assert sorted(suite.subject for suite in loaded if suite.of == "entity") == sorted(entities.names())
-    assert set(FEEDS) == set(raw.load_all())
+    assert set(raw.load_all()) <= set(FEEDS)
 
 
 def test_every_suite_compiles_once_as_the_library_runs_it() -> None:

@@ -58,7 +58,7 @@ def test_a_wrong_channel_is_told_with_its_line(tmp_path: Path, was: str, becomes
     [
         (
             "{const: D11}",
-            "d1/cases.yaml:9: entities[0].columns.channel: 'D11' is not in the code list channel, did you mean D1?",
+            "d1/cases.yaml:10: entities[0].columns.channel: 'D11' is not in the code list channel, did you mean D1?",
         ),
         ("YWLSH", "the channel is a constant, or read by map, contains or codes: channel"),
         ("{const: D3}", "d1.cases is no feed of the channel D3 (d3.*)"),
