@@ -8,6 +8,7 @@ import typer
 
 from cli import (
     archive,
+    backup,
     bench,
     guide,
     hold,
@@ -46,6 +47,7 @@ GROUPS: list[Callable[[typer.Typer], None]] = [
     serve.register,
     pages.register,
     archive.register,
+    backup.register,
     guide.register,
     report.register,
     prepare.register,

@@ -30,10 +30,19 @@ def register(app: typer.Typer) -> None:
         return output.as_json({"hash": whole}) if as_json else print(whole)
 
     @store.command()
-    def migrate() -> None:
+    def migrate(
+        back: Annotated[
+            bool,
+            typer.Option("--back", help="退回上一版结构（先备份）· one migration back, before an older version runs"),
+        ] = False,
+    ) -> None:
         """迁移 · Bring the tables to the state that this version expects; safe to repeat."""
         from store import migrate
 
+        if back:
+            migrate.downgrade("-1")
+            output.out.print("✓ 统一库结构已退回一版 one migration back")
+            return
         migrate.upgrade()
         output.out.print("✓ 统一库结构已是最新 up to date")
 

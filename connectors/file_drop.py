@@ -43,6 +43,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,9 +116,13 @@ class FileDrop(Connector):
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
         hide(line for secret in endpoint.secrets for line in secret.splitlines() if not line.startswith("-----"))
-        self._sftp = Sftp(endpoint, timeout=source.timeout.total_seconds())
         self._root = str(endpoint.extra.get("root") or _ROOT)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def _sftp(self) -> Sftp:
+        """Made at the first need: what the archive holds is decoded without a server."""
+        return Sftp(self.endpoint, timeout=self.source.timeout.total_seconds())
 
     # -- the contract of a connector
 
@@ -165,7 +170,8 @@ class FileDrop(Connector):
 
     def close(self) -> None:
         """End the session, remove the files."""
-        self._sftp.close()
+        if "_sftp" in self.__dict__:
+            self._sftp.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None

@@ -42,6 +42,7 @@ from core.errors import (
     OneMapError,
     ProviderError,
     TransientError,
+    storage_error,
 )
 from core.redaction import hide, redact
 from sources import options
@@ -327,12 +328,7 @@ class Http:
         ) as error:
             raise self._typed(error) from error
         except OSError as error:
-            raise InternalError(
-                f"the answer could not be written down: {error.strerror}",
-                remedy="free or repair the disk of the run folder",
-                zh=f"响应无法写入磁盘：{error.strerror}，请检查运行目录所在磁盘。",
-                code="disk",
-            ) from error
+            raise storage_error(error) from error
         if call.classify:
             call.classify(answer)
         if answer.status not in call.accept:

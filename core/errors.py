@@ -6,6 +6,7 @@ one who has to act; the pipeline decides on retries by :attr:`OneMapError.fault`
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 from typing import Any
 
@@ -113,3 +114,32 @@ class InternalError(OneMapError):
     """Ours: an invariant of the hub does not hold."""
 
     fault = Fault.OURS
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def storage_error(error: OSError, where: object = "") -> OneMapError:
+    """What went wrong with a disk of the hub, as what it is: full, not to be written to, or broken."""
+    place = str(where or error.filename or "")
+    if error.errno in _FULL:
+        return TransientError(
+            f"the disk is full: {place}",
+            remedy="make room (onemap housekeeping, a larger disk); the batch is read again by itself",
+            zh=f"磁盘已满：{place}。请清理或扩容；批次会自动重试。",
+            code="disk",
+        )
+    if error.errno in _REFUSED:
+        return ConfigurationError(
+            f"not to be written to ({error.strerror}): {place}",
+            remedy="mount it writable and give this user the right to write; then run again",
+            zh=f"目录不可写（{error.strerror}）：{place}。请检查挂载方式与目录权限。",
+            code="disk_read_only",
+        )
+    return InternalError(
+        f"the disk fails ({error.strerror or error}): {place}",
+        remedy="look at the machine's storage; then run again",
+        zh=f"存储读写失败（{error.strerror or error}）：{place}。请检查本机存储。",
+        code="disk_failed",
+    )

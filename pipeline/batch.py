@@ -10,16 +10,17 @@ import traceback
 from collections.abc import Callable
 from datetime import timedelta
 
+import psycopg
 import sqlalchemy as sa
 
 from connectors.base import Connector, Window
 from core import clock
-from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError
+from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError, storage_error
 from core.redaction import redact
 from pipeline import registry
 from pipeline.job import Job
 from pipeline.outcome import Counts, Outcome
-from store import issues, landing, tables
+from store import issues, journal, landing, tables
 from store.engine import engine, transaction
 from store.staging import Staged
 
@@ -27,19 +28,24 @@ log = logging.getLogger(__name__)
 LOCK_WAIT = timedelta(minutes=10)
 
 
-def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None]) -> Outcome:
-    """Do ``phases`` for one (feed, window). Raises nothing for a batch that fails: the outcome says it."""
+def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None], *, offline: bool = False) -> Outcome:
+    """Do ``phases`` for one (feed, window). Raises nothing for a batch that fails: the outcome says it.
+
+    ``offline``: the connector only decodes what the archive holds; the source's Connection may be missing.
+    """
     span = landing.Span(window.start, window.end, window.full)
     try:
         with landing.feed_lock(feed_id, LOCK_WAIT):
-            return _run(feed_id, window, span, trigger, phases)
+            return _run(feed_id, window, span, trigger, phases, offline)
     except TransientError as busy:
         return _unopened(feed_id, span, busy, trigger, "waiting")
     except sa.exc.OperationalError as error:
         return _unopened(feed_id, span, _typed(error), trigger, "failed")
 
 
-def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases: Callable[[Job], None]) -> Outcome:
+def _run(
+    feed_id: str, window: Window, span: landing.Span, trigger: str, phases: Callable[[Job], None], offline: bool
+) -> Outcome:
     source_id = feed_id.partition(".")[0]
     started = clock.now()
     run_id = landing.open_run(source_id, feed_id, span, trigger)
@@ -60,7 +66,7 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
         with transaction() as connection:
             staged.create(connection)
         landing.reached(run_id, "fetch", mapping_version=mapping.version)
-        connector = registry.connector(source)
+        connector = registry.decoder(source) if offline else registry.connector(source)
         phases(Job(source, feed, window, mapping, connector, staged, started, trigger))
     except BaseException as error:
         known = _typed(error).at(source=source_id, feed=feed_id)
@@ -74,6 +80,8 @@ def _run(feed_id: str, window: Window, span: landing.Span, trigger: str, phases:
             connector.close()
         if staged is not None:
             _tidy(staged)
+        if not offline:  # a replay stands in the journal already
+            _journal()
     return outcome_of(run_id)
 
 
@@ -95,6 +103,14 @@ def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
     except (sa.exc.SQLAlchemyError, OneMapError) as also:
         # the database is away, or the run was closed already; housekeeping or the next run closes the row
         log.error("run %d failed (%s) and could not be closed: %s", run_id, redact(str(error)), redact(str(also)))
+
+
+def _journal() -> None:
+    """Write the run beside its payloads; what cannot be written now is written with the next run."""
+    try:
+        journal.flush()
+    except (sa.exc.SQLAlchemyError, OneMapError, OSError) as error:
+        log.error("the journal of the archive waits for the next run: %s", redact(str(error)))
 
 
 def _tidy(staged: Staged) -> None:
@@ -147,6 +163,22 @@ def _typed(error: BaseException) -> OneMapError:
     """What an operator can act on, whatever was raised."""
     if isinstance(error, OneMapError):
         return error
+    if isinstance(error, OSError) and error.errno is not None and not isinstance(error, ConnectionError):
+        return storage_error(error)
+    if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.errors.DiskFull):
+        return TransientError(
+            "the database server's disk is full",
+            remedy="make room on the database server; the batch is read again by itself",
+            zh="数据库服务器磁盘已满，请清理或扩容；批次会自动重试。",
+            code="disk",
+        )
+    if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction):
+        return TransientError(
+            "the database takes no writes: it is a standby, or set to read only",
+            remedy="point ONEMAP_DATABASE_URL at the primary (several hosts and target_session_attrs=read-write)",
+            zh="数据库只读（备库或被设为只读），请将 ONEMAP_DATABASE_URL 指向主库。",
+            code="database_read_only",
+        )
     if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError):
         return TransientError(
             f"the hub's database: {str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else error!r}",

@@ -32,6 +32,7 @@ class Job:
     lost: int = 0  # payloads of which a part could not be decoded
     counts: Counts = field(default_factory=Counts)
     afresh: bool = False  # read as if nothing had been read before: no "not modified since"
+    replayed: str | None = None  # outcome of the run of which this is the replay from the archive: it decides at gates
     redriving: list[int] = field(default_factory=list)  # quarantine entries that go through once more
 
     @property

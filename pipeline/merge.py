@@ -41,7 +41,7 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
             staged,
             job.mapping.version,
             _Gate(connection, job),
-            listing=job.window.full and job.feed.absence and proof.complete and not proof.unchanged,
+            listing=_listing(job),
             remapped=remapped,
             redriven=job.redriving,
         )
@@ -53,6 +53,11 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
         with transaction() as connection:
             landing.close_run(connection, job.run_id, outcome="ok", why=proof.why, complete=False)
     return merged
+
+
+def _listing(job: Job) -> bool:
+    """Whether what came is all that the source has, of a feed whose records vanish with it."""
+    return job.window.full and job.feed.absence and job.proof.complete and not job.proof.unchanged
 
 
 def _close(connection: Connection, job: Job, merged: merge.Merged) -> None:
@@ -102,6 +107,8 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
     Of a listing a few are never more than half of what stands: it may have been cut. A part that is sent again was
     proven whole before it replaces (docs/architecture.md, "Replacement").
     """
+    if job.replayed is not None:
+        return job.replayed == "ok"
     stored = deletions.live(connection, job.feed.id)
     share = job.feed.max_deleted
     few = gone <= _FEW_REPLACED if job.staged.scopes else gone <= _FEW and 2 * gone <= stored
@@ -161,6 +168,7 @@ def _values(job: Job, merged: merge.Merged) -> dict[str, Any]:
         "claimed": job.proof.claimed,
         "distinct_keys": job.proof.distinct,
         "phase": "merge",
+        "listing": _listing(job),
     }
     if merged.held:
         values |= {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+
 from connectors import connector as make
 from connectors.base import Connector
-from connectors.endpoint import resolve
+from connectors.endpoint import Endpoint, resolve
 from core.errors import ConfigurationError
 from mappings import compiler
 from mappings.compiler import Mapping
@@ -61,3 +63,13 @@ def mapping(of: Feed) -> Mapping:
 def connector(of: Source) -> Connector:
     """A connector of the source, to be closed. :raises ConfigurationError: its Connection is missing or wrong."""
     return make(of, resolve(of.connection))
+
+
+def decoder(of: Source) -> Connector:
+    """A connector that decodes what the archive holds, to be closed. Without a Connection it has an address that leads
+    nowhere: a store is made again where no source can be reached."""
+    try:
+        return connector(of)
+    except ConfigurationError:
+        nobody = secrets.token_hex(8)
+        return make(of, Endpoint(of.connection, of.protocol, "https://archive.invalid", login=nobody, password=nobody))

@@ -1,28 +1,30 @@
 """The archive of received bytes: untouched, named by their SHA-256, compressed, written whole or not at all.
 
 A folder by default, any fsspec file system in production (``ONEMAP_ARCHIVE_URL``). A payload lies at
-``<first two digits>/<sha256>.zst``. Equal bytes are kept once. Writing goes through a temporary name: in a folder
+``<first two digits>/<sha256>.zst``; the journal of what was received and decided (:mod:`store.journal`) beside them, in
+``journal/``. Files are readable by their owner alone. Equal bytes are kept once. Writing goes through a temporary name: in a folder
 it is synced to the disk and renamed; object stores show an object only when its upload has ended.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 import zstandard
 from fsspec.implementations.local import LocalFileSystem
 
 from core import settings
-from core.errors import InternalError
+from core.errors import InternalError, storage_error
 
 CHUNK = 1 << 20
 _LEVEL = 1  # a tenth larger than the default, in half the time
@@ -37,8 +39,12 @@ class Kept:
 
 
 def _place(sha256: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    return _named(f"{sha256[:2]}/{sha256}.zst")
+
+
+def _named(name: str) -> tuple[fsspec.AbstractFileSystem, str]:
     filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
-    return filesystem, f"{root.rstrip('/')}/{sha256[:2]}/{sha256}.zst"
+    return filesystem, f"{root.rstrip('/')}/{name}"
 
 
 def _pieces(body: bytes | Path) -> Iterator[bytes | memoryview]:
@@ -70,16 +76,32 @@ def put(body: bytes | Path) -> Kept:
     filesystem, path = _place(kept.sha256)
     if filesystem.exists(path):
         return kept
-    filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-    if not isinstance(filesystem, LocalFileSystem):
+    _write(filesystem, path, lambda file: _compress(body, file, kept))
+    return kept
+
+
+def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[BinaryIO], None]) -> None:
+    """A file, whole or not at all, and on the disk when this returns.
+
+    :raises StorageError: the disk is full, or may not be written to.
+    """
+    try:
+        if isinstance(filesystem, LocalFileSystem):
+            _write_local(Path(path), fill)
+            return
+        filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
         with filesystem.open(path, "wb") as file:
-            _compress(body, file, kept)
-        return kept
-    target = Path(path)
+            fill(file)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _write_local(target: Path, fill: Callable[[BinaryIO], None]) -> None:
+    _folders(target.parent)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
-        with part.open("wb") as file:
-            _compress(body, file, kept)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
@@ -90,7 +112,13 @@ def put(body: bytes | Path) -> Kept:
         os.fsync(folder)  # the new name must outlive a power cut as well
     finally:
         os.close(folder)
-    return kept
+
+
+def _folders(folder: Path) -> None:
+    """Every folder down to that one, for their owner alone."""
+    if not folder.is_dir():
+        _folders(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _compress(body: bytes | Path, file: BinaryIO, kept: Kept) -> None:
@@ -109,6 +137,39 @@ def _compress(body: bytes | Path, file: BinaryIO, kept: Kept) -> None:
             remedy="connectors must hand over files that nothing writes to any more",
             zh="归档时文件仍在变化。",
         )
+
+
+def write_document(name: str, document: Any) -> None:
+    """A JSON document beside the payloads, compressed; ``name`` is a path below the archive, replaced if it is there.
+
+    :raises StorageError: the disk is full, or may not be written to.
+    """
+    body = zstandard.ZstdCompressor(write_checksum=True).compress(
+        json.dumps(document, ensure_ascii=False, default=str).encode()
+    )
+    filesystem, path = _named(f"{name}.json.zst")
+    _write(filesystem, path, lambda file: file.write(body))
+
+
+def read_document(name: str) -> Any:
+    """What :func:`write_document` wrote; None: there is none. :raises InternalError: it is damaged."""
+    filesystem, path = _named(f"{name}.json.zst")
+    try:
+        with filesystem.open(path, "rb") as file:
+            return json.loads(zstandard.ZstdDecompressor().decompress(file.read()))
+    except FileNotFoundError:
+        return None
+    except (zstandard.ZstdError, ValueError) as error:
+        raise _damaged(name) from error
+
+
+def documents(folder: str) -> list[str]:
+    """Names of the documents below a folder of the archive, sorted."""
+    filesystem, path = _named(folder)
+    if not filesystem.exists(path):
+        return []
+    found = [name.removesuffix(".json.zst") for name in filesystem.find(path) if name.endswith(".json.zst")]
+    return sorted(f"{folder}/{name[name.index(f'/{folder}/') + len(folder) + 2 :]}" for name in found)
 
 
 def exists(sha256: str) -> bool:
@@ -192,6 +253,8 @@ def listing() -> Iterator[str]:
     if not filesystem.exists(root):
         return
     for folder in filesystem.ls(root, detail=False):
+        if len(folder.rstrip("/").rpartition("/")[2]) != 2:
+            continue  # the journal
         for path in filesystem.ls(folder, detail=False):
             name = path.rpartition("/")[2]
             if name.endswith(".zst") and not name.startswith("."):

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
-from store import tables
+from store import journal, tables
 from store.engine import transaction
 
 hold = tables.hold
@@ -80,3 +80,4 @@ def decide(hold_id: int, decision: str, by: str, note: str) -> None:
                 remedy="look at the feed's latest hold",
                 zh=f"待决事项 {hold_id} 不在等待决定，请查看该数据流最新的待决事项。",
             )
+    journal.decided()

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
+from store import journal
 from store.engine import transaction
 
 
@@ -67,7 +68,8 @@ def judge(left: str, right: str, verdict: str, *, by: str, note: str) -> int:
                 )
         judgement = _written(connection, "case", left, right, verdict, by, note)
         _take_up_cases(connection, [left, right])
-        return judgement
+    journal.decided()
+    return judgement
 
 
 def rename(alias: str, project: str, *, by: str, note: str) -> int:
@@ -105,7 +107,8 @@ def rename(alias: str, project: str, *, by: str, note: str) -> int:
             {"alias": alias, "project": project, "id": judgement},
         )
         _take_up_project(connection, alias)
-        return judgement
+    journal.decided()
+    return judgement
 
 
 def undo(judgement_id: int, *, by: str) -> None:
@@ -131,6 +134,7 @@ def undo(judgement_id: int, *, by: str) -> None:
             _take_up_project(connection, row.left_id)
         else:
             _take_up_cases(connection, [row.left_id, row.right_id])
+    journal.decided()
 
 
 def listed() -> list[dict[str, Any]]:

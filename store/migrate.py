@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -31,18 +32,30 @@ def upgrade(revision: str = "head") -> None:
 
     :raises core.errors.ConfigurationError: no database is set or running.
     """
+    _go(command.upgrade, revision, make=True)
+
+
+def downgrade(revision: str) -> None:
+    """Take migrations back, ``-1`` the latest: what only the newer version knew is lost, what both know stays.
+
+    :raises core.errors.ConfigurationError: no database is set or running.
+    """
+    _go(command.downgrade, revision)
+
+
+def _go(way: Callable[[Config, str], None], revision: str, *, make: bool = False) -> None:
     with engine().connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key("migrate", ""))))
         try:
             connection.commit()
-            for name, comment in tables.SCHEMAS.items():
+            for name, comment in tables.SCHEMAS.items() if make else ():
                 connection.exec_driver_sql(f"create schema if not exists {name}")
                 quoted = comment.replace("'", "''")
                 connection.exec_driver_sql(f"comment on schema {name} is '{quoted}'")
             connection.commit()
             made = config()
             made.attributes["connection"] = connection
-            command.upgrade(made, revision)
+            way(made, revision)
             connection.commit()
         finally:
             connection.rollback()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
-from store import tables
+from store import journal, tables
 from store.engine import engine, transaction
 from store.staging import Staged
 from store.statements import RECORD_PRINT, REJECT_PRINT, Runner
@@ -151,11 +151,13 @@ def dismiss(ids: list[int], by: str, note: str) -> int:
     if not note.strip():
         raise ConfigurationError("a dismissal needs a reason", remedy="say why", zh="须填写不予处理的理由。")
     with transaction() as connection:
-        return connection.execute(
+        done = connection.execute(
             sa.update(entry)
             .where(entry.c.id.in_(ids), entry.c.state == "open")
             .values(state="dismissed", closed_at=sa.func.now(), closed_by=by, note=note)
         ).rowcount
+    journal.decided()
+    return done
 
 
 def listed(feed: str | None = None, state: str | None = "open", limit: int = 100) -> list[dict[str, Any]]:

@@ -151,8 +151,16 @@ run = sa.Table(
     _column("mapping_version", sa.Integer, "映射版本", "version of the mapping"),
     _column("code_version", sa.Text, "程序版本", "version of the hub"),
     _column("process", sa.Text, "进程", "host and process id"),
+    _column(
+        "listing",
+        sa.Boolean,
+        "是否完整清单",
+        "a complete listing of a feed whose records vanish with it: what it lacks is gone",
+    ),
+    _instant("journaled_at", "入册时间", "when the run was written to the journal of the archive"),
     sa.Index(None, "feed", "started_at"),
     sa.Index("run_open_ix", "feed", postgresql_where=sa.text("ended_at is null")),
+    sa.Index("run_unjournaled_ix", "id", postgresql_where=sa.text("journaled_at is null and ended_at is not null")),
     schema=LANDING,
     comment=_comment("批次：对一个数据流一个窗口的一次尝试", "one try at one (feed, window)"),
 )
@@ -222,6 +230,16 @@ feed_state = sa.Table(
     _instant("updated_at", "更新时间", "updated", nullable=False, server_default=NOW),
     schema=LANDING,
     comment=_comment("数据流状态", "state of each feed's connector"),
+)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    _column("store", sa.Uuid, "库标识", "names the store in the archive", primary_key=True),
+    _column("decisions", sa.Text, "人工决定摘要", "SHA-256 of the decisions of persons as they were last written"),
+    _instant("updated_at", "更新时间", "updated", nullable=False, server_default=NOW),
+    schema=LANDING,
+    comment=_comment("归档日志", "the journal in the archive that this store writes; one row"),
 )
 
 quarantine = sa.Table(

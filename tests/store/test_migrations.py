@@ -1,6 +1,7 @@
 """The database that the migrations make is the one that the metadata declares, comments and all."""
 
 import sqlalchemy as sa
+from alembic.script import ScriptDirectory
 
 from store import migrate, tables
 from store.engine import engine
@@ -44,3 +45,15 @@ def test_a_box_can_be_searched_by_an_index(hub):
 
 def test_every_entity_has_a_source_and_a_golden_table():
     assert set(tables.source_entity) == set(tables.golden) == set(tables.entities())
+
+
+def test_every_revision_goes_one_back_and_forward_again(hub):
+    """A new version that has to be taken back takes its tables with it, and may come again."""
+    script = ScriptDirectory.from_config(migrate.config())
+    for revision in [one.revision for one in script.walk_revisions()][:-1]:
+        migrate.downgrade("-1")
+        with engine().connect() as connection:
+            now = connection.exec_driver_sql("select version_num from store.schema_version").scalar()
+        assert now == script.get_revision(revision).down_revision
+    migrate.upgrade()
+    assert migrate.differences() == []

@@ -1,0 +1,101 @@
+"""``onemap backup``, ``restore`` and ``rebuild``: the ways back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.context import Json, attach
+from cli.stack.layout import Layout
+
+
+def register(app: typer.Typer) -> None:
+    @app.command()
+    def backup(
+        target: Annotated[
+            Path, typer.Argument(help="目录；可为已有备份，只补新增归档 · folder, also an earlier backup")
+        ],
+        as_json: Json = False,
+    ) -> None:
+        """备份 · Store, Airflow's database, archive and secrets into a folder, while everything runs."""
+        from cli.stack import backup as room
+
+        attach()
+        made = room.take(Layout.here(), target)
+        if as_json:
+            return output.as_json(
+                {"target": str(target), "store_hash": made.store_hash, "payloads": made.payloads, "wal": made.wal}
+            )
+        output.out.print(f"✓ 已备份 backed up → {target}", markup=False)
+        output.out.print(f"  归档 {made.payloads:,} 份报文  统一库摘要 store hash {made.store_hash}", markup=False)
+        if not made.point_in_time:
+            output.out.print(
+                "  [dim]数据库未开启 WAL 归档：只能恢复到备份时刻，其后的批次由归档补入（onemap rebuild --missing）。见 docs/operations.md[/]"
+            )
+        return None
+
+    @app.command()
+    def restore(
+        source: Annotated[Path, typer.Argument(help="备份目录 · folder of a backup", exists=True, file_okay=False)],
+        as_json: Json = False,
+    ) -> None:
+        """恢复 · Make the hub again in an empty run folder (ONEMAP_HOME), and prove that it is the same."""
+        from cli.stack import backup as room
+
+        layout = Layout.here()
+        made = room.restore(layout, source)
+        if as_json:
+            return output.as_json({"home": str(layout.home), "store_hash": made.store_hash, "payloads": made.payloads})
+        output.out.print(f"✓ 已恢复 restored → {layout.home}", markup=False)
+        output.out.print(
+            f"  {made.payloads:,} 份报文逐一校验，统一库摘要一致 the store's hash is the same: {made.store_hash}",
+            markup=False,
+        )
+        output.out.print("  下一步 next: ./onemap up")
+        return None
+
+    @app.command()
+    def rebuild(
+        store: Annotated[
+            str | None, typer.Option("--store", help="归档中的库标识 · whose journal, where there are several")
+        ] = None,
+        missing: Annotated[
+            bool, typer.Option("--missing", help="只补入较早备份所缺的批次 · only what an older store lacks")
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        """重建 · Make the store again from the archive alone: receipts, runs and decisions of its journal, in their order."""
+        from cli.stack import backup as room
+        from pipeline import rebuild as replay
+        from store import migrate
+
+        attach()
+        with room.databases(Layout.here()):
+            migrate.upgrade()
+            with output.err.status("") as status:
+                made = replay.run(
+                    store, missing=missing, on_progress=lambda n, of: status.update(f"批次 {n:,} / {of:,}")
+                )
+        if as_json:
+            output.as_json(
+                {
+                    "store": made.store,
+                    "replayed": made.replayed,
+                    "noted": made.noted,
+                    "decisions": made.decisions,
+                    "differing": made.differing,
+                    "hash": made.hash,
+                }
+            )
+        else:
+            output.out.print(
+                f"✓ 已重建 rebuilt  {made.replayed:,} 个批次重放，{made.noted:,} 个批次登记，{made.decisions} 项人工决定  {made.hash}",
+                markup=False,
+            )
+            for number, feed, why in made.differing:
+                output.err.print(f"✗ 批次 {number} {feed}: {why}", markup=False)
+        if made.differing:
+            raise typer.Exit(1)
