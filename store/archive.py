@@ -97,7 +97,7 @@ def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[Bin
 
 
 def _write_local(target: Path, fill: Callable[[BinaryIO], None]) -> None:
-    _folders(target.parent)
+    private_folder(target.parent)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -114,10 +114,10 @@ def _write_local(target: Path, fill: Callable[[BinaryIO], None]) -> None:
         os.close(folder)
 
 
-def _folders(folder: Path) -> None:
+def private_folder(folder: Path) -> None:
     """Every folder down to that one, for their owner alone."""
     if not folder.is_dir():
-        _folders(folder.parent)
+        private_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
 
 

@@ -35,8 +35,10 @@ from cli.stack.layout import Layout, write_private
 from core import settings
 from core.clock import SHANGHAI
 from core.errors import ConfigurationError, InternalError, storage_error
+from store.archive import private_folder
 
 MANIFEST = "manifest.json"
+_MARK = ".onemap-backup"  # a backup, though it may not be whole yet
 _BESIDE = ("world", "clock")  # the stand-ins' own
 
 
@@ -64,7 +66,7 @@ def take(layout: Layout, target: Path) -> Manifest:
     :raises ConfigurationError: the folder holds something else, or no database is to be had.
     """
     target = target.resolve()
-    if target.exists() and any(target.iterdir()) and not (target / MANIFEST).exists():
+    if target.exists() and any(target.iterdir()) and not (target / _MARK).exists():
         raise ConfigurationError(
             f"{target} is not empty and no backup",
             remedy="give a new folder, or that of an earlier backup",
@@ -80,6 +82,7 @@ def take(layout: Layout, target: Path) -> Manifest:
         target.mkdir(parents=True, mode=0o700, exist_ok=True)
         target.chmod(0o700)
         (target / MANIFEST).unlink(missing_ok=True)
+        write_private(target / _MARK, "")
         with databases(layout) as urls:
             return _take(layout, target, urls)
     except OSError as error:
@@ -114,7 +117,7 @@ def _take(layout: Layout, target: Path, urls: dict[str, str]) -> Manifest:
     made.files = {
         str(path.relative_to(target)): _sha256(path)
         for path in sorted(target.rglob("*"))
-        if path.is_file() and path.relative_to(target).parts[0] != "archive"
+        if path.is_file() and path.relative_to(target).parts[0] not in ("archive", _MARK)
     }
     write_private(target / MANIFEST, json.dumps(asdict(made), ensure_ascii=False, indent=1) + "\n")
     return made
@@ -162,7 +165,7 @@ def _copy_archive(target: Path) -> None:
         journal = "journal" in path.relative_to(target).parts
         if path.name.startswith(".") or (not journal and path.exists() and path.stat().st_size == about["size"]):
             continue
-        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        private_folder(path.parent)
         beside = path.with_name(f".{path.name}.part")
         with filesystem.open(name, "rb") as read, os.fdopen(_private(beside), "wb") as write:
             shutil.copyfileobj(read, write, 1 << 20)
@@ -246,7 +249,7 @@ def _put_archive(source: Path) -> None:
         if path.is_file() and not path.name.startswith("."):
             target = f"{root.rstrip('/')}/{path.relative_to(source)}"
             if local:
-                Path(target).parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+                private_folder(Path(target).parent)
                 _copy_private(path, target)
             else:
                 filesystem.put_file(str(path), target)
