@@ -141,14 +141,14 @@ def of_conditions(
             remedy=f"some of {', '.join(sorted(known))}",
             zh=f"没有项目条件 {'、'.join(unknown)}，可选：{'、'.join(sorted(known))}。",
         )
-    row = dict.fromkeys(read.PROJECTS) | {
+    row = dict.fromkeys(read.PROJECTS.columns) | {
         "project_code": "",
         "process_type": process_type,
         "filing_type": filing_type,
         "fast_track": fast_track,
         "conditions": json.dumps([*chosen, *([BY_FILING[filing_type]] if filing_type in BY_FILING else [])]),
     }
-    projects = pl.DataFrame([row], schema=read.PROJECTS)
+    projects = pl.DataFrame([row], schema=read.PROJECTS.columns)
     return replace(_plan(told, expected.stand(projects, told.facts), told.facts, projects, {}), project_code=None)
 
 
