@@ -12,7 +12,8 @@ from functools import cache
 
 import polars as pl
 
-from mappings import numbers, paths, shapes, times, words
+from mappings import numbers, paths, placeholders, shapes, times, words
+from mappings.cleaning import plain
 from mappings.language import Reading, Test, Value
 from schemas import codes
 
@@ -39,10 +40,22 @@ class Scope:
     faults: list[Fault] = field(default_factory=list)
     computed: dict[tuple, pl.Series] = field(default_factory=dict)
 
-    def fault(self, mask: pl.Series, code: str, name: str, values: pl.Series, rejects: bool) -> None:
-        """Note the rows of ``mask``."""
+    bare: dict[str, pl.Series] = field(default_factory=dict)
+
+    def fault(
+        self,
+        mask: pl.Series,
+        code: str,
+        name: str,
+        values: pl.Series,
+        rejects: bool,
+        shown: Callable[[str], str] | None = None,
+    ) -> None:
+        """Note the rows of ``mask``; ``shown`` writes a value for people."""
         where = mask.arg_true()
         found = values.gather(where)
+        if shown is not None:
+            found = pl.Series([shown(one) for one in found.to_list()], dtype=pl.String)
         self.faults.append(
             Fault(self.frame["_row"].gather(where), code, name, MESSAGES[code], found.cast(pl.String), rejects)
         )
@@ -55,14 +68,25 @@ class Scope:
         if found is None:
             raise KeyError(name)
         column, path = found
-        return self.frame[column].str.json_path_match(path)
+        return plain(self.frame[column].str.json_path_match(path))[0]
 
-    def value(self, value: Value, reading: Reading, unit: str | None = None) -> pl.Series:
-        """A value as ``reading``; ``unit`` is the canonical one that it is brought to."""
-        key = (value.model_dump_json(), reading, unit)
+    def value(self, value: Value, reading: Reading, unit: str | None = None, *, identifier: bool = False) -> pl.Series:
+        """A value as ``reading``; ``unit`` is the canonical one that it is brought to.
+
+        ``identifier``: it names something, so that a word for "none" is null (:mod:`mappings.placeholders`).
+        """
+        key = (value.model_dump_json(), reading, unit, identifier)
         if key not in self.computed:
-            self.computed[key] = self._value(value, reading, unit)
+            self.computed[key] = self._value(value, reading, unit, identifier)
         return self.computed[key]
+
+    def identifier(self, name: str) -> pl.Series:
+        """A raw column that names something, without the words that say "none"; what they stood for is noted."""
+        if name not in self.bare:
+            self.bare[name], words = placeholders.without(self.column(name))
+            if words is not None:
+                self.fault(words, "placeholder", name, self.column(name), False)
+        return self.bare[name]
 
     def test(self, test: Test) -> pl.Series:
         """True where the test holds; null counts as no."""
@@ -80,8 +104,8 @@ class Scope:
         wanted = [str(test.equals)] if test.equals is not None else test.one_of or []
         return text_of(found).is_in(wanted).fill_null(False)
 
-    def _value(self, value: Value, reading: Reading, unit: str | None) -> pl.Series:
-        found = self._source(value)
+    def _value(self, value: Value, reading: Reading, unit: str | None, identifier: bool) -> pl.Series:
+        found = self._source(value, identifier)
         name = "/".join(sorted(value.columns))
         unread = value.unreadable
         if value.extract is not None:
@@ -113,14 +137,18 @@ class Scope:
             found = found.fill_null(value.default)
         return found
 
-    def _source(self, value: Value) -> pl.Series:
+    def _source(self, value: Value, identifier: bool) -> pl.Series:
         if value.from_ is not None:
-            return self.column(value.from_)
+            meant = value.map is not None or value.contains is not None or value.codes is not None
+            return self.identifier(value.from_) if identifier and not meant else self.column(value.from_)
         if value.const is not None:
             return pl.Series([str(value.const)]).new_from_index(0, self.frame.height)
         if value.position:
             return self.frame["_position"].cast(pl.String)
-        parts = [self.value(part, part.as_ or "text") for part in value.first_of or value.concat or ()]
+        parts = [
+            self.value(part, part.as_ or "text", identifier=identifier and part.as_ in (None, "text", "code"))
+            for part in value.first_of or value.concat or ()
+        ]
         if value.first_of is not None:
             found = parts[0]
             for part in parts[1:]:
@@ -207,6 +235,8 @@ MESSAGES = {
     "unreadable_geometry": "图形无法解析 cannot be read as a geometry",
     "unknown_code": "代码不在代码表中 the code is in no list",
     "out_of_range": "数值超出范围 the number is out of range",
+    "look_alike": "含不可见或形近字符，已归一 invisible or look-alike characters, made plain",
+    "placeholder": "以占位词代替编号，按空值处理 a word for «none» where a number or code belongs, taken as empty",
     "unknown_column": "契约中没有此字段 the contract has no such column",
 }
 

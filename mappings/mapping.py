@@ -11,12 +11,13 @@ import polars as pl
 import pyarrow as pa
 
 from mappings import words
-from mappings.cleaning import clean, fold_name, without_controls
+from mappings.cleaning import clean, fold_name, plain, visible, without_controls
 from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
 from mappings.language import REST, Block, Declaration, Reading, Value
 from schemas import raw
 from schemas.entities import Column, Entity
 
+Looks = tuple[str, pl.Series, pl.Series]  # column, mask, text as written
 _VALUES_TOLD = 50  # distinct values of one issue that are named; the rest are counted together
 
 RECORDS = {
@@ -85,8 +86,10 @@ class Mapping:
 
     def apply(self, rows: pa.Table) -> Mapped:
         """Map a batch of raw text columns (connectors.base.Batch.rows)."""
-        frame, unknown = self._aligned(rows)
+        frame, unknown, looks = self._aligned(rows)
         scope = Scope(frame)
+        for name, alike, written in looks:
+            scope.fault(alike, "look_alike", name, written, False, visible)
         records = self._records(scope)
         live = frame
         if records["tombstone"].any():
@@ -116,19 +119,25 @@ class Mapping:
             issues,
         )
 
-    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]]]:
-        """Every contract column, cleaned; names compare as :func:`fold_name` has them. And the unknown ones."""
+    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks]]:
+        """Every contract column, cleaned; names compare as :func:`fold_name` has them. The unknown ones. What looked alike."""
         known = {fold_name(name): name for name in self.contract.columns}
         given = pl.from_arrow(rows)
         columns: dict[str, pl.Series] = {}
         unknown: list[tuple[str, pl.Series]] = []
+        looks: list[Looks] = []
         place: pl.Series | None = None
         for column in given.get_columns():
             if column.name.startswith("_") and column.name not in self.contract.columns:
                 place = column.cast(pl.String) if column.name == "_place" else place
                 continue
-            text = clean(column)
             name = known.get(fold_name(column.name))
+            if name is not None and self.contract.columns[name].nested:
+                text = clean(column)
+            else:
+                text, alike = plain(column)
+                if alike is not None:
+                    looks.append((name or column.name, alike, column))
             if name is None:
                 written = without_controls(column.name)
                 unknown.append((written, text))
@@ -144,7 +153,7 @@ class Mapping:
                 *(text.alias(name) for name, text in columns.items()),
             ]
         )
-        return frame, unknown
+        return frame, unknown, looks
 
     def _records(self, scope: Scope) -> pl.DataFrame:
         frame, declaration = scope.frame, self.declaration
@@ -157,13 +166,10 @@ class Mapping:
                 nested[name] = canonical
         parts = []
         for part in declaration.key:
-            value = text_of(scope.value(part, part.as_ or "text"))
+            value = text_of(scope.value(part, part.as_ or "text", identifier=True))
             if not part.optional and value.null_count():
-                absent = (
-                    pl.DataFrame([scope.column(name).is_null().alias(name) for name in sorted(part.columns)])
-                    .select(pl.all_horizontal(pl.all()))
-                    .to_series()
-                )
+                bare = pl.DataFrame([scope.identifier(name).alias(name) for name in sorted(part.columns)])
+                absent = bare.select(pl.all_horizontal(pl.all().is_null())).to_series()
                 if absent.any():  # what is there and cannot be read is told already
                     scope.fault(absent, "missing_key", "/".join(sorted(part.columns)), value, True)
             parts.append(value.fill_null("") if part.optional else value)
@@ -224,7 +230,7 @@ class Mapping:
                     field = spelled.setdefault(fold_name(key), key)
                     names[key] = columns.setdefault(field, [None] * len(elements))
                 names[key][row] = value if isinstance(value, str) else words.canonical_json(value)
-        texts = {field: clean(pl.Series(values, dtype=pl.String)) for field, values in columns.items()}
+        texts = {field: plain(pl.Series(values, dtype=pl.String))[0] for field, values in columns.items()}
         numbers_ = pl.Series(parents, dtype=pl.UInt32)
         exploded = frame.select(pl.all().gather(numbers_)).with_columns(
             pl.Series("_position", positions, dtype=pl.UInt32),
@@ -244,7 +250,7 @@ class Mapping:
         columns = [scope.frame["_row"]]
         for name, value in block.columns.items():
             column = entity.columns[name]
-            found = scope.value(value, reading(value, column), column.unit)
+            found = scope.value(value, reading(value, column), column.unit, identifier=column.identifier)
             columns.append(found.cast(TYPES[column.type][0]).alias(name))
         columns.append(pl.Series("_block", [number], dtype=pl.UInt32).new_from_index(0, scope.frame.height))
         frame = pl.DataFrame(columns)

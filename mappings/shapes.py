@@ -7,18 +7,16 @@ import polars as pl
 import shapely
 
 
-def _on_earth(parsed: np.ndarray) -> np.ndarray:
-    """Whether every coordinate is a number of degrees; an empty geometry has none."""
-    bounds = np.abs(shapely.bounds(parsed))
-    x, y = bounds[:, [0, 2]].max(axis=1), bounds[:, [1, 3]].max(axis=1)
+def _finite(parsed: np.ndarray) -> np.ndarray:
+    """Whether every coordinate is a number; an empty geometry has none. Whether they are degrees is a suite's to say."""
     coordinates, at = shapely.get_coordinates(parsed, return_index=True)
-    wild = np.zeros(len(parsed), dtype=bool)
-    wild[at[~np.isfinite(coordinates).all(axis=1)]] = True
-    return ~wild & (np.isnan(x) | ((x <= 180) & (y <= 90)))
+    finite = np.ones(len(parsed), dtype=bool)
+    finite[at[~np.isfinite(coordinates).all(axis=1)]] = False
+    return finite
 
 
 def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Series | None]:
-    """(WKB of two dimensions, mask of unreadable: no geometry, or coordinates that are no degrees). ``multi``: a Polygon becomes a MultiPolygon of one."""
+    """(WKB of two dimensions, mask of unreadable: no geometry, or coordinates that are no numbers). ``multi``: a Polygon becomes a MultiPolygon of one."""
     where = text.is_not_null().arg_true()
     if not len(where):
         return pl.Series([None], dtype=pl.Binary).new_from_index(0, len(text)), None
@@ -38,7 +36,7 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
         single = shapely.get_type_id(parsed) == 3
         if single.any():
             parsed[single] = shapely.multipolygons(parsed[single], indices=np.arange(single.sum()))
-    parsed[~_on_earth(parsed)] = None
+    parsed[~_finite(parsed)] = None
     wkb = shapely.to_wkb(shapely.force_2d(parsed), byte_order=1)
     bad = shapely.is_missing(parsed)
     out: list[bytes | None] = [None] * len(text)

@@ -32,6 +32,12 @@ class Column(_Strict):
     unit: str | None = Field(None, description="Unit of the canonical value")
     personal: bool = Field(False, description="A person's data: masked by default")
 
+    @property
+    def identifier(self) -> bool:
+        """Whether a value names something by number or code, so that things join by it: of text, by its name."""
+        named = self.name.endswith(("_no", "_code", "_id", "_guid", "_key", "number", "uscc"))
+        return self.type == "text" and self.codes is None and named and not self.name.startswith("raw_")
+
 
 class Entity(_Strict):
     """An entity, its Chinese name and its columns in order."""

@@ -10,9 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas import channels
+from store import issues
 
 #: From so many changed nodes on, the whole graph is judged anew: cheaper than looking for neighbours.
 WHOLE = 50_000
+#: So many different applicants under one number, or holders of documents of one number, are strangers: it says nothing.
+STRANGERS = 4
 
 
 def rebuild_item_codes(connection: Connection) -> bool:
@@ -152,15 +155,38 @@ def _forget_unspoken(connection: Connection) -> None:
     )
 
 
+def _refuse_crowds(connection: Connection) -> None:
+    """Municipal numbers that :data:`STRANGERS` applicants or more state are no one's: nothing joins by them (``crowded``)."""
+    connection.execute(
+        sa.text(
+            """create temp table crowded on commit drop as
+               select s.municipal_no as number, min(r.feed) as feed, min(r.record_key) as record,
+                      s.municipal_no || ': '
+                      || greatest(count(distinct s.applicant_id), count(distinct store.normal_name(s.applicant_name)))
+                      || ' applicants' as detail
+               from node n join source."case" s using (channel, case_no) join source.record r on r.id = s.record_id
+               where s.municipal_no is not null
+               group by s.municipal_no
+               having case when count(s.applicant_id) = 0 then count(distinct store.normal_name(s.applicant_name))
+                           else count(distinct s.applicant_id) end >= :strangers"""
+        ),
+        {"strangers": STRANGERS},
+    )
+    issues.add(connection, "join_refused", "municipal_no", "crowded")
+
+
 def _join_nodes(connection: Connection) -> None:
     """Edges by the rules, less what a person refused; components; the best number of each; ``moved``."""
     parameters = channel_lists()
+    _refuse_crowds(connection)
     connection.exec_driver_sql(
         """create temp table attribute on commit drop as
-           select n.channel, n.case_no, max(s.municipal_no) as municipal_no, max(s.department_no) as department_no,
+           select n.channel, n.case_no,
+                  max(s.municipal_no) filter (where s.municipal_no = s.case_no or c.number is null) as municipal_no, max(s.department_no) as department_no,
                   max(coalesce(i.item_code, s.item_code)) as item
            from node n
            left join source."case" s on s.channel = n.channel and s.case_no = n.case_no
+           left join crowded c on c.number = s.municipal_no
            left join lateral (select min(item_code) as item_code from store.item_code c where c.code = s.item_code) i on true
            group by n.channel, n.case_no"""
     )

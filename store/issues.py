@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store.staging import Staged
@@ -19,6 +20,21 @@ on conflict (feed, fingerprint) do update set
     severity = excluded.severity, duty = excluded.duty, run_id = excluded.run_id, last_seen_at = now(),
     count = i.count + excluded.count
 """
+
+
+#: One issue that a step after the merges found, on a record's feed.
+_ADD = """
+insert into landing.issue as i (code, severity, duty, feed, record, field, detail, fingerprint, count)
+select :code, 'warning', 'provider', feed, record, :field, detail,
+       sha256(convert_to(concat_ws(chr(31), cast(:code as text), record, cast(:field as text), detail), 'UTF8')), 1
+from {found}
+on conflict (feed, fingerprint) do update set last_seen_at = now()
+"""
+
+
+def add(connection: Connection, code: str, field: str, found: str) -> None:
+    """Record what a step after the merges found: ``found`` is a table with ``feed``, ``record`` and ``detail``."""
+    connection.execute(sa.text(_ADD.replace("{found}", found)), {"code": code, "field": field})
 
 
 def record(connection: Connection, staged: Staged) -> None:

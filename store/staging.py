@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -57,6 +58,11 @@ ISSUE = {
     **{name: sa.Text for name in ("code", "severity", "duty", "record", "field", "detail")},
     "count": sa.BigInteger,
 }
+
+
+#: A time of update is believed from here on, and up to so long after the payload that says it was received.
+EARLIEST = datetime(1980, 1, 1)
+TOLERANCE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +175,45 @@ class Staged:
             f"select {listed}, null::text as raw from {self.record.fullname} limit 0"
         )
         copy_frame(connection, sa.Table(incoming, sa.MetaData()), frame)
+        self._doubt_times(connection, incoming, frame)
         connection.exec_driver_sql(
             f"""insert into {self.record.fullname} ({listed}, raw, content_hash)
                 select {listed}, raw::jsonb, sha256(convert_to(raw, 'UTF8')) from {incoming}"""
+        )
+
+    def _doubt_times(self, connection: Connection, incoming: str, frame: pl.DataFrame) -> None:
+        """A time that nobody can believe orders no version before one that can be believed: it becomes the rank below.
+
+        Believed is what lies after 1980 and at most :data:`TOLERANCE` after its payload was received. Among themselves
+        such versions keep the order of their times; it depends on nothing but the version and its own receipt.
+        """
+        if "source_time" not in frame.columns or frame["source_time"].null_count() == frame.height:
+            return
+        received = "(select finished_at from landing.receipt r where r.id = i.receipt_id)"
+        values = {"earliest": EARLIEST, "tolerance": TOLERANCE}
+        doubtful = sa.text(
+            f"""select 1 from (select receipt_id, min(source_time) as earliest, max(source_time) as latest
+                               from {incoming} group by receipt_id) i
+                where i.earliest < :earliest or i.latest > {received} + :tolerance"""
+        )
+        if connection.execute(doubtful, values).first() is None:
+            return
+        connection.execute(
+            sa.text(
+                f"""with doubted as (
+                        update {incoming} i
+                        set source_time = null,
+                            rank = (extract(epoch from source_time) * 1000)::bigint * 100 + coalesce(rank, 0)
+                        from (select ctid as row, source_time as written from {incoming}) o
+                        where o.row = i.ctid
+                          and (source_time < :earliest or source_time > {received} + :tolerance)
+                        returning i.record_key, o.written)
+                    insert into {self.issue.fullname} (code, severity, duty, record, field, detail, count)
+                    select :code, 'warning', 'provider', record_key, 'source_time',
+                           to_char(written, 'YYYY-MM-DD HH24:MI:SS'), 1
+                    from doubted"""
+            ),
+            values | {"code": "unbelievable_time"},
         )
 
     def analyze(self, connection: Connection) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas import channels
-from store import fold, identity, tables
+from store import fold, identity, issues, tables
 from store.engine import engine, lock_key, refusal, transaction
 from store.values import storable_json
 
@@ -339,16 +339,29 @@ def _licences(connection: Connection, codes_changed: bool) -> None:
     Its item is that of its type code, or of its case; its project the one written, of its work, or of its case.
     """
     _reach_licences(connection, codes_changed)
+    connection.execute(
+        sa.text(
+            """create temp table crowded_licence on commit drop as
+               select store.normal_number(s.number) as normal, min(r.feed) as feed, min(r.record_key) as record,
+                      min(s.number) || ': ' || count(distinct store.normal_name(s.holder_name)) || ' holders' as detail
+               from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
+               where s.number is not null
+               group by 1 having count(distinct store.normal_name(s.holder_name)) >= :strangers"""
+        ),
+        {"strangers": identity.STRANGERS},
+    )
+    issues.add(connection, "join_refused", "number", "crowded_licence")
     connection.exec_driver_sql(
         """create temp table licence_of on commit drop as
            select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
-                  store.normal_number(s.number) as normal,
+                  nullif(store.normal_number(s.number), crowd.normal) as normal,
                   coalesce((select i.item_code from store.item_code i where i.code = s.type_code
                             and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
                             and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
                             order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1),
                            s.item_code, c.item_code) as item
            from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
+           left join crowded_licence crowd on crowd.normal = store.normal_number(s.number)
            left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
            left join store."case" c on c.id = m.case_id"""
     )

@@ -193,6 +193,20 @@ union all
 select m.record_id, :feed, :run from {missing} m
 """
 
+#: Unlike rows of one key in one part of one payload, of which the last stands and the others are history.
+_KEY_SHARED = """
+insert into {issue} (code, severity, duty, record, detail, count)
+select :code, 'warning', 'provider', v.record_key,
+       string_agg(distinct coalesce(s.place, '?'), '、') || ' / ' || min(coalesce(k.place, '?')), count(*)
+from {version} v join {record} s using (row_id)
+join {version} o on o.record_key = v.record_key and o.receipt_id = v.receipt_id and o.latest
+join {record} k on k.row_id = o.row_id
+where v.action = 'history' and not v.latest and not o.again and o.content_hash <> v.content_hash
+  and o.scope is not distinct from v.scope
+  and o.source_time is not distinct from v.source_time and o.rank is not distinct from v.rank
+group by v.record_key, v.receipt_id
+"""
+
 #: Earlier versions that only a part sent again said.
 _WITHDRAW_HISTORY = f"""
 update source.record_history h set withdrawn_at = now() from {{withdrawn}} w
@@ -254,6 +268,7 @@ def write(
     run(_INSERT)
     if counts["history"]:
         run(_OLDER)
+        run(_KEY_SHARED, code="key_shared")
     counts["absent"] = run(_GONE, last_receipt=last_receipt).rowcount
     if counts["absent"]:
         run(_ABSENCE)

@@ -48,7 +48,7 @@ class FakeConnector(Connector):
     def fetch(self, feed, window, state) -> Iterator[Payload | Proof]:
         told = self.answers[feed.id]
         told.asked.append((window, state))
-        now = datetime(2026, 3, 1, 8, 0) if told.server_date is None else clock.now()
+        now = datetime(2026, 3, 6, 8, 0) if told.server_date is None else clock.now()
         for number, page in enumerate(told.pages):
             if told.on_page:
                 told.on_page(number)

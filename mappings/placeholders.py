@@ -1,0 +1,35 @@
+"""Words that say "none" where a number or code belongs: ``schemas/placeholders.yaml``, for keys and identifiers alone."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import polars as pl
+
+from core import declared
+from core.settings import ROOT
+
+PATH = ROOT / "schemas" / "placeholders.yaml"
+
+
+@cache
+def pattern() -> str:
+    """One regular expression of every word, in any case, and of every form."""
+    listed = declared.read(PATH).data
+    words = "|".join(re.escape(str(word)).replace(r"\ ", " ") for word in listed["words"])
+    return f"^(?:(?i:{words})|{'|'.join(listed['forms'])})$"
+
+
+def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """(text with every word for "none" as null, mask of those words). Text is cleaned."""
+    if text.dtype != pl.String:
+        return text, None
+    found = (text.str.len_chars() <= _LONGEST) & text.str.contains(pattern())
+    if not found.any():
+        return text, None
+    found = found.fill_null(False)
+    return text.set(found, None), found
+
+
+_LONGEST = 40
