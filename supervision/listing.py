@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.errors import ConfigurationError
 from store.engine import transaction
+from supervision.finding_life import finding_id
 from supervision.judge import Judged, in_chunks
-from supervision.ledger import finding_id, listed
+from supervision.ledger import listed
 
 CLOCK = [
     "case_no",

@@ -338,7 +338,7 @@ def _first_limit(row: dict[str, Any]) -> str | None:
 
 def _past_findings(judged: judge.Judged, grant: Grant) -> list[dict[str, Any]]:
     """What fires as of a past day, for those departments that the grant is for."""
-    from supervision.ledger import finding_id
+    from supervision.finding_life import finding_id
 
     rows = judged.findings.filter(pl.col("waits_for").list.len() == 0)
     if grant.departments is not None:

@@ -28,7 +28,7 @@ from schemas.departments import register
 from store.engine import lock_key, transaction
 from supervision import rulebook
 from supervision.calendar import Calendar
-from supervision.ledger import SYSTEM
+from supervision.finding_life import SYSTEM
 from supervision.read import frame
 from supervision.rulebook import Orders, Rulebook
 

@@ -1,0 +1,140 @@
+"""Clocks, stages and positions of the day, brought up to what was judged."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from supervision.judge import Judged
+from supervision.scratch import load
+
+_CLOCK = [
+    "case_id",
+    "case_no",
+    "project_code",
+    "item_code",
+    "received_at",
+    "accepted_at",
+    "acceptance_on",
+    "deemed",
+    "ended_at",
+    "end_event",
+    "used_promised",
+    "used_statutory",
+    "due_promised",
+    "due_statutory",
+    "promised_limit",
+    "promised_unit",
+    "statutory_limit",
+    "statutory_unit",
+    "paused",
+    "suspended",
+    "provisional",
+    "light",
+]
+_OTHERS = [name for name in _CLOCK if name != "case_id"]
+#: The clocks of the day; a row that says the same stays as it is.
+CLOCKS = f"""
+    insert into supervision.clock as k (as_of, {", ".join(_CLOCK)})
+    select :as_of, {", ".join(_CLOCK)} from clock_new
+    on conflict (case_id) do update set as_of = excluded.as_of, {", ".join(f"{c} = excluded.{c}" for c in _OTHERS)}
+    where ({", ".join(f"k.{c}" for c in _OTHERS)}) is distinct from ({", ".join(f"excluded.{c}" for c in _OTHERS)})"""
+
+#: Clocks of cases that the scope no longer has.
+CLOCKS_GONE = """
+    delete from supervision.clock k using scope s
+    where k.project_code = s.project_code and not exists (select from clock_new n where n.case_id = k.case_id);
+    delete from supervision.clock k
+    where k.project_code is null and exists (select from scope where project_code = '')
+      and not exists (select from clock_new n where n.case_id = k.case_id)"""
+
+#: How far each stage is.
+STAGES = """
+    insert into supervision.stage_state as s (project_code, stage, stage_name, state, completed_at, as_of)
+    select project_code, stage, stage_name, state, completed_at, :as_of from stage_new
+    on conflict (project_code, stage) do update set stage_name = excluded.stage_name, state = excluded.state,
+        completed_at = excluded.completed_at, as_of = excluded.as_of
+    where (s.state, s.completed_at) is distinct from (excluded.state, excluded.completed_at)"""
+
+#: Where each project stands, and its current items.
+POSITIONS = """
+    insert into supervision.position as p (project_code, current_stage, finished, current_items, as_of)
+    select project_code, current_stage, finished,
+           case when jsonb_typeof(current_items -> 'items') = 'array' then current_items -> 'items' else '[]' end, :as_of
+    from position_new
+    on conflict (project_code) do update set current_stage = excluded.current_stage, finished = excluded.finished,
+        current_items = excluded.current_items, as_of = excluded.as_of
+    where (p.current_stage, p.finished, p.current_items)
+          is distinct from (excluded.current_stage, excluded.finished, excluded.current_items)"""
+
+#: Projects of the scope that no source holds any more.
+PROJECTS_GONE = """
+    delete from supervision.{table} t where t.project_code in (select project_code from scope)
+    and not exists (select from store.project p where p.id = t.project_code and p.gone_at is null)"""
+
+
+def write_clocks(connection: Connection, judged: Judged) -> None:
+    """The clock of every case in scope."""
+    rows = judged.facts.cases.select(_CLOCK)
+    connection.exec_driver_sql(
+        "drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop"
+    )
+    connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
+    if not rows.is_empty():
+        raw = connection.connection.driver_connection
+        with (
+            raw.cursor() as cursor,
+            cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy,
+        ):
+            copy.write(rows.write_csv(include_header=False).encode())
+    connection.execute(
+        sa.text(CLOCKS),
+        {"as_of": judged.as_of},
+    )
+    connection.exec_driver_sql("create index on clock_new (case_id); analyze clock_new")
+    connection.exec_driver_sql(CLOCKS_GONE)
+
+
+def write_standing(connection: Connection, judged: Judged) -> None:
+    """The stages and the position of every project in scope."""
+    stages = judged.standing.stages.select("project_code", "stage", "stage_name", "state", "completed_at")
+    load(
+        connection,
+        "stage_new",
+        stages,
+        "project_code text, stage integer, stage_name text, state text, completed_at timestamp",
+    )
+    connection.execute(
+        sa.text(STAGES),
+        {"as_of": judged.as_of},
+    )
+    items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
+        pl.struct(
+            "item_code",
+            "item_name",
+            "stage",
+            "turn",
+            "department",
+            "department_code",
+            pl.col("has_open_case").alias("open"),
+        ).alias("items")
+    )
+    positions = judged.standing.projects.join(items, on="project_code", how="left").select(
+        "project_code",
+        "current_stage",
+        "finished",
+        pl.struct("items").struct.json_encode().alias("current_items"),
+    )
+    load(
+        connection,
+        "position_new",
+        positions,
+        "project_code text, current_stage integer, finished boolean, current_items jsonb",
+    )
+    connection.execute(
+        sa.text(POSITIONS),
+        {"as_of": judged.as_of},
+    )
+    for table in ("stage_state", "position"):
+        connection.exec_driver_sql(PROJECTS_GONE.format(table=table))
