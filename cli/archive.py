@@ -11,7 +11,7 @@ import typer
 
 from cli import output
 from cli.context import attach
-from core.errors import ConfigurationError
+from core.errors import NotFoundError
 
 
 def register(app: typer.Typer) -> None:
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
             grant, project, as_of.date() if as_of else None, recorded.replace(tzinfo=SHANGHAI) if recorded else None
         )
         if whole is None:
-            raise ConfigurationError(
+            raise NotFoundError(
                 f"no project {project}", remedy="look for it on the One Map page", zh=f"没有项目 {project}。"
             )
         out = out or Path(f"{whole.name}.zip")

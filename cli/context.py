@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cli.stack.hub import command_environment
-from cli.stack.layout import Layout
-
 Json = Annotated[bool, typer.Option("--json", help="输出 JSON · data for programs on standard output")]
 By = Annotated[
     str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)
@@ -19,6 +16,9 @@ Note = Annotated[str, typer.Option("--note", help="理由 · why", prompt="理�
 
 def attach() -> None:
     """Find database, Connections and clock as the tasks of this run folder do."""
+    from cli.stack.hub import command_environment
+    from cli.stack.layout import Layout
+
     command_environment(Layout.here())
 
 

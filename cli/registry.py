@@ -1,57 +1,44 @@
-"""The groups of commands. A new one: a module with ``register(app)`` that imports its room inside the commands, and a line here."""
+"""The commands, by their first word: a command loads its own module alone, so that it answers at once.
+
+A new group: a module with ``register(app)`` that imports its room inside the commands, and its words here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
 import typer
 
-from cli import (
-    archive,
-    backup,
-    bench,
-    guide,
-    hold,
-    identity,
-    keys,
-    lint,
-    orders,
-    pages,
-    prepare,
-    quarantine,
-    reconcile,
-    report,
-    runs,
-    serve,
-    source,
-    store,
-    supervision,
-    testing,
-    up,
-    world,
-)
+#: module of ``cli/`` → the first words of the commands that it registers, in the order in which help shows them
+WORDS: dict[str, tuple[str, ...]] = {
+    "up": ("up", "down"),
+    "source": ("source",),
+    "runs": ("health", "runs"),
+    "store": ("store",),
+    "world": ("world",),
+    "quarantine": ("quarantine",),
+    "hold": ("hold",),
+    "reconcile": ("reconcile",),
+    "identity": ("identity",),
+    "supervision": ("supervise", "findings", "clocks", "position", "finding", "why", "rules"),
+    "orders": ("orders",),
+    "keys": ("keys", "audit"),
+    "serve": ("serve", "webhooks"),
+    "pages": ("serve",),
+    "archive": ("archive",),
+    "backup": ("backup", "restore"),
+    "guide": ("guide",),
+    "report": ("report",),
+    "alerts": ("alerts",),
+    "prepare": ("prepare",),
+    "testing": ("test",),
+    "lint": ("lint",),
+    "bench": ("bench",),
+}
 
-GROUPS: list[Callable[[typer.Typer], None]] = [
-    up.register,
-    source.register,
-    runs.register,
-    store.register,
-    world.register,
-    quarantine.register,
-    hold.register,
-    reconcile.register,
-    identity.register,
-    supervision.register,
-    orders.register,
-    keys.register,
-    serve.register,
-    pages.register,
-    archive.register,
-    backup.register,
-    guide.register,
-    report.register,
-    prepare.register,
-    testing.register,
-    lint.register,
-    bench.register,
-]
+
+def register(app: typer.Typer, word: str | None = None) -> None:
+    """Add the commands that begin with ``word``; all of them, where it is None or no command's."""
+    wanted = [module for module, words in WORDS.items() if word in words] or list(WORDS)
+    for module in wanted:
+        import_module(f"cli.{module}").register(app)

@@ -1,4 +1,4 @@
-"""``onemap report project, town, department``: analysis reports as HTML, Word or PDF."""
+"""``onemap report project, town, department, supervision``: analysis reports as HTML, Word or PDF."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from cli import output
 from cli.context import group
-from core.errors import ConfigurationError
+from core.errors import NotFoundError
 
 
 class Format(StrEnum):
@@ -65,6 +65,22 @@ def register(app: typer.Typer) -> None:
 
         _write(name, reports.of_area(_grant(), "department", name), format_, out)
 
+    @report.command("supervision")
+    def supervision_report(
+        as_of: Annotated[
+            datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="判定日，默认今天 · as of a day")
+        ] = None,
+        format_: As = Format.html,
+        out: Out = None,
+    ) -> None:
+        """全市督办情况 · The city's state: what runs late and where, findings, work orders, days saved."""
+        from core import clock
+        from serving import report as reports
+        from supervision import city
+
+        day = as_of.date() if as_of else clock.today()
+        _write("city", reports.of_city(city.gather(day)), format_, out)
+
 
 def _grant() -> Any:
     from serving.access import Grant
@@ -77,7 +93,7 @@ def _write(asked: str, made: Any, format_: Format, out: Path | None) -> None:
     from serving.report import write
 
     if made is None:
-        raise ConfigurationError(
+        raise NotFoundError(
             f"nothing to report of {asked}",
             remedy="check the code or the name",
             zh=f"没有找到 {asked}，或名称不止一个。",

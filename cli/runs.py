@@ -18,8 +18,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """运行健康 · How every feed fares, trouble first; exit 1 when one fails or a person is waited for."""
         attach()
-        from dags.lights import LIGHTS, ordered, span
+        from dags.lights import LIGHTS, ordered
         from pipeline.health import health
+        from serving.render import span
 
         feeds = ordered(health(source))
         if as_json:

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     @source.command("list")
     def list_(as_json: Json = False) -> None:
         """列出 · Every declared source with its owner, Connection, schedule and promise."""
-        from dags.lights import span
+        from serving.render import span
         from sources.loader import broken, load_all
 
         sources, wrong = load_all().values(), broken()

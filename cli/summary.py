@@ -32,9 +32,9 @@ def show(sync: FirstSync, states: dict[str, str]) -> int:
 def _supervision() -> None:
     """What supervision found: by rule, and the items of 体外循环."""
     from core import clock
-    from supervision.report import state
+    from supervision.city import gather
 
-    city = state.gather(clock.today())
+    city = gather(clock.today())
     output.table(
         ("规则 rule", "名称", "发现 findings", "未判定 waiting"),
         [

@@ -65,6 +65,7 @@ def register(app: typer.Typer) -> None:
         attach()
         from supervision import listing
 
+        _known(rule, state, department)
         listed = listing.findings(_day(as_of))
         rows = listed.waiting if waiting else listed.findings
         kept = [
@@ -96,6 +97,7 @@ def register(app: typer.Typer) -> None:
         )
         if not waiting:
             output.out.print(f"共 {len(kept):,} 条；因数据未到齐未判定 {len(listed.waiting):,} 条（--waiting 查看）")
+        output.data_as_of()
         return None
 
     @app.command()
@@ -107,8 +109,8 @@ def register(app: typer.Typer) -> None:
         rows = listing.clocks(_day(as_of))
         if as_json:
             return _json(rows)
-        columns = ("办件", "项目", "事项", "已用", "承诺时限", "到期", "法定已用", "法定时限", "法定到期", "灯")
-        return output.table(
+        columns = ("办件", "项目", "事项", "已用", "承诺时限", "承诺到期", "法定已用", "法定时限", "法定到期", "灯")
+        output.table(
             columns,
             [
                 (
@@ -126,6 +128,8 @@ def register(app: typer.Typer) -> None:
                 for r in rows
             ],
         )
+        output.data_as_of()
+        return None
 
     @app.command()
     def position(project: str, as_of: AsOf = None, as_json: Json = False) -> None:
@@ -149,6 +153,7 @@ def register(app: typer.Typer) -> None:
             ("规则", "事项", "办件", "状态", "内容"),
             [(f["rule"], f["item_code"], f["case_no"], f["state"], f["text"]) for f in told["findings"]],
         )
+        output.data_as_of()
         return None
 
     finding = group(app, "finding", "发现 · a person's word on one")
@@ -243,27 +248,37 @@ def register(app: typer.Typer) -> None:
         )
         return output.out.print(f"未判定 not judged: {found.waits:,}")
 
-    report = group(app, "report", "报告 · reports")
-
-    @report.command("supervision")
-    def supervision_report(
-        as_of: AsOf = None,
-        out: Annotated[Path | None, typer.Option("--out", help="写入 HTML 文件，默认标准输出")] = None,
-    ) -> None:
-        """督办情况 · The city's state in a page of text, tables and charts."""
-        from core import clock
-        from supervision import report
-
-        page = report.html(report.gather(_day(as_of) or _today()), clock.now())
-        if out is None:
-            sys.stdout.write(page)
-        else:
-            out.write_text(page, encoding="utf-8")
-            output.out.print(f"✓ {out}")
-
 
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
+
+
+STATES = ("open", "confirmed", "lifted", "closed")
+
+
+def _known(rules: list[str] | None, state: str | None, department: str | None) -> None:
+    """:raises NotFoundError: a rule, a state or a department that there is not, with those that there are."""
+    from core.errors import NotFoundError
+    from schemas.departments import register as departments
+    from supervision import rulebook
+
+    book = rulebook.load().by_name
+    listed = departments()
+    names = dict(zip(listed["code"], listed["name"], strict=True))
+    organs = {code[8:17] for code in names}
+    checks = [("rule", one, book, "规则") for one in rules or []]
+    checks += [("state", state, STATES, "状态")] if state else []
+    for parameter, value, known, zh in checks:
+        if value not in known:
+            allowed = ", ".join(known)
+            raise NotFoundError(
+                f"no {parameter} {value!r}", remedy=f"one of {allowed}", zh=f"没有{zh} {value}，可用：{allowed}。"
+            )
+    if department and department not in {*names, *organs} and not any(department in name for name in names.values()):
+        allowed = ", ".join(f"{code} {name}" for code, name in names.items())
+        raise NotFoundError(
+            f"no department {department!r}", remedy=f"one of {allowed}", zh=f"没有部门 {department}，可用：{allowed}。"
+        )
 
 
 def _today() -> date:

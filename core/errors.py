@@ -88,6 +88,10 @@ class ConfigurationError(OneMapError):
     fault = Fault.CONFIGURATION
 
 
+class NotFoundError(ConfigurationError):
+    """What a person named is not there: a case, a finding, a key. Nothing is wrong with the hub's settings."""
+
+
 class AuthenticationError(OneMapError):
     """The source refused our credentials, signature, certificate, host key or grant; never retried as it stands."""
 

@@ -15,14 +15,30 @@ log = logging.getLogger(__name__)
 OUTCOME = "outcome"  # the XCom key under which a (feed, window) says how it ended, also when it failed
 
 
-def plan(source: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """The (feed, window)s to be read now: what is promised and not yet complete, or the window that a person asked for."""
+def plan(source: str, params: dict[str, Any], schedule: str | None = None) -> list[dict[str, Any]]:
+    """The (feed, window)s to be read now: what is promised and not yet complete, or the window that a person asked for,
+    by parameters or by Airflow's own backfill, whose runs each stand for the interval that ends at their logical date.
+
+    :param schedule: cron of the source, in the city's time.
+    :raises ConfigurationError: a backfill of an interval that is not past, or of feeds that cannot be asked for the past.
+    """
     _guard()
     from pipeline import sync
 
     feeds = [str(feed) for feed in params.get("feeds") or []] or None
     start, end = _local(params.get("from")), _local(params.get("to"))
+    if not (start or end) and _is_backfill():
+        start, end = _interval(schedule)
     units = sync.backfill(source, start, end, feeds) if start or end else sync.plan(source, feeds)
+    if (start or end) and not units:
+        from core.errors import ConfigurationError
+
+        raise ConfigurationError(
+            f"nothing of {source} can be read for {start} .. {end}: its feeds are streams, which keep no past",
+            remedy="ask the provider for a listing of that time, or leave the source out of the backfill",
+            zh=f"{source} 在 {start} 至 {end} 没有可回补的数据项：消息流不保留历史。请向数源索取该时段清单，或不对本数源回补。",
+            source=source,
+        )
     for unit in units:
         log.info("planned %s", unit.label)
     return [asdict(unit) for unit in units]
@@ -40,7 +56,7 @@ def sync(unit: dict[str, Any], docs: str) -> dict[str, Any]:
     from pipeline.outcome import Task
 
     context = get_current_context()
-    asked = context["params"].get("from") or context["params"].get("to")
+    asked = context["params"].get("from") or context["params"].get("to") or _is_backfill()
     outcome = sync.run(Task(**unit), trigger="backfill" if asked else "schedule")
     told = outcome.as_dict()
     context["ti"].xcom_push(OUTCOME, told)
@@ -164,6 +180,47 @@ def _outcomes() -> list[dict[str, Any]]:
     ti = get_current_context()["ti"]
     found = XCom.get_all(key=OUTCOME, task_id="sync", dag_id=ti.dag_id, run_id=ti.run_id)
     return [told for told in found or [] if told]
+
+
+def _is_backfill() -> bool:
+    """Whether this run was made by Airflow's backfill."""
+    from airflow.sdk import get_current_context
+
+    run = get_current_context().get("dag_run")
+    return getattr(run, "run_type", None) == "backfill"
+
+
+def _interval(schedule: str | None) -> tuple[datetime, datetime]:
+    """The interval that this run of a backfill stands for, naive and in the city's time: the run's data interval, or from
+    the schedule's time before to its own where the timetable gives a point.
+
+    :raises ConfigurationError: the interval is not past, or there is no schedule to take it from.
+    """
+    from airflow.sdk import get_current_context
+    from croniter import croniter
+
+    from core import clock
+    from core.clock import SHANGHAI
+    from core.errors import ConfigurationError
+
+    context = get_current_context()
+    end = context.get("data_interval_end") or context.get("logical_date")
+    begin = context.get("data_interval_start")
+    if end is None or (schedule is None and (begin is None or begin >= end)):
+        raise ConfigurationError(
+            "this backfill run has no data interval",
+            remedy="start the DAG by hand with the parameters from and to",
+            zh="本次回填没有数据区间，请改为手动触发并填写起止时间（from、to）。",
+        )
+    until = end.astimezone(SHANGHAI)
+    since = begin.astimezone(SHANGHAI) if begin and begin < end else croniter(schedule, until).get_prev(datetime)
+    if until.replace(tzinfo=None) > clock.now():
+        raise ConfigurationError(
+            f"the interval up to {until:%Y-%m-%d %H:%M} is not past",
+            remedy="backfill intervals that end before now; what is due is read by the schedule",
+            zh=f"回填区间止于 {until:%Y-%m-%d %H:%M}，尚未过去。请选择已过去的区间；到期的数据由计划任务读取。",
+        )
+    return since.replace(tzinfo=None), until.replace(tzinfo=None)
 
 
 def _error(told: dict[str, Any]) -> Exception:

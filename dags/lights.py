@@ -1,4 +1,4 @@
-"""How the health of feeds is told to people: words, tones, order, lengths of time. Used by page and command line."""
+"""How the health of feeds is told to people: words, tones, order. Used by page and command line."""
 
 from __future__ import annotations
 
@@ -31,16 +31,3 @@ _ORDER = list(LIGHTS)
 def ordered(feeds: list[FeedHealth]) -> list[FeedHealth]:
     """Trouble first; within it what fails longest, or is furthest behind its promise."""
     return sorted(feeds, key=lambda f: (_ORDER.index(f.light), -f.failures, -f.behind, f.feed))
-
-
-def span(seconds: float | None) -> str:
-    """A length of time for people: the two largest parts at most."""
-    if seconds is None:
-        return "—"
-    minutes = int(seconds // 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    if days:
-        return f"{days} 天" + (f" {hours} 小时" if hours else "")
-    if hours:
-        return f"{hours} 小时" + (f" {minutes} 分" if minutes else "")
-    return f"{minutes} 分"

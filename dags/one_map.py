@@ -32,19 +32,21 @@ def _application() -> Any:
 async def _asker(request: Request) -> Grant:
     """What Airflow's rights allow; the audit log says who it was.
 
-    Whoever may see Airflow's pages sees all projects, personal data masked. Whoever may see the cluster's activity sees lineage,
+    Whoever may see Airflow's pages sees all projects, personal data masked. Whoever may start DAGs may decide. Whoever may see the cluster's activity sees lineage,
     quarantine and balance too; whoever may edit Connections, and so could ask the sources himself, rows and payloads as received.
     """
     from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 
-    from serving.access import ADMIN, PROJECTS, RAW, Grant
+    from serving.access import ADMIN, DECIDE, PROJECTS, RAW, Grant
 
     user = await login.user(request)
     manager = get_auth_manager()
     if not manager.is_authorized_view(access_view=AccessView.WEBSITE, user=user):
         raise HTTPException(403, "无权查看。")
     scopes = {PROJECTS}
+    if manager.is_authorized_dag(method="POST", access_entity=DagAccessEntity.RUN, user=user):
+        scopes.add(DECIDE)
     if manager.is_authorized_view(access_view=AccessView.CLUSTER_ACTIVITY, user=user):
         scopes.add(ADMIN)
         if manager.is_authorized_connection(method="PUT", user=user):

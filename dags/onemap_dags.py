@@ -9,7 +9,7 @@ reconcile__…      counts and keys against the source                          
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
 housekeeping      staging of dead runs, old partitions, statistics                nightly
 supervise, …      findings, work orders, notices, the monthly report              see :mod:`dags.supervision`
-serve             names to search by, balance, webhooks                           see :mod:`dags.serving_dags`
+serve, alerts     names to search by, balance, webhooks; alerts                   see :mod:`dags.serving_dags`
 ================  ==============================================================  =====================
 
 Parsing reads YAML and makes objects: no network, no database, no secret. A running task makes its own DAG alone.
@@ -17,7 +17,6 @@ Parsing reads YAML and makes objects: no network, no database, no secret. A runn
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +40,7 @@ from airflow.sdk import (  # noqa: E402
 from dags import bodies, serving_dags, supervision  # noqa: E402
 from dags.declared import FOLDER, Declared, names, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
+from dags.incidents import DagFailed, DagRecovered  # noqa: E402
 
 REDRIVEN = Asset(name="onemap_redriven", uri="onemap://redriven", extra={"zh": "重处理"})
 STORE = Asset(name="onemap_store", uri="onemap://store", extra={"zh": "统一库"})
@@ -52,16 +52,25 @@ def news(source: str) -> Asset:
 
 
 def common(dag_id: str, display: str, tags: list[str], doc: str, **more) -> DAG:
-    """A DAG as all of ours are: one run at a time, nothing caught up, Chinese title."""
+    """A DAG as all of ours are: one run at a time, nothing caught up, Chinese title and description."""
+    if more.get("on_failure_callback"):
+        more["on_success_callback"] = [DagRecovered()]
     return DAG(
         dag_id,
         dag_display_name=display,
+        description=_described(doc),
         catchup=False,
         max_active_runs=1,
         tags=["onemap", *tags],
         doc_md=doc,
         **more,
     )
+
+
+def _described(doc: str) -> str:
+    """The first Chinese sentence of a DAG's documentation."""
+    lines = [line.strip() for line in doc.splitlines() if line.strip() and not line.startswith(("#", "|", "*", "`"))]
+    return lines[0].replace("*", "").split("。")[0] if lines else ""
 
 
 def cron(expression: str | None) -> CronTriggerTimetable | None:
@@ -84,20 +93,9 @@ def page(path: str) -> str:
     return f"{base.rstrip('/')}/onemap/{path}"
 
 
-def alerts() -> list:
-    """Mail to the office on duty, one a failed run, when ``ONEMAP_ALERT_TO`` names it (Connection ``smtp_default``)."""
-    to = os.environ.get("ONEMAP_ALERT_TO")
-    if not to:
-        return []
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-
-    return [
-        SmtpNotifier(
-            to=to,
-            subject="[一张图] {{ dag.dag_display_name }} 失败 / failed",
-            html_content=f"<p>{{{{ dag.dag_id }}}} {{{{ run_id }}}}</p><p><a href='{health_link()}'>运行健康 health</a></p>",
-        )
-    ]
+def alerts(stops: str) -> list:
+    """What a DAG does when it fails: an incident, told on the routes of ``serving/alerts/routes.yaml``."""
+    return [DagFailed(stops=stops)]
 
 
 def source_doc(d: Declared) -> str:
@@ -113,10 +111,10 @@ def source_doc(d: Declared) -> str:
 |---|---|
 {feeds}
 
-回补：触发时填写起止时间（半开区间，本市时间），可选数据项。重复运行不会产生重复数据。
+回补：触发时填写起止时间（半开区间，本市时间），可选数据项；或用 Airflow 的回填（Backfill），每次运行读取计划的上一时点至其逻辑日期的区间，读不到即失败并说明原因。重复运行不会产生重复数据。
 
 *Owner {d.department}; Airflow Connection `{d.connection}`. To back-fill a closed window, trigger with from / to
-(half-open, local time); running anything again leaves the same store. Only transient faults are retried; the task
+(half-open, local time), or use Airflow's Backfill: each of its runs reads from the time of the schedule before to its logical date; running anything again leaves the same store. Only transient faults are retried; the task
 `settle` names every feed that failed and whose duty it is.*
 """
 
@@ -132,7 +130,6 @@ def sync_dag(d: Declared) -> DAG:
         schedule=cron(d.schedule),
         default_args={"owner": d.department or "onemap", "retries": 0},
         owner_links={d.department: health_link(f"#{d.source}")} if d.department else {},
-        on_failure_callback=alerts() or None,
         max_active_tasks=max(2, d.parallel),
         params={
             "feeds": Param(
@@ -162,16 +159,24 @@ def sync_dag(d: Declared) -> DAG:
     ) as dag:
         if d.broken:
 
-            @task(task_id="declaration")
+            @task(task_id="declaration", on_failure_callback=alerts(f"数源 {d.source} 停读"))
             def declaration():
                 bodies.broken(d.broken)
 
             declaration()
             return dag
 
-        @task(task_id="plan", task_display_name="计划 plan", retries=RETRIES, retry_delay=FIRST, retry_policy=ByFault())
+        @task(
+            task_id="plan",
+            task_display_name="计划 plan",
+            retries=RETRIES,
+            retry_delay=FIRST,
+            retry_policy=ByFault(),
+            on_failure_callback=alerts(f"{d.name} 停读：本次没有计划出任何数据项"),
+            on_success_callback=[DagRecovered()],
+        )
         def plan(params=None):
-            return bodies.plan(d.source, dict(params))
+            return bodies.plan(d.source, dict(params), d.schedule)
 
         @task(
             task_id="sync",
@@ -217,7 +222,7 @@ def reconcile_dag(d: Declared) -> DAG:
         schedule=cron(d.reconcile),
         default_args={"owner": d.department, "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
         owner_links={d.department: health_link(f"#{d.source}")},
-        on_failure_callback=alerts() or None,
+        on_failure_callback=alerts(f"{d.name} 的核对未完成，迟到与消失的记录未发现"),
     ) as dag:
 
         @task(
@@ -244,7 +249,7 @@ def unify_dag(sources: list[str]) -> DAG:
         "*Identifies and folds what has changed since the last run; starts when any source has news.*",
         schedule=AssetAny(REDRIVEN, *(news(source) for source in sources)),
         default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
-        on_failure_callback=alerts() or None,
+        on_failure_callback=alerts("统一库停在旧数据，督办与服务随之"),
     ) as dag:
 
         @task(task_id="unify", task_display_name="归并 unify", outlets=[STORE])

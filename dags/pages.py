@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
@@ -18,7 +17,9 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from core.errors import OneMapError
 from dags import login
-from dags.lights import LIGHTS, ordered, span
+from dags.declared import Declared, read
+from dags.lights import LIGHTS, ordered
+from serving.render import span
 
 if TYPE_CHECKING:
     from pipeline.health import FeedHealth
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 app = FastAPI(title="OneMap hub", docs_url=None, redoc_url=None, openapi_url=None)
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
 }
 
@@ -44,14 +46,69 @@ async def reader(request: Request) -> None:
 @app.get("/health", response_class=HTMLResponse, dependencies=[Depends(reader)])
 def health_page() -> Response:
     """Readable in ten seconds: the verdict, the troubles, then every feed."""
-    from core import clock
     from pipeline.health import health
 
     try:
-        shown = view(health())
+        shown = view(health(), last_runs())
     except OneMapError as error:
         shown = {"unavailable": error.zh}
-    return HTMLResponse(_template().render(now=clock.now(), **shown), headers=_HEADERS)
+    return HTMLResponse(rendered(shown), headers=_HEADERS)
+
+
+def rendered(shown: dict[str, Any]) -> str:
+    """The page, in the frame and the stylesheet of the One Map's pages."""
+    from core import clock
+    from serving.access import ADMIN, PROJECTS, Grant
+    from serving.pages.answering import framed
+    from serving.render import template
+
+    frame = framed(Grant("", frozenset({PROJECTS, ADMIN})), "health")  # whoever reads it may operate
+    return template("health.html.j2").render(**frame, base="map/", now=clock.now(), **shown)
+
+
+def last_runs() -> dict[str, tuple[str, dict[str, int]]]:
+    """Source -> (run id of the last run of its DAG that read something, feed -> map index of its task), from Airflow's database."""
+    from airflow.models import DagRun, TaskInstance
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    with create_session() as session:
+        latest = (
+            select(TaskInstance.dag_id, func.max(DagRun.start_date).label("begun"))
+            .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+            .where(TaskInstance.dag_id.like("sync\\_\\_%"), TaskInstance.task_id == "sync", TaskInstance.map_index >= 0)
+            .group_by(TaskInstance.dag_id)
+            .subquery()
+        )
+        rows = session.execute(
+            select(TaskInstance.dag_id, TaskInstance.run_id, TaskInstance.map_index, TaskInstance.rendered_map_index)
+            .join(DagRun, (DagRun.dag_id == TaskInstance.dag_id) & (DagRun.run_id == TaskInstance.run_id))
+            .join(latest, (latest.c.dag_id == DagRun.dag_id) & (latest.c.begun == DagRun.start_date))
+            .where(TaskInstance.task_id == "sync")
+        ).all()
+    found: dict[str, tuple[str, dict[str, int]]] = {}
+    for dag_id, run_id, index, label in rows:
+        _, feeds = found.setdefault(dag_id.removeprefix("sync__"), (run_id, {}))
+        if label:
+            feeds.setdefault(label.split(" ")[0], index)
+    return found
+
+
+def _links(feed: FeedHealth, declared: Declared, run: tuple[str, dict[str, int]] | None) -> list[tuple[str, str]]:
+    """(address, name): where somebody on duty goes next from a feed. Addresses are Airflow's, from its root."""
+    dag = f"/dags/sync__{feed.source}"
+    links = [(dag, "流程")]
+    if run:
+        run_id, feeds = run
+        at = f"{dag}/runs/{quote(run_id, safe='')}"
+        links.append((at, "最近运行"))
+        if feed.feed in feeds:
+            links.append((f"{at}/tasks/sync/mapped/{feeds[feed.feed]}", "日志"))
+    return [
+        *links,
+        (f"/connections?name_pattern={quote(declared.connection)}", "连接"),
+        (f"map/ops/sources#{feed.source}", "节律与联系人"),
+    ]
 
 
 @app.get("/health.json", dependencies=[Depends(reader)])
@@ -65,8 +122,9 @@ def health_json() -> Response:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
 
 
-def view(feeds: list[FeedHealth]) -> dict[str, Any]:
-    """What the template shows of the feeds' health."""
+def view(feeds: list[FeedHealth], runs: dict[str, tuple[str, dict[str, int]]] | None = None) -> dict[str, Any]:
+    """What the template shows of the feeds' health; ``runs``: :func:`last_runs`."""
+    declared = {name: read(name) for name in {feed.source for feed in feeds}}
     tally = Counter(feed.light for feed in feeds)
     tiles = [
         {"zh": light.zh, "en": light.en, "tone": light.tone, "count": tally[name]} for name, light in LIGHTS.items()
@@ -78,6 +136,9 @@ def view(feeds: list[FeedHealth]) -> dict[str, Any]:
                 "health": feed,
                 "light": LIGHTS[feed.light],
                 "anchor": feed.source if feed.source not in seen else None,
+                "read_at": feed.read_at,
+                "contact": declared[feed.source].contact,
+                "links": _links(feed, declared[feed.source], (runs or {}).get(feed.source)),
                 "success": _local(feed.last_success),
                 "since": _local(feed.since),
                 "age": span(feed.age),
@@ -142,13 +203,3 @@ def _icon(colour: str) -> Response:
         'stroke-linecap="round" stroke-linejoin="round"><path d="M2 12h5l3-8 4 16 3-8h5"/></svg>'
     )
     return Response(pulse, media_type="image/svg+xml", headers={"Cache-Control": "max-age=86400"})
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).resolve().parent / "templates"
-    return Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined).get_template(
-        "health.html.j2"
-    )

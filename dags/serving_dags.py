@@ -1,6 +1,7 @@
-"""The DAG of serving, made by :mod:`dags.onemap_dags` with the house's ways of making one.
+"""The DAGs of serving, made by :mod:`dags.onemap_dags` with the house's ways of making one.
 
 ``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
+``alerts``: every five minutes: what is wrong, and whoever is to be told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def build(
-    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[], list], store: Asset
+    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[str], list], store: Asset
 ) -> dict[str, Callable[[], DAG]]:
     """DAG id → what makes it."""
 
@@ -32,7 +33,7 @@ def build(
             "With a Connection `openlineage`, tells it of every run.*",
             schedule=AssetOrTimeSchedule(timetable=cron("*/5 * * * *"), assets=[store]),
             default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
-            on_failure_callback=alerts() or None,
+            on_failure_callback=alerts("检索名、平衡未更新，变更未推送给订阅者"),
         ) as dag:
 
             @task(task_id="refresh", task_display_name="派生 refresh")
@@ -55,4 +56,29 @@ def build(
             chain(refresh(), deliver())
         return dag
 
-    return {"serve": serve_dag}
+    def alerts_dag() -> DAG:
+        with common(
+            "alerts",
+            "告警 · 事项与通知",
+            ["serving"],
+            "### 告警\n\n每五分钟看一遍：读取失败、超过时效、大批注销待决、未平账、隔离增多、结构漂移、流程失败。一个故障一件事项，新开时通知一次，"
+            "未恢复按间隔重发，恢复时通知一次；谁收到由 `serving/alerts/routes.yaml` 定，地址与密钥在连接里（docs/alerts.md）。\n\n"
+            "*Looks every five minutes; one incident a trouble: told once, repeated by a schedule, closed by a message.*",
+            schedule=cron("*/5 * * * *"),
+            default_args={"owner": "onemap", "retries": 1, "retry_delay": FIRST},
+        ) as dag:
+
+            @task(task_id="alert", task_display_name="告警 alert")
+            def alert():
+                from airflow.sdk import conf
+
+                from core.logging import guard
+                from serving import alerts as incidents
+
+                guard()
+                return incidents.run(conf.get("api", "base_url", fallback="") or "http://localhost:8080")
+
+            alert()
+        return dag
+
+    return {"serve": serve_dag, "alerts": alerts_dag}

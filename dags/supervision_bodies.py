@@ -115,14 +115,15 @@ def monthly_report() -> str:
     """The report of the month that has ended, as a file in the run folder; returns its name."""
     _guard()
     from core import clock, settings
-    from supervision import report
+    from serving.report import of_city, write
+    from supervision import city
 
     last_day = clock.today().replace(day=1) - timedelta(days=1)
     folder = settings.home() / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"supervision-{last_day:%Y-%m}.html"
     beside = path.with_suffix(".part")
-    beside.write_text(report.html(report.gather(last_day), clock.now()), encoding="utf-8")
+    beside.write_bytes(write.html(of_city(city.gather(last_day))))
     beside.replace(path)
     log.info("written: %s", path.name)
     return path.name

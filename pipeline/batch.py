@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from connectors.base import Connector, Window
 from core import clock
-from core.errors import ConfigurationError, Fault, InternalError, OneMapError, TransientError, storage_error
+from core.errors import Fault, InternalError, NotFoundError, OneMapError, TransientError, storage_error
 from core.redaction import redact
 from pipeline import registry
 from pipeline.job import Job
@@ -203,7 +203,7 @@ def outcome_of(run_id: int) -> Outcome:
     with engine().connect() as connection:
         row = connection.execute(sa.select(tables.run).where(tables.run.c.id == run_id)).mappings().first()
     if row is None:
-        raise ConfigurationError(f"there is no run {run_id}", remedy="look at landing.run", zh=f"没有批次 {run_id}。")
+        raise NotFoundError(f"there is no run {run_id}", remedy="look at landing.run", zh=f"没有批次 {run_id}。")
     window = Window(row["window_start"], row["window_end"], row["window_full"])
     return Outcome(
         run_id=run_id,

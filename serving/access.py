@@ -23,10 +23,11 @@ from store.engine import engine
 
 PROJECTS = "read:projects"  # 项目、办件、发现、工单、空间、变更
 PERSONAL = "read:personal"  # 个人信息明文
+DECIDE = "decide"  # 决定：发现、注销、同一性、隔离；不随 admin 而来 · never by admin alone
 METRICS = "read:metrics"  # 运行指标
 ADMIN = "admin"  # 溯源、平衡、隔离区
 RAW = "read:raw"  # 原始记录与报文，含个人信息：不发给密钥，由 Airflow 的权限而来 · no scope of keys
-SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN}
+SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN, DECIDE}
 TIMEOUT_MS = 15_000
 _TOWN = re.compile(r"\d{9}")
 
@@ -57,13 +58,18 @@ class Grant:
         return self.free and self.may(ADMIN)
 
     @property
+    def decides(self) -> bool:
+        """May take decisions of operation: city-wide, and given by name."""
+        return self.free and DECIDE in self.scopes
+
+    @property
     def raw(self) -> bool:
         """Records and payloads as they were received, which nobody masks."""
         return self.operates and (self.personal or RAW in self.scopes)
 
     def may(self, scope: str) -> bool:
-        """Whether it holds a scope; ``admin`` holds all but personal data."""
-        return scope in self.scopes or (ADMIN in self.scopes and scope != PERSONAL)
+        """Whether it holds a scope; ``admin`` holds all but personal data and decisions."""
+        return scope in self.scopes or (ADMIN in self.scopes and scope not in (PERSONAL, DECIDE))
 
     def setting(self) -> str:
         """What ``serving.sight_of`` reads."""

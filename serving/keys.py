@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError
+from core.errors import NotFoundError
 from serving.access import Grant, grant_of
 from store.engine import transaction
 
@@ -104,7 +104,7 @@ def revoke(key_id: str, *, by: str) -> None:
             {"id": key_id, "by": by},
         ).rowcount
     if not done:
-        raise ConfigurationError(
+        raise NotFoundError(
             f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。"
         )
 

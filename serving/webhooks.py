@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from connectors.endpoint import Endpoint, resolve
 from connectors.http import Http
-from core.errors import ConfigurationError, OneMapError
+from core.errors import ConfigurationError, NotFoundError, OneMapError
 from core.redaction import redact
 from serving import audit
 from serving.access import PROJECTS, grant_of, reading
@@ -85,7 +85,7 @@ def stop(name: str, why: str) -> None:
             {"name": name, "why": why},
         ).rowcount
     if not done:
-        raise ConfigurationError(
+        raise NotFoundError(
             f"no webhook {name!r} runs", remedy="see onemap webhooks list", zh=f"没有运行中的订阅 {name}。"
         )
 

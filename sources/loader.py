@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from core import declared
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from core.settings import ROOT
 from sources import options, secrets
 from sources.declaration import Feed, Source
@@ -36,7 +36,7 @@ def load(source: str) -> Source:
     """:raises ConfigurationError: there is no such source, or its file is wrong."""
     path = FOLDER / f"{source}.yaml"
     if not path.exists():
-        raise ConfigurationError(
+        raise NotFoundError(
             f"no source {source!r} in sources/",
             remedy=f"one of {', '.join(names())}",
             zh=f"sources/ 中没有数源 {source}。",

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from store import journal
 from store.engine import transaction
 
@@ -61,7 +61,7 @@ def judge(left: str, right: str, verdict: str, *, by: str, note: str) -> int:
                 sa.text("select 1 from store.case_member where channel || ':' || case_no = :n"), {"n": number}
             ).scalar()
             if not known:
-                raise ConfigurationError(
+                raise NotFoundError(
                     f"no such number {number}",
                     remedy="give it as <channel>:<case_no>, see onemap identity show",
                     zh=f"没有编号 {number}，请用 <来源系统>:<办件编号> 的形式。",
@@ -81,7 +81,7 @@ def rename(alias: str, project: str, *, by: str, note: str) -> int:
         if not connection.execute(
             sa.text("select 1 from store.project where id = :id and gone_at is null"), {"id": project}
         ).scalar():
-            raise ConfigurationError(
+            raise NotFoundError(
                 f"no project {project}",
                 remedy="give a project that stands: onemap position <code>",
                 zh=f"库中没有在库项目 {project}。",
@@ -122,7 +122,7 @@ def undo(judgement_id: int, *, by: str) -> None:
             {"id": judgement_id, "by": by},
         ).first()
         if row is None:
-            raise ConfigurationError(
+            raise NotFoundError(
                 f"no judgement {judgement_id} in force",
                 remedy="see onemap identity list",
                 zh=f"没有生效中的判定 {judgement_id}。",

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError
+from core.errors import NotFoundError
 from store import tables
 from store.engine import engine
 
@@ -27,7 +27,7 @@ def entry(number: int) -> dict[str, Any]:
     columns = [column for column in tables.quarantine.c if column.name != "fingerprint"]
     found = _rows(sa.select(*columns).where(tables.quarantine.c.id == number))
     if not found:
-        raise ConfigurationError(
+        raise NotFoundError(
             f"no entry {number} in the quarantine",
             remedy="see onemap quarantine list",
             zh=f"隔离区中没有条目 {number}。",

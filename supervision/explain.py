@@ -13,7 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from schemas import codes, entities
 from store.engine import engine, transaction
 from supervision import facts, read, rulebook, timeline
@@ -21,7 +21,6 @@ from supervision.calendar import NATURAL, Calendar
 from supervision.clock import LIMITS, effective
 
 PAUSE_ZH = {"supplement": "补正", "special": "特别程序"}
-LIMIT_ZH = {"promised": "承诺", "statutory": "法定"}
 ISSUE_ZH = {
     "pause_started_twice": "暂停未结束又报开始，后一次不计",
     "pause_ended_without_start": "暂停只报结束未报开始，不计",
@@ -62,7 +61,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
     with transaction() as connection:
         ids = case_ids(connection, number)
         if not ids:
-            raise ConfigurationError(
+            raise NotFoundError(
                 f"no system knows a case {number}", remedy="check the number", zh=f"没有任何系统有办件 {number}。"
             )
         read.set_cases(connection, ids)
@@ -250,7 +249,7 @@ def finding(id_: str) -> dict[str, Any]:
             .first()
         )
         if row is None:
-            raise ConfigurationError(f"no finding {id_}", remedy="see onemap findings", zh=f"没有发现 {id_}。")
+            raise NotFoundError(f"no finding {id_}", remedy="see onemap findings", zh=f"没有发现 {id_}。")
         rule = book.by_name.get(row["rule"])
         life = connection.execute(
             sa.text(

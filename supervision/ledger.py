@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from store import clockwatch
 from store.engine import lock_key, transaction
 from supervision import items, positions
@@ -134,7 +134,7 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
             {"id": finding, "verdict": verdict, "by": by, "note": note},
         ).rowcount
         if not done:
-            raise ConfigurationError(
+            raise NotFoundError(
                 f"no open finding {finding}", remedy="see onemap findings", zh=f"没有待核的发现 {finding}。"
             )
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from store.engine import transaction
 from supervision.finding_life import finding_id
 from supervision.judge import Judged, in_chunks
@@ -208,7 +208,7 @@ def _project(connection: Connection, given: str) -> tuple[str, str | None]:
         raise ConfigurationError(
             f"several projects: {some}", remedy="give the project code", zh=f"有多个项目符合：{some}，请给出项目代码。"
         )
-    raise ConfigurationError(
+    raise NotFoundError(
         f"no project {given}", remedy="give a project code or a part of its name", zh=f"没有项目 {given}。"
     )
 

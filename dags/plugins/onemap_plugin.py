@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from dags.connection_form import NoPort
 from dags.one_map import page
 from dags.pages import app
 
@@ -26,6 +27,7 @@ class OneMapPlugin(AirflowPlugin):
         {"app": page, "url_prefix": "/onemap/map", "name": "一张图 One Map"},
         {"app": app, "url_prefix": "/onemap", "name": "一张图 OneMap"},
     ]
+    fastapi_root_middlewares = [{"middleware": NoPort, "args": [], "kwargs": {}, "name": "一张图 connection form"}]
     external_views = [
         {
             "name": "一张图",

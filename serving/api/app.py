@@ -7,15 +7,18 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from serving.api import guide, operations, plans, projects, space
+from core.errors import ConfigurationError
+from serving import rulebook
+from serving.access import departments
+from serving.api import docs, guide, operations, plans, projects, space
 from serving.api.describe import schemas
-from serving.api.problems import BY_STATUS, KINDS, Problem, answer
+from serving.problems import BY_STATUS, KINDS, Problem, answer
 
 ABOUT = """
 一张图数据服务：项目、办件、督办、证照、空间、变更。所有时间为东八区；个人信息默认脱敏；每次读取均记入审计日志。
 
 OneMap's data for applications. Times carry their zone (+08:00); personal data are masked without the scope `read:personal`;
-every read stands on the audit log. Listings are paged by cursor and refuse unknown parameters. See docs/api.md.
+every read stands on the audit log. Listings are paged by cursor and refuse unknown parameters. See docs/api.md; interactive at `docs`.
 """
 
 app = FastAPI(
@@ -28,6 +31,7 @@ app = FastAPI(
 )
 for router in (projects.router, space.features, space.vector_tiles, guide.router, plans.router, operations.router):
     app.include_router(router)
+docs.mount(app)
 
 
 @app.exception_handler(HTTPException)
@@ -41,6 +45,16 @@ async def _refused(request: Request, error: HTTPException) -> Response:
 _made = app.openapi
 
 
+def _allowed() -> dict[str, list[str]]:
+    """The values of parameters that declarations hold (serving.api.common.known); a broken rulebook leaves its own out."""
+    codes = list(departments())
+    found = {"department": [*codes, *(code[8:17] for code in codes)]}
+    try:
+        return {**found, "rule": list(rulebook.names())}
+    except ConfigurationError:
+        return found
+
+
 def _described() -> dict[str, Any]:
     """FastAPI's description, with the schemas of the views and the ways to show a key."""
     if app.openapi_schema is None:
@@ -52,8 +66,16 @@ def _described() -> dict[str, Any]:
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
         document["security"] = [{"bearer": []}, {"key": []}]
+        allowed = _allowed()
         for path in document["paths"].values():
             for operation in path.values():
+                for parameter in operation.get("parameters", []):
+                    if parameter["in"] == "query" and (words := allowed.get(parameter["name"])):
+                        parameter["schema"] = {
+                            "type": "string",
+                            "enum": words,
+                            "title": parameter["schema"].get("title", ""),
+                        }
                 operation["responses"].pop("422", None)  # told as 400
                 operation["responses"]["500"] = {
                     "description": KINDS["internal"][2],

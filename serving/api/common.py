@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator
 
-from serving.access import Grant
-from serving.api.problems import Problem
+from serving import rulebook
+from serving.access import Grant, departments, reading, towns
+from serving.problems import Problem
 from serving.query.listing import MAX_LIMIT
 from serving.query.paging import Page
 from serving.sql.views import views
@@ -59,9 +60,20 @@ After = Annotated[
         description="上一页的 next · next of the page before",
     ),
 ]
-Town = Annotated[str | None, Query(pattern=r"^[0-9]{9}$", description="镇街代码 · town, 9 digits")]
+Town = Annotated[
+    Literal[tuple(towns())] | None,  # type: ignore[valid-type]
+    Query(
+        description="镇街代码 · town: " + "、".join(f"{code} {name}" for code, name in towns().items()),
+        examples=["441900119"],
+    ),
+]
 Department = Annotated[
-    str | None, Query(pattern=r"^[0-9A-Z]{9}([0-9A-Z]{9})?$", description="部门代码 · department, 18 or 9 characters")
+    str | None,
+    Query(
+        pattern=r"^[0-9A-Z]{9}([0-9A-Z]{9})?$",
+        description="部门代码 · department, 18 or 9 characters",
+        examples=[next(iter(departments()))],
+    ),
 ]
 Project = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="项目代码 · project code")]
 ItemCode = Annotated[str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="事项编码 · item")]
@@ -81,6 +93,34 @@ Asker = Annotated[Grant, Depends(_grant)]
 def words(text: str | None) -> list[str] | None:
     """What was chosen of a :func:`choice`."""
     return None if text is None else list(dict.fromkeys(text.split(",")))
+
+
+def known(asker: Grant, *, rule: str | None = None, department: str | None = None, item: str | None = None) -> None:
+    """:raises Problem: a rule, a department or an item that there is not: the answer would be an empty list that looks like peace."""
+    if rule is not None and rule not in rulebook.names():
+        _refused("rule", rule, "规则", [f"{code} {name}" for code, name in rulebook.names().items()])
+    if department is not None and not any(department in (code, code[8:17]) for code in departments()):
+        _refused("department", department, "部门", [f"{code} {name}" for code, name in departments().items()])
+    if item is not None:
+        with reading(asker) as connection:
+            codes = connection.exec_driver_sql("select distinct item_code from asked.item order by 1").scalars().all()
+        if item not in codes:  # the catalogue is data: what it holds is not in the description
+            _refused("item", item, "事项", list(codes), "not-found")
+
+
+def _refused(parameter: str, value: str, zh: str, allowed: list[str], code: str = "invalid-parameter") -> None:
+    raise Problem(
+        code,
+        f"没有{zh} {value}。可用：{'、'.join(allowed)}。",
+        f"No such {parameter}: {value}. Allowed: {', '.join(allowed)}.",
+        errors=[
+            {
+                "parameter": parameter,
+                "message": "not one of the allowed values",
+                "allowed": [text.split(" ")[0] for text in allowed],
+            }
+        ],
+    )
 
 
 def listed(request: Request, page: Page) -> JSONResponse:

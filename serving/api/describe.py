@@ -7,6 +7,7 @@ from typing import Any
 from serving.query.projects import PARTS
 from serving.query.statistics import GROUPS
 from serving.sql.views import Column, View, note, views
+from supervision.limits import COUNTS
 
 _KINDS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
@@ -94,8 +95,27 @@ def schemas() -> dict[str, Any]:
     outside = _object(
         ["items", "cases", "findings"], **dict.fromkeys(("items", "cases", "findings"), {"type": "integer"})
     )
-    made["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside)
+    late = _object(
+        list(COUNTS), **{name: {"type": "integer", "title": zh, "description": en} for name, (zh, en) in COUNTS.items()}
+    )
+    made["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside, cases_late=late)
     texts = {"type": ["array", "null"], "items": {"type": "string"}}
+    codes = {"type": "array", "items": {"type": "string"}}
+    instant = {"type": ["string", "null"], "format": "date-time"}
+    source = _object(
+        ["source", "name", "data_as_of", "failing", "late"],
+        source={"type": "string"},
+        name={"type": "string"},
+        data_as_of={**instant, "description": "all of its feeds have been read up to then; null: one never was"},
+        failing=codes,
+        late=codes,
+    )
+    made["freshness"] = _object(
+        ["data_as_of", "zh", "sources"],
+        data_as_of=instant,
+        zh={"type": "string"},
+        sources={"type": "array", "items": source},
+    )
     made["change"] = _object(
         ["cursor", "op", "entity", "id", "at"],
         cursor={"type": "string"},

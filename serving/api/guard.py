@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -21,7 +22,8 @@ from starlette.concurrency import run_in_threadpool
 from core.errors import OneMapError
 from serving import audit, derive, keys, metrics
 from serving.access import PROJECTS, Grant
-from serving.api.problems import VARY, Problem, answer
+from serving.problems import VARY, Problem, answer
+from serving.query import freshness
 from serving.query.paging import BadCursorError
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,8 @@ async def _answered(request: Request, inner: Callable, known: set[str] | None, w
             log.exception("the audit log cannot be written")
             response = answer(request, Problem("unavailable", "审计日志无法写入。", "The audit log cannot be written."))
     response.headers.update(headers)
+    if grant is not None:
+        response.headers.update(await run_in_threadpool(_as_of))
     return _conditional(request, response)
 
 
@@ -110,6 +114,17 @@ def _quota(admission: keys.Admission) -> dict[str, str]:
     }
 
 
+def _as_of() -> dict[str, str]:
+    """``Data-As-Of``: up to when every source has been read; ``Data-Troubles``: feeds that fail or are late, by commas."""
+    try:
+        fresh = freshness.current()
+    except (sa.exc.SQLAlchemyError, OneMapError):
+        return {}
+    troubles = [feed.feed for _, feed in (*fresh.failing, *fresh.late)]
+    told = fresh.as_dict()["data_as_of"]
+    return {**({"Data-As-Of": told} if told else {}), **({"Data-Troubles": ", ".join(troubles)} if troubles else {})}
+
+
 def _legible(request: Request, known: set[str] | None) -> None:
     """A misspelt filter would answer with everything: unknown parameters are refused, and so is what no text column holds."""
     unknown = sorted(set(request.query_params) - known) if known is not None else []
@@ -134,9 +149,10 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, RequestValidationError):
-        wrong = [{"parameter": ".".join(str(p) for p in e["loc"][1:]), "message": e["msg"]} for e in error.errors()]
-        named = ", ".join(sorted({w["parameter"] for w in wrong}))
-        return Problem("invalid-parameter", f"请检查参数：{named}。", f"Look at: {named}.", errors=wrong)
+        wrong = [_wrong(e) for e in error.errors()]
+        zh = "；".join(f"{w['parameter']} {_expected(w, '可用：', '不合规范：')}" for w in wrong)
+        en = "; ".join(f"{w['parameter']} {_expected(w, 'allowed: ', '')}" for w in wrong)
+        return Problem("invalid-parameter", f"{zh}。", f"{en}.", errors=wrong)
     if isinstance(error, BadCursorError):
         return Problem(
             "invalid-cursor", "游标不属于本列表，请从头读取。", "The cursor is none of this listing; begin anew."
@@ -158,6 +174,28 @@ def _problem(error: Exception) -> Problem:
         return Problem("unavailable", error.zh, error.message)
     log.exception("a request failed")
     return Problem("internal", "已记录，请联系运维。", "It has been logged; tell operations.")
+
+
+_CHOICE = re.compile(r"\^\(([^()]+)\)\(,\([^()]+\)\)\*\$")  # the pattern of common.choice
+
+
+def _wrong(error: Any) -> dict[str, Any]:
+    """What is wrong with a parameter; ``allowed``: its values, where they can be told."""
+    told = {"parameter": ".".join(str(p) for p in error["loc"][1:]), "message": error["msg"]}
+    context = error.get("ctx") or {}
+    if error["type"] == "literal_error":
+        return {**told, "allowed": re.findall(r"'([^']*)'", context["expected"])}
+    if found := _CHOICE.fullmatch(context.get("pattern", "")):
+        return {
+            **told,
+            "allowed": [word.replace("\\", "") for word in found[1].split("|")],
+            "message": "not one of the allowed values",
+        }
+    return told
+
+
+def _expected(wrong: dict[str, Any], before: str, otherwise: str) -> str:
+    return f"{before}{', '.join(wrong['allowed'])}" if wrong.get("allowed") else f"{otherwise}{wrong['message']}"
 
 
 def _log(request: Request, grant: Grant, response: Response) -> None:

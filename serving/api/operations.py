@@ -12,7 +12,7 @@ from serving.access import ADMIN, METRICS, PERSONAL
 from serving.api.common import TEXT, Asker, Day, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded, scope
-from serving.api.problems import Problem
+from serving.problems import Problem
 from serving.sql.views import views
 from store import archive, tables
 

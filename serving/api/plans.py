@@ -16,7 +16,7 @@ from serving.access import reading
 from serving.api.common import TEXT, Asker, Code, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded
-from serving.api.problems import Problem
+from serving.problems import Problem
 from serving.query import projects
 from store.engine import transaction
 from supervision import plan

@@ -25,6 +25,7 @@ from serving.api.common import (
     UpdatedSince,
     choice,
     fields_param,
+    known,
     listed,
     single,
     words,
@@ -33,7 +34,7 @@ from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.query import cases as case_queries
 from serving.query import changes as change_queries
-from serving.query import filters, listing
+from serving.query import filters, freshness, listing
 from serving.query import projects as project_queries
 from serving.query import statistics as statistic_queries
 from store import tables
@@ -46,10 +47,12 @@ FindingFields, WorkOrderFields, LicenceFields = (
     fields_param("licence"),
 )
 Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
-Groups = choice([*statistic_queries.GROUPS, "outside"], "只取这些统计项 · only these groups")
+Groups = choice([*statistic_queries.GROUPS, *statistic_queries.SINGLE], "只取这些统计项 · only these groups")
 Entities = choice(tables.golden, "只取这些实体 · only these entities")
 Channel = Literal[tuple(channels.ranked())]  # type: ignore[valid-type]
-Light = Literal["双红", "红", "黄", "蓝", "绿", "灰"]
+# one vocabulary: 无 is no clock (null in a row), 灰 a clock that has ended, which only cases have
+ProjectLight = Literal["双红", "红", "黄", "蓝", "绿", "无"]
+CaseLight = Literal["双红", "红", "黄", "蓝", "绿", "灰", "无"]
 
 
 @router.get("/projects", tags=["项目 projects"], responses=answers("project_page"), summary="项目列表 · projects")
@@ -68,7 +71,9 @@ def projects(
     town: Town = None,
     department: Department = None,
     stage: Annotated[int | None, Query(ge=1, le=8, description="当前阶段 · current stage")] = None,
-    light: Annotated[Light | None, Query(description="灯 · worst light of running cases")] = None,
+    light: Annotated[
+        ProjectLight | None, Query(description="灯，无 = 没有在办时限 · worst light of running cases; 无: none")
+    ] = None,
     type: Annotated[Literal["备案", "核准", "审批"] | None, Query(description="立项类型 · filing type")] = None,
     has_findings: Annotated[bool | None, Query(description="有未消除的发现 · has findings open or confirmed")] = None,
     finished: Annotated[bool | None, Query(description="是否办结 · finished")] = None,
@@ -77,6 +82,7 @@ def projects(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, department=department)
     chosen = words(fields)
     where = filters.projects(
         q=q,
@@ -148,13 +154,16 @@ def cases(
         Channel | None,
         Query(description="来源系统 · leading system"),
     ] = None,
-    light: Annotated[Light | None, Query(description="灯 · light")] = None,
+    light: Annotated[
+        CaseLight | None, Query(description="灯，灰 = 已办结，无 = 没有时限或未受理 · light; 灰 ended, 无 no clock")
+    ] = None,
     running: Annotated[bool | None, Query(description="时钟在走 · its clock has not stopped")] = None,
     updated_since: UpdatedSince = None,
     fields: CaseFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, department=department, item=item)
     chosen = words(fields)
     where = filters.cases(
         project=project,
@@ -196,6 +205,7 @@ def items(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, department=department, item=code)
     chosen = words(fields)
     where = filters.items(code=code, stage=stage, department=department, in_force_on=in_force_on)
     with reading(asker) as c:
@@ -207,7 +217,9 @@ def findings(
     request: Request,
     asker: Asker,
     project: Project = None,
-    rule: Annotated[str | None, Query(min_length=1, max_length=20, pattern=TEXT, description="规则 · rule")] = None,
+    rule: Annotated[
+        str | None, Query(min_length=1, max_length=20, pattern=TEXT, description="规则 · rule", examples=["overdue"])
+    ] = None,
     state: Annotated[Literal["open", "confirmed", "lifted", "closed"] | None, Query(description="状态 · state")] = None,
     severity: Annotated[int | None, Query(ge=1, le=3, description="严重程度 · severity")] = None,
     item: ItemCode = None,
@@ -217,6 +229,7 @@ def findings(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, rule=rule, department=department, item=item)
     chosen = words(fields)
     where = filters.findings(
         project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department
@@ -242,6 +255,7 @@ def work_orders(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, department=department)
     chosen = words(fields)
     where = filters.orders(
         project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None
@@ -284,6 +298,7 @@ def licences(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
+    known(asker, item=item)
     chosen = words(fields)
     where = filters.licences(project=project, number=number, item=item, type_code=type_code)
     with reading(asker) as c:
@@ -299,6 +314,16 @@ def statistics(
     groups: Groups = None,
 ) -> Response:
     return single(request, statistic_queries.statistics(asker, words(groups)), "", "")
+
+
+@router.get(
+    "/freshness",
+    tags=["统计 statistics"],
+    responses=answers("freshness"),
+    summary="数据截至 · up to when each source has been read, and what fails",
+)
+def data_as_of(request: Request, asker: Asker) -> Response:
+    return single(request, freshness.current().as_dict(), "", "")
 
 
 @router.get(

@@ -12,8 +12,8 @@ from serving.access import reading
 from serving.api.common import TEXT, Asker, choice, words
 from serving.api.describe import answers
 from serving.api.guard import Guarded
-from serving.api.problems import Problem
 from serving.features import service
+from serving.problems import Problem
 from serving.sql.views import views
 
 features = APIRouter(prefix="/features", tags=["空间 features"], route_class=Guarded)

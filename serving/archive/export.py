@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from serving.archive.collect import Archive
-from serving.pages.render import template
+from serving.render import template
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # no clock in the bytes
 

@@ -14,8 +14,8 @@ from pygeoapi import api as core
 from pygeoapi.api import itemtypes
 
 from serving.access import Grant
-from serving.api.problems import Problem
 from serving.features.provider import LEFT_OUT, asking
+from serving.problems import Problem
 from serving.sql.views import views
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"

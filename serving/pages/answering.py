@@ -8,10 +8,13 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse
+from sqlalchemy.exc import SQLAlchemyError
 
+from core.errors import OneMapError
 from serving import audit
 from serving.access import Grant
-from serving.pages.render import template
+from serving.query import freshness
+from serving.render import template
 
 HEADERS = {
     "Cache-Control": "private, no-cache",
@@ -24,7 +27,8 @@ Asker = Callable[[Request], Awaitable[Grant]]
 
 
 async def _asker(request: Request) -> Grant:
-    return await request.app.state.asker(request)
+    request.state.who = await request.app.state.asker(request)
+    return request.state.who
 
 
 Who = Annotated[Grant, Depends(_asker)]
@@ -33,10 +37,39 @@ Who = Annotated[Grant, Depends(_asker)]
 def rendered(
     name: str, request: Request, status: int = 200, headers: dict[str, str] | None = None, **values: Any
 ) -> HTMLResponse:
-    """A template as a page; ``base`` leads from it to where the pages are mounted."""
-    depth = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/").count("/")
-    values.setdefault("base", "../" * depth)
+    """A template as a page, framed; ``base`` leads from it to where the pages are mounted."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/")
+    values.setdefault("base", "../" * path.count("/"))
+    values = {**framed(getattr(request.state, "who", None), path), **values}
     return HTMLResponse(template(name).render(**values), status, {**HEADERS, "Vary": "X-Partial", **(headers or {})})
+
+
+_MENU = (
+    ("", "项目"),
+    ("cases", "办件"),
+    ("findings", "发现"),
+    ("orders", "工单"),
+    ("escalations", "上级督办"),
+    ("agents", "代办跟进"),
+    ("catalogue", "数据目录"),
+)
+_OPERATING = (
+    ("ops/decisions", "待决事项"),
+    ("ops/alerts", "告警"),
+    ("ops/sources", "数源"),
+    ("ops/quarantine", "隔离区"),
+    ("ops/balance", "来源与在库"),
+)
+
+
+def framed(who: Grant | None, here: str) -> dict[str, Any]:
+    """What the frame of a page shows: the menu of who asks, and up to when the data are."""
+    try:
+        fresh = freshness.current()
+    except (OneMapError, SQLAlchemyError):  # the page itself says what is away
+        fresh = None
+    menu = (*_MENU, *(_OPERATING if who and who.operates else ()))
+    return {"who": who, "menu": menu, "here": here, "fresh": fresh, "filling": fresh is None or fresh.empty}
 
 
 def attached(name: str) -> dict[str, str]:

@@ -27,10 +27,10 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.pages import guide, operations
+from serving.pages import alerts, decisions, guide, lists, operations
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
-from serving.pages.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 from serving.query import projects, space
+from serving.query.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 
 FOLDER = Path(__file__).resolve().parent
 _STANDALONE = {
@@ -59,6 +59,9 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(router)
     app.include_router(operations.router)
     app.include_router(guide.router)
+    app.include_router(decisions.router)
+    app.include_router(alerts.router)
+    app.include_router(lists.router)
     return app
 
 
@@ -105,7 +108,7 @@ def index(
 ) -> Response:
     """Map, board and list; with the header X-Partial what the filters change alone."""
     seen = city(who)
-    shown = view(seen, chosen(seen, who, by), by, page) | {"operations": who.operates}
+    shown = view(seen, chosen(seen, who, by), by, page) | {"operations": who.operates, "free": who.free}
     partial = request.headers.get("x-partial") == "1"
     answer = rendered("results.html.j2" if partial else "index.html.j2", request, **shown)
     return logged(request, who, answer, len(shown["rows"]))
@@ -213,6 +216,19 @@ def project_report(
     from serving import report
 
     return _document(request, who, kind, report.of_project(who, code, _day(as_of)))
+
+
+@router.get("/city/report.{kind}")
+def city_report(
+    request: Request, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None
+) -> Response:
+    """The report of the whole city, for whoever sees all of it."""
+    from serving import report
+    from supervision.city import gather
+
+    if not who.free:
+        raise HTTPException(403, "全市报告只对可见全市的人员开放；镇街、部门报告在筛选后的看板下方。")
+    return _document(request, who, kind, report.of_city(gather(_day(as_of) or clock.today())))
 
 
 @router.get("/{area}/{code}/report.{kind}")

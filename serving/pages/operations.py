@@ -19,6 +19,8 @@ from quality import issues
 from serving import balance, lineage
 from serving.access import Grant
 from serving.pages.answering import HEADERS, Who, logged, rendered
+from serving.query import freshness
+from serving.render import span
 from serving.report import charts, dossier, drawing
 from serving.sql.views import views
 from sources import loader
@@ -151,6 +153,7 @@ def rejected(
         waiting=quarantine.feeds_with_open(),
         raw=who.raw,
         redrive=request.app.state.redrive,
+        decides=who.decides,
     )
     return logged(request, who, answer, len(rows), personal=who.raw)
 
@@ -174,6 +177,20 @@ def rejected_row(request: Request, number: int, who: Operator) -> Response:
         title=dossier.feeds().get(row["feed"], row["feed"]),
     )
     return logged(request, who, answer, 1, personal=True)
+
+
+@router.get("/sources", response_class=HTMLResponse)
+def sources(request: Request, who: Operator) -> Response:
+    """Every source: who answers for it, its rhythm and promise, up to when it was read."""
+    declared = list(loader.load_all().values())
+    answer = rendered(
+        "sources.html.j2",
+        request,
+        declared=declared,
+        promise={s.source: span(s.promise.total_seconds()) for s in declared},
+        fresh_by={state.source: state for state in freshness.freshness().sources},
+    )
+    return logged(request, who, answer, len(declared))
 
 
 @router.get("/balance", response_class=HTMLResponse)

@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from serving import keys
-from serving.access import ADMIN, PROJECTS, RAW, Grant
+from serving.access import ADMIN, DECIDE, PROJECTS, RAW, Grant
 from serving.api.app import app as api
-from serving.pages.answering import HEADERS
+from serving.pages.answering import HEADERS, framed
 from serving.pages.app import application
-from serving.pages.render import template
+from serving.render import template
 
 COOKIE = "onemap_key"
 PLACE, API = "/onemap/map", "/onemap/api"
@@ -36,7 +36,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
-    here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW}))
+    here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW, DECIDE}))
 
     async def asker(request: Request) -> Grant:
         kind, _, shown = request.headers.get("authorization", "").partition(" ")
@@ -79,7 +79,9 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     @app.get("/login")
     def ask(next: str = f"{PLACE}/") -> Response:
         return Response(
-            template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=False),
+            template("login.html.j2").render(
+                **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=False
+            ),
             media_type="text/html",
             headers=HEADERS,
         )
@@ -92,7 +94,9 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     ) -> Response:
         key = key.strip()
         if keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
-            shown = template("login.html.j2").render(base=f"{PLACE}/", next=_inside(next), wrong=True)
+            shown = template("login.html.j2").render(
+                **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=True
+            )
             return Response(shown, 401, media_type="text/html", headers=HEADERS)
         return _kept(key, _inside(next), secure=request.url.scheme == "https")
 

@@ -28,6 +28,22 @@ def case(connection: Connection, number: str) -> dict[str, Any] | None:
     return found
 
 
+def shared(connection: Connection, case_id: str) -> dict[str, Any]:
+    """What the shared file of a case says besides: its orders with every step, and the words for codes."""
+    orders = select(
+        connection,
+        "work_order",
+        Filter().where("v.finding_id in (select f.id from asked.finding f where f.case_id = :case)", case=case_id),
+    )
+    steps = select(
+        connection,
+        "order_step",
+        Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in orders]),
+        order="v.at, v.seq",
+    )
+    return {"orders": orders, "steps": steps}
+
+
 def order(connection: Connection, number: str) -> dict[str, Any] | None:
     """A work order with every step of its life; None: not shown."""
     found = one(connection, "work_order", Filter().where("v.no = :number", number=number))

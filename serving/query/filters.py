@@ -9,6 +9,8 @@ from core.clock import SHANGHAI
 from serving import search
 from serving.query.listing import Filter
 
+NO_LIGHT = "无"  # no clock: null in a row
+
 
 def codes_of(department: str | None) -> list[str] | None:
     """A department's code as systems write it: 18 characters, or the 9 of its organisation code within."""
@@ -41,7 +43,9 @@ def projects(
     made.where("v.filing_type = :type_", type_=type_)
     made.where("v.finished = :finished", finished=finished)
     made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
-    if light is not None:
+    if light == NO_LIGHT:
+        made.where("v.light is null")
+    elif light is not None:
         # the index on lights finds who may have it; the view says whose worst it is
         made.where(
             """v.id in (select c.project_code from asked."case" c where c.light = :light) and v.light = :light""",
@@ -76,9 +80,11 @@ def cases(
     """Cases: ``running`` a clock that has not stopped; ``channel`` any of the systems that know it."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.item_code = :item", item=item)
-    made.where("v.light = :light", light=light).where(
-        "v.changed_at >= :updated_since", updated_since=_instant(updated_since)
-    )
+    if light == NO_LIGHT:
+        made.where("v.light is null")
+    else:
+        made.where("v.light = :light", light=light)
+    made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     made.where("v.department_code = any(:departments)", departments=codes_of(department))
     made.where("v.channel = :channel", channel=channel)
     if running is not None:
@@ -102,7 +108,7 @@ def findings(
         "v.state = :state", state=state
     )
     made.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
-    made.where("v.department_code = :department", department=department)
+    made.where("v.department_code = any(:departments)", departments=codes_of(department))
     return _of_town(made, town)
 
 
@@ -117,7 +123,7 @@ def orders(
     """Work orders; ``overdue_on``: past their running limit on that day."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.state = :state", state=state)
-    made.where("v.department_code = :department", department=department)
+    made.where("v.department_code = any(:departments)", departments=codes_of(department))
     made.where("v.due_on < :overdue_on and v.state <> 'closed'", overdue_on=overdue_on)
     return _of_town(made, town)
 
@@ -137,7 +143,7 @@ def items(
     """Versions of the catalogue's items."""
     made = Filter()
     made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
-    made.where("v.department_code = :department", department=department)
+    made.where("v.department_code = any(:departments)", departments=codes_of(department))
     return made.where(
         """(v.valid_from is null or v.valid_from <= :day) and (v.valid_to is null or v.valid_to >= :day)
            and not exists (select from asked.item w where w.item_code = v.item_code and w.valid_from <= :day

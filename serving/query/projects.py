@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from serving.query.listing import Filter, one, select
 from store.engine import transaction
+from supervision import limits
 
 #: part → (view, condition over v, order, with geometry)
 _BY_CODE = "v.project_code = :code"
@@ -150,7 +151,11 @@ def position(connection: Connection, code: str) -> dict[str, Any] | None:
             "acceptance_on",
             "used_promised",
             "promised_limit",
+            "promised_unit",
             "due_promised",
+            "used_statutory",
+            "statutory_limit",
+            "statutory_unit",
             "due_statutory",
             "paused",
             "light",
@@ -177,8 +182,9 @@ def _said(found: dict[str, Any]) -> dict[str, str]:
         if len(current) > 1:
             zh += f"，另有 {len(current) - 1} 个事项可办"
             en += f"; items open to it besides: {len(current) - 1}"
-    late = sum(case["light"] in ("红", "双红") for case in found["running_cases"])
+    late = [case for case in found["running_cases"] if case["light"] in limits.LATE]
     if late:
-        zh += f"；{late} 个办件逾期"
-        en += f"; cases overdue: {late}"
+        worst = max(late, key=lambda case: limits.over(limits.of(case)))
+        zh += f"；在办超期 {len(late)} 件，其中“{worst['item_name']}”{limits.verdict(limits.of(worst))}"
+        en += f"; running cases overdue: {len(late)}"
     return {"zh": zh + "。", "en": en + "."}

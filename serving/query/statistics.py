@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from serving.access import Grant
 from serving.kept import Kept
 from serving.rulebook import rules
+from supervision import limits
 
 #: what is counted → (SQL of its groups); each gives rows key, count.
 GROUPS: dict[str, str] = {
@@ -25,12 +26,17 @@ GROUPS: dict[str, str] = {
     "orders_by_department": "select department_name as key, count(*) from asked.work_order where state <> 'closed' group by 1",
 }
 _OUTSIDE = "outside:"  # then the rules of 体外循环 by commas: what is kept in memory is of the rules in force
+SINGLE = ("outside", "cases_late")
+_LATE = f"""
+select count(*) filter (where {limits.running_overdue_sql("c")}) as running_overdue, count(*) filter (where {limits.overdue_sql("c")}) as overdue
+from asked."case" c"""
 
 
 def statistics(grant: Grant, groups: list[str] | None = None) -> dict[str, Any]:
-    """Each group as ``[{key, count}]``, most first; and ``outside``, items and cases outside of the one window (体外循环)."""
+    """Each group as ``[{key, count}]``, most first; and :data:`SINGLE`: ``outside``, items and cases
+    outside of the one window (体外循环), ``cases_late``, both counts of :mod:`supervision.limits`."""
     outside = _OUTSIDE + ",".join(rules().book.out_of_system)
-    names = {name: name for name in GROUPS} | {"outside": outside}
+    names = {name: name for name in (*GROUPS, "cases_late")} | {"outside": outside}
     return {name: _counts.of(grant, key) for name, key in names.items() if groups is None or name in groups}
 
 
@@ -44,6 +50,8 @@ def _count(connection: Connection, name: str) -> Any:
             {"rules": name.removeprefix(_OUTSIDE).split(",")},
         ).one()
         return dict(row._mapping)
+    if name == "cases_late":
+        return dict(connection.exec_driver_sql(_LATE).one()._mapping)
     return [
         {"key": row[0], "count": row[1]} for row in connection.exec_driver_sql(f"{GROUPS[name]} order by 2 desc, 1")
     ]

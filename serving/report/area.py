@@ -11,24 +11,29 @@ import sqlalchemy as sa
 from core import clock
 from serving import rulebook
 from serving.access import Grant, departments, reading, towns
-from serving.pages.city import NO_LIGHT, Filters, board, chosen, city
+from serving.query import freshness
+from serving.query.city import NO_LIGHT, Filters, board, chosen, city
 from serving.report import charts
 from serving.report.content import NOTE, Facts, Figure, Heading, Paragraph, Points, Report, Table
+from supervision import limits
 from supervision.orders.life import STATE_ZH
 
 Area = Literal["town", "department"]
 _SHOWN = 30
+_COUNTED = {"running_overdue": limits.running_overdue_sql("c"), "overdue": limits.overdue_sql("c")}
 
 _CASES = """
 select count(*) as cases, count(*) filter (where c.ended_at is null) as running, count(*) filter (where c.ended_at is not null) as ended,
        count(*) filter (where c.promised_limit is not null and c.ended_at is not null and c.acceptance_on is not null) as limited,
        count(*) filter (where c.promised_limit is not null and c.ended_at is not null and c.acceptance_on is not null
                         and c.used_promised <= c.promised_limit and coalesce(c.used_statutory <= c.statutory_limit, true)) as on_time,
-       count(*) filter (where c.light in ('红', '双红')) as late, count(*) filter (where c.light = '黄') as soon
+       count(*) filter (where {running_overdue}) as late, count(*) filter (where {overdue}) as overdue, count(*) filter (where c.light = '黄') as soon
 from asked."case" c where {where}"""
 _LATE = """
-select p.project_name, c.case_no, c.item_name, c.department_name, c.due_promised, c.used_promised - c.promised_limit as over, c.promised_unit, c.light
-from asked."case" c join asked.project p on p.id = c.project_code where {where} and c.light in ('红', '双红') order by over desc nulls last, c.id limit :shown"""
+select p.id as code, p.project_name, c.case_no, c.item_name, c.department_name, c.light, c.used_promised, c.promised_limit, c.promised_unit,
+       c.due_promised, c.used_statutory, c.statutory_limit, c.statutory_unit, c.due_statutory
+from asked."case" c join asked.project p on p.id = c.project_code where {where} and {running_overdue}
+order by greatest(c.used_promised - c.promised_limit, c.used_statutory - c.statutory_limit) desc, c.id limit :shown"""
 _FINDINGS = """
 select f.rule, f.severity, f.department_name, f.town_code, f.project_name, f.text, f.state, f.no, f.order_state, f.due_on, f.urged_on, f.escalated_on
 from (select x.*, p.town_code, p.project_name, o.no, o.state as order_state, o.due_on, o.urged_on, o.escalated_on
@@ -55,6 +60,7 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
         f"{name}投资项目分析报告",
         f"截至 {day:%Y-%m-%d}",
         day,
+        freshness.freshness().line,
     )
     with reading(grant) as connection:
         if kind == "town":
@@ -69,10 +75,12 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
                 "f.department_code = any(:codes)",
                 {"codes": [code, code[8:17]]},
             )
-        totals = dict(connection.execute(sa.text(_CASES.format(where=case)), values).one()._mapping)
+        totals = dict(connection.execute(sa.text(_CASES.format(where=case, **_COUNTED)), values).one()._mapping)
         late = [
             dict(r)
-            for r in connection.execute(sa.text(_LATE.format(where=case)), {**values, "shown": _SHOWN}).mappings()
+            for r in connection.execute(
+                sa.text(_LATE.format(where=case, **_COUNTED)), {**values, "shown": _SHOWN}
+            ).mappings()
         ]
         findings = [dict(r) for r in connection.execute(sa.text(_FINDINGS.format(where=finding)), values).mappings()]
     _summary(made, name, rows, totals, findings)
@@ -109,7 +117,7 @@ def _summary(
     done = int(rows["finished"].sum())
     made.add(
         Paragraph(
-            f"{name}涉及投资项目 {rows.height} 个，已完成 {done} 个，推进中 {rows.height - done} 个；在办办件 {totals['running']} 件，其中超期 {totals['late']} 件、"
+            f"{name}涉及投资项目 {rows.height} 个，已完成 {done} 个，推进中 {rows.height - done} 个；在办办件 {totals['running']} 件，其中超期（在办超期） {totals['late']} 件、"
             f"临期 {totals['soon']} 件；未消除的发现 {len(findings)} 条，其中严重 {sum(f['severity'] == 3 for f in findings)} 条。",
             "lead",
         ),
@@ -119,6 +127,7 @@ def _summary(
                 ("总投资", f"{(rows['invest'].sum() or 0) / 10_000:,.1f} 亿元"),
                 ("在办办件", f"{totals['running']}"),
                 ("在办超期", f"{totals['late']}"),
+                ("逾期办件", f"{totals['overdue']}"),
                 ("按时办结率", _rate(totals)),
                 ("未消除发现", f"{len(findings)}"),
             ]
@@ -152,40 +161,39 @@ def _cases(made: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> 
         )
     )
     if late:
+        told = [(row, limits.of(row)) for row in late]
         made.add(
             Heading("在办超期", 3),
             Figure(
                 charts.bars(
                     [
                         (
-                            f"{r['item_name'] or '办件'}",
-                            float(r["over"] or 0),
-                            f"超 {r['over'] or 0} {r['promised_unit'] or '日'}",
+                            row["item_name"] or "办件",
+                            float(limits.over(found)),
+                            "；".join(x.short for x in found if x.over),
                         )
-                        for r in late[:12]
+                        for row, found in told[:12]
                     ],
                     "在办超期天数",
                     "red",
                     charts.PRINTED,
-                )
+                ),
+                "按超得最多的时限",
             ),
-        )
-        made.add(
             Table(
-                ("项目", "事项", "办件编号", "部门", "到期", "超期"),
+                ("项目", "事项", "办件编号", "部门", "时限"),
                 [
                     (
-                        r["project_name"] or "—",
-                        r["item_name"] or "—",
-                        r["case_no"],
-                        r["department_name"] or "—",
-                        str(r["due_promised"] or "—"),
-                        f"{r['over'] or 0} {r['promised_unit'] or ''}",
+                        row["project_name"] or "—",
+                        row["item_name"] or "—",
+                        row["case_no"],
+                        row["department_name"] or "—",
+                        limits.verdict(found),
                     )
-                    for r in late
+                    for row, found in told
                 ],
-                (0.26, 0.2, 0.18, 0.16, 0.1, 0.1),
-            )
+                (0.2, 0.15, 0.16, 0.14, 0.35),
+            ),
         )
     else:
         made.add(Paragraph("没有在办超期的办件。"))

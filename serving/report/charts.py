@@ -82,7 +82,7 @@ def span(told: Dossier) -> tuple[date, date]:
 
 def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH) -> Drawing:
     """Cases against their limits: the limit as a pale bar from acceptance to the due date, the case over it, pauses
-    hatched, what is past the due date red; a diamond is the due date, the vertical line the day asked about."""
+    hatched, what is past a due date red; a diamond is a due date (white: promised, black: statutory), the vertical line the day asked about."""
     rows = [b for b in (told.bars if bars is None else bars) if b.start]
     rows.sort(key=lambda b: (b.stage or 9, b.start, b.case_id))
     groups: list[tuple[str, list[Bar]]] = []
@@ -93,11 +93,13 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH
             groups.append((title, []))
         groups[-1][1].append(bar)
     height = _TOP + sum(26 + _ROW * len(g) for _, g in groups) + 16
-    made = Drawing(width, max(height, 90), f"办件与时限对照：{len(rows)} 件，超期 {sum(b.over > 0 for b in rows)} 件")
+    made = Drawing(
+        width, max(height, 90), f"办件与时限对照：{len(rows)} 件，逾期办件 {sum(b.over > 0 for b in rows)} 件"
+    )
     if not rows:
         made.add(Text(width / 2, 55, "尚无办件", "soft", 14, "middle"))
         return made
-    label, verdict = width * 0.25, max(width * 0.22, 178)
+    label, verdict = width * 0.22, max(width * 0.27, 216)
     first, last = span(told)
     left, right = label + 8, width - verdict - 8
     at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
@@ -144,22 +146,15 @@ def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, 
             )
         )
     tone = LIGHT_TONE[bar.light] if bar.light and bar.light != "灰" else ("done" if bar.ended else "grey")
-    split = end
-    if bar.over and bar.due and bar.due < end:  # within the limit as any other, past it red
-        split, tone = bar.due, "done" if bar.ended else "green"
-    made.add(Rect(at(begin), y + 7, max(at(split) - at(begin), 3), _ROW - 16, tone, 2, title))
-    if split < end:
-        made.add(
-            Rect(
-                at(split),
-                y + 7,
-                max(at(end) - at(split), 3),
-                _ROW - 16,
-                "double" if bar.which == "法定" else "red",
-                2,
-                title,
-            )
-        )
+    # within the limits as any other case; past the promised one red, past the statutory one dark red
+    cuts = sorted(
+        (x.due, "double" if x.name == "statutory" else "red") for x in bar.limits if x.over and x.due and x.due < end
+    )
+    if cuts:
+        tone = "done" if bar.ended else "green"
+    starts = [(begin, tone), *((max(day, begin), past) for day, past in cuts)]
+    for (first, fill), last in zip(starts, [*(day for day, _ in starts[1:]), end], strict=True):
+        made.add(Rect(at(first), y + 7, max(at(last) - at(first), 3), _ROW - 16, fill, 2, title))
     for pause in bar.pauses:
         made.add(
             Rect(
@@ -173,22 +168,17 @@ def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, 
                 hatched=True,
             )
         )
-    if bar.due and bar.accepted:
-        x = at(bar.due)
-        made.add(
-            Area(
-                (((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle)),),
-                "paper",
-                "ink",
-                1.2,
-                f"到期日 {bar.due:%Y-%m-%d}",
-            )
-        )
+    for limit in bar.limits:
+        if limit.due and bar.accepted:
+            x = at(limit.due)
+            diamond = ((x, middle - 6), (x + 4.5, middle), (x, middle + 6), (x - 4.5, middle))
+            fill = "ink" if limit.name == "statutory" else "paper"
+            made.add(Area((diamond,), fill, "ink", 1.2, f"{limit.zh}到期日 {limit.due:%Y-%m-%d}"))
     made.add(
         Text(
             made.width - verdict,
             middle + 4,
-            fitted(bar.verdict, 11, verdict - 2),
+            fitted(bar.short, 11, verdict - 2),
             "red" if bar.over else ("brand" if bar.ended is None else "soft"),
             11,
         )
@@ -331,11 +321,7 @@ def city(
         made,
         12,
         height - 10,
-        [
-            (tone, light + ("灯" if light != "无" else "在办时限"))
-            for light, tone in LIGHT_TONE.items()
-            if light in present
-        ],
+        [(tone, light + ("灯" if light != "无" else "")) for light, tone in LIGHT_TONE.items() if light in present],
     )
     return made
 
@@ -390,7 +376,7 @@ def stacked(rows: Sequence[tuple[str, dict[str, int]]], label: str, unit: str = 
         made,
         left,
         made.height - 10,
-        [(LIGHT_TONE[light], "无在办时限" if light == "无" else f"{light}灯") for light in lights],
+        [(LIGHT_TONE[light], "无" if light == "无" else f"{light}灯") for light in lights],
     )
     return made
 

@@ -61,6 +61,7 @@ class Report:
     title: str
     subtitle: str
     as_of: date
+    data_as_of: str = ""  # 数据截至, with the feeds that fail (serving/query/freshness.py)
     blocks: list[Block] = field(default_factory=list)
 
     def add(self, *blocks: Block) -> None:

@@ -23,9 +23,10 @@ from serving.query import projects
 from serving.query.listing import Filter, select
 from sources import loader
 from store.engine import transaction
-from supervision import judge
+from supervision import judge, limits
 from supervision.clock import effective
-from supervision.explain import LIMIT_ZH, PAUSE_ZH
+from supervision.explain import PAUSE_ZH
+from supervision.limits import Limit
 
 STANDING_ZH = {"open": "疑似，待核", "confirmed": "已确认", "lifted": "误报", "closed": "已消除"}
 SEVERITY_ZH = {1: "提示", 2: "一般", 3: "严重"}
@@ -44,7 +45,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A case against its limits. ``due``: the date that comes first, of the limit ``limit``/``unit`` (``which`` 承诺, 法定)."""
+    """A case against its limits, promised and statutory (:mod:`supervision.limits`)."""
 
     case_id: str
     case_no: str
@@ -58,12 +59,7 @@ class Bar:
     ended: datetime | None
     outcome: str | None
     light: str | None
-    which: str | None
-    limit: int | None
-    unit: str | None
-    used: int | None
-    due: date | None
-    due_statutory: date | None
+    limits: tuple[Limit, ...]
     provisional: bool
     pauses: tuple[Pause, ...] = ()
 
@@ -74,25 +70,37 @@ class Bar:
         return min(days) if days else (self.ended.date() if self.ended else None)
 
     @property
+    def due(self) -> date | None:
+        """The due date that comes first; None: no limit."""
+        return min((limit.due for limit in self.limits if limit.due), default=None)
+
+    @property
     def over(self) -> int:
-        """Days past the limit, in its unit; 0: within."""
-        return max(self.used - self.limit, 0) if self.used is not None and self.limit is not None else 0
+        """Days past the limit that is passed the furthest, in its unit; 0: within."""
+        return limits.over(self.limits)
 
     @property
     def verdict(self) -> str:
-        """In words: 超期 3 个工作日 …"""
+        """In words, both limits: 超承诺时限 6 个工作日（…）；超法定时限 2 个工作日（…）."""
+        return self._said(limits.verdict(self.limits))
+
+    @property
+    def short(self) -> str:
+        """The same where room is short: 超承诺 6 个工作日；超法定 2 个工作日."""
+        return self._said("；".join(limit.short for limit in self.limits))
+
+    def _said(self, counted: str) -> str:
         if self.accepted is None:
             return "未受理" if self.ended is None else (self.outcome or "已结束")
-        if self.limit is None:
+        if not self.limits:
             return "无时限" + ("，已办结" if self.ended else "")
-        counted = f"{self.which} {self.limit}，已用 {self.used}"
         if self.over:
-            return f"超期 {self.over} 个{self.unit}（{counted}）"
+            return counted
         if self.ended:
-            return f"按时办结（{counted}）"
+            return "按时办结：" + "；".join(f"{x.zh} {x.days} 个{x.unit}，已用 {x.used}" for x in self.limits)
         if any(p.running for p in self.pauses):
-            return f"暂停计时：{'、'.join(dict.fromkeys(p.kind for p in self.pauses if p.running))}（{counted}）"
-        return f"剩余 {self.limit - self.used} 个{self.unit}（{counted}）"
+            return f"暂停计时（{'、'.join(dict.fromkeys(p.kind for p in self.pauses if p.running))}）：{counted}"
+        return counted
 
 
 @dataclass(slots=True)
@@ -122,7 +130,7 @@ class Dossier:
 
     @property
     def late(self) -> list[Bar]:
-        """Running cases past a limit, the worst first; then ended ones that were late."""
+        """逾期办件: running ones past a limit (在办超期), the worst first; then those that ended late."""
         return sorted((b for b in self.bars if b.over), key=lambda b: (b.ended is not None, -b.over))
 
     @property
@@ -147,9 +155,9 @@ class Dossier:
                     text += f"，另有 {len(self.current) - 1} 个事项可同时办理"
         running = [b for b in self.late if b.ended is None]
         if running:
-            text += f"；在办超期 {len(running)} 件，最长{running[0].verdict}"
+            text += f"；在办超期 {len(running)} 件，其中“{running[0].item_name}”{running[0].verdict}"
         elif self.late:
-            text += f"；历史超期 {len(self.late)} 件"
+            text += f"；已办结的逾期办件 {len(self.late)} 件"
         return text + "。"
 
     def whose(self, item: dict[str, Any]) -> str:
@@ -297,7 +305,6 @@ def _bars(judged: judge.Judged, visible: set[str]) -> list[Bar]:
     event_zh = labels("event")
     found = []
     for row in facts.cases.filter(pl.col("case_id").is_in(list(visible))).to_dicts():
-        which = _first_limit(row)
         found.append(
             Bar(
                 row["case_id"],
@@ -312,28 +319,12 @@ def _bars(judged: judge.Judged, visible: set[str]) -> list[Bar]:
                 row["ended_at"],
                 event_zh.get(row["end_event"] or ""),
                 row["light"],
-                LIMIT_ZH.get(which or ""),
-                row[f"{which}_limit"] if which else None,
-                row[f"{which}_unit"] if which else None,
-                row[f"used_{which}"] if which else None,
-                row[f"due_{which}"] if which else None,
-                row["due_statutory"],
+                limits.of(row),
                 bool(row["provisional"]),
                 tuple(pauses.get(row["case_id"], ())),
             )
         )
     return sorted(found, key=lambda b: (b.start or _NO_DAY, b.case_id))
-
-
-def _first_limit(row: dict[str, Any]) -> str | None:
-    """The limit whose due date comes first; equal: the promised one. Past the statutory one: that one."""
-    told = [w for w in ("promised", "statutory") if row[f"{w}_limit"] is not None and row[f"due_{w}"] is not None]
-    if not told:
-        return None
-    over = [w for w in told if (row[f"used_{w}"] or 0) > row[f"{w}_limit"]]
-    if "statutory" in over and row["light"] == "双红":
-        return "statutory"
-    return min(told, key=lambda w: row[f"due_{w}"])
 
 
 def _past_findings(judged: judge.Judged, grant: Grant) -> list[dict[str, Any]]:

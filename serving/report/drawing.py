@@ -27,7 +27,7 @@ TONES = {
     "paper": "#ffffff",
     "band": "#f4f6f8",
     "brand": "#0b4f9e",
-    "double": "#8e1119",
+    "double": "#7a0f52",
     "red": "#cf2a27",
     "yellow": "#e0a100",
     "blue": "#2f6fd0",

@@ -6,7 +6,8 @@ from datetime import date
 from typing import Any
 
 from serving.access import Grant
-from serving.pages.render import day, money
+from serving.query import freshness
+from serving.render import day, money
 from serving.report import charts
 from serving.report.content import NOTE, Facts, Figure, Heading, Paragraph, Points, Report, Table
 from serving.report.dossier import Dossier, dossier, feeds
@@ -31,6 +32,7 @@ def content(told: Dossier) -> Report:
         f"{name}分析报告",
         f"{told.code} · 截至 {told.as_of:%Y-%m-%d}",
         told.as_of,
+        freshness.freshness().line,
     )
     made.add(
         Paragraph(told.sentence, "lead"),
@@ -87,7 +89,7 @@ def content(told: Dossier) -> Report:
 
 
 def _limits(made: Report, told: Dossier) -> None:
-    limited = [b for b in told.bars if b.limit is not None and b.accepted]
+    limited = [b for b in told.bars if b.limits and b.accepted]
     ended = [b for b in limited if b.ended]
     on_time = sum(not b.over for b in ended)
     running = [b for b in told.bars if b.ended is None]
@@ -96,25 +98,25 @@ def _limits(made: Report, told: Dossier) -> None:
         Paragraph(
             f"共 {len(told.bars)} 件办件，在办 {len(running)} 件；有时限并已办结的 {len(ended)} 件"
             + (f"中按时 {on_time} 件，按时率 {on_time / len(ended):.0%}" if ended else "")
-            + f"；超期 {len(told.late)} 件，其中在办 {sum(b.ended is None for b in told.late)} 件。"
+            + f"；逾期办件 {len(told.late)} 件，其中在办超期 {sum(b.ended is None for b in told.late)} 件。"
         )
     )
     shown = sorted((b for b in told.bars if b.start), key=lambda b: (b.stage or 9, b.start, b.case_id))
     parts = [shown[n : n + _ROWS] for n in range(0, len(shown), _ROWS)]
-    caption = "浅蓝为时限（受理至到期），菱形为到期日，斜纹为暂停计时，红色为超期"
+    caption = "浅蓝为时限（受理至首个到期日），白菱形为承诺到期日、黑菱形为法定到期日，斜纹为暂停计时，红色为超承诺时限、深红为超法定时限"
     for n, part in enumerate(parts):
         made.add(Figure(charts.gantt(told, part, charts.PRINTED), caption if n == len(parts) - 1 else ""))
     if told.late:
-        made.add(Heading("超期办件", 3))
+        made.add(Heading("逾期办件", 3))
         rows = [
             (
                 b.item_name,
                 b.case_no,
                 b.department or "—",
                 day(b.accepted),
-                day(b.due),
+                "；".join(f"{x.zh} {day(x.due)}" for x in b.limits),
                 day(b.ended) if b.ended else "在办",
-                b.verdict,
+                b.short,
             )
             for b in told.late
         ]
@@ -122,7 +124,7 @@ def _limits(made: Report, told: Dossier) -> None:
             Table(
                 ("事项", "办件编号", "部门", "受理", "到期", "办结", "判定"),
                 rows,
-                (0.15, 0.18, 0.15, 0.12, 0.12, 0.12, 0.16),
+                (0.14, 0.17, 0.14, 0.11, 0.16, 0.11, 0.17),
             )
         )
 

@@ -16,7 +16,7 @@ from docx.shared import Emu, Mm, Pt, RGBColor
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
-from serving.pages.render import template
+from serving.render import template
 from serving.report import drawing
 from serving.report.content import Block, Facts, Figure, Heading, Paragraph, Points, Report, Table
 
@@ -76,6 +76,8 @@ def pdf(report: Report) -> bytes:
     made.add_page()
     _line(made, report.title, 19, _INK, 10)
     _line(made, report.subtitle, 10.5, _SOFT, 6)
+    if report.data_as_of:
+        _line(made, report.data_as_of, 9, _SOFT, 5)
     made.ln(2)
     for block, following in zip(report.blocks, [*report.blocks[1:], None], strict=True):
         if isinstance(block, Heading):  # never alone at the foot of a page
@@ -221,6 +223,8 @@ def docx(report: Report) -> bytes:
     )
     made.add_heading(_legible(report.title), 1)
     _run(made.add_paragraph(), report.subtitle, _SOFT, 10)
+    if report.data_as_of:
+        _run(made.add_paragraph(), report.data_as_of, _SOFT, 9)
     for block in report.blocks:
         _docx_block(made, block)
     _page_numbers(section.footer.paragraphs[0])

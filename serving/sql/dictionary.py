@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.settings import ROOT
 from serving.sql.views import SQL_TYPES, View, note, views
+from supervision import limits
 
 PATH = ROOT / "docs" / "data-dictionary.md"
 _HEAD = """# 数据字典 Data dictionary
@@ -26,6 +27,8 @@ def text() -> str:
     parts = [_HEAD]
     parts += ["| view | 名称 | key |", "|---|---|---|"]
     parts += [f"| [`{v.name}`](#{v.name}) | {v.zh} | {', '.join(v.key)} |" for v in views().values()]
+    parts += ["", "## Counts", "", "| 中文 | name in the API | meaning |", "|---|---|---|"]
+    parts += [f"| {zh} | `{name}` | {en} |" for name, (zh, en) in limits.COUNTS.items()]
     for view in views().values():
         parts += ["", *_view(view)]
     return "\n".join(parts) + "\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from serving.access import PERSONAL, PROJECTS, grant_of
 from store.engine import transaction
 
@@ -93,9 +93,7 @@ def drop(name: str) -> None:
     """Take its grant and the role itself. :raises ConfigurationError: there is no such grant, or it owns something."""
     with transaction() as c:
         if not c.execute(sa.text("delete from serving.role_grant where role = :name"), {"name": name}).rowcount:
-            raise ConfigurationError(
-                f"no grant to {name!r}", remedy="see onemap keys roles", zh=f"没有授予 {name} 的范围。"
-            )
+            raise NotFoundError(f"no grant to {name!r}", remedy="see onemap keys roles", zh=f"没有授予 {name} 的范围。")
         try:
             c.exec_driver_sql(f"drop role if exists {c.dialect.identifier_preparer.quote(name)}")
         except sa.exc.DBAPIError as error:

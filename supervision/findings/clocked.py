@@ -6,6 +6,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from schemas import channels
+from supervision import limits
 from supervision.clock import effective
 from supervision.findings import CASE, FINDING_KEY, KEY, Context, found, stamp, working_days
 from supervision.rule import Days, Rule, Severity, rule
@@ -28,28 +29,12 @@ class Overdue(Rule):
 @rule("overdue", Overdue, waits=True)
 def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     """逾期: used > promised (红) or > statutory (双红), running or ended; one finding whose level rises."""
-    over = c.cases.with_columns(
-        (pl.col("used_statutory") > pl.col("statutory_limit")).fill_null(False).alias("_statutory"),
-        (pl.col("used_promised") > pl.col("promised_limit")).fill_null(False).alias("_promised"),
-    ).filter(pl.col("_statutory") | pl.col("_promised"))
-    double = pl.col("_statutory")
-    limit = pl.when(double).then(pl.col("statutory_limit")).otherwise(pl.col("promised_limit"))
-    used = pl.when(double).then(pl.col("used_statutory")).otherwise(pl.col("used_promised"))
-    unit = pl.when(double).then(pl.col("statutory_unit")).otherwise(pl.col("promised_unit"))
+    over = c.cases.filter(limits.overdue())
+    double = limits.passed("statutory")
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
     return found(
         over,
-        pl.format(
-            "办件 {}（{}）已用 {} 个{}，超过{}时限 {} 个{}，应于 {} 前办结。",
-            "case_no",
-            pl.col("item_name").fill_null(""),
-            used,
-            unit,
-            pl.when(double).then(pl.lit("法定")).otherwise(pl.lit("承诺")),
-            limit,
-            unit,
-            due.cast(pl.String),
-        ),
+        pl.format("办件 {}（{}）{}。", "case_no", pl.col("item_name").fill_null(""), limits.said()),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
         evidence=CASE,
         since=pl.when(pl.col("open")).then(pl.col("acceptance_on")),

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError
+from core.errors import NotFoundError
 from store.engine import engine
 from supervision.orders.life import STATE_ZH
 
@@ -56,7 +56,7 @@ def shown(no: str) -> dict[str, Any]:
     """One order with every step of its life and what was told to the platform. :raises ConfigurationError: there is none."""
     found = _rows("where o.no = :no or o.finding_id = :no", no=no)
     if not found:
-        raise ConfigurationError(f"no work order {no}", remedy="see onemap orders list", zh=f"没有工单 {no}。")
+        raise NotFoundError(f"no work order {no}", remedy="see onemap orders list", zh=f"没有工单 {no}。")
     with engine().connect() as connection:
         steps = connection.execute(
             sa.text(

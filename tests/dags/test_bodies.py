@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -46,3 +46,66 @@ def test_an_outcome_becomes_the_error_of_whose_fault_it_is(outcome, fault, kind)
     error = bodies._error(told)
     assert type(error) is kind
     assert (error.feed, error.remedy, error.zh) == ("a.b", "r", "说明")
+
+
+def _run(monkeypatch, run_type: str, end: datetime, begin: datetime | None = None) -> list[tuple]:
+    """A task of a DAG run; yields what the pipeline was asked for."""
+    from types import SimpleNamespace
+
+    import airflow.sdk
+
+    from pipeline import sync
+    from pipeline.outcome import Task
+
+    context = {
+        "dag_run": SimpleNamespace(run_type=run_type),
+        "data_interval_start": begin or end,
+        "data_interval_end": end,
+        "logical_date": end,
+    }
+    monkeypatch.setattr(airflow.sdk, "get_current_context", lambda: context)
+    asked: list[tuple] = []
+
+    def backfill(source, start, until, feeds):
+        asked.append(("backfill", start, until, feeds))
+        return [] if source == "s4_mqtt" else [Task(f"{source}.x", "2026-11-01", "2026-11-02", False, "x")]
+
+    monkeypatch.setattr(sync, "backfill", backfill)
+    monkeypatch.setattr(sync, "plan", lambda source, feeds: asked.append(("plan", feeds)) or [])
+    return asked
+
+
+TICK = datetime(2026, 11, 1, 2, 20, tzinfo=UTC)  # 10:20 in the city
+
+
+def test_a_run_of_airflows_backfill_reads_its_own_interval(monkeypatch):
+    asked = _run(monkeypatch, "backfill", TICK)
+    assert bodies.plan("p1", {}, "20 * * * *")[0]["feed"] == "p1.x"
+    assert asked == [("backfill", datetime(2026, 11, 1, 9, 20), datetime(2026, 11, 1, 10, 20), None)]
+
+
+def test_a_data_interval_that_the_timetable_gives_goes_before_the_schedule(monkeypatch):
+    asked = _run(monkeypatch, "backfill", TICK, datetime(2026, 10, 31, 16, 0, tzinfo=UTC))
+    bodies.plan("p1", {"feeds": ["p1.x"]}, "20 * * * *")
+    assert asked == [("backfill", datetime(2026, 11, 1), datetime(2026, 11, 1, 10, 20), ["p1.x"])]
+
+
+def test_parameters_of_the_form_go_before_the_interval_and_a_scheduled_run_reads_what_is_due(monkeypatch):
+    asked = _run(monkeypatch, "backfill", TICK)
+    bodies.plan("p1", {"from": "2026-01-01T00:00:00", "to": "2026-01-02T00:00:00"}, "20 * * * *")
+    assert asked == [("backfill", datetime(2026, 1, 1), datetime(2026, 1, 2), None)]
+    for run_type in ("scheduled", "manual"):
+        assert _run(monkeypatch, run_type, TICK) == [] and bodies.plan("p1", {}, "20 * * * *") == []
+
+
+def test_a_backfill_that_can_read_nothing_of_its_interval_fails_and_says_why(monkeypatch):
+    _run(monkeypatch, "backfill", TICK)
+    with pytest.raises(ConfigurationError) as refused:
+        bodies.plan("s4_mqtt", {}, "*/5 * * * *")
+    assert "消息流" in refused.value.zh
+    _run(monkeypatch, "backfill", datetime(2099, 1, 1, tzinfo=UTC))
+    with pytest.raises(ConfigurationError, match="not past"):
+        bodies.plan("p1", {}, "20 * * * *")
+    _run(monkeypatch, "backfill", TICK)
+    with pytest.raises(ConfigurationError, match="no data interval"):
+        bodies.plan("p1", {}, None)

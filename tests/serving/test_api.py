@@ -364,3 +364,49 @@ def test_statistics_count_what_the_asker_sees(city_key, ask, two_towns):
     )
     assert {g["key"]: g["count"] for g in whole["findings_by_rule"]} == {r["key"]: r["count"] for r in open_}
     assert whole["outside"]["findings"] == sum(r["count"] for r in open_ if r["key"] in ("C1", "C2", "C3", "C9", "C15"))
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "word"),
+    [
+        ("findings?rule=C99", 400, "C15"),
+        ("findings?town=999999999", 400, "441900119"),
+        ("cases?light=purple", 400, "双红"),
+        ("projects?light=灰", 400, "无"),
+        ("cases?department=999999999", 400, "东莞市"),
+        ("work-orders?state=lost", 400, "dispatched"),
+        ("cases?item=NO-1", 404, "DG-"),
+        ("projects?fields=nothing", 400, "project_code"),
+        ("cases?limit=0", 400, "1"),
+    ],
+)
+def test_a_value_that_a_filter_does_not_know_is_refused_with_those_it_knows(ask, query, status, word):
+    """``rule=C99`` answered 200 and nothing."""
+    answer = ask().get(f"/v1/{query}", headers={"Accept-Language": "zh"})
+    assert answer.status_code == status, answer.text
+    assert word in answer.json()["detail"]
+
+
+def test_no_light_is_one_word_everywhere(ask):
+    client = ask()
+    none = client.get("/v1/projects", params={"light": "无", "limit": 1000}).json()["items"]
+    counted = {
+        g["key"]: g["count"] for g in client.get("/v1/statistics?groups=projects_by_light").json()["projects_by_light"]
+    }
+    assert len(none) == counted["无"] and all(row["light"] is None for row in none)
+    late = client.get("/v1/statistics?groups=cases_late").json()["cases_late"]
+    assert set(late) == {"running_overdue", "overdue"} and late["overdue"] >= late["running_overdue"]
+
+
+def test_the_interactive_description_comes_from_here_alone(ask):
+    import re
+
+    from serving.api.app import app
+
+    client = TestClient(app)
+    page = client.get("/docs")
+    assert page.status_code == 200 and "//" not in re.sub(r"<!doctype.*?>", "", page.text).replace("</", "")
+    for place in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert client.get(f"/{place}").status_code == 200, place
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "openapi.json" in client.get("/docs/start.js").text

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from serving import keys
 from serving.access import Grant, reading
 from serving.pages import standalone
-from serving.pages.city import Filters, chosen, city
+from serving.query.city import Filters, chosen, city
 from store.engine import transaction
 
 TOKEN = "a-token-of-this-test"

@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import replace
 from datetime import date, datetime
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from docx import Document
@@ -16,6 +17,8 @@ from serving.access import Grant, grant_of, reading
 from serving.report import charts, dossier, drawing, write
 from serving.report.content import Heading, Paragraph, Report, Table
 from store.engine import transaction
+from supervision import limits
+from supervision.limits import Limit
 
 FREE = Grant("test")
 BAR = dossier.Bar(
@@ -31,12 +34,7 @@ BAR = dossier.Bar(
     None,
     None,
     "红",
-    "承诺",
-    3,
-    "工作日",
-    5,
-    date(2026, 3, 5),
-    date(2026, 3, 11),
+    (Limit("promised", 3, "工作日", 5, date(2026, 3, 5)), Limit("statutory", 7, "工作日", 5, date(2026, 3, 11))),
     False,
 )
 
@@ -123,13 +121,60 @@ def test_what_sources_wrote_is_text(store: None, marked: str) -> None:
     assert write.pdf(made)
 
 
-def test_verdicts_in_words() -> None:
-    assert BAR.verdict == "超期 2 个工作日（承诺 3，已用 5）"
-    assert replace(BAR, used=2, light="绿").verdict == "剩余 1 个工作日（承诺 3，已用 2）"
-    assert replace(BAR, used=2, ended=datetime(2026, 3, 4)).verdict == "按时办结（承诺 3，已用 2）"
+def test_verdicts_say_both_limits_in_words() -> None:
+    promised, statutory = BAR.limits
+    assert BAR.verdict == (
+        "超承诺时限 2 个工作日（时限 3，已用 5，到期 2026-03-05）；法定时限剩余 2 个工作日（时限 7，已用 5，到期 2026-03-11）"
+    )
+    assert (BAR.short, BAR.due, BAR.over) == ("超承诺 2 个工作日；法定剩 2 个工作日", date(2026, 3, 5), 2)
+    both = replace(BAR, limits=(promised, replace(statutory, days=4)))
+    assert both.short == "超承诺 2 个工作日；超法定 1 个工作日"
+    within = tuple(replace(limit, used=2) for limit in BAR.limits)
+    assert replace(BAR, limits=within).verdict.startswith("承诺时限剩余 1 个工作日")
+    assert replace(BAR, limits=within, ended=datetime(2026, 3, 4)).verdict.startswith(
+        "按时办结：承诺 3 个工作日，已用 2"
+    )
     pause = dossier.Pause("补正", date(2026, 3, 3), date(2026, 3, 6), True)
-    assert replace(BAR, used=1, pauses=(pause,)).verdict.startswith("暂停计时：补正")
-    assert replace(BAR, limit=None, which=None).verdict == "无时限"
+    assert replace(BAR, limits=within, pauses=(pause,)).verdict.startswith("暂停计时（补正）")
+    assert replace(BAR, limits=()).verdict == "无时限"
+
+
+def test_a_case_has_the_same_limits_on_its_page_in_the_api_and_in_every_list(store: None) -> None:
+    """Case 44192611160559017 was "超期 2 … 11-25" on its page and "超 6 … 11-19" in a report."""
+    with reading(FREE) as connection:
+        rows = connection.exec_driver_sql(
+            """select c.* from asked."case" c where c.promised_limit is not null and c.statutory_limit is not null
+               and c.acceptance_on is not null and c.project_code is not null order by c.id limit 3"""
+        )
+        cases = [dict(row) for row in rows.mappings()]
+    assert cases
+    for case in cases:
+        told = dossier.dossier(FREE, case["project_code"])
+        assert next(b for b in told.bars if b.case_id == case["id"]).limits == limits.of(case)
+
+
+@pytest.mark.parametrize(
+    ("promised", "statutory"), [(5, 9), (20, 9), (5, 30), (20, 30), (None, 9), (5, None), (None, None)]
+)
+def test_a_finding_says_what_the_page_says(promised: int | None, statutory: int | None) -> None:
+    clock = {
+        "promised_limit": promised,
+        "promised_unit": "工作日",
+        "used_promised": 11,
+        "due_promised": date(2026, 11, 19),
+        "statutory_limit": statutory,
+        "statutory_unit": "自然日",
+        "used_statutory": 11,
+        "due_statutory": date(2026, 11, 25),
+    }
+    frame = pl.DataFrame([clock], schema_overrides={"promised_limit": pl.Int64, "statutory_limit": pl.Int64})
+    said = frame.select(limits.said().alias("said"), limits.overdue().alias("late")).row(0)
+    found = limits.of(clock)
+    assert said == (limits.verdict(found), limits.over(found) > 0)
+    if promised == 5 and statutory == 9:
+        assert said[0] == (
+            "超承诺时限 6 个工作日（时限 5，已用 11，到期 2026-11-19）；超法定时限 2 个自然日（时限 9，已用 11，到期 2026-11-25）"
+        )
 
 
 def _told(*bars: dossier.Bar) -> dossier.Dossier:
@@ -168,7 +213,9 @@ def test_overdue_is_red_and_a_pause_is_hatched() -> None:
     assert len(hatched) == 1 and limit.x < hatched[0].x < red.x
     assert not any(
         r.fill in ("red", "double")
-        for r in charts.gantt(_told(replace(BAR, used=2, light="绿", due=date(2026, 3, 20)))).shapes
+        for r in charts.gantt(
+            _told(replace(BAR, light="绿", limits=tuple(replace(x, used=2, due=date(2026, 3, 20)) for x in BAR.limits)))
+        ).shapes
         if isinstance(r, drawing.Rect)
     )
 
@@ -201,7 +248,7 @@ def test_no_line_begins_with_a_closing_mark() -> None:
 
 def test_long_tables_break_across_pages() -> None:
     rows = [(f"事项 {n}", "内容，" * 30) for n in range(120)]
-    made = Report("n", "长", "", date(2026, 1, 1), [Table(("甲", "乙"), rows, (0.3, 0.7))])
+    made = Report("n", "长", "", date(2026, 1, 1), "", [Table(("甲", "乙"), rows, (0.3, 0.7))])
     assert write.pdf(made).count(b"/Type /Page\n") >= 5
     with zipfile.ZipFile(io.BytesIO(write.docx(made))) as packed:
         assert packed.read("word/document.xml").count(b"w:tblHeader") == 1

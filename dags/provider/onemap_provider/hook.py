@@ -33,6 +33,8 @@ class SourceHook(BaseHook):
 
         try:
             given = resolve(self.conn_id)
+            if given.conn_type in CHANNELS:
+                return _channel(self.conn_id)
             sources = _sources(given)
             if not sources:
                 return (
@@ -46,6 +48,17 @@ class SourceHook(BaseHook):
         return all(line.ok for line in lines), redact(
             "; ".join(f"{x.what}: {x.detail} {x.remedy}".strip() for x in shown)
         )
+
+
+CHANNELS = ("onemap_mail", "onemap_wecom", "onemap_dingtalk", "onemap_feishu", "onemap_webhook")
+
+
+def _channel(conn_id: str) -> tuple[bool, str]:
+    """A message that says it is a test. :raises OneMapError: the channel does not take it."""
+    from serving.alerts import send
+
+    send.send(conn_id, "[一张图·测试] 告警渠道测试", "收到即说明本渠道可用，无须处置。")
+    return True, "测试通知已送达 / the test message was delivered"
 
 
 def _sources(given: Endpoint) -> list[Source]:

@@ -146,6 +146,48 @@ TYPES = [
     ),
 ]
 
+_GATEWAY = "网关地址，留空为公网地址 · gateway instead of the public address"
+TYPES += [
+    _type(
+        "onemap_mail",
+        "一张图 · 告警邮件 alerts by mail",
+        "",
+        "",
+        "",
+        {
+            "to": _text("收件人 to", "逗号分隔 · recipients, by commas"),
+            "smtp": _text(
+                "邮件服务器连接 smtp", "Airflow 的 SMTP 连接编号 · id of the SMTP Connection", "smtp_default"
+            ),
+        },
+        ("schema", "port", "host", "login", "password"),
+    ),
+    _type(
+        "onemap_wecom", "一张图 · 企业微信群机器人 WeCom", _GATEWAY, "", "机器人 key", {}, ("schema", "port", "login")
+    ),
+    _type(
+        "onemap_dingtalk",
+        "一张图 · 钉钉群机器人 DingTalk",
+        _GATEWAY,
+        "加签密钥 secret",
+        "access_token",
+        {},
+        ("schema", "port"),
+    ),
+    _type(
+        "onemap_feishu", "一张图 · 飞书群机器人 Feishu", _GATEWAY, "", "机器人 token", {}, ("schema", "port", "login")
+    ),
+    _type(
+        "onemap_webhook",
+        "一张图 · 告警 webhook",
+        "地址 address",
+        "",
+        "令牌 bearer token",
+        {},
+        ("schema", "port", "login"),
+    ),
+]
+
 # The form that fits what a source declares as its protocol
 FORM_OF = {
     "signed_rest": "onemap_gateway",

@@ -94,8 +94,6 @@ const map = (() => {
     for (const town of towns) { trace(town.rings); pen.fill("evenodd"); pen.stroke(); }
     pen.fillStyle = colour("redfill"); pen.strokeStyle = colour("red"); pen.lineWidth = 1.5;
     for (const line of lines) { trace(line.rings); pen.fill("evenodd"); pen.stroke(); }
-    pen.fillStyle = colour("soft"); pen.font = "12px " + getComputedStyle(document.body).fontFamily; pen.textAlign = "center";
-    if (width > 420 || at.span < 0.4) for (const town of towns) pen.fillText(town.name, px(town.at[0]), py(town.at[1]));
     const inks = TONES.map(colour), rim = colour("card"), ink = colour("ink");
     const radius = Math.min(9, (points.code.length > 2000 ? 2.6 : points.code.length > 300 ? 3.6 : 5) * Math.sqrt(0.6 / at.span) ** 0.7);
     for (let n = points.code.length - 1; n >= 0; n--) { // the worst last, on top
@@ -103,6 +101,11 @@ const map = (() => {
       if (x < -12 || y < -12 || x > width + 12 || y > height + 12) continue;
       pen.beginPath(); pen.arc(x, y, radius, 0, 7); pen.fillStyle = inks[points.light[n]]; pen.fill();
       pen.lineWidth = points.found[n] ? 1.6 : 0.8; pen.strokeStyle = points.found[n] ? ink : rim; pen.stroke();
+    }
+    // names above the dots, with a rim of the ground's colour
+    pen.fillStyle = colour("ink"); pen.strokeStyle = colour("townfill"); pen.lineWidth = 3; pen.font = "12px " + getComputedStyle(document.body).fontFamily; pen.textAlign = "center";
+    if (width > 420 || at.span < 0.4) for (const town of towns) {
+      pen.strokeText(town.name, px(town.at[0]), py(town.at[1])); pen.fillText(town.name, px(town.at[0]), py(town.at[1]));
     }
     if (picked !== null && points.code[picked]) {
       pen.beginPath(); pen.arc(px(points.x[picked] / 1e5), py(points.y[picked] / 1e5), radius + 5, 0, 7);
@@ -211,6 +214,7 @@ const map = (() => {
   });
   new ResizeObserver(draw).observe(frame);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  document.documentElement.addEventListener("theme", draw);
 
   function focusTown(search) {
     const town = towns.find((t) => t.code === new URLSearchParams(search).get("town"));

@@ -12,3 +12,19 @@ function openOutside(address) {
   link.click();
   link.remove();
 }
+
+// printing: Airflow's frame may not, so the page is opened beside it
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-print]")) return;
+  if (window.parent === window) window.print();
+  else openOutside(location.href.split("#")[0] + "#print");
+});
+if (location.hash === "#print") window.addEventListener("load", () => window.print());
+
+// a place outside of our pages (Airflow's own, another system's) is opened beside them
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-outside]");
+  if (!link || window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  openOutside(link.href);
+});

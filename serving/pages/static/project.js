@@ -1,10 +1,5 @@
 "use strict";
-// The page works without this: printing, and the rest of a long timeline.
-document.getElementById("print").addEventListener("click", () => {
-  if (window.parent === window) window.print();
-  else openOutside(location.href.split("#")[0] + "#print");
-});
-if (location.hash === "#print") window.addEventListener("load", () => window.print());
+// The page works without this: the rest of a long timeline, and the way back.
 const more = document.getElementById("more");
 if (more) more.addEventListener("click", () => {
   const rest = document.querySelectorAll("[data-more]");

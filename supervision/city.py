@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from schemas.departments import register
 from store.engine import engine, transaction
-from supervision import rulebook
+from supervision import limits, rulebook
 from supervision.judge import Judged, in_chunks
 from supervision.orders import queries
 
-SUMS = ["cases", "accepted", "running", "ended", "overdue", "returned", "saved_cases", "saved_days"]
+SUMS = ["cases", "accepted", "running", "ended", "running_overdue", "overdue", "returned", "saved_cases", "saved_days"]
 OLDEST = 20
 
 
@@ -127,9 +127,6 @@ def _cases(judged: Judged) -> pl.DataFrame:
     saved = (
         pl.col("ended_at").is_not_null() & with_clock & pl.col("statutory_limit").is_not_null() & ~pl.col("withdrawn")
     )
-    over = (pl.col("used_promised") > pl.col("promised_limit")).fill_null(False) | (
-        pl.col("used_statutory") > pl.col("statutory_limit")
-    ).fill_null(False)
     rows = (
         judged.facts.cases.join(catalogue, on="item_code", how="left", maintain_order="left")
         .with_columns(pl.col("town_code").str.slice(0, 9).alias("_town"))
@@ -149,7 +146,8 @@ def _cases(judged: Judged) -> pl.DataFrame:
             with_clock.sum().alias("accepted"),
             pl.col("open").sum().alias("running"),
             (~pl.col("open")).sum().alias("ended"),
-            over.sum().alias("overdue"),
+            limits.overdue().sum().alias("overdue"),
+            pl.col("light").is_in(limits.LATE).sum().alias("running_overdue"),
             pl.col("returned").is_not_null().sum().alias("returned"),
             saved.sum().alias("saved_cases"),
             (pl.col("statutory_limit") - pl.col("used_statutory")).filter(saved).sum().alias("saved_days"),

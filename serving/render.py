@@ -24,6 +24,8 @@ def _environment() -> Environment:
     )
     made.filters["day"] = day
     made.filters["moment"] = lambda value: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+    made.filters["clock"] = lambda value: f"{value:%Y-%m-%d %H:%M}"
+    made.filters["span"] = span
     made.filters["money"] = money
     made.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
     return made
@@ -39,6 +41,19 @@ def day(value: Any) -> str:
     if value is None:
         return "—"
     return f"{value:%Y-%m-%d}" if isinstance(value, date | datetime) else str(value)[:10]
+
+
+def span(seconds: float | None) -> str:
+    """A length of time for people: the two largest parts at most."""
+    if seconds is None:
+        return "—"
+    minutes = int(seconds // 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} 天" + (f" {hours} 小时" if hours else "")
+    if hours:
+        return f"{hours} 小时" + (f" {minutes} 分" if minutes else "")
+    return f"{minutes} 分"
 
 
 def money(wan: float | None) -> str:

@@ -31,7 +31,7 @@ _FINDINGS = """
 select project_code as code, array_agg(distinct rule) as rules, array_agg(distinct department_code) as answering, max(severity) as severity
 from asked.finding where state in ('open', 'confirmed') group by 1"""
 _RUNNING = """
-select project_code as code, array_agg(distinct department_code) as handling, count(*) filter (where light in ('红', '双红')) as late
+select project_code as code, array_agg(distinct department_code) as handling, count(*) filter (where light in ('双红', '红')) as late
 from asked."case" where light in ('红', '双红', '黄', '蓝', '绿') and project_code is not null group by 1"""
 
 

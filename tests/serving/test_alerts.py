@@ -1,0 +1,244 @@
+"""Alerts as incidents: opened once with what a person on duty asks, repeated by a schedule, closed by a message, by route."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import sqlalchemy as sa
+
+from core.errors import ConfigurationError, NotFoundError
+from serving import alerts
+from serving.alerts import detect, incidents, routes, send
+from store.engine import transaction
+from tests.hub import hub  # noqa: F401
+from tests.serving.conftest import rows
+
+BASE = "http://hub.example"
+
+
+@pytest.fixture
+def receiver(monkeypatch):
+    """A server on loopback that stands for every channel; ``taken`` has the messages, ``refuse`` makes it answer 500."""
+    taken: list[tuple[str, dict]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            taken.append((self.path, body | {"authorization": self.headers.get("authorization")}))
+            self.send_response(500 if receiver.refuse else 200)
+            self.end_headers()
+            self.wfile.write(b'{"errcode": 0, "code": 0}')
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    receiver = type("Receiver", (), {"taken": taken, "refuse": False, "port": server.server_port})
+    gateway = f"http://127.0.0.1:{server.server_port}"
+
+    def connection(name: str, kind: str, password: str, host: str = gateway, **more):
+        told = {"conn_type": kind, "host": host, "password": password, **more}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(told))
+
+    receiver.connection = staticmethod(connection)
+    yield receiver
+    server.shutdown()
+
+
+@pytest.fixture
+def routed(tmp_path, monkeypatch):
+    def given(text: str) -> None:
+        (tmp_path / "routes.yaml").write_text(text, "utf-8")
+        monkeypatch.setenv("ONEMAP_ALERT_ROUTES", str(tmp_path / "routes.yaml"))
+
+    return given
+
+
+def failing(source: str, feed: str, fault: str = "authentication") -> None:
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into landing.run (source, feed, trigger, window_full, started_at, ended_at, outcome, fault, error, zh, remedy)
+                   values (:source, :feed, 'schedule', false, now() - interval '5 minutes', now(), 'failed', :fault, 'refused', '口令被拒', 'renew it')"""
+            ),
+            {"source": source, "feed": feed, "fault": fault},
+        )
+
+
+def recovered(source: str, feed: str) -> None:
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into landing.run (source, feed, trigger, window_full, started_at, ended_at, outcome, complete)
+                   values (:source, :feed, 'schedule', false, now(), now(), 'ok', true)"""
+            ),
+            {"source": source, "feed": feed},
+        )
+
+
+def test_a_provider_that_refuses_us_is_one_incident_told_once_with_what_a_person_asks(hub, receiver, routed):  # noqa: F811
+    receiver.connection("alert_duty", "onemap_wecom", "a-key")
+    routed("routes:\n- {name: 值班, channel: alert_duty, kinds: [failing]}\n")
+    for feed in ("p1.enterprise", "p1.licence"):
+        for _ in range(3):
+            failing("p1", feed)
+    assert alerts.run(BASE)["opened"] == 1
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 0, "failed": 0}
+    ((path, body),) = receiver.taken
+    text = json.dumps(body, ensure_ascii=False)
+    assert "key=a-key" in path
+    for word in (
+        "省一网共享平台·接口方式 读取失败（鉴权）",
+        "2 个数据项连续失败，最多 3 次",
+        "口令被拒",
+        "值班室",
+        "自何时",
+        "暂不判定的规则",
+        "核对该连接的账号",
+        f"{BASE}/onemap/health#p1",
+        f"{BASE}/dags/sync__p1",
+        f"{BASE}/connections?name_pattern=p_gateway",
+    ):
+        assert word in text, word
+    one = incidents.open_incidents()[0]
+    assert (one["severity"], one["content"]["feeds"]) == (3, ["p1.enterprise", "p1.licence"])
+
+    with transaction() as connection:  # four hours later
+        connection.exec_driver_sql("update serving.incident_notice set last_at = now() - interval '5 hours'")
+    assert alerts.run(BASE)["repeated"] == 1 and "仍未恢复" in json.dumps(receiver.taken[-1][1], ensure_ascii=False)
+
+    for feed in ("p1.enterprise", "p1.licence"):
+        recovered("p1", feed)
+    assert alerts.run(BASE)["closed"] == 1 and "已恢复" in json.dumps(receiver.taken[-1][1], ensure_ascii=False)
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 0, "failed": 0}
+    assert not incidents.open_incidents() and incidents.recent()[0]["key"] == "failing:p1:authentication"
+    failing("p1", "p1.enterprise")
+    assert alerts.run(BASE)["opened"] == 1  # a new one, not the old one again
+
+
+def test_what_a_channel_does_not_take_is_tried_again_and_told_on_the_page(hub, receiver, routed):  # noqa: F811
+    receiver.connection("alert_hook", "onemap_webhook", "token", host=f"http://127.0.0.1:{receiver.port}/in")
+    routed(
+        "routes:\n- {name: 平台, channel: alert_hook, kinds: [failing]}\n- {name: 坏, channel: nowhere, kinds: [failing]}\n"
+    )
+    failing("d1", "d1.cases", "provider")
+    receiver.refuse = True
+    assert alerts.run(BASE)["failed"] == 2
+    receiver.refuse = False
+    assert alerts.run(BASE)["opened"] == 1
+    path, body = receiver.taken[-1]
+    assert (
+        path.startswith("/in")
+        and body["authorization"] == "Bearer token"
+        and "d1" in json.dumps(body, ensure_ascii=False)
+    )
+    told = incidents.messages()
+    assert [m["error"] is None for m in told if m["route"] == "平台"] == [True, False]
+    assert all("nowhere" in m["error"] for m in told if m["route"] == "坏")
+    assert "token" not in json.dumps([m["error"] for m in told])
+
+
+@pytest.mark.parametrize(("kind", "place"), [("onemap_dingtalk", "access_token=tok"), ("onemap_feishu", "/hook/tok")])
+def test_every_robot_gets_its_message_through_the_citys_gateway(hub, receiver, routed, kind, place):  # noqa: F811
+    receiver.connection("alert_robot", kind, "tok123456")
+    routed("routes:\n- {name: 群, channel: alert_robot}\n")
+    assert alerts.try_route("群", BASE, "li") is None
+    path, body = receiver.taken[-1]
+    assert place in path and "测试通知" in json.dumps(body, ensure_ascii=False)
+    assert rows("select event, error from serving.incident_message order by id desc limit 1") == [
+        {"event": "test", "error": None}
+    ]
+    with pytest.raises(NotFoundError, match="no route"):
+        alerts.try_route("没有", BASE, "li")
+
+
+def test_mail_goes_by_airflows_smtp_hook_to_the_recipients_of_the_connection(monkeypatch):
+    from airflow.providers.smtp.hooks import smtp
+
+    sent = []
+    monkeypatch.setattr(smtp.SmtpHook, "get_conn", lambda self: self)
+    monkeypatch.setattr(smtp.SmtpHook, "__exit__", lambda self, *exc: None)
+    monkeypatch.setattr(smtp.SmtpHook, "send_email_smtp", lambda self, **told: sent.append((self.smtp_conn_id, told)))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_ALERT_MAIL", json.dumps({"conn_type": "onemap_mail", "extra": {"to": "a@x, b@x", "smtp": "city"}})
+    )
+    send.send("alert_mail", "标题", "事项：<b>坏</b>\n下一步：看")
+    ((smtp_id, told),) = sent
+    assert smtp_id == "city" and told["to"] == ["a@x", "b@x"] and "&lt;b&gt;" in told["html_content"]
+    monkeypatch.setenv("AIRFLOW_CONN_ALERT_MAIL", json.dumps({"conn_type": "onemap_mail"}))
+    with pytest.raises(ConfigurationError, match="no recipients"):
+        send.send("alert_mail", "标题", "文")
+    monkeypatch.setenv("AIRFLOW_CONN_ALERT_MAIL", json.dumps({"conn_type": "http", "host": "x"}))
+    with pytest.raises(ConfigurationError, match="onemap_wecom"):
+        send.send("alert_mail", "标题", "文")
+
+
+def test_a_route_is_told_by_source_kind_severity_and_hours(routed):
+    routed(
+        "routes:\n- {name: 省, channel: c, sources: ['p*'], kinds: [failing], severity: 3, hours: '08:30-18:00', weekdays: [1, 2, 3, 4, 5]}\n"
+        "- {name: 夜, channel: c, hours: '20:00-06:00'}\n"
+    )
+    province, night = routes.load().routes
+    incident = {"kind": "failing", "severity": 3, "source": "p1"}
+    assert province.takes(incident)
+    assert not any(
+        province.takes(incident | change)
+        for change in ({"source": "m1"}, {"kind": "late"}, {"severity": 2}, {"source": None})
+    )
+    monday, sunday = datetime(2026, 11, 23, 9), datetime(2026, 11, 22, 9)
+    assert province.awake(monday) and not province.awake(sunday) and not province.awake(monday.replace(hour=19))
+    assert night.awake(monday.replace(hour=23)) and night.awake(monday.replace(hour=5)) and not night.awake(monday)
+    assert night.takes(incident)
+    routed("routes:\n- {name: x, channel: c, kinds: [nonsense]}\n")
+    with pytest.raises(ConfigurationError, match="no kind nonsense"):
+        routes.load()
+
+
+def test_held_deletions_a_growing_quarantine_and_drift_are_incidents_too(hub):  # noqa: F811
+    from store import holds
+
+    failing("m1", "m1.items", "ours")
+    with transaction() as connection:
+        run = connection.exec_driver_sql("select id from landing.run order by id desc limit 1").scalar_one()
+        number = holds.open_hold(connection, "m1.items", run, 60, 100, ["a"])
+        connection.execute(
+            sa.text(
+                """insert into landing.issue (code, severity, duty, feed, field, detail, fingerprint)
+                   values ('unknown_column', 'warning', 'provider', 'm1.items', 'NEW_COLUMN', 'new', decode('00', 'hex'))"""
+            )
+        )
+    found = {trouble.key: trouble for trouble in detect.detect()}
+    held = found[f"held:m1.items:{number}"]
+    assert held.pages["待决事项"].endswith(f"#hold-{number}") and "放行或驳回" in held.next
+    assert "NEW_COLUMN" in found["drift:m1.items"].what
+    assert found["failing:m1:ours"].severity == 3
+
+
+def test_a_dag_that_fails_opens_an_incident_and_its_success_ends_it(hub):  # noqa: F811
+    from types import SimpleNamespace
+
+    from dags.incidents import DagFailed, DagRecovered
+
+    context = {
+        "dag": SimpleNamespace(dag_id="unify", dag_display_name="归并"),
+        "run_id": "r 1",
+        "exception": ValueError("boom"),
+    }
+    DagFailed(stops="统一库停在旧数据").notify(context)
+    incidents.observe([])  # what is found by looking does not end it
+    one = next(i for i in incidents.open_incidents() if i["key"] == "dag:unify")
+    assert "boom" in one["content"]["what"] and one["content"]["pages"]["运行"] == "/dags/unify/runs/r%201"
+    DagRecovered().notify(context)
+    assert not [i for i in incidents.open_incidents() if i["key"] == "dag:unify"]
+
+
+def test_what_waits_for_a_feed_is_named():
+    assert "C10" in " ".join(detect.waiting_rules(["m2.sl"])) or detect.waiting_rules(["m2.sl"])
+    assert detect.waiting_rules(["nobody.x"]) == detect.waiting_rules(
+        ["own.y"]
+    )  # those that need their own evidence alone
