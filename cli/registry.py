@@ -30,6 +30,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "guide": ("guide",),
     "report": ("report",),
     "alerts": ("alerts",),
+    "user": ("user",),
     "prepare": ("prepare",),
     "testing": ("test",),
     "lint": ("lint",),

@@ -55,6 +55,7 @@ def environment(layout: Layout, *, metadata_url: str | None, port: int | None = 
         "AIRFLOW__CORE__MAX_ACTIVE_RUNS_PER_DAG": "1",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",  # its only user is the administrator of this machine
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",  # getfqdn asks a name server
+        "AIRFLOW__CORE__AUTH_MANAGER": "onemap_provider.auth.Accounts",  # the administrator below, and onemap user
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(layout.passwords),
         "AIRFLOW__CORE__FERNET_KEY_CMD": _cat(layout, "fernet.key"),

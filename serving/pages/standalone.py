@@ -1,10 +1,13 @@
-"""Pages and API on their own, without Airflow: ``onemap serve pages``. Whoever comes shows a key of the API, or the link that the
+"""Pages and API on their own, without Airflow: ``onemap serve pages``. Whoever comes logs in with an account (``onemap user``), a key of the API, or the link that the
 command printed; the browser keeps it in a cookie that no script can read and no other site can send.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import secrets
+import time
 from typing import Annotated
 from urllib.parse import quote
 
@@ -13,7 +16,7 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from serving import keys
+from serving import accounts, audit, keys
 from serving.access import ADMIN, DECIDE, PROJECTS, RAW, Grant
 from serving.api.app import app as api
 from serving.pages.answering import HEADERS, framed
@@ -22,6 +25,31 @@ from serving.render import template
 
 COOKIE = "onemap_key"
 PLACE, API = "/onemap/map", "/onemap/api"
+
+
+class Sessions:
+    """What a browser keeps after a log-in: name and end, signed with a secret of this process; closing the account ends it too."""
+
+    MARK = "acc."
+    SECONDS = 12 * 3600
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+
+    def open_for(self, account: accounts.Account) -> str:
+        told = f"{self.MARK}{account.name}.{int(time.time()) + self.SECONDS}"
+        return f"{told}.{self._sign(told)}"
+
+    def account(self, shown: str) -> accounts.Account | None:
+        """Whose it is; None: not ours, over, or of an account that is closed."""
+        told, _, signature = shown.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(told).encode()):
+            return None
+        name, _, end = told.removeprefix(self.MARK).rpartition(".")
+        return accounts.find(name) if int(end) > time.time() else None
+
+    def _sign(self, told: str) -> str:
+        return hmac.new(self._secret, told.encode(), hashlib.sha256).hexdigest()
 
 
 class _LogIn(Exception):
@@ -34,6 +62,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     :param token: whoever shows it reads and operates as ``operator``, personal data masked but in what was received; made anew at each start.
     :param hosts: names that it may be called by; others are refused, so that no foreign page can reach it by DNS.
     """
+    session = Sessions()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
     here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW, DECIDE}))
@@ -47,6 +76,9 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         )
         if shown and hmac.compare_digest(shown.encode(), token.encode()):
             return here
+        account = await run_in_threadpool(session.account, shown) if shown.startswith(session.MARK) else None
+        if account is not None:
+            return account.grant()
         admission = await run_in_threadpool(keys.admit, shown) if shown else None
         if admission is None:
             if "text/html" in request.headers.get("accept", ""):
@@ -89,11 +121,17 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     @app.post("/login")
     def take(
         request: Request,
-        key: Annotated[str, Form(max_length=200)],
+        key: Annotated[str, Form(max_length=200)] = "",
+        name: Annotated[str, Form(max_length=40)] = "",
+        password: Annotated[str, Form(max_length=200)] = "",
         next: Annotated[str, Form(max_length=2000)] = f"{PLACE}/",
     ) -> Response:
         key = key.strip()
-        if keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
+        account = accounts.check(name.strip(), password) if name and password else None
+        if account is not None:
+            audit.append(f"account:{account.name}", "log in", "pages", {})
+            return _kept(session.open_for(account), _inside(next), secure=request.url.scheme == "https")
+        if not key or keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
             shown = template("login.html.j2").render(
                 **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=True
             )
