@@ -217,3 +217,22 @@ def test_a_decision_needs_the_scope_by_name():
     assert not Grant("x", frozenset({"admin"})).decides
     assert Grant("x", frozenset({"decide"})).decides
     assert not Grant("x", frozenset({"decide"}), towns=("441900119",)).decides
+
+
+def test_the_catalogue_is_searched_and_exported_as_dcat_and_contracts(browser):
+    import yaml
+    from open_data_contract_standard.model import OpenDataContractStandard
+
+    client = browser()
+    page = client.get("catalogue").text
+    assert "数据契约 ODCS" in page and "p1.enterprise" in page and "个人信息，默认脱敏" in page
+    found = client.get("catalogue", params={"q": "承诺到期日"}).text
+    assert "due_promised" in found and 'id="parcel"' not in found
+    told = client.get("catalogue/dcat.jsonld").json()
+    assert {"urn:onemap:project", "urn:onemap:finding"} <= {d["@id"] for d in told["dcat:dataset"]}
+    contract = OpenDataContractStandard.model_validate(yaml.safe_load(client.get("catalogue/case.odcs.yaml").text))
+    assert contract.schema_[0].name == "case" and {p.name for p in contract.schema_[0].properties} >= {
+        "case_no",
+        "light",
+    }
+    assert client.get("catalogue/nothing.odcs.yaml").status_code == 404
