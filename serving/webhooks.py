@@ -25,7 +25,9 @@ from core.redaction import redact
 from serving import audit
 from serving.access import PROJECTS, grant_of, reading
 from serving.query import changes, paging
+from serving.sql.views import FED
 from sources.options.base import HttpSettings
+from store import tables
 from store.engine import engine, lock_key, transaction
 
 log = logging.getLogger(__name__)
@@ -45,9 +47,16 @@ def subscribe(
 ) -> None:
     """Tell a receiver of changes from now on, or of all that there ever were.
 
-    :raises ConfigurationError: the name is taken, or a scope is none.
+    :raises ConfigurationError: the name is taken, a scope or an entity is none.
     """
     scopes = sorted({PROJECTS, *scopes})
+    allowed = [*tables.golden, *FED]
+    if unknown := sorted(set(entities or []) - set(allowed)):
+        raise ConfigurationError(
+            f"no entity {', '.join(unknown)} in the change feed",
+            remedy=f"one of {', '.join(allowed)}",
+            zh=f"变更流没有实体 {'、'.join(unknown)}，可用：{'、'.join(allowed)}。",
+        )
     grant = grant_of(name, scopes)
     xid, seq = -1, -1
     if from_now:

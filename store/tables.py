@@ -713,6 +713,8 @@ change = sa.Table(
         nullable=False,
         server_default=sa.text("(pg_current_xact_id()::text)::bigint"),
     ),
+    _column("before", JSONB, "变更前", "values before, where the feed tells them"),
+    _column("after", JSONB, "变更后", "values after, where the feed tells them"),
     sa.CheckConstraint("op in ('ADD', 'MOD', 'DEL')", name="op"),
     sa.Index(None, "entity", "entity_id", "seq"),
     sa.Index(None, "xid", "seq"),  # the order in which readers follow

@@ -125,6 +125,11 @@ def schemas() -> dict[str, Any]:
         columns=texts,
         sources=texts,
         at={"type": "string", "format": "date-time"},
+        before={
+            "type": ["object", "null"],
+            "description": "values before; of findings, work orders, stages and clocks",
+        },
+        after={"type": ["object", "null"], "description": "values after; of findings, work orders, stages and clocks"},
     )
     made["change_page"] = _object(
         ["items", "next", "more"],

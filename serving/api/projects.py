@@ -37,6 +37,7 @@ from serving.query import changes as change_queries
 from serving.query import filters, freshness, listing
 from serving.query import projects as project_queries
 from serving.query import statistics as statistic_queries
+from serving.sql.views import FED
 from store import tables
 
 router = APIRouter(prefix="/v1", route_class=Guarded)
@@ -48,7 +49,7 @@ FindingFields, WorkOrderFields, LicenceFields = (
 )
 Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
 Groups = choice([*statistic_queries.GROUPS, *statistic_queries.SINGLE], "只取这些统计项 · only these groups")
-Entities = choice(tables.golden, "只取这些实体 · only these entities")
+Entities = choice([*tables.golden, *FED], "只取这些实体 · only these entities")
 Channel = Literal[tuple(channels.ranked())]  # type: ignore[valid-type]
 # one vocabulary: 无 is no clock (null in a row), 灰 a clock that has ended, which only cases have
 ProjectLight = Literal["双红", "红", "黄", "蓝", "绿", "无"]

@@ -45,7 +45,7 @@ def since(
             """select u.xid as until_xid, u.seq as until_seq, u.last, v.*
                from serving.feed_until(:xid, :seq, :ahead) u
                left join lateral (
-                   select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at from asked.change v
+                   select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at, v.before, v.after from asked.change v
                    where (v.xid, v.seq) > (:xid, :seq) and (v.xid, v.seq) <= (u.xid, u.seq)
                      and (cast(:entities as text[]) is null or v.entity = any(cast(:entities as text[])))
                    order by v.xid, v.seq limit :limit) v on true
@@ -67,6 +67,8 @@ def since(
             "columns": row.columns,
             "sources": row.sources,
             "at": value_of("instant", row.at),
+            "before": row.before,
+            "after": row.after,
         }
         for row in found
     ]

@@ -213,6 +213,10 @@ _CLOCK = (
 )
 
 
+#: what stands in the change feed beside the entities of the model
+FED = ("finding", "work_order", "project_stage", "clock")
+
+
 @cache
 def views() -> dict[str, View]:
     """All views by name, in the order in which they are made."""
@@ -495,6 +499,25 @@ def _change() -> View:
         f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule} offset 0)''' if rule else "true"}"""
         for entity, rule in SEEN.items()
     )
+    seen_of = {
+        "finding": (
+            "supervision.finding x where x.id = c.entity_id",
+            seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})"),
+        ),
+        "work_order": (
+            "supervision.work_order x where x.no = c.entity_id",
+            seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})"),
+        ),
+        "project_stage": (
+            "store.project x where x.id = split_part(c.entity_id, ':', 1)",
+            SEEN["project"],
+        ),
+        "clock": ('store."case" x where x.id = c.entity_id', SEEN["case"]),
+    }
+    cases += " " + " ".join(
+        f"when '{entity}' then exists (select from {rows} and {rule} offset 0)"
+        for entity, (rows, rule) in seen_of.items()
+    )
     return View(
         "change",
         "变更流",
@@ -509,6 +532,10 @@ def _change() -> View:
             Column("columns", "c.columns", "texts", "变更字段", "columns that changed"),
             Column("sources", "c.sources", "texts", "来源", "feeds that the change came from"),
             Column("at", "c.at", "instant", "时间", "when", nullable=False),
+            Column(
+                "before", "c.before", "json", "变更前", "values before; of findings, work orders, stages and clocks"
+            ),
+            Column("after", "c.after", "json", "变更后", "values after; of findings, work orders, stages and clocks"),
         ),
         ("xid", "seq"),
         f"({FREE} or case c.entity {cases} else false end)",

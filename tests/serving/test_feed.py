@@ -15,10 +15,12 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.endpoint import Endpoint
+from core.errors import ConfigurationError
 from serving import webhooks
 from serving.access import grant_of, reading
 from serving.query import changes
 from store.engine import engine, transaction
+from supervision import ledger
 from tests.connectors.web import Reply, self_signed, web
 from tests.serving.conftest import rows
 
@@ -210,3 +212,71 @@ def test_a_receiver_that_is_down_is_told_later(receiver):
     due()
     webhooks.deliver({"hook": receiver}.__getitem__)
     assert "later" in Receiver.taken[-1][1].decode()
+
+
+def test_findings_orders_stages_and_clocks_stand_in_the_feed_with_before_and_after(ask, store):
+    client = ask()
+    start = client.get("/v1/changes?from=now").json()["next"]
+    one = rows("select id, department_code from supervision.finding where state = 'open' order by id limit 1")[0]["id"]
+    ledger.decide(one, "confirmed", by="test", note="属实")
+    case = rows("select case_id, light from supervision.clock where light is not null order by case_id limit 1")[0]
+    with transaction() as connection:
+        connection.execute(
+            sa.text("update supervision.clock set light = '红' where case_id = :c"), {"c": case["case_id"]}
+        )
+        connection.execute(
+            sa.text("update supervision.clock set used_promised = 99, as_of = as_of where case_id = :c"),
+            {"c": case["case_id"]},
+        )
+        connection.exec_driver_sql(
+            "update supervision.stage_state set state = '完成' where (project_code, stage) = (select project_code, stage from supervision.stage_state where state = '未开始' order by 1, 2 limit 1)"
+        )
+    told = client.get("/v1/changes", params={"cursor": start, "limit": 1000}).json()["items"]
+    by = {(c["entity"], c["op"]): c for c in told}
+    assert set(by) == {("finding", "MOD"), ("clock", "MOD"), ("project_stage", "MOD")}
+    found = by["finding", "MOD"]
+    assert (found["id"], sorted(found["columns"])) == (one, ["decision_note", "state"])
+    assert (found["before"]["state"], found["after"]["state"], found["after"]["decision_note"]) == (
+        "open",
+        "confirmed",
+        "属实",
+    )
+    clock = by["clock", "MOD"]  # a day more is no change, a light is
+    assert (clock["columns"], clock["before"]["light"], clock["after"]["light"]) == (["light"], case["light"], "红")
+    assert by["project_stage", "MOD"]["id"].count(":") == 1
+    only = client.get("/v1/changes", params={"cursor": start, "entities": "finding"}).json()["items"]
+    assert [c["id"] for c in only] == [one]
+
+
+def test_a_town_is_told_of_its_findings_alone(ask, store, two_towns):
+    town = two_towns[0]
+    client = ask("read:projects", f"town:{town}")
+    mine = {
+        r["id"]
+        for r in rows(
+            "select f.id from supervision.finding f join store.project p on p.id = f.project_code where p.town_code = :t",
+            t=town,
+        )
+    }
+    theirs = {
+        r["id"]
+        for r in rows(
+            "select f.id from supervision.finding f join store.project p on p.id = f.project_code where p.town_code <> :t",
+            t=town,
+        )
+    }
+    told, cursor = set(), None
+    while True:
+        page = client.get(
+            "/v1/changes", params={"entities": "finding", "limit": 1000, **({"cursor": cursor} if cursor else {})}
+        ).json()
+        told |= {c["id"] for c in page["items"]}
+        cursor = page["next"]
+        if not page["more"]:
+            break
+    assert mine and mine <= told and not theirs & told
+
+
+def test_a_subscription_to_what_the_feed_has_not_is_refused_with_what_it_has(store):
+    with pytest.raises(ConfigurationError, match="work_order"):
+        webhooks.subscribe("wrong", "hook", [], by="test", entities=["findings"])
