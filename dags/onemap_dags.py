@@ -93,7 +93,7 @@ def page(path: str) -> str:
     return f"{base.rstrip('/')}/onemap/{path}"
 
 
-def alerts(stops: str) -> list:
+def failure(stops: str) -> list:
     """What a DAG does when it fails: an incident, told on the routes of ``serving/alerts/routes.yaml``."""
     return [DagFailed(stops=stops)]
 
@@ -159,7 +159,7 @@ def sync_dag(d: Declared) -> DAG:
     ) as dag:
         if d.broken:
 
-            @task(task_id="declaration", on_failure_callback=alerts(f"数源 {d.source} 停读"))
+            @task(task_id="declaration", on_failure_callback=failure(f"数源 {d.source} 停读"))
             def declaration():
                 bodies.broken(d.broken)
 
@@ -172,7 +172,7 @@ def sync_dag(d: Declared) -> DAG:
             retries=RETRIES,
             retry_delay=FIRST,
             retry_policy=ByFault(),
-            on_failure_callback=alerts(f"{d.name} 停读：本次没有计划出任何数据项"),
+            on_failure_callback=failure(f"{d.name} 停读：本次没有计划出任何数据项"),
             on_success_callback=[DagRecovered()],
         )
         def plan(params=None):
@@ -222,7 +222,7 @@ def reconcile_dag(d: Declared) -> DAG:
         schedule=cron(d.reconcile),
         default_args={"owner": d.department, "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
         owner_links={d.department: health_link(f"#{d.source}")},
-        on_failure_callback=alerts(f"{d.name} 的核对未完成，迟到与消失的记录未发现"),
+        on_failure_callback=failure(f"{d.name} 的核对未完成，迟到与消失的记录未发现"),
     ) as dag:
 
         @task(
@@ -249,7 +249,7 @@ def unify_dag(sources: list[str]) -> DAG:
         "*Identifies and folds what has changed since the last run; starts when any source has news.*",
         schedule=AssetAny(REDRIVEN, *(news(source) for source in sources)),
         default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
-        on_failure_callback=alerts("统一库停在旧数据，督办与服务随之"),
+        on_failure_callback=failure("统一库停在旧数据，督办与服务随之"),
     ) as dag:
 
         @task(task_id="unify", task_display_name="归并 unify", outlets=[STORE])
@@ -331,8 +331,8 @@ def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
         ("unify", lambda: unify_dag(sources)),
         ("redrive", redrive_dag),
         ("housekeeping", housekeeping_dag),
-        *supervision.build(common, cron, alerts, STORE).items(),
-        *serving_dags.build(common, cron, alerts, STORE).items(),
+        *supervision.build(common, cron, failure, STORE).items(),
+        *serving_dags.build(common, cron, failure, STORE).items(),
     ):
         if wanted in (None, dag_id):
             made[dag_id] = make()

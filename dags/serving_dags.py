@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def build(
-    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[str], list], store: Asset
+    common: Callable[..., DAG], cron: Callable[[str | None], Any], failure: Callable[[str], list], store: Asset
 ) -> dict[str, Callable[[], DAG]]:
     """DAG id → what makes it."""
 
@@ -33,7 +33,7 @@ def build(
             "With a Connection `openlineage`, tells it of every run.*",
             schedule=AssetOrTimeSchedule(timetable=cron("*/5 * * * *"), assets=[store]),
             default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
-            on_failure_callback=alerts("检索名、平衡未更新，变更未推送给订阅者"),
+            on_failure_callback=failure("检索名、平衡未更新，变更未推送给订阅者"),
         ) as dag:
 
             @task(task_id="refresh", task_display_name="派生 refresh")

@@ -24,7 +24,7 @@ FINDINGS = Asset(name="onemap_findings", uri="onemap://findings", extra={"zh": "
 
 
 def build(
-    common: Callable[..., DAG], cron: Callable[[str | None], Any], alerts: Callable[[str], list], store: Asset
+    common: Callable[..., DAG], cron: Callable[[str | None], Any], failure: Callable[[str], list], store: Asset
 ) -> dict[str, Callable[[], DAG]]:
     """DAG id → what makes it."""
     args = {"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()}
@@ -38,7 +38,7 @@ def build(
             "*Judges what changed after every unify, the whole city on a new day; opens, closes and moves work orders.*",
             schedule=AssetOrTimeSchedule(timetable=cron("5 0 * * *"), assets=[store]),
             default_args=args,
-            on_failure_callback=alerts("发现、时钟与工单停在旧数据"),
+            on_failure_callback=failure("发现、时钟与工单停在旧数据"),
         ) as dag:
 
             @task(task_id="supervise", task_display_name="判定 supervise", outlets=[FINDINGS])
@@ -57,7 +57,7 @@ def build(
             "*Urges and escalates, sends the outbox, reads updates back. What a platform that is down misses, it gets later, once.*",
             schedule=cron("*/10 * * * *"),
             default_args=args,
-            on_failure_callback=alerts("工单未报送，部门的签收与反馈未取回"),
+            on_failure_callback=failure("工单未报送，部门的签收与反馈未取回"),
         ) as dag:
 
             @task(task_id="advance", task_display_name="推进 advance")
@@ -84,7 +84,7 @@ def build(
             "*One message a department with its open orders; recipients by an Airflow Variable, none without it.*",
             schedule=cron("30 8 * * 1-5"),
             default_args=args,
-            on_failure_callback=alerts("部门未收到工单汇总"),
+            on_failure_callback=failure("部门未收到工单汇总"),
         ) as dag:
 
             @task(task_id="addressees", task_display_name="接收人 addressees")
@@ -107,7 +107,7 @@ def build(
             "### 督办月报\n\n上月末全市督办情况，写入运行目录 `reports/`。\n\n*The city's state at the end of last month, as a page in the run folder.*",
             schedule=cron("0 6 1 * *"),
             default_args=args,
-            on_failure_callback=alerts("上月督办月报未生成"),
+            on_failure_callback=failure("上月督办月报未生成"),
         ) as dag:
 
             @task(task_id="report", task_display_name="月报 report")

@@ -66,6 +66,7 @@ def test_each_declared_source_has_a_sync_and_a_reconciliation(dags, folder):
         "notices",
         "monthly_report",
         "serve",
+        "alerts",
     }
 
 
@@ -202,7 +203,7 @@ def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
         dags.build("sync__s50", folder)
         one.append(time.process_time() - begun)
         begun = time.process_time()
-        assert len(dags.build(None, folder)) == 2 * 102 + 8
+        assert len(dags.build(None, folder)) == 2 * 102 + 9
         hundred.append(time.process_time() - begun)
     assert min(one) < 0.1
     assert min(hundred) < 3
@@ -233,3 +234,17 @@ print("parsed")
     done = subprocess.run([sys.executable, "-c", probe], env=env, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "parsed" in done.stdout
+
+
+def test_every_dag_is_described_in_chinese_and_a_failure_is_an_incident_that_a_success_ends(dags, folder):
+    from dags.incidents import DagFailed, DagRecovered
+
+    made = dags.build(None, folder)
+    for dag_id, dag in made.items():
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in dag.description or ""), dag_id
+    for dag_id in ("unify", "supervise", "serve", "work_orders", "reconcile__alpha"):
+        (failed,) = made[dag_id].on_failure_callback
+        (recovered,) = made[dag_id].on_success_callback
+        assert isinstance(failed, DagFailed) and failed.stops and isinstance(recovered, DagRecovered)
+    assert not made["sync__alpha"].on_failure_callback  # its feeds are watched one by one
+    assert isinstance(made["sync__alpha"].get_task("plan").on_failure_callback[0], DagFailed)

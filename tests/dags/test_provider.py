@@ -48,6 +48,12 @@ def test_the_forms_have_the_fields_of_the_contract(forms):
         "onemap_drop": {"host_key", "private_key", "key_file", "root"},
         "onemap_geo": {"verify"},
         "onemap_mqtt": {"tls", "client_id"},
+        # channels of alerts, docs/alerts.md
+        "onemap_mail": {"to", "smtp"},
+        "onemap_wecom": set(),
+        "onemap_dingtalk": set(),
+        "onemap_feishu": set(),
+        "onemap_webhook": set(),
     }
 
 
@@ -58,3 +64,32 @@ def test_a_private_key_is_typed_in_as_a_secret(forms):
 def test_labels_are_chinese_first(forms):
     assert forms["onemap_gateway"]["hook_name"].startswith("一张图")
     assert forms["onemap_gateway"]["standard_fields"]["password"]["title"] == "令牌 token"
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        ({"connection_id": "p", "port": 0}, {"connection_id": "p", "port": None}),
+        ({"connection_id": "p", "port": "0"}, {"connection_id": "p", "port": None}),
+        ({"connection_id": "p", "port": 22}, {"connection_id": "p", "port": 22}),
+        ({"connection_id": "p"}, {"connection_id": "p"}),
+    ],
+)
+def test_port_0_of_the_form_is_no_port_so_that_test_uses_the_stored_password(sent, passed):
+    """Test answered Bad Request for 11 of 13 Connections."""
+    from starlette.applications import Starlette
+    from starlette.responses import Response
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from dags.connection_form import NoPort
+
+    async def echo(request):
+        return Response(await request.body(), media_type="application/json")
+
+    app = NoPort(Starlette(routes=[Route("/{path:path}", echo, methods=["POST", "PATCH"])]))
+    client = TestClient(app)
+    assert client.post("/api/v2/connections/test", json=sent).json() == passed
+    assert client.patch("/api/v2/connections/p", json=sent).json() == passed
+    assert client.post("/api/v2/dags", json=sent).json() == sent  # nothing else is touched
+    assert client.post("/api/v2/connections", content=b"no json").content == b"no json"
