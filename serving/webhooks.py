@@ -110,6 +110,44 @@ def listed() -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in rows]
 
 
+def deliveries(name: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """What was sent, the latest first: when, how often, what the receiver answered."""
+    with transaction() as c:
+        rows = c.execute(
+            sa.text(
+                """select id::text as id, webhook, changes, made_at, tried_at, attempts, status, error, delivered_at from serving.delivery
+                   where cast(:name as text) is null or webhook = :name order by made_at desc, id limit :limit"""
+            ),
+            {"name": name, "limit": limit},
+        )
+        return [dict(row._mapping) for row in rows]
+
+
+def replay(name: str, delivery: str) -> None:
+    """Send everything from a message on once more, as new messages: for a receiver that lost what it had taken.
+
+    :raises NotFoundError: no such message of a webhook that runs, or one still waits.
+    """
+    with transaction() as c:
+        done = c.execute(
+            sa.text(
+                """update serving.webhook w set xid = coalesce(b.xid, -1), seq = coalesce(b.seq, -1), next_try_at = now()
+                   from serving.delivery d left join lateral (
+                       select xid, seq from serving.delivery e where e.webhook = d.webhook and (e.xid, e.seq) < (d.xid, d.seq)
+                       order by e.xid desc, e.seq desc limit 1) b on true
+                   where w.name = :name and d.webhook = w.name and d.id::text = :id and w.stopped_at is null
+                     and not exists (select from serving.delivery o where o.webhook = w.name and o.delivered_at is null)"""
+            ),
+            {"name": name, "id": delivery},
+        ).rowcount
+    if not done:
+        raise NotFoundError(
+            f"message {delivery} of {name!r} cannot be sent again now",
+            remedy="see onemap webhooks list; a message that waits is sent by itself",
+            zh=f"订阅 {name} 的消息 {delivery} 现在不能重放：不存在、订阅已停止，或还有消息在等待送达。",
+        )
+
+
 def sign(secret: str, message: str, at: int, body: bytes) -> str:
     """The value of ``webhook-signature``. A secret ``whsec_…`` is base64, as the specification has it."""
     key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()

@@ -56,6 +56,7 @@ _MENU = (
 _OPERATING = (
     ("ops/decisions", "待决事项"),
     ("ops/alerts", "告警"),
+    ("ops/subscriptions", "订阅"),
     ("ops/sources", "数源"),
     ("ops/quarantine", "隔离区"),
     ("ops/balance", "来源与在库"),

@@ -27,7 +27,7 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.pages import alerts, catalogue, decisions, guide, lists, operations
+from serving.pages import alerts, catalogue, decisions, guide, lists, operations, subscriptions
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.query import projects, space
 from serving.query.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
@@ -62,6 +62,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(decisions.router)
     app.include_router(alerts.router)
     app.include_router(catalogue.router)
+    app.include_router(subscriptions.router)
     app.include_router(lists.router)
     return app
 

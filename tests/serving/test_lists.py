@@ -236,3 +236,32 @@ def test_the_catalogue_is_searched_and_exported_as_dcat_and_contracts(browser):
         "light",
     }
     assert client.get("catalogue/nothing.odcs.yaml").status_code == 404
+
+
+def test_an_application_is_subscribed_stopped_and_told_again_from_the_page(browser):
+    from serving import webhooks
+
+    reader, decider = browser("read:projects", "admin"), browser("read:projects", "admin", "decide")
+    sent = {"name": "board", "connection": "hook_board", "entity": ["finding", "work_order"]}
+    assert reader.post("ops/subscriptions", data=sent).status_code == 403
+    assert "board" in decider.post("ops/subscriptions", data=sent).text
+    assert decider.post("ops/subscriptions", data=sent).status_code == 409  # taken
+    assert decider.post("ops/subscriptions", data=sent | {"name": "other", "entity": ["nonsense"]}).status_code == 409
+    with transaction() as connection:
+        place = connection.exec_driver_sql("select xid, seq from serving.webhook where name = 'board'").one()
+        made = [
+            connection.execute(
+                sa.text(
+                    "insert into serving.delivery (webhook, body, changes, xid, seq, delivered_at) values ('board', '', 1, :x, :s, now()) returning id::text"
+                ),
+                {"x": place.xid + n, "s": place.seq + n},
+            ).scalar_one()
+            for n in (1, 2)
+        ]
+        connection.exec_driver_sql("update serving.webhook set xid = xid + 2, seq = seq + 2 where name = 'board'")
+    assert decider.post("ops/subscriptions/board/replay", data={"delivery": made[1]}).status_code == 200
+    now = rows("select xid, seq from serving.webhook where name = 'board'")[0]
+    assert (now["xid"], now["seq"]) == (place.xid + 1, place.seq + 1)  # where the message before ended
+    assert decider.post("ops/subscriptions/board/replay", data={"delivery": "none"}).status_code == 409
+    assert decider.post("ops/subscriptions/board/stop").status_code == 200
+    assert webhooks.listed()[0]["stopped_why"].startswith("由 ")
