@@ -48,3 +48,5 @@ comment on column asked.change.sources is '来源 | feeds that the change came f
 comment on column asked.change.at is '时间 | when';
 comment on column asked.change.before is '变更前 | values before; of findings, work orders, stages and clocks';
 comment on column asked.change.after is '变更后 | values after; of findings, work orders, stages and clocks';
+comment on column onemap.item.valid_to is '失效日 | last day in force, that day included; where versions overlap the later holds; null = none';
+comment on column asked.item.valid_to is '失效日 | last day in force, that day included; where versions overlap the later holds; null = none';
