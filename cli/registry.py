@@ -26,7 +26,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "serve": ("serve", "webhooks"),
     "pages": ("serve",),
     "archive": ("archive",),
-    "backup": ("backup", "restore"),
+    "backup": ("backup", "restore", "rebuild"),
     "guide": ("guide",),
     "report": ("report",),
     "alerts": ("alerts",),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -130,7 +130,7 @@ def upgrade() -> None:
            comment on column store.change.after is '变更后 | values after, where the feed tells them'"""
     )
     connection.execute(_functions())
-    views = Path(__file__).with_name("0014_views.sql").read_text(encoding="utf-8")
+    views = Path(__file__).with_name("0015_views.sql").read_text(encoding="utf-8")
     connection.execute(views.replace("create view", "create or replace view"))
 
 
