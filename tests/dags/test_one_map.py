@@ -8,6 +8,7 @@ import pytest
 from fastapi import HTTPException, Request
 
 from dags import one_map
+from serving import accounts
 from serving.access import ADMIN, DECIDE, PROJECTS, RAW
 
 
@@ -19,11 +20,12 @@ def asks(monkeypatch):
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
     from airflow.api_fastapi.core_api import security
 
-    def grant(role: str | None):
+    def grant(role: str | None, held: accounts.Account | None = None):
         async def user(*_: object) -> SimpleAuthManagerUser:
             return SimpleAuthManagerUser(username="li", role=role)
 
         monkeypatch.setattr(security, "get_user", user)
+        monkeypatch.setattr(accounts, "find", lambda name: held)
         monkeypatch.setattr(app, "get_auth_manager", SimpleAuthManager)
         return asyncio.run(one_map._asker(Request({"type": "http", "headers": []})))
 
@@ -49,3 +51,10 @@ def test_whoever_has_no_right_to_the_website_is_refused(asks):
     with pytest.raises(HTTPException) as refused:
         asks(None)
     assert refused.value.status_code == 403
+
+
+def test_an_account_held_to_a_town_sees_its_rows_whatever_airflow_says(asks):
+    held = accounts.Account("li", "admin", ("441900119",), None)
+    for role in (None, "ADMIN"):
+        grant = asks(role, held)
+        assert grant.towns == ("441900119",) and grant.scopes == {PROJECTS} and not grant.operates and not grant.decides
