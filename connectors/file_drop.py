@@ -1,4 +1,5 @@
-"""Protocol ``file_drop``: files that a source lays down on its SFTP server, in folders by day (D4, D5).
+"""Protocol ``file_drop``: files that a source lays down, on SFTP, FTP, HTTP, in a folder or an object store, in folders by day
+or in the root.
 
 A file is taken once, when it is complete, and again when it changes. Some stand for parts that are sent again: of the
 files of one scope only the highest that is sound counts, and it replaces what was taken before
@@ -26,11 +27,13 @@ Declared in ``sources/*.yaml``::
           own: '气象局_*'
           complete: settled                     # size and time the same in two listings
           settle: 3                             # seconds between two listings of one run; 0: from one run to the next
-          content: workbook                     # see connectors/spreadsheets.py: each of its sheets is a scope
+          content: workbook                     # see connectors/spreadsheets.py
+          replaces: sheet                       # each of its sheets stands for the one of that name before
           workbook: {header_row: 3, fill_down: [项目代码, 项目名称, 建设单位, 统一社会信用代码], dates: [受理日期, 办结日期]}
 
-Also ``folders`` (``\\d{8}``) and ``limits`` (:mod:`connectors.limits`). Where ``files`` names a ``scope``, the order
-within it is (``order``, folder); else a newer file is one of (folder, ``order``), each greater than the last.
+Where the files lie: :mod:`connectors.stores`; what stands in them: ``content``, :mod:`connectors.contents`; all options:
+:mod:`sources.options.files`. Where ``files`` names a ``scope``, the order within it is (``order``, folder); else a newer file
+is one of (folder, ``order``), each greater than the last. What a file stands for wholly is declared: ``replaces``.
 """
 
 from __future__ import annotations
@@ -47,9 +50,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors import cases_xml, spreadsheets
+from connectors import cases_xml, contents, spreadsheets, stores
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
-from connectors.sftp import Changed, Entry, Sftp, Vanished
+from connectors.sftp import Changed, Entry, Vanished
 from core import clock
 from core.errors import ConfigurationError, OneMapError, ProviderError
 from core.redaction import hide
@@ -61,8 +64,8 @@ if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
     from sources.declaration import Feed, Source
 
-_ROOT = "/out"
 _OK = ".ok"
+_MEDIA_TYPES = {"cases": cases_xml.MEDIA_TYPE, "workbook": spreadsheets.MEDIA_TYPE, **contents.MEDIA_TYPES}
 _KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
 
 
@@ -100,7 +103,8 @@ class _State:
         """Without what is listed no more and older than the folder ``oldest``."""
 
         def keep(path: str) -> bool:
-            return path in listed or path.partition("/")[0] >= oldest
+            folder, _, name = path.partition("/")
+            return path in listed or (bool(name) and folder >= oldest)
 
         return {
             "taken": {path: value for path, value in self.taken.items() if keep(path)},
@@ -116,13 +120,20 @@ class FileDrop(Connector):
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
         hide(line for secret in endpoint.secrets for line in secret.splitlines() if not line.startswith("-----"))
-        self._root = str(endpoint.extra.get("root") or _ROOT)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @cached_property
-    def _sftp(self) -> Sftp:
+    def _opened(self) -> tuple[stores.Store, str]:
         """Made at the first need: what the archive holds is decoded without a server."""
-        return Sftp(self.endpoint, timeout=self.source.timeout.total_seconds())
+        return stores.open_store(self.endpoint, self.source.source, self.source.timeout.total_seconds())
+
+    @property
+    def _store(self) -> stores.Store:
+        return self._opened[0]
+
+    @property
+    def _root(self) -> str:
+        return self._opened[1]
 
     # -- the contract of a connector
 
@@ -130,14 +141,13 @@ class FileDrop(Connector):
         """Reach, host key, login, the folder, and the newest file of each feed; downloads nothing."""
         lines: list[CheckLine] = []
         try:
-            listing = list(self._listing(r"\d{8}"))
+            held = self._top()
         except OneMapError as error:
             return [CheckLine.failed("connection", error)]
-        lines.append(
-            CheckLine(
-                "connection", True, f"host key pinned, logged in, {self._root} holds {len(listing)} folders of days"
-            )
-        )
+        folders = sum(entry.folder for entry in held)
+        where = f"{self._store.name} {self._root or '/'}"
+        detail = f"logged in, {where} holds {folders} folders and {len(held) - folders} files"
+        lines.append(CheckLine("connection", True, detail))
         for feed in self.source.feeds.values():
             try:
                 given = options.of_feed("file_drop", feed)
@@ -165,13 +175,22 @@ class FileDrop(Connector):
         scopes = payload.facts["scopes"]
         if given.content == "cases":
             yield from cases_xml.decode(payload.body, scopes[0], given.cases, feed.key, known, given.limits)
+            return
+        if given.content == "workbook":
+            sheets = scopes if given.replaces == "sheet" else None
+            books = spreadsheets.decode(payload.body, sheets, given.workbook, feed.key, known, given.limits)
+            batches = (contents.without(batch, given.skip) for batch in books)
         else:
-            yield from spreadsheets.decode(payload.body, scopes, given.workbook, feed.key, known, given.limits)
+            batches = contents.read(payload.body, given, given.limits)
+        for batch in batches:
+            if given.replaces != "sheet":
+                batch.scope = scopes[0] if scopes else None
+            yield batch
 
     def close(self) -> None:
         """End the session, remove the files."""
-        if "_sftp" in self.__dict__:
-            self._sftp.close()
+        if "_opened" in self.__dict__:
+            self._store.close()
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -234,7 +253,7 @@ class FileDrop(Connector):
             self._folder = tempfile.TemporaryDirectory(prefix="onemap-drop-")
         target = Path(tempfile.mkdtemp(dir=self._folder.name)) / "file"
         told = self._told_md5(drop, issues)
-        self._sftp.download(drop.entry, target)
+        self._store.download(drop.entry, target)
         md5 = _md5(target)
         if told and told != md5:
             target.unlink()
@@ -249,41 +268,52 @@ class FileDrop(Connector):
         except ProviderError:
             target.unlink()
             raise
-        mine = {scope: count for scope, count in counts.items() if not _newer(kept.scopes.get(scope), drop)}
+        if given.replaces == "none":
+            mine = counts
+        else:
+            mine = {scope: count for scope, count in counts.items() if not _newer(kept.scopes.get(scope), drop)}
         if found:
             issues.extend(replace(issue, detail=f"{drop.path}: {issue.detail}") for issue in found)
-        replaces = sorted({kept.scopes[scope][1] for scope in mine if scope in kept.scopes})
+        scopes = [] if given.replaces == "none" else sorted(mine)
+        replaces = sorted({kept.scopes[scope][1] for scope in scopes if scope in kept.scopes})
         kept.taken[drop.path] = [drop.mark, md5]
-        for scope in mine:
+        for scope in scopes:
             kept.scopes[scope] = [list(drop.order), drop.path]
         if not mine:
             target.unlink()
             return None
-        media = cases_xml.MEDIA_TYPE if given.content == "cases" else spreadsheets.MEDIA_TYPE
+        media = _MEDIA_TYPES[given.content]
         facts = {
             "name": drop.path,
             "size": drop.entry.size,
             "mtime": drop.entry.mtime,
             "md5": md5,
             "rows": sum(mine.values()),
-            "scopes": sorted(mine),
+            "scopes": scopes,
+            "parts": sorted(mine),
             "replaces": replaces,
         }
-        request = {"sftp": f"{self.endpoint.host}:{self.endpoint.port or 22}", "path": f"{self._root}/{drop.path}"}
+        request = {"store": self._store.name, "path": f"{self._root}/{drop.path}"}
         return Payload(target, media, request, started, clock.now(), facts)
 
     def _inspect(self, feed: Feed, given: FeedOptions, drop: _Drop, file: Path) -> tuple[dict[str, int], list[Issue]]:
         if given.content == "cases":
             found = cases_xml.inspect(file, given.cases, given.limits)
             return {drop.scope or drop.path: found.rows}, found.issues
-        known = _known(feed)
-        book = spreadsheets.inspect(file, given.workbook, feed.key, known, given.limits)
-        return book.scopes, book.issues
+        name = drop.scope or drop.entry.name
+        if given.content != "workbook":
+            issues: list[Issue] = []
+            count = 0
+            for batch in contents.read(file, given, given.limits):
+                count += batch.rows.num_rows + len(batch.rejects)
+            return {name: count}, issues
+        book = spreadsheets.inspect(file, given.workbook, feed.key, _known(feed), given.limits)
+        return (book.scopes if given.replaces == "sheet" else {name: sum(book.scopes.values())}), book.issues
 
     def _told_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
         if drop.ok is None or not drop.ok.size:
             return None
-        said = self._sftp.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()
+        said = self._store.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()
         if found := re.match(r"[0-9a-fA-F]{32}\b", said):
             return found[0].lower()
         if said:
@@ -310,25 +340,34 @@ class FileDrop(Connector):
 
     # -- listings
 
-    def _listing(self, folders: str) -> Iterator[Entry]:
+    def _top(self) -> list[Entry]:
         try:
-            top = self._sftp.list(self._root)
+            return self._store.list(self._root)
         except Vanished as error:
             raise ConfigurationError(
-                f"{self._root} is not on the server",
+                f"{self._root or '/'} is not on the server",
                 remedy=f"correct extra.root of Connection {self.endpoint.conn_id}, or ask the source for the folder",
                 zh=f"SFTP 上没有目录 {self._root}，请核对连接 {self.endpoint.conn_id} 的 extra.root，或联系数源方。",
             ) from error
-        return (entry for entry in top if entry.folder and re.fullmatch(folders, entry.name))
+
+    def _folders(self, pattern: str | None) -> Iterator[tuple[str, list[Entry]]]:
+        """(the folder's name and a slash, what it holds); the root itself, without a name, where there is no pattern."""
+        top = self._top()
+        if pattern is None:
+            yield "", top
+            return
+        for folder in top:
+            if folder.folder and re.fullmatch(pattern, folder.name):
+                try:
+                    yield f"{folder.name}/", self._store.list(folder.path)
+                except Vanished:
+                    continue  # taken away between two answers; what it held is listed no more
 
     def _drops(self, given: FeedOptions) -> tuple[list[_Drop], list[Issue]]:
         drops: list[_Drop] = []
         issues: list[Issue] = []
-        for folder in self._listing(given.folders):
-            try:
-                entries = {entry.name: entry for entry in self._sftp.list(folder.path) if not entry.folder}
-            except Vanished:
-                continue  # taken away between two answers; what it held is listed no more
+        for folder, held in self._folders(given.folders):
+            entries = {entry.name: entry for entry in held if not entry.folder}
             for name, entry in entries.items():
                 if not fnmatch.fnmatchcase(name, given.own):
                     continue
@@ -338,8 +377,8 @@ class FileDrop(Connector):
                     issues.append(
                         Issue(
                             "file_name_unknown",
-                            f"{folder.name}/{name} is not named as agreed; not read",
-                            record=f"{folder.name}/{name}",
+                            f"{folder}{name} is not named as agreed; not read",
+                            record=f"{folder}{name}",
                         )
                     )
                 elif base != name:
@@ -347,12 +386,12 @@ class FileDrop(Connector):
                         issues.append(
                             Issue(
                                 "file_missing",
-                                f"{folder.name}/{name} stands without its file",
-                                record=f"{folder.name}/{base}",
+                                f"{folder}{name} stands without its file",
+                                record=f"{folder}{base}",
                             )
                         )
                 else:
-                    drops.append(_drop(folder.name, entry, entries.get(name + _OK), found.groupdict()))
+                    drops.append(_drop(folder, entry, entries.get(name + _OK), found.groupdict()))
         return drops, issues
 
     def _unsettled(self, given: FeedOptions, drops: list[_Drop], kept: _State) -> set[str]:
@@ -385,8 +424,8 @@ def _drop(folder: str, entry: Entry, ok: Entry | None, parts: dict[str, str]) ->
     order = parts.get("order") or ""
     if "scope" in parts:
         stem = entry.name[: entry.name.index(parts["scope"]) + len(parts["scope"])]
-        return _Drop(f"{folder}/{entry.name}", entry, ok, stem, (order, folder))
-    return _Drop(f"{folder}/{entry.name}", entry, ok, None, (folder, order))
+        return _Drop(f"{folder}{entry.name}", entry, ok, stem, (order, folder.rstrip("/")))
+    return _Drop(f"{folder}{entry.name}", entry, ok, None, (folder.rstrip("/"), order))
 
 
 def _groups(drops: list[_Drop]) -> list[list[_Drop]]:

@@ -20,6 +20,7 @@ import pyproj
 import shapely
 from pyproj.exceptions import CRSError
 
+from connectors.base import Issue
 from core.errors import ProviderError
 
 COLUMN = "_geometry"
@@ -29,6 +30,7 @@ WINDOW = (113.52, 22.65, 114.27, 23.15)  # domain.md §5.1: longitude, latitude 
 AREA_TOLERANCE = 0.005
 _MARGIN = 0.05  # degrees: a feature on the border may have its middle outside
 _DATUMS = ("China 2000", "World Geodetic System 1984", "World Geodetic System 1984 ensemble")
+_NAMED_DATUMS = (*_DATUMS, "D_China_2000", "D_WGS_1984", "WGS_1984", "WGS 84")  # as .prj files write them
 _CODE = re.compile(r"(?:^|[:/#])(?:epsg)?[:/]*(\d{4,6})$", re.I)
 _CRS84 = re.compile(r"CRS:?84h?$", re.I)
 
@@ -161,9 +163,9 @@ def invalid(geometries: np.ndarray) -> list[str | None]:
     return [shapely.is_valid_reason(one) if wrong else None for one, wrong in zip(array, bad, strict=True)]
 
 
-def _inside(geometries: np.ndarray) -> np.ndarray:
-    """Whose middle of the box lies in Dongguan's window."""
-    west, south, east, north = WINDOW
+def _inside(geometries: np.ndarray, window: tuple[float, float, float, float] = WINDOW) -> np.ndarray:
+    """Whose middle of the box lies in a window."""
+    west, south, east, north = window
     boxes = shapely.bounds(geometries).reshape(-1, 4)
     with np.errstate(invalid="ignore"):
         x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
@@ -193,3 +195,48 @@ def _unsupported(name: str, why: str) -> GeometryError:
         zh=f"坐标系 {name} 不受支持（未知，或其转换参数不公开），请数源部门改用 2000 国家大地坐标系。",
         code="crs_unsupported",
     )
+
+
+def placed(
+    shapes: np.ndarray,
+    said: str | None,
+    declared: str | None,
+    window: tuple[float, float, float, float] | None,
+    names: Sequence[str | None],
+) -> tuple[np.ndarray, list[Issue]]:
+    """Geometries of a file, easting first, in EPSG:4490 and checked. ``said``: the reference that the file names;
+    ``declared``: the one that a person declares, which may be any that PROJ knows.
+
+    :raises GeometryError: neither tells, or the file's own is of a datum whose transformation is not public.
+    """
+    if declared is None and not said:
+        raise GeometryError(
+            "the file names no coordinate reference (no .prj)",
+            remedy="ask the source which it is, and declare it as vector.crs",
+            zh="文件未注明坐标系（缺少 .prj），请向数源部门确认后在声明的 vector.crs 中写明。",
+            code="crs_missing",
+        )
+    try:
+        crs = pyproj.CRS.from_user_input(declared or said).to_2d()
+    except CRSError as error:
+        raise _unsupported(str(declared or said)[:80], "is not known") from error
+    if declared is None and (crs.geodetic_crs is None or crs.geodetic_crs.datum.name not in _NAMED_DATUMS):
+        raise _unsupported(crs.name, "has a datum whose transformation is not public; declare vector.crs where it is")
+    flat = shapely.force_2d(np.asarray(shapes, dtype=object))
+    turn = pyproj.Transformer.from_crs(crs, STORE, always_xy=True)
+    straight = shapely.transform(flat, lambda points: np.column_stack(turn.transform(points[:, 0], points[:, 1])))
+    present = ~shapely.is_missing(straight) & ~shapely.is_empty(straight)
+    issues = [
+        Issue(
+            "geometry_outside",
+            f"the geometry does not lie in the window of plausibility {window or WINDOW}",
+            names[number],
+        )
+        for number in np.flatnonzero(present & ~_inside(straight, window or WINDOW))
+    ]
+    issues += [
+        Issue("geometry_invalid", why, name)
+        for name, why in zip(names, invalid(straight), strict=True)
+        if why is not None
+    ]
+    return straight, issues

@@ -89,16 +89,16 @@ def inspect(
 
 def decode(
     body: bytes | Path,
-    scopes: list[str],
+    scopes: list[str] | None,
     options: WorkbookOptions,
     key: list[str],
     known: list[str],
     limits: archives.Limits,
 ) -> Iterator[Batch]:
-    """The rows of the sheets in ``scopes``, a batch never of two sheets. Raises as :func:`inspect`."""
+    """The rows of the sheets in ``scopes`` (None: all), a batch never of two sheets. Raises as :func:`inspect`."""
     with _open(body, limits) as (book, merged):
         for sheet in _sheets(book, merged, options, key, known):
-            if sheet.name not in scopes:
+            if scopes is not None and sheet.name not in scopes:
                 continue
             records: list[dict[str, str | None]] = []
             places: list[str] = []

@@ -54,6 +54,7 @@ def weather(settle: float = 0) -> Feed:
         complete="settled",
         settle=settle,
         content="workbook",
+        replaces="sheet",
         workbook=BOOK,
     )
 
