@@ -15,6 +15,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "source": ("source",),
     "runs": ("health", "runs"),
     "store": ("store",),
+    "mapping": ("mapping",),
     "world": ("world",),
     "quarantine": ("quarantine",),
     "hold": ("hold",),

@@ -161,5 +161,13 @@ def _told(outcomes: list[Any], as_json: bool) -> None:
         )
     else:
         output.out.print(f"归并 unify: {done.taken:,} 条记录 records, {done.written:,} 行变化 rows written")
+        for feed in done.without_golden:
+            output.out.print(
+                f"[yellow]![/] {feed}: 其记录未形成任何统一行 its records make no golden row → onemap runs issues"
+            )
+        for record in done.refused:
+            output.out.print(
+                f"[yellow]![/] {record}: 无法归一，已搁置 set aside → onemap quarantine list", highlight=False
+            )
     if any(o.outcome not in ("ok", "waiting") or not o.counts.balanced for o in outcomes):
         raise typer.Exit(1)

@@ -47,6 +47,29 @@ def register(app: typer.Typer) -> None:
         output.out.print("✓ 统一库结构已是最新 up to date")
 
     @store.command()
+    def refold(
+        apply: Annotated[bool, typer.Option("--apply", help="写入 · write it; without: compare only")] = False,
+        as_json: Json = False,
+    ) -> None:
+        """重归并 · Fold everything anew after schemas/authority.yaml changed; without --apply only say what would change."""
+        from dataclasses import asdict
+
+        from pipeline import unify
+
+        done = unify.refold(apply)
+        if as_json:
+            output.as_json(asdict(done))
+            return
+        output.table(
+            ("实体 entity", "新增 ADD", "变更 MOD", "注销 DEL", "字段 columns"),
+            [
+                (name, *(counts.get(op, 0) for op in ("ADD", "MOD", "DEL")), "、".join(done.columns.get(name, [])))
+                for name, counts in done.changes.items()
+            ],
+        )
+        output.out.print("✓ 已写入 written" if apply else "仅比较，未写入 compared only, nothing was written")
+
+    @store.command()
     def summary(as_json: Json = False) -> None:
         """概况 · Rows by entity, rejected rows by reason, the balance of every feed."""
         from cli.summary import tell

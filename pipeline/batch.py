@@ -34,21 +34,32 @@ def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None
     ``offline``: the connector only decodes what the archive holds; the source's Connection may be missing.
     """
     span = landing.Span(window.start, window.end, window.full)
+    opened: list[int] = []
     try:
         with landing.feed_lock(feed_id, LOCK_WAIT):
-            return _run(feed_id, window, span, trigger, phases, offline)
+            return _run(feed_id, window, span, trigger, phases, offline, opened)
     except TransientError as busy:
-        return _unopened(feed_id, span, busy, trigger, "waiting")
-    except sa.exc.OperationalError as error:
-        return _unopened(feed_id, span, _typed(error), trigger, "failed")
+        error, outcome = busy, "waiting"
+    except sa.exc.OperationalError as away:
+        error, outcome = _typed(away), "failed"
+    if opened:  # it has its row, which says how it ended, whatever came after
+        return _ended(opened[0], feed_id, span, error)
+    return _unopened(feed_id, span, error, trigger, outcome)
 
 
 def _run(
-    feed_id: str, window: Window, span: landing.Span, trigger: str, phases: Callable[[Job], None], offline: bool
+    feed_id: str,
+    window: Window,
+    span: landing.Span,
+    trigger: str,
+    phases: Callable[[Job], None],
+    offline: bool,
+    opened: list[int],
 ) -> Outcome:
     source_id = feed_id.partition(".")[0]
     started = clock.now()
     run_id = landing.open_run(source_id, feed_id, span, trigger)
+    opened.append(run_id)
     staged: Staged | None = None
     connector: Connector | None = None
     try:
@@ -147,16 +158,30 @@ def _unopened(feed_id: str, window: landing.Span, error: OneMapError, trigger: s
         return outcome_of(run_id)
     except sa.exc.OperationalError:
         log.error("%s: %s", feed_id, redact(str(error)))
-        return Outcome(
-            run_id=0,
-            feed=feed_id,
-            window=str(Window(window.start, window.end, window.full)),
-            outcome=outcome,
-            fault=str(error.fault),
-            error=error.message,
-            remedy=error.remedy,
-            zh=error.zh,
-        )
+        return _unread(0, feed_id, window, error, outcome)
+
+
+def _ended(run_id: int, feed_id: str, window: landing.Span, error: OneMapError) -> Outcome:
+    """The outcome of a run whose connection was lost: its row's where it can be read and says it, else a failure."""
+    try:
+        known = outcome_of(run_id)
+    except sa.exc.OperationalError:
+        log.error("%s: %s", feed_id, redact(str(error)))
+        return _unread(run_id, feed_id, window, error, "failed")
+    return known if known.ended_at is not None else _unread(run_id, feed_id, window, error, "failed")
+
+
+def _unread(run_id: int, feed_id: str, window: landing.Span, error: OneMapError, outcome: str) -> Outcome:
+    return Outcome(
+        run_id=run_id,
+        feed=feed_id,
+        window=str(Window(window.start, window.end, window.full)),
+        outcome=outcome,
+        fault=str(error.fault),
+        error=error.message,
+        remedy=error.remedy,
+        zh=error.zh,
+    )
 
 
 def _typed(error: BaseException) -> OneMapError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from connectors.base import Payload, Proof
 from core.errors import InternalError
@@ -41,6 +42,7 @@ def payloads(job: Job) -> Iterator[Received]:
             media_type=part.media_type,
             started_at=part.started_at,
             finished_at=part.finished_at,
+            restore=partial(archive.put, part.body),
         )
         ahead = clockwatch.source_ahead(part.facts.get("server_date"), part.started_at, part.finished_at)
         if ahead is not None:

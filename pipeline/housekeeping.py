@@ -77,38 +77,42 @@ def drop_staging() -> int:
         return len(left)
 
 
+#: Payloads past their keeping that no version, no open entry and no running batch refers to.
+_UNUSED = """
+with used as (
+    select receipt_id as id from source.record
+    union select receipt_id from source.record_history
+    union select receipt_id from landing.quarantine where state = 'open'
+    union select c.id from landing.receipt c join landing.run u on u.id = c.run_id where u.ended_at is null
+)
+select c.sha256 from landing.receipt c left join used on used.id = c.id
+where c.dropped_at is null {one}
+group by c.sha256
+having max(c.archived_at) < now() - make_interval(secs => :keep) and count(used.id) = 0
+"""
+
+
 def drop_payloads(keep: timedelta = KEEP) -> int:
     """Take payloads out of the archive that are older than ``keep`` and that no version and no open entry refers to.
 
     Their receipts stay, with the digest. Returns how many payloads.
     """
+    values = {"keep": keep.total_seconds()}
     with engine().connect() as connection:
-        old = (
-            connection.execute(
-                sa.text(
-                    """with used as (
-                       select receipt_id as id from source.record
-                       union select receipt_id from source.record_history
-                       union select receipt_id from landing.quarantine where state = 'open'
-                       union select c.id from landing.receipt c join landing.run u on u.id = c.run_id where u.ended_at is null
-                   )
-                   select c.sha256 from landing.receipt c left join used on used.id = c.id
-                   where c.dropped_at is null
-                   group by c.sha256
-                   having max(c.archived_at) < now() - make_interval(secs => :keep) and count(used.id) = 0"""
-                ),
-                {"keep": keep.total_seconds()},
-            )
-            .scalars()
-            .all()
-        )
+        old = connection.execute(sa.text(_UNUSED.replace("{one}", "")), values).scalars().all()
+    dropped = 0
     for sha256 in old:
-        archive.drop(sha256)
-        with transaction() as connection:
+        with transaction() as connection:  # the same bytes may just be received again: looked at once more, alone
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(landing.payload_lock(sha256))))
+            statement = sa.text(_UNUSED.replace("{one}", "and c.sha256 = :sha256"))
+            if connection.execute(statement, values | {"sha256": sha256}).first() is None:
+                continue
+            archive.drop(sha256)
             connection.execute(
                 sa.update(tables.receipt).where(tables.receipt.c.sha256 == sha256).values(dropped_at=sa.func.now())
             )
-    return len(old)
+        dropped += 1
+    return dropped
 
 
 def refresh() -> None:

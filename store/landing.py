@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.errors import InternalError, TransientError
 from core.redaction import redact
-from store import tables
+from store import archive, tables
 from store.archive import Kept
 from store.engine import engine, lock_key, transaction
 
@@ -177,6 +177,11 @@ def close_run(connection: Connection, run_id: int, **values: Any) -> None:
 # -- receipts ----------------------------------------------------------------------------------------------------------
 
 
+def payload_lock(sha256: str) -> int:
+    """Who records a payload shares it, who drops the bytes has it alone."""
+    return lock_key("payload", sha256)
+
+
 def write_receipt(
     run_id: int,
     source: str,
@@ -189,11 +194,18 @@ def write_receipt(
     media_type: str,
     started_at: datetime,
     finished_at: datetime,
+    restore: Callable[[], Any] = lambda: None,
 ) -> int:
-    """Tell of an archived payload, committed at once; returns the receipt's id, which grows with time."""
+    """Record an archived payload, committed at once; returns the receipt's id, which grows with time.
+
+    ``restore`` puts the bytes into the archive again, should housekeeping have dropped them as nobody's just now.
+    """
     facts = redact(facts)
     signature = facts.get("signature")
     with transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(payload_lock(kept.sha256))))
+        if not archive.exists(kept.sha256):
+            restore()
         return connection.execute(
             sa.insert(tables.receipt)
             .values(

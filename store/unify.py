@@ -26,11 +26,17 @@ INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事�
 
 @dataclass(slots=True)
 class Unified:
-    """What a run of unify did: records taken, golden rows by entity and operation, and records that were set aside."""
+    """What a run of unify did: records taken, golden rows by entity and operation, and records that were set aside.
+
+    ``without_golden``: feeds among the taken of whose records none speaks of a golden row; ``columns``: of a refold,
+    what changed by entity.
+    """
 
     taken: int = 0
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    without_golden: list[str] = field(default_factory=list)
+    columns: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def written(self) -> int:
@@ -66,8 +72,54 @@ def _unify(connection: Connection) -> Unified:
     result = Unified(taken=_take(connection))
     if result.taken:
         _work(connection, result)
+        result.without_golden = _without_golden(connection)
         connection.exec_driver_sql("delete from store.dirty d using taken_seq t where d.seq = t.seq")
     return result
+
+
+def _without_golden(connection: Connection) -> list[str]:
+    """Feeds whose records stand and make no golden row: a code that nobody founds, an entity that nothing folds."""
+    connection.execute(
+        sa.text(
+            """create temp table unfounded on commit drop as
+               select f.feed, cast(null as text) as record, 'no record of the feed makes a golden row' as detail
+               from (select distinct d.feed from store.dirty d join taken_seq using (seq)) f
+               where exists (select from source.record r where r.feed = f.feed and r.tombstoned_at is null
+                             and r.refused_at is null)
+                 and not exists (select from source.record r
+                                 join store.member m on m.entity = any(:entities) and m.record_id = r.id
+                                 where r.feed = f.feed)"""
+        ),
+        {"entities": tables.entities()},
+    )
+    issues.add(connection, "no_golden_row", "entity", "unfounded")
+    return list(connection.exec_driver_sql("select feed from unfounded order by 1").scalars())
+
+
+def refold(apply: bool = False) -> Unified:
+    """Take every record up again, so that every golden row is as the present rules of belief have it.
+
+    Without ``apply`` nothing is written: what comes back says what would change, by entity and column.
+    """
+    with engine().connect() as connection, connection.begin() as writing:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
+        before = connection.exec_driver_sql("select coalesce(max(seq), 0) from store.change").scalar_one()
+        connection.exec_driver_sql(
+            """insert into store.dirty (record_id, feed, run_id)
+               select id, feed, run_id from source.record where refused_at is null"""
+        )
+        result = _unify(connection)
+        rows = connection.execute(
+            sa.text(
+                """select entity, array_agg(distinct name order by name) from store.change c
+                   cross join lateral unnest(c.columns) name where c.seq > :before group by entity"""
+            ),
+            {"before": before},
+        )
+        result.columns = {entity: names for entity, names in rows}
+        if not apply:
+            writing.rollback()
+        return result
 
 
 #: Records of a run that are refused one by one; beyond, the fault is none of theirs.
