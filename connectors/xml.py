@@ -196,7 +196,7 @@ def lenient(
 
 def records(
     opened: Callable[[], AbstractContextManager[IO[bytes]]],
-    name: str,
+    name: str | Collection[str],
     *,
     encoding: str | None = None,
     limits: Limits | None = None,
@@ -221,14 +221,14 @@ def records(
     count = 0
     with opened() as file:
         what = Path(getattr(file, "name", "") or "the document").name
-        for chunk in _chunks(_decoded(file, encoding, what), {name}):
+        for chunk in _chunks(_decoded(file, encoding, what), {name} if isinstance(name, str) else name):
             if not chunk.name:
                 continue
             count += 1
             if count <= number:
                 continue
             if chunk.why or chunk.element is None:
-                holder = etree.Element(name)
+                holder = etree.Element(chunk.name.rpartition(":")[2])
                 holder.text = chunk.text
                 yield Record(count, holder, True, chunk.why)
             else:
