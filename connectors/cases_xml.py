@@ -18,7 +18,6 @@ from typing import IO
 
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue, Reject
-from connectors.limits import Limits
 from core.errors import ProviderError
 from sources.options.files import CasesOptions
 

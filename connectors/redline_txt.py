@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 
-from connectors import geometry
+from connectors import charsets, geometry
+from connectors.limits import Limits, OverLimit, check
+from core.shapes import is_tangled
 
 _NUMBER = re.compile(r"[-+]?\d{1,12}(\.\d*)?")
 _AREA = re.compile(r"([\d.]+)\s*(公顷|ha|hm2|平方米|m2|亩)?", re.I)
@@ -34,6 +36,7 @@ _UNITS = {
 _ZONE = 38
 _EASTING = (440_000.0, 540_000.0)  # of EPSG:4547, domain.md §5.1 with a margin
 _NORTHING = (2_495_000.0, 2_572_000.0)
+_NAMED = 20  # lines and rings that are told one by one
 _CLOSE = 0.001  # metres: the precision that the files state
 
 
@@ -64,10 +67,18 @@ class _Parcel:
     points: list[tuple[str, float, float]] = field(default_factory=list)  # circle, first, second coordinate
 
 
-def parse(body: bytes) -> Redline:
+def parse(body: bytes, limits: Limits | None = None) -> Redline:
     """The red line of one TXT. Never raises for what stands in it: that is in ``troubles``."""
+    limits = limits or Limits()
     troubles: list[Trouble] = []
-    head, parcels = _read(_decode(body, troubles), troubles)
+    try:
+        check(limits, "page", len(body), "the file")
+        text, told = _decode(body)
+        head, parcels = _read(text, troubles, limits)
+        check(limits, "rings", sum(len(_rings(parcel)) for parcel in parcels), "the file")
+    except OverLimit as error:
+        return Redline(None, None, [Trouble("over_limit", error.message, fatal=True)])
+    troubles += told
     areas = [parcel.area for parcel in parcels if parcel.area is not None]
     area = sum(areas) if areas else None
     _check_head(head, troubles)
@@ -97,20 +108,18 @@ def parse(body: bytes) -> Redline:
     return Redline(shapely.MultiPolygon(list(placed)), area, troubles)
 
 
-def _decode(body: bytes, troubles: list[Trouble]) -> str:
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        text = body.decode("gb18030", "replace")
-        if "\ufffd" in text:
-            troubles.append(Trouble("redline_undecodable", "bytes that are neither UTF-8 nor GB18030"))
-    return unicodedata.normalize("NFKC", text).replace("\ufeff", "")
+def _decode(body: bytes) -> tuple[str, list[Trouble]]:
+    decoded = charsets.decode(body, usual="gb18030")
+    troubles = []
+    if decoded.damaged:
+        troubles.append(Trouble("redline_undecodable", f"bytes that are no {decoded.charset.name}"))
+    return unicodedata.normalize("NFKC", charsets.shown(decoded.text)).replace("\ufeff", ""), troubles
 
 
-def _read(text: str, troubles: list[Trouble]) -> tuple[dict[str, str], list[_Parcel]]:
+def _read(text: str, troubles: list[Trouble], limits: Limits) -> tuple[dict[str, str], list[_Parcel]]:
     head: dict[str, str] = {}
     parcels: list[_Parcel] = []
+    count = odd = 0
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("["):
@@ -121,14 +130,21 @@ def _read(text: str, troubles: list[Trouble]) -> tuple[dict[str, str], list[_Par
             if not parcels:
                 parcels.append(_Parcel(None, None, "parcel 1", ""))
                 troubles.append(Trouble("redline_header", f"line {number}: points before any parcel's header"))
+            count += 1
+            check(limits, "points", count, "the file")
             parcels[-1].points.append(point)
         elif "=" in line and not line.endswith("@"):
             name, _, value = line.partition("=")
             head[name.strip()] = value.strip()
         elif line.endswith("@") or len(fields) >= 5:
             parcels.append(_header(fields, len(parcels) + 1))
+            check(limits, "rings", len(parcels), "the file")
         else:
-            troubles.append(Trouble("redline_line", f"line {number} is neither a header nor a point"))
+            odd += 1
+            if odd <= _NAMED:
+                troubles.append(Trouble("redline_line", f"line {number} is neither a header nor a point"))
+    if odd > _NAMED:
+        troubles.append(Trouble("redline_line", f"{odd} lines in all are neither a header nor a point"))
     return head, parcels
 
 
@@ -207,6 +223,7 @@ def _rings(parcel: _Parcel) -> list[tuple[str, list[tuple[float, float]]]]:
 def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> list[shapely.Polygon]:
     """Planar polygons (EPSG:4547, easting first), outer rings clockwise as the standard has them."""
     shells: list[tuple[shapely.Polygon, list[list[tuple[float, float]]]]] = []
+    outers = _Outers()
     for circle, points in _rings(parcel):
         ring = [_planar(pair, north_first) for pair in points]
         if len(ring) > 1 and _same(ring[0], ring[-1]):
@@ -217,9 +234,9 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
             )
             continue
         shell = shapely.Polygon(ring)
-        owner = next((item for item in shells if item[0].buffer(_CLOSE).covers(shell)), None) if circle != "1" else None
+        owner = outers.around(shell) if circle != "1" else None
         if owner is not None:
-            owner[1].append(ring)
+            shells[owner][1].append(ring)
             continue
         if circle != "1" and shells:
             troubles.append(
@@ -228,16 +245,53 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
                 )
             )
         shells.append((shell, []))
+        outers.add(shell)
     made: list[shapely.Polygon] = []
     for shell, holes in shells:
         polygon = shapely.Polygon(shell.exterior.coords, holes)
         if not polygon.is_valid:
+            if is_tangled(polygon):
+                troubles.append(Trouble("redline_invalid", f"{parcel.name}: it crosses itself everywhere", fatal=True))
+                continue
             troubles.append(Trouble("redline_invalid", f"{parcel.name}: {shapely.is_valid_reason(polygon)}"))
             parts = shapely.get_parts(shapely.make_valid(polygon))
             made.extend(part for one in parts for part in shapely.get_parts(one) if part.geom_type == "Polygon")
         else:
             made.append(polygon)
     return [shapely.geometry.polygon.orient(polygon, -1.0) for polygon in made]
+
+
+class _Outers:
+    """Outer rings, found by place: the first that covers another within the precision of the files."""
+
+    def __init__(self) -> None:
+        self._boxes = np.empty((64, 4))
+        self._buffers: dict[int, shapely.Geometry] = {}
+        self._shells: list[shapely.Polygon] = []
+
+    def add(self, shell: shapely.Polygon) -> None:
+        """One more, after all others."""
+        if len(self._shells) == len(self._boxes):
+            self._boxes = np.resize(self._boxes, (2 * len(self._boxes), 4))
+        self._boxes[len(self._shells)] = shell.bounds
+        self._shells.append(shell)
+
+    def around(self, shell: shapely.Polygon) -> int | None:
+        """The place of the first that covers it."""
+        west, south, east, north = shell.bounds
+        boxes = self._boxes[: len(self._shells)]
+        near = (boxes[:, :2] <= (west + _CLOSE, south + _CLOSE)).all(axis=1)
+        near &= (boxes[:, 2:] >= (east - _CLOSE, north - _CLOSE)).all(axis=1)
+        for place in map(int, np.flatnonzero(near)[:_TRIED]):
+            if place not in self._buffers:
+                self._buffers[place] = self._shells[place].buffer(_CLOSE)
+                shapely.prepare(self._buffers[place])
+            if self._buffers[place].covers(shell):
+                return place
+        return None
+
+
+_TRIED = 50  # outer rings whose boxes hold a hole and that are looked at
 
 
 def _planar(pair: tuple[float, float], north_first: bool) -> tuple[float, float]:

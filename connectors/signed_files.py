@@ -17,10 +17,8 @@ time. State: ``{"taken": {name: md5}}``.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +27,7 @@ from urllib.parse import urljoin
 import pyarrow as pa
 import shapely
 
-from connectors import jsonrows, redline_txt
+from connectors import csv_table, jsonrows, redline_txt
 from connectors.archives import Archive, open_zip
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
 from connectors.gateway import Gateway, unwrap
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
     from sources.declaration import Feed, Source
 
 _LIST = "/ebus/files/list"
-_BROKEN = re.compile("[\ud800-\udfff]")
 _DOWNLOADS = 3
 
 
@@ -92,8 +89,9 @@ class SignedFiles(HttpConnector):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         source = payload.body if isinstance(payload.body, Path) else io.BytesIO(payload.body)
         name = str(payload.facts.get("file", ""))
-        with open_zip(source, Limits.of(feed)) as archive:
-            yield _batch(feed, archive, name)
+        limits = Limits.of(feed)
+        with open_zip(source, limits) as archive:
+            yield _batch(feed, archive, name, limits)
 
     def _listing(self, feed: Feed) -> tuple[dict[str, dict[str, str | None]], Any]:
         """{name: the list's row}, oldest first, and the verdict. All of it each time: files may come late."""
@@ -165,7 +163,7 @@ class SignedFiles(HttpConnector):
                 raise
 
 
-def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
+def _batch(feed: Feed, archive: Archive, name: str, limits: Limits) -> Batch:
     """A zip's rows, each with its shape. One batch: a file holds some hundred rows."""
     given = options.of_feed("signed_files", feed)
     table, folder, by = given.table, given.shapes, given.shapes_by
@@ -174,7 +172,8 @@ def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
     if found is None:
         reject = Reject(name, "table_missing", f"the zip holds no {table}", ", ".join(archive.names)[:2000])
         return Batch(pa.table({"_place": pa.array([], pa.large_string())}), [reject], scope=name)
-    columns, rows, rejects = _csv(archive.read(found), table, by)
+    columns, rows, rejects, told = csv_table.read(archive.read(found), table, by, limits, known=(by, *feed.key))
+    issues += told
     shapes = {_plain(entry.rpartition("/")[2]): entry for entry in archive.names if _is_shape(entry, folder)}
     unused = dict(shapes)
     made: dict[str, str | None] = {}
@@ -186,7 +185,7 @@ def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
             issues.append(Issue("shape_missing", f"{name}: {number} has no {folder}/{number}.txt", number, folder))
             made[number] = None
             continue
-        line = redline_txt.parse(archive.read(entry))
+        line = redline_txt.parse(archive.read(entry), limits)
         issues.extend(
             Issue(trouble.code, f"{name}: {entry}: {trouble.words}", number, folder) for trouble in line.troubles
         )
@@ -203,32 +202,6 @@ def _batch(feed: Feed, archive: Archive, name: str) -> Batch:
     return Batch(pa.table(arrays), rejects, issues, scope=name)
 
 
-def _csv(body: bytes, table: str, by: str) -> tuple[list[str], list[tuple[str, dict[str, str | None]]], list[Reject]]:
-    """(columns, (place, row) …, what cannot be read). RFC 4180, a header in any order, either bracket width."""
-    utf8 = body.startswith(b"\xef\xbb\xbf")
-    text = body[3:].decode("utf-8", "surrogateescape") if utf8 else body.decode("gb18030", "surrogateescape")
-    lines = csv.reader(io.StringIO(text, newline=""), strict=False)
-    columns = [_brackets(cell.strip()) for cell in next(lines, [])]
-    rows: list[tuple[str, dict[str, str | None]]] = []
-    rejects: list[Reject] = []
-    for number, cells in enumerate(lines, 1):
-        if not any(cell.strip() for cell in cells):
-            continue
-        place = f"{table} row {number}"
-        row = dict(zip(columns, (cell if cell != "" else None for cell in cells), strict=False))
-        raw = ",".join(cells)
-        if _BROKEN.search(raw):
-            shown = raw.encode("gb18030", "surrogateescape").decode("gb18030", "backslashreplace")
-            number = row.get(by)
-            record = number if number and not _BROKEN.search(number) else None
-            rejects.append(Reject(place, "undecodable", "bytes that are no GB18030", shown, record))
-        elif len(cells) != len(columns):
-            rejects.append(Reject(place, "wrong_width", f"{len(cells)} cells under {len(columns)} columns", raw))
-        else:
-            rows.append((place, row))
-    return columns, rows, rejects
-
-
 def _is_shape(entry: str, folder: str) -> bool:
     parts = entry.split("/")
     return len(parts) > 1 and parts[-2] == folder and entry.lower().endswith(".txt")
@@ -236,8 +209,4 @@ def _is_shape(entry: str, folder: str) -> bool:
 
 def _plain(name: str) -> str:
     """As file names compare: brackets half-width, / as _, without case."""
-    return _brackets(name).replace("/", "_").strip().lower()
-
-
-def _brackets(text: str) -> str:
-    return text.replace("（", "(").replace("）", ")")
+    return csv_table.brackets(name).replace("/", "_").strip().lower()

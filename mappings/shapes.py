@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import shapely
 
+from core import shapes as guard
+
 
 def _finite(parsed: np.ndarray) -> np.ndarray:
     """Whether every coordinate is a number; an empty geometry has none. Whether they are degrees is a suite's to say."""
@@ -16,12 +18,18 @@ def _finite(parsed: np.ndarray) -> np.ndarray:
 
 
 def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Series | None]:
-    """(WKB of two dimensions, mask of unreadable: no geometry, or coordinates that are no numbers). ``multi``: a Polygon becomes a MultiPolygon of one."""
+    """(WKB of two dimensions, mask of unreadable). ``multi``: a Polygon becomes a MultiPolygon of one.
+
+    Unreadable is what is no geometry, has coordinates that are no numbers, or is unsafe (:mod:`core.shapes`).
+    """
     where = text.is_not_null().arg_true()
     if not len(where):
         return pl.Series([None], dtype=pl.Binary).new_from_index(0, len(text)), None
     given = np.array(text.gather(where).to_list(), dtype=object)
     first = np.array([one[:1] for one in given])
+    safe = np.array([guard.is_readable(one) for one in given])
+    given = np.where(safe, given, "")
+    first = np.where(safe, first, "")
     parsed = np.full(len(given), None, dtype=object)
     for kind, read in (
         (first == "{", lambda part: shapely.from_geojson(part, on_invalid="ignore")),
@@ -32,6 +40,8 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
     rest = np.equal(parsed, None) & np.char.isalpha(first.astype(str))
     if rest.any():
         parsed[rest] = shapely.from_wkt(given[rest], on_invalid="ignore")
+    tangled = [guard.is_tangled(one) for one in parsed]
+    parsed[np.array(tangled, dtype=bool)] = None
     if multi:
         single = shapely.get_type_id(parsed) == 3
         if single.any():

@@ -31,9 +31,9 @@ class Limits(BaseModel):
     expanded: int = Field(
         200_000, ge=1, description="Elements that a record or geometry has once references are followed"
     )
-    rings: int = Field(20_000, ge=1, description="Rings of one geometry or boundary file")
+    rings: int = Field(2_000, ge=1, description="Rings of one geometry or boundary file")
     points: int = Field(2_000_000, ge=1, description="Points of one geometry or boundary file")
-    rows: int = Field(2_000_000, ge=1, description="Rows of a table or sheet")
+    rows: int = Field(1_048_576, ge=1, description="Rows of a table or sheet")
     cells: int = Field(20_000_000, ge=1, description="Cells of a workbook or table, empty ones counted")
     merges: int = Field(200_000, ge=1, description="Merged ranges of a sheet")
     styles: int = Field(65_536, ge=1, description="Cell formats of a workbook")
