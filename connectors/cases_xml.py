@@ -18,6 +18,7 @@ from typing import IO
 
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue, Reject
+from connectors.limits import Limits
 from core.errors import ProviderError
 from sources.options.files import CasesOptions
 

@@ -41,8 +41,8 @@ def read(
             code="charset_doubtful",
         )
     text = decoded.text.removeprefix("\ufeff").replace("\0", f"{charsets.DAMAGE}\\x00")
+    check(limits, "rows", text.count("\n") + text.count("\r") // 2, name)
     lines = list(io.StringIO(text, newline=""))
-    check(limits, "rows", len(lines), name)
     parsed = _rows(lines, limits)
     columns = [brackets(charsets.shown(cell).strip()) for cell in next(parsed, (0, []))[1]]
     check(limits, "names", len(columns), name)

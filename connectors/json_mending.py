@@ -29,7 +29,7 @@ _END = re.compile(rb"\]")
 _NAME = re.compile(rb'\{\s*+("(?:[^"\\]++|\\.)*+")\s*+:', re.S)
 _SPACE = re.compile(rb"\s*+")
 _TRIES = 64  # places at which a record or the list may go on after a broken one
-_WORK = 24  # times the page's length that may be looked at
+_WORK = 16  # times the page's length that may be looked at
 _any = msgspec.json.Decoder(msgspec.Raw)
 
 
@@ -145,12 +145,14 @@ class _Records:
 
     def _sound(self, place: int) -> int | None:
         """Takes the record that stands there; None: it is none, or nothing of the list follows it."""
-        end = self._scan(place)
+        end, deep = self._scan(place)
         if end is None:
             return None
         after = _SPACE.match(self._body, end).end()
         if self._body[after : after + 1] not in (b",", b"]"):
             return None
+        if deep:
+            return self._stand(place, end)
         done = _tokens(self._body[place:end])
         if done is None or not is_sound(done.body):
             return None
@@ -161,16 +163,14 @@ class _Records:
         self.first = self.first or done.first
         return end
 
-    def _scan(self, place: int) -> int | None:
-        """Where the value that begins there ends, by its brackets; None: nowhere, or too deep."""
-        depth = 0
+    def _scan(self, place: int) -> tuple[int | None, bool]:
+        """Where the value that begins there ends, by its brackets, and whether it nests too deep; None: nowhere."""
+        depth, deep = 0, False
         for found in _TOKEN.finditer(self._body, place):
             token = found[0]
             if token in (b"{", b"["):
                 depth += 1
-                if depth > self._limits.depth:
-                    self._spend(found.end() - place)
-                    return None
+                deep = deep or depth > self._limits.depth
             elif token in (b"}", b"]"):
                 depth -= 1
             elif token == b'"':
@@ -179,9 +179,9 @@ class _Records:
                 continue
             if depth <= 0:
                 self._spend(found.end() - place)
-                return found.end() if depth == 0 else None
+                return (found.end() if depth == 0 else None), deep
         self._spend(len(self._body) - place)
-        return None
+        return None, deep
 
     def _broken(self, place: int) -> int:
         """Passes a record that is none: to the next that is one, else to the list's end."""
@@ -190,8 +190,8 @@ class _Records:
         for number, found in enumerate(_NEXT.finditer(self._body, place)):
             if number == _TRIES:
                 break
-            end = self._scan(found.end())
-            if end is None or not self._begins_with(names, found.end()):
+            end, deep = self._scan(found.end())
+            if end is None or deep or not self._begins_with(names, found.end()):
                 continue
             if is_sound(self._body[found.end() : end]):
                 return self._stand(place, found.start() + 1)
@@ -199,6 +199,8 @@ class _Records:
             if number == _TRIES:
                 break
             tail = self._body[found.end() :]
+            if not tail.lstrip().startswith((b"}", b",")):
+                continue
             self._spend(len(tail))
             done = _tokens(tail)
             if done is not None and self._closes(done.body):

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from core.limits import Limits, check
 
 from connectors import charsets, json_mending
 from connectors.base import Issue, Reject
 from connectors.limits import Limits, check
+from connectors.rows import usual_names
 
 Raw = msgspec.Raw
 Row = dict[str, Raw]
@@ -140,9 +141,8 @@ def bounded(
     objects: list[Row], places: list[str], rejects: list[Reject], limits: Limits
 ) -> tuple[pa.Table, list[Reject]]:
     """:func:`table`; of more names than the limit, the rows that have the rare ones are rejected."""
-    counts = Counter(name for row in objects for name in row) if len(objects) else Counter()
-    if len(counts) > limits.names:
-        few = {name for name, _ in counts.most_common(limits.names)}
+    few = usual_names(objects, limits.names)
+    if few is not None:
         kept = [number for number, row in enumerate(objects) if row.keys() <= few]
         for number in sorted(set(range(len(objects))) - set(kept)):
             raw = json.dumps({name: one(value) for name, value in objects[number].items()}, ensure_ascii=False)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -34,15 +34,29 @@ def rare(records: Sequence[Mapping[str, str | None]], limits: Limits) -> list[in
     """Places of the records that are beyond the limits: a value too long, or names that few others have where there
     are more names than may be.
     """
-    counts = Counter(name for record in records for name in record)
-    many = len(counts) > limits.names
-    usual = {name for name, _ in counts.most_common(limits.names)} if many else set()
+    few = usual_names(records, limits.names)
     return [
         number
         for number, record in enumerate(records)
-        if (many and not record.keys() <= usual)
+        if (few is not None and not record.keys() <= few)
         or any(value is not None and len(value) > limits.field for value in record.values())
     ]
+
+
+def usual_names(records: Sequence[Mapping[str, Any]], most: int) -> set[str] | None:
+    """Names of columns that may be: as many as the limit, those of the records with few first; None: all of them."""
+    names: set[str] = set()
+    for record in records:
+        names.update(record)
+        if len(names) > most:
+            break
+    else:
+        return None
+    names = set()
+    for record in sorted(records, key=len):
+        if len(names | record.keys()) <= most:
+            names |= record.keys()
+    return names
 
 
 def table(records: Sequence[Mapping[str, str | None]], places: Sequence[str], known: Sequence[str] = ()) -> pa.Table:

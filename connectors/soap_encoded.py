@@ -16,6 +16,7 @@ from lxml import etree
 from connectors import rows, xml
 from connectors.base import Batch, Issue, Payload, Reject
 from connectors.charsets import MARKED
+from connectors.limits import Limits, check
 from connectors.listing import Page
 from connectors.soap_message import envelope_body
 from connectors.xml import children, local

@@ -22,6 +22,7 @@ from connectors.http import Answer, Http
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
 from core.settings import ROOT
 
+_MOST_LOADS = 64  # documents of a WSDL with all that it imports
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
 _COPIES = {
@@ -43,7 +44,7 @@ class Service:
             document = Document(self._loader.start, self._loader, settings=zeep.Settings(strict=True))
         except OneMapError:
             raise
-        except (zeep.exceptions.Error, etree.LxmlError, KeyError, ValueError) as error:
+        except Exception as error:  # whatever a library says of a document from outside
             raise _no_wsdl(
                 wsdl, f"what stands there is no WSDL that we can read ({type(error).__name__}: {error})"
             ) from error
@@ -83,9 +84,13 @@ class _Loader(Transport):
         super().__init__()
         self._http = http
         self.start = http.url(wsdl)
+        self._loads = 0
         self.answered = self.start  # where the WSDL was at last, after redirects
 
     def load(self, url: str) -> bytes:
+        self._loads += 1
+        if self._loads > _MOST_LOADS:
+            raise _no_wsdl(url, f"it imports more than {_MOST_LOADS} documents, or itself")
         bare = url.replace("https://", "http://", 1).rstrip("/")
         if bare in _COPIES:
             return _COPIES[bare].read_bytes()

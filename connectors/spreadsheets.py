@@ -20,6 +20,7 @@ from pathlib import Path
 
 from connectors import rows, workbook
 from connectors.base import Batch, Issue, Reject
+from connectors.limits import Limits
 from connectors.workbook import Book, Cell, Row, Sheet, damaged
 from sources.options.files import WorkbookOptions
 

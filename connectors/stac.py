@@ -23,6 +23,7 @@ import pyarrow as pa
 from connectors import geojson, jsonrows
 from connectors.base import Batch, Issue, Payload, Proof, Window
 from connectors.http import Answer, Http, basic
+from connectors.limits import Limits
 from connectors.ogc_features import interval
 from connectors.over_http import HttpConnector
 from connectors.progress import Progress

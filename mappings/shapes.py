@@ -40,8 +40,9 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
     rest = np.equal(parsed, None) & np.char.isalpha(first.astype(str))
     if rest.any():
         parsed[rest] = shapely.from_wkt(given[rest], on_invalid="ignore")
-    tangled = [guard.is_tangled(one) for one in parsed]
-    parsed[np.array(tangled, dtype=bool)] = None
+    for position in np.flatnonzero(~shapely.is_valid(parsed) & ~shapely.is_missing(parsed)):
+        if guard.is_tangled(parsed[position]):
+            parsed[position] = None
     if multi:
         single = shapely.get_type_id(parsed) == 3
         if single.any():
