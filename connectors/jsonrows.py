@@ -17,7 +17,6 @@ from functools import lru_cache
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-from core.limits import Limits, check
 
 from connectors import charsets, json_mending
 from connectors.base import Issue, Reject

@@ -6,10 +6,8 @@ it (``rows``, codes of rejects, or the code of the error), ``mib`` the peak of m
 
 from __future__ import annotations
 
-import bz2
 import io
 import json
-import lzma
 import resource
 import struct
 import sys
@@ -20,13 +18,15 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-from core.limits import Limits
 
 from connectors import cases_xml, csv_table, jsonrows, redline_txt, soap_document, soap_encoded, spreadsheets, wfs, xml
 from connectors.archives import open_zip
 from connectors.base import Batch, Payload
+from connectors.limits import Limits
 from core.errors import OneMapError
 from mappings.shapes import shapes
+from sources.options.http_services import WfsFeed
+from sources.options.soap import ArrayFeed, DocumentFeed, OffsetParameters, PageParameters
 from tests.connectors import hostile
 from tests.connectors import test_workbook as sheets
 
@@ -45,8 +45,8 @@ def payload(body: str | bytes) -> Payload:
 
 def d2(refs: str, first: str = "r0") -> Batch:
     answer = f'<r><getProjectsReturn><item href="#{first}"/><item><projectCode>P</projectCode></item></getProjectsReturn></r>{refs}'
-    options = soap_encoded.Options(
-        operation="x", parameters=soap_encoded.Parameters(begin="a", end="b", start="c", count="d")
+    options = ArrayFeed(
+        answer="array", operation="x", parameters=OffsetParameters(begin="a", end="b", start="c", count="d")
     )
     return soap_encoded.decode(payload(ENVELOPE.format(answer)), options, ["projectCode"])
 
@@ -58,7 +58,7 @@ def s1(*geometries: str) -> Batch:
         for n, one in enumerate((*geometries, sound))
     )
     return wfs.decode(
-        payload(f"<wfs:FeatureCollection {GML}>{members}</wfs:FeatureCollection>"), wfs.Options(layer="x"), ["HXBH"]
+        payload(f"<wfs:FeatureCollection {GML}>{members}</wfs:FeatureCollection>"), WfsFeed(layer="x"), ["HXBH"]
     )
 
 
@@ -86,8 +86,11 @@ def laughing_structs(levels: int, width: int) -> str:
 def d1(inner: str) -> Batch:
     from xml.sax.saxutils import escape
 
-    options = soap_document.Options(
-        operation="q", parameters=soap_document.Parameters(begin="a", end="b", page="c", size="d"), record="CASE"
+    options = DocumentFeed(
+        answer="document",
+        operation="q",
+        parameters=PageParameters(begin="a", end="b", page="c", size="d"),
+        record="CASE",
     )
     return soap_document.decode(payload(ENVELOPE.format(f"<r><a>{escape(inner)}</a></r>")), options, ["YWLSH"])
 
@@ -274,7 +277,6 @@ def peak() -> int:
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    assert bz2 and lzma  # what zipfile needs for its other methods
     for name, attack in ATTACKS.items():
         if len(sys.argv) > 1 and sys.argv[1] not in name:
             continue
