@@ -221,7 +221,7 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     limits = limits or Limits()
     try:
         root = inner(payload)
-    except xml.DamagedXml as error:
+    except (xml.DamagedXml, xml.HugeXml) as error:
         root = _salvaged(payload, options, limits)
         if root is None or not _records(root, options.record):
             return Batch(rows.table([], [], options.columns), [_reject(payload, options, key, error)])
@@ -298,11 +298,25 @@ def _salvaged(payload: Payload, options: DocumentFeed, limits: Limits | None = N
     """The document with marks in place of what does not decode, and records that are no XML as their text; None when
     even so it is no XML.
     """
+    envelope = xml.text(_bytes(payload), payload.media_type, mark=True)
     try:
-        envelope = xml.parse(xml.text(_bytes(payload), payload.media_type, mark=True), limits=limits)
-        return xml.lenient(_held(envelope), (options.record,), what=_INNER, limits=limits)
+        held = _held(xml.parse(envelope, limits=limits))
+    except xml.CutXml:
+        return None
+    except ProviderError:
+        held = _between(envelope)
+    try:
+        return xml.lenient(held, (options.record,), what=_INNER, limits=limits)
     except ProviderError:
         return None
+
+
+def _between(envelope: str) -> str:
+    """The document within an envelope that is no XML itself: all that is escaped in it."""
+    start, end = envelope.find("&lt;"), envelope.rfind("&gt;")
+    if "<!DOCTYPE" in envelope or not 0 <= start < end:
+        return ""
+    return xml.unescaped(envelope[start : end + 4])
 
 
 def _records(root: etree._Element, name: str) -> list[etree._Element]:

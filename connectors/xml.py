@@ -53,6 +53,10 @@ class UnsafeXml(ProviderError):
     """A document type declaration, an entity, or a tree beyond the parser's limits: refused."""
 
 
+class HugeXml(UnsafeXml):
+    """A tree beyond the parser's own limits of depth and length: one record may be to blame."""
+
+
 class DamagedXml(ProviderError):
     """Bytes that do not decode, or text that is no XML: narrow it down, the rest may be sound."""
 
@@ -119,6 +123,13 @@ def text(body: bytes, content_type: str | None = None, *, mark: bool = False) ->
     return marked(decoded) if mark else decoded
 
 
+def unescaped(text: str) -> str:
+    """Text with XML's own entities as what they stand for; others stay."""
+    for name, letter in (("lt", "<"), ("gt", ">"), ("quot", '"'), ("apos", "'"), ("amp", "&")):
+        text = text.replace(f"&{name};", letter)
+    return text
+
+
 def shown(element: etree._Element) -> str:
     """A record as text, with ``\\xNN`` for each byte that does not decode: what quarantine keeps."""
     return charsets.shown(etree.tostring(element, encoding="unicode", with_tail=False)[:RAW])
@@ -170,14 +181,14 @@ def lenient(
         return parse(source, content_type, what=what, limits=limits)
     except CutXml:
         raise
-    except DamagedXml:
+    except (DamagedXml, HugeXml):
         pass
     decoded = marked(source) if isinstance(source, str) else text(source, content_type, mark=True)
     try:
         return parse(decoded, what=what, limits=limits)
     except CutXml:
         raise
-    except DamagedXml:
+    except (DamagedXml, HugeXml):
         pass
     made: list[str] = []
     chunks = list(_chunks(iter([_undeclared(decoded)]), names))
@@ -216,7 +227,7 @@ def records(
         return
     except CutXml:
         raise
-    except DamagedXml:
+    except (DamagedXml, HugeXml):
         pass
     count = 0
     with opened() as file:
@@ -556,9 +567,12 @@ def _refuse_dtd(element: etree._Element, what: str) -> None:
 
 
 def _unsafe(
-    what: str, why: str = "declares a document type or entities", zh: str = "含有文档类型或实体声明"
+    what: str,
+    why: str = "declares a document type or entities",
+    zh: str = "含有文档类型或实体声明",
+    kind: type[UnsafeXml] = UnsafeXml,
 ) -> UnsafeXml:
-    return UnsafeXml(
+    return kind(
         f"{what} {why}: refused",
         remedy="no contract of ours has that: tell the source's owner, and have the source looked at for an intrusion",
         zh=f"{what} {zh}，已拒绝解析；请数源部门排查是否被入侵或篡改。",
@@ -571,7 +585,7 @@ def _malformed(error: etree.XMLSyntaxError, what: str, *, cut: bool) -> Provider
     if "amplification" in said or "PEReferences" in said:
         return _unsafe(what)
     if "xcessive depth" in said or "huge" in said.lower():
-        return _unsafe(what, "is beyond the parser's limits of depth or size", "超出解析器的深度或长度限制")
+        return _unsafe(what, "is beyond the parser's limits of depth or size", "超出解析器的深度或长度限制", HugeXml)
     if cut or "Premature end" in said:
         return CutXml(
             f"{what} ends too early: {said}",
