@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,6 +66,20 @@ def canonical_times(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.A
     plain = pc.if_else(pc.match_substring(plain, "."), pc.utf8_rpad(plain, 26, "0"), plain)
     zero = pc.fill_null(pc.starts_with(plain, "0000-00-00"), False)
     return pc.if_else(zero, pa.scalar(None, pa.large_string()), plain)
+
+
+def local_times(times: pa.ChunkedArray | pa.Array, zone: str) -> pa.ChunkedArray | pa.Array:
+    """Canonical times of a zone → the city's; dates, and what is no time, stay as they are."""
+    given = pl.Series(times.to_pylist() if isinstance(times, pa.Array) else times, dtype=pl.String)
+    whole = given.str.contains(r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}(\.\d{1,6})?$")
+    read = given.set(~whole.fill_null(False), None).str.to_datetime(
+        "%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us"
+    )
+    there = read.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    local = there.dt.convert_time_zone(str(SHANGHAI)).dt.replace_time_zone(None)
+    fraction = local.dt.microsecond().fill_null(0) > 0
+    text = local.dt.strftime("%Y-%m-%d %H:%M:%S").zip_with(~fraction, local.dt.strftime("%Y-%m-%d %H:%M:%S%.6f"))
+    return text.zip_with(local.is_not_null(), given).to_arrow().cast(pa.large_string())
 
 
 class Spool:

@@ -11,6 +11,8 @@ Declared in ``sources/*.yaml``::
     options:                      # of the source
       schema: dbo                 # where the tables stand; default: the database's own, else the one schema that has them
       read_timeout: 900           # seconds without a byte from the server
+      encoding: gb18030           # what text really is, where the database says another charset; SQL_ASCII needs none
+      zone: UTC                   # of times that carry none (Asia/Shanghai)
     feeds:
       accept:
         cursor: {kind: window, column: cd_time}
@@ -29,12 +31,13 @@ lacks reads as null, but for key and increment; one that the contract lacks pass
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -42,7 +45,7 @@ import tenacity
 
 from connectors import arrow_text
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
-from connectors.sql_engine import engine_of, shown, typed_errors
+from connectors.sql_engine import decoded, engine_of, shown, typed_errors
 from core import clock
 from core.errors import (
     AuthenticationError,
@@ -72,6 +75,7 @@ _TEMPORAL = {
     "psycopg": {1082, 1114, 1184},  # date, timestamp, timestamptz
 }
 _MYSQL_BIT = 16
+_CITY = "Asia/Shanghai"
 _MYSQL = ("mysql", "mariadb")
 
 
@@ -82,6 +86,7 @@ class _Table:
     table: sa.TableClause
     names: dict[str, str]
     absent: list[str]
+    zoneless: tuple[str, ...] = ()  # whose times are of the declared zone
 
     def column(self, name: str) -> sa.ColumnClause:
         return self.table.c[self.names[name]]
@@ -153,10 +158,14 @@ class Database(Connector):
         for table in arrow_text.read(payload.body):
             metadata = table.schema.metadata or {}
             temporal = set(metadata.get(b"temporal", b"").decode().split("\t"))
+            zoneless = set(metadata.get(b"zoneless", b"").decode().split("\t"))
+            zone = metadata.get(b"zone", b"").decode()
             columns: dict[str, pa.ChunkedArray | pa.Array] = {}
             for name in table.column_names:
                 values = table[name]
-                columns[name] = arrow_text.canonical_times(values) if name in temporal else values
+                if name in temporal:
+                    values = arrow_text.canonical_times(values)
+                columns[name] = arrow_text.local_times(values, zone) if name in zoneless else values
             for name in contract:
                 if name not in columns:
                     columns[name] = pa.nulls(table.num_rows, pa.large_string())
@@ -206,6 +215,7 @@ class Database(Connector):
                 self.endpoint,
                 connect_timeout=self.source.timeout.total_seconds(),
                 read_timeout=self._given.read_timeout,
+                encoding=self._given.encoding,
             )
         return self._made
 
@@ -224,6 +234,8 @@ class Database(Connector):
                 Issue("column_absent", f"table {given.table} has no column {name}; read as empty", field=name)
                 for name in real.absent
             ]
+            kinds = self._kinds(connection, real)
+            zone = ZoneInfo(self._given.zone) if self._given.zone != _CITY else None
             where: list[sa.ColumnElement[bool]] = []
             if increment is not None:
                 undated = _undated(connection, real.column(increment))
@@ -238,7 +250,8 @@ class Database(Connector):
                             field=increment,
                         )
                     )
-                within = _within(connection, real.column(increment), window)
+                plain = zone if increment is not None and not _zoned(kinds.get(increment)) else None
+                within = _within(connection, real.column(increment), _shifted(window, plain))
                 if within is not None:
                     where = [sa.or_(within, undated) if int(loose) else within]
             claimed = int(
@@ -246,7 +259,7 @@ class Database(Connector):
             )
             order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *given.order]))
             statement = (
-                sa.select(*[real.table.c[name] for name in real.names.values()])
+                sa.select(*[self._kept(connection, real, name, kinds.get(name)) for name in real.names])
                 .select_from(real.table)
                 .where(*where)
                 .order_by(*[real.column(name) for name in order])
@@ -259,6 +272,8 @@ class Database(Connector):
                 "order": order,
             }
             rows = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK).execute(statement)
+            if zone:
+                real = replace(real, zoneless=tuple(name for name, kind in kinds.items() if not _zoned(kind)))
             spool = self._spool(connection, rows, real, given)
             return _Read(spool, claimed, request, issues, server_date)
 
@@ -271,16 +286,34 @@ class Database(Connector):
         temporal = [name for name, kind in zip(names, kinds, strict=True) if kind in _TEMPORAL.get(driver, ())]
         bits = [n for n, kind in enumerate(kinds) if driver == "pymysql" and kind == _MYSQL_BIT]
         metadata = {"temporal": "\t".join(temporal), "dialect": connection.dialect.name}
+        if zoneless := [name for name in temporal if name in real.zoneless]:
+            metadata |= {"zoneless": "\t".join(zoneless), "zone": self._given.zone}
         spool = arrow_text.Spool(self._room(), names, metadata, rows=given.rows, size=_PAYLOAD_BYTES)
         cursor = rows.cursor
         try:
             for chunk in rows.partitions(min(_CHUNK, given.rows)):
-                spool.add([_unbit(row, bits) for row in chunk] if bits else chunk)
+                plain = [_unbit(row, bits) for row in chunk] if bits else chunk
+                spool.add([_texts(row, self._given.encoding) for row in plain] if self._given.encoding else plain)
             spool.end()
         except BaseException:
             _abandon(cursor)
             raise
         return spool
+
+    def _kinds(self, connection: sa.Connection, real: _Table) -> dict[str, Any]:
+        """Types of the columns by the contract's name, where the declaration makes them matter; {} else."""
+        if self._given.encoding is None and self._given.zone == _CITY:
+            return {}
+        listed = sa.inspect(connection).get_columns(str(real.table.name), schema=real.table.schema)
+        by_name = {column["name"]: column["type"] for column in listed}
+        return {name: by_name.get(column) for name, column in real.names.items()}
+
+    def _kept(self, connection: sa.Connection, real: _Table, name: str, kind: Any) -> sa.ColumnElement[Any]:
+        """A column as it is read: where its text is in another charset than MySQL says, the bytes that it keeps."""
+        column = real.column(name)
+        if self._given.encoding and connection.dialect.name in _MYSQL and isinstance(kind, sa.String):
+            return sa.cast(column, sa.BINARY()).label(column.name)
+        return column
 
     # -- what the database has
 
@@ -466,6 +499,30 @@ def _undated(connection: sa.Connection, increment: sa.ColumnClause) -> sa.Column
     if connection.dialect.name in _MYSQL:
         return sa.or_(increment.is_(None), increment < _bound(connection, _NO_DATE))
     return increment.is_(None)
+
+
+def _zoned(kind: Any) -> bool:
+    """Whether a column's times carry their zone, so that the session's holds: timestamptz, MySQL's TIMESTAMP."""
+    return (
+        bool(getattr(kind, "timezone", False))
+        or type(kind).__name__ == "TIMESTAMP"
+        and type(kind).__module__.endswith("mysql.types")
+    )
+
+
+def _shifted(window: Window, zone: ZoneInfo | None) -> Window:
+    """The window as a source writes it that keeps the time of another zone."""
+    if zone is None:
+        return window
+
+    def there(moment: datetime | None) -> datetime | None:
+        return moment and moment.replace(tzinfo=clock.SHANGHAI).astimezone(zone).replace(tzinfo=None)
+
+    return Window(there(window.start), there(window.end), window.full)
+
+
+def _texts(row: Sequence[Any], encoding: str) -> list[Any]:
+    return [decoded(value, encoding) if isinstance(value, bytes) else value for value in row]
 
 
 def _within(connection: sa.Connection, increment: sa.ColumnClause, window: Window) -> sa.ColumnElement[bool] | None:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
+from connectors import charsets as _marks  # noqa: F401 - names the handler of undecodable bytes
 from connectors.endpoint import Endpoint
 from core.errors import (
     AuthenticationError,
@@ -49,6 +50,8 @@ _PG_TEXT = (
     "uuid",
     "interval",
 )
+
+_PG_CHARACTERS = (18, 19, 25, 705, 1042, 1043)  # OIDs of "char", name, text, unknown, bpchar, varchar
 
 # MySQL and MariaDB error numbers
 _MYSQL_REFUSED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1820, 1862, 3118, 3955, 4151}
@@ -97,8 +100,10 @@ def shown(url: URL) -> str:
     return bare.render_as_string(hide_password=True)
 
 
-def engine_of(endpoint: Endpoint, *, connect_timeout: float, read_timeout: float | None = None) -> sa.Engine:
-    """An engine that holds no connection of its own. Time-outs in seconds.
+def engine_of(
+    endpoint: Endpoint, *, connect_timeout: float, read_timeout: float | None = None, encoding: str | None = None
+) -> sa.Engine:
+    """An engine that holds no connection of its own. Time-outs in seconds; ``encoding``: what text really is.
 
     :raises ConfigurationError: the URL's dialect or driver is not there.
     """
@@ -143,17 +148,46 @@ def engine_of(endpoint: Endpoint, *, connect_timeout: float, read_timeout: float
             zh=f"连接 {endpoint.conn_id} 的 extra.url 含驱动不认识的参数，请更正问号之后的部分。",
         ) from error
     if url.drivername == "postgresql+psycopg":
-        sa.event.listen(engine, "connect", _speak_text)
+        # first of all: SQLAlchemy's own first questions are answered in the database's encoding too
+        sa.event.listen(engine, "connect", lambda connection, _: _speak_text(connection, encoding), insert=True)
     return engine
 
 
-def _speak_text(connection, _record) -> None:
-    """PostgreSQL: local time, ISO dates, values as the server writes them."""
+def decoded(value: bytes, encoding: str | None) -> str:
+    """Text that a database handed over as the bytes that it keeps: as declared, else UTF-8, else GB 18030; a mark for
+    each byte that is none of them."""
+    for name in (encoding, "utf-8", "gb18030"):
+        if name:
+            try:
+                return value.decode(name)
+            except UnicodeDecodeError:
+                continue
+    return value.decode(encoding or "gb18030", "onemap_mark")
+
+
+def _speak_text(connection, encoding: str | None) -> None:
+    """PostgreSQL: local time, ISO dates, values as the server writes them.
+
+    A database without an encoding (SQL_ASCII), or with another one than it says, hands over the bytes that it keeps.
+    """
+    from psycopg.adapt import Loader
     from psycopg.types.string import TextLoader
+
+    class Kept(Loader):
+        def load(self, data: bytes | bytearray | memoryview) -> str:
+            return decoded(bytes(data), encoding)
 
     for kind in _PG_TEXT:
         connection.adapters.register_loader(kind, TextLoader)
+    kept = connection.info.parameter_status("server_encoding") or ""
+    if encoding or kept == "SQL_ASCII":
+        for kind in (*_PG_TEXT, *_PG_CHARACTERS):
+            connection.adapters.register_loader(kind, Kept)
     with connection.cursor() as cursor:
+        if kept == "SQL_ASCII":
+            cursor.execute("set client_encoding to latin1")  # nothing is converted, and any byte may come
+        elif encoding:
+            cursor.execute(f"set client_encoding to '{kept}'")  # the same as the database's: nothing is converted
         cursor.execute("set datestyle to iso, ymd")
         cursor.execute("set time zone interval '+08:00' hour to minute")
         cursor.execute("set extra_float_digits to 1")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -563,3 +564,63 @@ def test_wrong_options_name_the_option() -> None:
     database = connector(feed, Endpoint("m", "generic", "", extra={"url": "sqlite://"}))
     with pytest.raises(ConfigurationError, match="options.ta"):
         list(database.fetch(feed, Window(full=True), None))
+
+
+@pytest.mark.server
+def test_text_in_another_charset_than_mysql_says_is_read_as_declared(server: MariaDb, front: Callable) -> None:
+    """Old front-end databases keep GBK bytes in columns that say Latin-1."""
+    gbk = "东莞市松山湖".encode("gb18030").hex()
+    front(
+        "create table EX_GDBS_SL (SBLSH_SHORT varchar(50), SLBMMC varchar(200) charset latin1, VERSION int, INSERTTIME datetime)",
+        f"insert into EX_GDBS_SL values ('a', unhex('{gbk}'), 1, '2026-11-01'), ('b', 'plain', 1, '2026-11-01')",
+    )
+    rows, _, proof = read(connector(SL, endpoint(server.port), encoding="gbk"), SL, Window(full=True))
+    assert {row["SBLSH_SHORT"]: row["SLBMMC"] for row in rows} == {"a": "东莞市松山湖", "b": "plain"}
+    assert proof.complete
+
+
+@pytest.mark.server
+def test_a_source_that_keeps_utc_is_asked_and_read_by_the_citys_clock(server: MariaDb, front: Callable) -> None:
+    front(
+        "create table EX_GDBS_SL (SBLSH_SHORT varchar(50), VERSION int, SLSJ date, INSERTTIME datetime(6))",
+        "insert into EX_GDBS_SL values ('early', 1, '2026-10-31', '2026-10-31 15:59:59'), "
+        "('first', 1, '2026-11-01', '2026-10-31 16:00:00.5'), ('late', 1, '2026-11-02', '2026-11-01 16:00:00')",
+    )
+    made = connector(SL, endpoint(server.port), zone="UTC")
+    rows, _, _ = read(made, SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    assert [(row["SBLSH_SHORT"], row["INSERTTIME"], row["SLSJ"]) for row in rows] == [
+        ("first", "2026-11-01 00:00:00.500000", "2026-11-01")
+    ]
+
+
+def test_a_postgresql_database_without_an_encoding_is_read_by_evidence(database: str, run: Callable) -> None:
+    name = "no_encoding"
+    run(
+        f"drop database if exists {name}",
+        f"create database {name} encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'",
+    )
+    url = sa.engine.make_url(database).set(database=name)
+    try:
+        with psycopg.connect(
+            url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+        ) as raw:
+            raw.execute("set client_encoding = 'SQL_ASCII'")
+            raw.execute(
+                "create table ex_gdbs_sl (sblsh_short varchar(50), slbmmc text, version int, inserttime timestamp)"
+            )
+            for key, text in ((b"a", "东莞".encode()), (b"b", "东莞".encode("gb18030")), (b"c", b"plain")):
+                raw.execute(b"insert into ex_gdbs_sl values ('" + key + b"', '" + text + b"', 1, '2026-11-01')")
+        there = Endpoint(
+            "p",
+            "generic",
+            "",
+            None,
+            "postgres",
+            "",
+            "",
+            {"url": url.set(drivername="postgresql", username=None).render_as_string()},
+        )
+        rows, _, _ = read(connector(SL, there), SL, Window(full=True))
+        assert {row["SBLSH_SHORT"]: row["SLBMMC"] for row in rows} == {"a": "东莞", "b": "东莞", "c": "plain"}
+    finally:
+        run(f"drop database if exists {name} with (force)")
