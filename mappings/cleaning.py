@@ -45,7 +45,7 @@ _DASHES = "\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d"
 _TWINS = dict(
     zip(
         "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
-        "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo",
+        "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo",  # pragma: allowlist secret
         strict=True,
     )
 )
