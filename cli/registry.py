@@ -27,6 +27,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "serve": ("serve", "webhooks"),
     "pages": ("serve",),
     "archive": ("archive",),
+    "snapshot": ("snapshot",),
     "backup": ("backup", "restore", "rebuild"),
     "guide": ("guide",),
     "report": ("report",),

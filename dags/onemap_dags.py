@@ -9,7 +9,7 @@ reconcile__…      counts and keys against the source                          
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
 housekeeping      staging of dead runs, old partitions, statistics                nightly
 supervise, …      findings, work orders, notices, the monthly report              see :mod:`dags.supervision`
-serve, alerts     names to search by, balance, webhooks; alerts                   see :mod:`dags.serving_dags`
+serve, alerts, …  names to search by, balance, webhooks; alerts; files            see :mod:`dags.serving_dags`
 ================  ==============================================================  =====================
 
 Parsing reads YAML and makes objects: no network, no database, no secret. A running task makes its own DAG alone.

@@ -1,7 +1,7 @@
 """The DAGs of serving, made by :mod:`dags.onemap_dags` with the house's ways of making one.
 
 ``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
-``alerts``: every five minutes: what is wrong, and whoever is to be told.
+``alerts``: every five minutes: what is wrong, and whoever is to be told. ``snapshot``: nightly files of the store.
 """
 
 from __future__ import annotations
@@ -81,4 +81,27 @@ def build(
             alert()
         return dag
 
-    return {"serve": serve_dag, "alerts": alerts_dag}
+    def snapshot_dag() -> DAG:
+        with common(
+            "snapshot",
+            "快照 · 数据文件",
+            ["serving"],
+            "### 快照\n\n每夜把统一库写成 Parquet、GeoParquet 与清单（周日全量，平日只写变化，个人信息脱敏），存到 `ONEMAP_SNAPSHOT_URL` 所指的任何存储，"
+            "供 DuckDB、GeoPandas、QGIS、Excel 读取（docs/api.md）。\n\n*Parquet, GeoParquet and a manifest; whole on Sundays, else what changed.*",
+            schedule=cron("20 1 * * *"),
+            default_args={"owner": "onemap", "retries": RETRIES, "retry_delay": FIRST, "retry_policy": ByFault()},
+            on_failure_callback=failure("当夜的数据文件未写出，应用读到的仍是前一份"),
+        ) as dag:
+
+            @task(task_id="write", task_display_name="写出 write")
+            def write():
+                from core.logging import guard
+                from serving import snapshot
+
+                guard()
+                return snapshot.nightly()
+
+            write()
+        return dag
+
+    return {"serve": serve_dag, "alerts": alerts_dag, "snapshot": snapshot_dag}

@@ -125,9 +125,14 @@ def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Gr
 
 
 @contextmanager
-def reading(grant: Grant) -> Iterator[Connection]:
-    """A read-only transaction that sees what the grant allows, and no more than 15 seconds a statement."""
+def reading(grant: Grant, *, instant: bool = False) -> Iterator[Connection]:
+    """A read-only transaction that sees what the grant allows, and no more than 15 seconds a statement.
+
+    :param instant: all of its statements see the store of one instant (repeatable read).
+    """
     with engine().connect() as connection:
+        if instant:
+            connection.execution_options(isolation_level="REPEATABLE READ")
         connection.execute(
             sa.text(
                 """select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', :timeout, true),

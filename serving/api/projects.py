@@ -202,13 +202,16 @@ def items(
     stage: Annotated[int | None, Query(ge=1, le=8, description="阶段 · stage")] = None,
     department: Department = None,
     in_force_on: Annotated[Day | None, Query(description="该日有效 · in force on that day")] = None,
+    updated_since: UpdatedSince = None,
     fields: ItemFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
     known(asker, department=department, item=code)
     chosen = words(fields)
-    where = filters.items(code=code, stage=stage, department=department, in_force_on=in_force_on)
+    where = filters.items(
+        code=code, stage=stage, department=department, in_force_on=in_force_on, updated_since=updated_since
+    )
     with reading(asker) as c:
         return listed(request, listing.page(c, "item", where, fields=chosen, after=cursor, limit=limit))
 
@@ -226,6 +229,7 @@ def findings(
     item: ItemCode = None,
     town: Town = None,
     department: Department = None,
+    updated_since: UpdatedSince = None,
     fields: FindingFields = None,
     limit: Limit = 100,
     cursor: After = None,
@@ -233,7 +237,14 @@ def findings(
     known(asker, rule=rule, department=department, item=item)
     chosen = words(fields)
     where = filters.findings(
-        project=project, rule=rule, state=state, severity=severity, item=item, town=town, department=department
+        project=project,
+        rule=rule,
+        state=state,
+        severity=severity,
+        item=item,
+        town=town,
+        department=department,
+        updated_since=updated_since,
     )
     with reading(asker) as c:
         return listed(request, listing.page(c, "finding", where, fields=chosen, after=cursor, limit=limit))
@@ -252,6 +263,7 @@ def work_orders(
     town: Town = None,
     department: Department = None,
     overdue: Annotated[bool, Query(description="本环节已超期 · past the running limit")] = False,
+    updated_since: UpdatedSince = None,
     fields: WorkOrderFields = None,
     limit: Limit = 100,
     cursor: After = None,
@@ -259,7 +271,12 @@ def work_orders(
     known(asker, department=department)
     chosen = words(fields)
     where = filters.orders(
-        project=project, state=state, town=town, department=department, overdue_on=clock.today() if overdue else None
+        project=project,
+        state=state,
+        town=town,
+        department=department,
+        overdue_on=clock.today() if overdue else None,
+        updated_since=updated_since,
     )
     with reading(asker) as c:
         return listed(request, listing.page(c, "work_order", where, fields=chosen, after=cursor, limit=limit))
@@ -295,13 +312,16 @@ def licences(
     type_code: Annotated[
         str | None, Query(min_length=1, max_length=64, pattern=TEXT, description="证照类型代码 · type")
     ] = None,
+    updated_since: UpdatedSince = None,
     fields: LicenceFields = None,
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
     known(asker, item=item)
     chosen = words(fields)
-    where = filters.licences(project=project, number=number, item=item, type_code=type_code)
+    where = filters.licences(
+        project=project, number=number, item=item, type_code=type_code, updated_since=updated_since
+    )
     with reading(asker) as c:
         return listed(request, listing.page(c, "licence", where, fields=chosen, after=cursor, limit=limit))
 

@@ -101,12 +101,14 @@ def findings(
     item: str | None = None,
     town: str | None = None,
     department: str | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Findings; ``state`` open, confirmed, lifted, closed."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where(
         "v.state = :state", state=state
     )
+    _fed_since(made, "finding", "v.id", updated_since)
     made.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
     made.where("v.department_code = any(:departments)", departments=codes_of(department))
     return _of_town(made, town)
@@ -119,29 +121,41 @@ def orders(
     town: str | None = None,
     department: str | None = None,
     overdue_on: date | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Work orders; ``overdue_on``: past their running limit on that day."""
     made = Filter()
     made.where("v.project_code = :project", project=project).where("v.state = :state", state=state)
     made.where("v.department_code = any(:departments)", departments=codes_of(department))
+    _fed_since(made, "work_order", "v.no", updated_since)
     made.where("v.due_on < :overdue_on and v.state <> 'closed'", overdue_on=overdue_on)
     return _of_town(made, town)
 
 
 def licences(
-    *, project: str | None = None, number: str | None = None, item: str | None = None, type_code: str | None = None
+    *,
+    project: str | None = None,
+    number: str | None = None,
+    item: str | None = None,
+    type_code: str | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Licences and approval documents; ``number`` as written."""
-    made = Filter()
+    made = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     made.where("v.project_code = :project", project=project).where("v.number = :number", number=number)
     return made.where("v.item_code = :item", item=item).where("v.type_code = :type_code", type_code=type_code)
 
 
 def items(
-    *, code: str | None = None, stage: int | None = None, department: str | None = None, in_force_on: date | None = None
+    *,
+    code: str | None = None,
+    stage: int | None = None,
+    department: str | None = None,
+    in_force_on: date | None = None,
+    updated_since: datetime | None = None,
 ) -> Filter:
     """Versions of the catalogue's items."""
-    made = Filter()
+    made = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
     made.where("v.department_code = any(:departments)", departments=codes_of(department))
     return made.where(
@@ -150,6 +164,14 @@ def items(
                            and (w.valid_to is null or w.valid_to >= :day)
                            and (w.valid_from, w.version) > (coalesce(v.valid_from, '-infinity'), v.version))""",
         day=in_force_on,
+    )
+
+
+def _fed_since(made: Filter, entity: str, key: str, since: datetime | None) -> None:
+    """Rows of supervision carry no time of change: the change feed has it."""
+    made.where(
+        f"{key} in (select c.entity_id from asked.change c where c.entity = '{entity}' and c.at >= :updated_since)",
+        updated_since=_instant(since),
     )
 
 

@@ -38,7 +38,7 @@ class Person:
             if text in e.text and e.is_displayed()
         ]
         assert found, f"nothing to click: {css} {text}"
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found[0])
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", found[0])
         found[0].click()
         self.steps += 1
         time.sleep(0.3)

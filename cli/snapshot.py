@@ -1,0 +1,53 @@
+"""``onemap snapshot``: the store as files: Parquet, GeoParquet, a manifest."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.context import Json, group
+
+Out = Annotated[
+    str | None, typer.Option("--out", help="文件夹或 fsspec 地址，默认 ONEMAP_SNAPSHOT_URL · folder or fsspec URL")
+]
+
+
+def register(app: typer.Typer) -> None:
+    snapshot = group(app, "snapshot", "快照 · the store as files for DuckDB, GeoPandas, QGIS, Excel")
+
+    @snapshot.command()
+    def make(
+        out: Out = None,
+        since: Annotated[
+            str | None, typer.Option("--since", help="上一份清单的 cursor，只写变化 · only what changed since")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        """写出 · Every view as Parquet, personal data masked, with rows and hashes in manifest.json."""
+        from serving import audit
+        from serving import snapshot as room
+        from serving.access import Grant
+
+        told = room.make(Grant(getpass.getuser()), out, since=since)
+        audit.append(getpass.getuser(), "snapshot", told["name"], {"kind": told["kind"]})
+        if as_json:
+            return output.as_json(told)
+        output.table(
+            ("实体", "行数", "文件"), [(f["entity"], f["rows"], f["file"]) for f in told["files"]], told["folder"]
+        )
+        return output.out.print(f"✓ {told['kind']} {told['folder']}", markup=False)
+
+    @snapshot.command("list")
+    def list_(out: Out = None, as_json: Json = False) -> None:
+        """列出 · Finished snapshots."""
+        from serving import snapshot as room
+
+        rows = room.listed(out)
+        if as_json:
+            return output.as_json(rows)
+        return output.table(
+            ("名称", "种类", "时间", "行数"), [(r["name"], r["kind"], r["made_at"], r["rows"]) for r in rows]
+        )
