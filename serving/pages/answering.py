@@ -70,7 +70,14 @@ def framed(who: Grant | None, here: str) -> dict[str, Any]:
     except (OneMapError, SQLAlchemyError):  # the page itself says what is away
         fresh = None
     menu = (*_MENU, *(_OPERATING if who and who.operates else ()))
-    return {"who": who, "menu": menu, "here": here, "fresh": fresh, "filling": fresh is None or fresh.empty}
+    return {
+        "who": who,
+        "menu": menu,
+        "here": here,
+        "fresh": fresh,
+        "filling": fresh is None or fresh.empty,
+        "judged": bool(fresh and fresh.judged),
+    }
 
 
 def attached(name: str) -> dict[str, str]:

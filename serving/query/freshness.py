@@ -26,7 +26,7 @@ _READ = "select feed, read_at from landing.completed"
 _LAST = """
 select distinct on (feed) feed, outcome, fault, ended_at from landing.run
 where trigger = any(:reading) and ended_at is not null and outcome <> 'waiting' order by feed, id desc"""
-_FILLING = "select exists (select from store.project)"
+_FILLING = "select exists (select from store.project), exists (select from supervision.run)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,12 @@ class SourceState:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Of every source, the one furthest behind first. ``empty``: the store holds no project yet."""
+    """Of every source, the one furthest behind first. ``empty``: the store holds no project yet; ``judged``: supervision
+    has judged it once."""
 
     sources: tuple[SourceState, ...]
     empty: bool
+    judged: bool
     at: datetime = field(default_factory=clock.now)
 
     @property
@@ -142,7 +144,7 @@ def freshness() -> Freshness:
     with transaction() as connection:
         read = dict(connection.exec_driver_sql(_READ).all())
         last = {row.feed: row for row in connection.execute(sa.text(_LAST), {"reading": list(_READING)})}
-        empty = not connection.exec_driver_sql(_FILLING).scalar_one()
+        filled, judged = connection.exec_driver_sql(_FILLING).one()
     now, found = clock.now(), []
     for source, name, promise, feeds in _declared():
         states = []
@@ -162,7 +164,9 @@ def freshness() -> Freshness:
             )
         if any(state.read_at or state.failing or state.held for state in states):  # what was never connected is no news
             found.append(SourceState(source, name, tuple(states)))
-    return Freshness(tuple(sorted(found, key=lambda s: (s.as_of is not None, s.as_of or now, s.source))), empty)
+    return Freshness(
+        tuple(sorted(found, key=lambda s: (s.as_of is not None, s.as_of or now, s.source))), not filled, judged
+    )
 
 
 def _iso(at: datetime | None) -> str | None:
