@@ -101,7 +101,7 @@ def _pages(source: str, **more: str) -> dict[str, str]:
     connection = loader.load(source).connection
     return {
         "运行健康": f"/onemap/health#{source}",
-        "流程": f"/dags/sync__{source}",
+        "运行": f"/dags/sync__{source}/runs",
         "连接": f"/connections?name_pattern={connection}",
         **more,
     }

@@ -101,7 +101,7 @@ def test_a_provider_that_refuses_us_is_one_incident_told_once_with_what_a_person
         "暂不判定的规则",
         "核对该连接的账号",
         f"{BASE}/onemap/health#p1",
-        f"{BASE}/dags/sync__p1",
+        f"{BASE}/dags/sync__p1/runs",
         f"{BASE}/connections?name_pattern=p_gateway",
     ):
         assert word in text, word
