@@ -52,10 +52,11 @@ def read(
             f"{name} names a column twice: {', '.join(sorted(twice))}",
             remedy="ask the source to remove the second column and to send it again",
             zh=f"{name} 的列名重复：{'、'.join(sorted(twice))}，无法判断以哪一列为准，请数源部门更正后重新推送。",
-            code="column_twice",
+            code="column_ambiguous",
         )
     issues = [
-        Issue("column_twice", f"{name} names {column} twice; neither is read", field=column) for column in sorted(twice)
+        Issue("column_ambiguous", f"{name} names {column} twice; neither is read", field=column)
+        for column in sorted(twice)
     ]
     kept = {place: column for place, column in enumerate(columns) if column and column not in twice}
     rows: list[tuple[str, Row]] = []

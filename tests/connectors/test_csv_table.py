@@ -63,10 +63,10 @@ def test_values_in_quotes_keep_their_line_breaks():
 
 def test_a_column_named_twice_is_told_and_a_key_refused():
     _, rows, _, (issue,) = read(["A1,甲,乙"], header="批文号,名称,名称")
-    assert issue.code == "column_twice" and rows == [{"批文号": "A1"}]
+    assert issue.code == "column_ambiguous" and rows == [{"批文号": "A1"}]
     with pytest.raises(ProviderError, match="批文号") as refused:
         read(["A1,甲,乙"], header="批文号,名称,批文号 ")
-    assert refused.value.code == "column_twice"
+    assert refused.value.code == "column_ambiguous"
 
 
 @pytest.mark.parametrize("limits", [{"rows": 3}, {"names": 2}, {"cells": 6}])
