@@ -29,7 +29,8 @@ class DagFailed(BaseNotifier):
         from serving.alerts.detect import Trouble
 
         dag, run_id = context["dag"], str(context["run_id"])
-        reason = redact(str(context.get("exception") or context.get("reason") or "见运行日志"))[:500]
+        task = getattr(context.get("ti"), "task_id", "")
+        reason = redact(str(context.get("exception") or f"任务 {task or '见运行'} 失败，原因见其日志"))[:500]
         run = f"/dags/{dag.dag_id}/runs/{quote(run_id, safe='')}"
         alerts.report(
             Trouble(
