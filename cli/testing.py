@@ -19,6 +19,10 @@ def register(app: typer.Typer) -> None:
         """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …)."""
         given = list(context.args)
         command = [sys.executable, "-m", "pytest"]
+        if any(argument.startswith("--dirt") for argument in given) and not any(
+            argument.startswith("tests") for argument in given
+        ):
+            command.append("tests/dirt")
         if not any(
             argument.startswith(("-n", "--numprocesses", "--collect-only", "--co", "-h", "--help"))
             for argument in given

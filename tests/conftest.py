@@ -12,6 +12,18 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--dirt",
+        nargs="?",
+        type=int,
+        const=20_000,
+        default=200,
+        help="mutations of a payload of every feed (tests/dirt)",
+    )
+    parser.addoption("--dirt-seed", type=int, help="the seed of tests/dirt, as a run printed it")
+
+
 @pytest.fixture(scope="session")
 def need() -> Callable[[str, str], str]:
     """``need("mosquitto", "mosquitto")`` → the program's path; without it fails in CI, skips elsewhere."""

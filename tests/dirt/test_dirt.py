@@ -1,0 +1,151 @@
+"""Whatever a source sends: dirt of every kind in a recorded payload of every feed.
+
+For each: nothing is raised but what the pipeline makes a reject of; what is rejected has place, code, reason and remedy;
+dirt within one value costs one record at most; the batch balances; nothing of another feed changes; the same again
+gives the same; and unify and supervision still run. ``--dirt`` makes it 20,000 mutations a feed, ``--dirt-seed`` takes a
+day's seed again (it is printed). What fails is kept in ``corpus/`` and replayed every day.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from connectors.base import Proof
+from connectors.window import Window
+from pipeline import plan, registry, sync
+from quality import issues as issue_list
+from tests.dirt.machine import CORPUS, FEEDS, Dirt, Recorded, dirt
+from tests.pipeline.rows import rows, scalar
+
+CHUNK = 250  # payloads of one run
+# feeds of which the everyday run stores what it made, one of each wire; ``--dirt`` stores all
+STORED = {"p1.enterprise", "d2.projects", "m1.projects", "s1.redline", "d4.cases", "m2.bzgz"}
+
+
+def judged(of: Recorded, made: Dirt) -> None:
+    """What one payload gives."""
+    read, rejects, tables, _ = of.read(made.body)
+    for reject in rejects:
+        entry = issue_list.find(reject.code)
+        assert entry is not None and entry.zh and entry.remedy_zh, reject
+        assert reject.place and reject.message, reject
+    mapping = registry.mapping(of.feed)
+    for table in tables:
+        mapped = mapping.apply(table)
+        for code in mapped.rejects["code"].unique():
+            assert issue_list.find(code) is not None, code
+    if made.local:
+        before, after = Counter(map(_content, of.sound)), Counter(map(_content, read))
+        lost = before - after
+        assert lost.total() <= 1, (made.what, list(lost))
+        assert len(read) + len(rejects) >= len(of.sound), made.what
+
+
+def _content(row: dict) -> str:
+    return json.dumps({name: value for name, value in row.items() if name != "_place" and value}, sort_keys=True)
+
+
+def kept(of: Recorded, made: Dirt, suffix: str = "") -> None:
+    """The smallest that failed, to be replayed."""
+    CORPUS.mkdir(exist_ok=True)
+    (CORPUS / f"{of.id}{suffix}.bin").write_bytes(made.body)
+
+
+def stored(of: Recorded, bodies: list[bytes], patch: pytest.MonkeyPatch) -> None:
+    """All of them in one run, and again: see the module."""
+    feed = of.feed.model_copy(update={"max_rejected": 1.0, "max_deleted": 1.0, "floor": None})
+    source = registry.feed(of.id)[0]
+    payloads = [of.payload(body, number) for number, body in enumerate(bodies)]
+    of.connector.fetch = lambda *_: iter([*payloads, Proof(True, "recorded")])
+    with pytest.MonkeyPatch.context() as inner:
+        inner.setattr(registry, "connector", lambda _: of.connector)
+        inner.setattr(registry, "feed", lambda _: (source, feed))
+        others = others_of(of.id)
+        found = []
+        for _ in range(2):
+            outcome = sync.run(plan.task(feed, Window()), trigger="cli")
+            assert outcome.outcome in ("ok", "held"), (outcome.fault, outcome.error)
+            assert outcome.counts.balanced and outcome.counts.rows_in
+            found.append(current(of.id))
+        assert found[0] == found[1]
+        assert others_of(of.id) == others
+    for entry in rows("select distinct reasons, place from landing.quarantine where feed = :feed", feed=of.id):
+        assert entry["place"]
+        for reason in entry["reasons"]:
+            known = issue_list.find(reason["code"])
+            assert known is not None and known.zh and known.remedy_zh, reason
+
+
+def current(feed: str) -> str | None:
+    return scalar(
+        "select md5(string_agg(record_key || content_hash::text, '' order by record_key)) from source.record"
+        " where feed = :feed and tombstoned_at is null",
+        feed=feed,
+    )
+
+
+def others_of(feed: str) -> str | None:
+    return scalar(
+        "select md5(string_agg(feed || record_key || content_hash::text, '' order by feed, record_key)) from source.record"
+        " where feed <> :feed and tombstoned_at is null",
+        feed=feed,
+    )
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.timeout(7200)
+def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, day: int) -> None:
+    print(f"{feed}: --dirt-seed={day}")
+    of = Recorded.of(feed)
+    made: dict[bytes, Dirt] = {}
+
+    @seed(day)
+    @settings(
+        max_examples=amount,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=(Phase.generate, Phase.shrink),
+    )
+    @given(dirt(of))
+    def one(drawn: Dirt) -> None:
+        try:
+            judged(of, drawn)
+        except BaseException:
+            kept(of, drawn)
+            raise
+        made[drawn.body] = drawn
+
+    one()
+    if feed in STORED or amount > 200:
+        for chunk in chunks([of.body, *made], CHUNK):
+            stored(of, chunk, dirty)
+
+
+def chunks(bodies: list[bytes], size: int) -> Iterator[list[bytes]]:
+    """In pieces."""
+    iterator = iter(bodies)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def test_what_failed_before_holds(dirty) -> None:
+    for path in sorted(CORPUS.glob("*.bin")):
+        of = Recorded.of(path.stem.split("#")[0])
+        judged(of, Dirt(path.read_bytes(), False, path.name))
+        stored(of, [of.body, path.read_bytes()], dirty)
+
+
+def test_unify_and_supervision_still_run(dirty) -> None:
+    from pipeline import unify
+    from supervision import ledger
+
+    unify.run()
+    assert ledger.supervise().projects >= 0
+    assert scalar("select count(*) from store.dirty") == 0
