@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from cli import output
+from cli import onboard, output
 from cli.context import Json, group
 
 Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可多次 · feed, repeatable; default: all")]
@@ -16,6 +16,7 @@ Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可
 
 def register(app: typer.Typer) -> None:
     source = group(app, "source", "数源 · the source systems")
+    onboard.register(source)
 
     @source.command("list")
     def list_(as_json: Json = False) -> None:
@@ -73,25 +74,29 @@ def register(app: typer.Typer) -> None:
     def preview(
         feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. m2.sb")],
         limit: Annotated[int, typer.Option(min=1, max=100, help="行数")] = 5,
+        raw: Annotated[
+            bool, typer.Option("--raw", help="只看原始记录，不需映射 · as they come, without a mapping")
+        ] = False,
         as_json: Json = False,
     ) -> None:
         """预览 · The first rows of a feed from the live source: raw, mapped, and what there is to say. Writes nothing."""
         from dataclasses import asdict
 
+        from pipeline.onboard.profile import cut
         from pipeline.preview import preview
 
-        made = asdict(preview(feed, limit))
+        made = asdict(preview(feed, limit, raw=raw))
         if as_json:
             return output.as_json(made)
         output.out.print(f"{feed}  窗口 window: {made['window']}" + ("" if made["rows"] else "  没有记录 no rows"))
         for row in made["rows"]:
-            key = row["record"] or {"record_key": "✗", "source_time": None}
+            key = row["record"] or {"record_key": "" if raw else "✗", "source_time": None}
             output.out.rule(escape(f"{key['record_key']}  {key['source_time'] or ''}  {row['place'] or ''}"))
-            raw = {k: v for k, v in _plain(row["raw"]).items() if v not in (None, "")}
-            output.table(("原始列 raw", "值"), list(raw.items()))
+            given = {k: cut(v) for k, v in _plain(row["raw"]).items() if v not in (None, "")}
+            output.table(("原始列 raw", "值"), list(given.items()))
             for entity, rows in row["entities"].items():
                 for mapped in rows if isinstance(rows, list) else [rows]:
-                    output.table((entity, "值"), [(k, v) for k, v in mapped.items() if v is not None])
+                    output.table((entity, "值"), [(k, cut(v)) for k, v in mapped.items() if v is not None])
             for reason in row["reasons"]:
                 output.out.print(f"  ✗ {reason}", markup=False)
         for title, found in (("未能解码 rejects", made["rejects"]), ("提示 issues", made["issues"])):

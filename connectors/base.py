@@ -120,6 +120,14 @@ class CheckLine:
         return cls(what, False, detail, error.remedy)
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a source itself says of a feed's rows. ``columns``: name → comment ("" where it has none); ``key``: its primary key."""
+
+    columns: dict[str, str]
+    key: list[str]
+
+
 class Connector(ABC):
     """A protocol. Subclasses are registered by name in ``connectors/__init__.py``; sources name them."""
 
@@ -142,6 +150,10 @@ class Connector(ABC):
     @abstractmethod
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Payload → rows, in flat memory. Deterministic: the archive is decoded again by the same call."""
+
+    def describe(self, feed: Feed) -> Described | None:
+        """The source's own description of the feed, where the protocol has one; asked while a source is drafted."""
+        return None
 
     def acknowledge(self, feed: Feed, keys: pa.Table) -> list[Issue]:
         """After our commit: tell the source what was taken, where its contract has a way (P3 ``is_sync``).

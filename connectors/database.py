@@ -44,7 +44,7 @@ import sqlalchemy as sa
 import tenacity
 
 from connectors import arrow_text
-from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
+from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Window
 from connectors.sql_engine import decoded, engine_of, shown, typed_errors
 from core import clock
 from core.errors import (
@@ -196,6 +196,19 @@ class Database(Connector):
         except OneMapError as error:
             return [Issue("acknowledge_failed", error.message, field=how.column)]
         return []
+
+    def describe(self, feed: Feed) -> Described:
+        """Columns with their comments, and the primary key, as the database's catalogue has them."""
+        given = options.of_feed("database", feed)
+        with _snapshot(self._engine, f"describe {given.table}") as connection:
+            schema, name = self._find(connection, given.table)
+            inspector = sa.inspect(connection)
+            excluded = {column.lower() for column in given.exclude}
+            listed = [
+                column for column in inspector.get_columns(name, schema) if column["name"].lower() not in excluded
+            ]
+            key = inspector.get_pk_constraint(name, schema).get("constrained_columns") or []
+        return Described({column["name"]: column.get("comment") or "" for column in listed}, list(key))
 
     def close(self) -> None:
         """Give back the engine and the files."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from connectors.base import Issue
 from core.errors import ConfigurationError
+from sources.declaration import UNDECIDED
 
 STUCK = 5
 
@@ -42,7 +43,7 @@ class Progress:
         self.seen |= fresh
         self._nameless |= {key for key in given if isinstance(key, Nameless)}
         self._stuck = 0 if fresh else self._stuck + 1
-        if given and not self.seen:
+        if given and not self.seen and UNDECIDED not in self._key:
             there = None if columns is None else {name.casefold() for name in columns}
             lacking = there is not None and not there & {name.casefold() for name in self._key}
             if (lacking and len(given) > 1) or self._stuck >= STUCK:

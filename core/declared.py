@@ -6,6 +6,7 @@ file is told in one error, not the first alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -27,12 +28,16 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's plain data (dict, list, str, int, float, bool, None), its bytes, and the line of each node."""
+    """A file's plain data (dict, list, str, int, float, bool, None), its bytes, and the line of each node.
+
+    ``doubts``: lines with the mark ``# ?`` and what stands behind it: guesses of a draft that a person has to decide on.
+    """
 
     path: Path
     data: Any
     content: bytes
     lines: dict[Place, int] = field(repr=False)
+    doubts: tuple[tuple[int, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,6 +55,17 @@ class Document:
     def error(self, place: Sequence[str | int], message: str) -> ConfigurationError:
         """A ConfigurationError that points at the node."""
         return self.errors([(place, message)])
+
+    def undecided(self) -> ConfigurationError | None:
+        """What a draft left open; None where every guess is decided."""
+        if not self.doubts:
+            return None
+        told = "; ".join(f"{self.name}:{line}: {why}" for line, why in self.doubts)
+        return ConfigurationError(
+            f"{len(self.doubts)} guesses are not decided: {told}",
+            remedy="decide each line with the mark # ?, correct it where it is wrong, then delete the mark",
+            zh=f"草稿中有 {len(self.doubts)} 处待人工确认（# ?），确认或更正后删去该标记：{told}",
+        )
 
     def errors(self, faults: Iterable[tuple[Sequence[str | int], str]]) -> ConfigurationError:
         """One ConfigurationError of many faults, in the order of their lines."""
@@ -90,7 +106,20 @@ def read(path: Path) -> Document:
         raise at.error((), problem) from error
     lines: dict[Place, int] = {(): 1}
     data = _plain(tree, (), lines)
-    return Document(path, data, content, lines)
+    return Document(path, data, content, lines, _doubts(content.decode("utf-8")))
+
+
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"\\\\]|\\\\.)*\"")
+_DOUBT = re.compile(r"(?:^|\s)#\s*\?\s*(.*)")
+
+
+def _doubts(text: str) -> tuple[tuple[int, str], ...]:
+    """Lines that carry the mark ``# ?`` outside quotes, with the reason behind it."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if "?" in line and (mark := _DOUBT.search(_QUOTED.sub(lambda quoted: "_" * len(quoted[0]), line))):
+            found.append((number, line[mark.start(1) :].strip() or line[: mark.start()].strip()))
+    return tuple(found)
 
 
 def load(path: Path, model: type[Model], **given: Any) -> Model:
@@ -101,8 +130,10 @@ def load(path: Path, model: type[Model], **given: Any) -> Model:
     return build(read(path), model, **given)
 
 
-def build(document: Document, model: type[Model], **given: Any) -> Model:
-    """The same of a document already read."""
+def build(document: Document, model: type[Model], *, undecided: bool = False, **given: Any) -> Model:
+    """The same of a document already read. ``undecided``: a draft is read too, with its open guesses as they stand."""
+    if not undecided and (error := document.undecided()):
+        raise error
     if not isinstance(document.data, dict):
         raise document.error((), "the file must hold a mapping of keys to values")
     try:

@@ -27,10 +27,13 @@ __all__ = ["RECORDS", "REJECTS", "Issue", "Mapped", "Mapping", "load", "load_all
 FOLDER = ROOT / "mappings"
 
 
-def read(path: Path) -> Mapping:
-    """Compile one file. :raises ConfigurationError: with every fault, each with file and line."""
+def read(path: Path, *, undecided: bool = False) -> Mapping:
+    """Compile one file; ``undecided``: also a draft with open guesses.
+
+    :raises ConfigurationError: with every fault, each with file and line.
+    """
     document = declared.read(path)
-    declaration = declared.build(document, Declaration)
+    declaration = declared.build(document, Declaration, undecided=undecided)
     feed = f"{path.parent.name}.{path.stem}"
     if declaration.feed != feed:
         raise document.error(("feed",), f"must be {feed}, as the file's name has it")

@@ -18,6 +18,7 @@ from pipeline import map as map_phase
 from pipeline import registry
 from pipeline.decode import of_payload
 from pipeline.issues import frame
+from pipeline.onboard import sample
 from pipeline.plan import due, window
 from sources.declaration import Feed
 
@@ -39,20 +40,21 @@ class Preview:
     issues: list[dict[str, Any]] = field(default_factory=list)
 
 
-def preview(feed_id: str, limit: int = 5) -> Preview:
-    """Ask the live source for some rows of the feed and map them.
+def preview(feed_id: str, limit: int = 5, *, raw: bool = False) -> Preview:
+    """Ask the live source for some rows of the feed and map them; ``raw``: as they come, by a draft too, without a mapping.
 
     The latest day is looked into first, then further back, everything at last; no state is kept, so it can be
     repeated. Of a stream nothing is taken: its messages would be lost to the next sync.
 
     :raises OneMapError: as the source or the declarations have it.
     """
-    source, feed = registry.feed(feed_id)
-    mapping = registry.mapping(feed)
+    source, feed = registry.draft(feed_id) if raw else registry.feed(feed_id)
+    mapping = None if raw else registry.mapping(feed)
     if feed.cursor.kind == "stream":
         return Preview(feed_id, "流，不作预览 | a stream: only its sync takes messages")
     connector = registry.connector(source)
     try:
+        feed = sample.readable(feed, connector.describe(feed) if raw else None)
         for span in _windows(connector, feed, clock.now()):
             result = Preview(feed_id, str(span))
             _fill(result, connector, feed, mapping, span, limit)
@@ -68,12 +70,14 @@ def _windows(connector: Connector, feed: Feed, now: datetime) -> Iterator[Window
     if feed.cursor.kind == "window":
         yield from (Window(now - timedelta(days=days), now) for days in (1, 31, 366))
         yield Window(full=True)
+    elif feed.cursor.kind == "full":
+        yield Window(full=True)
     else:
         tasks = due(connector, feed, now)
         yield window(tasks[-1]) if tasks else Window(full=True)
 
 
-def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, span: Window, limit: int) -> None:
+def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping | None, span: Window, limit: int) -> None:
     issues: list[tuple[Issue, int]] = []
     fetching = connector.fetch(feed, span, None)
     try:
@@ -101,8 +105,14 @@ def _fill(result: Preview, connector: Connector, feed: Feed, mapping: Mapping, s
     result.issues = frame(issues).to_dicts()
 
 
-def _add(result: Preview, mapping: Mapping, rows: pa.Table) -> list[tuple[Issue, int]]:
+def _add(result: Preview, mapping: Mapping | None, rows: pa.Table) -> list[tuple[Issue, int]]:
     if not rows.num_rows:
+        return []
+    if mapping is None:
+        result.rows += [
+            {"place": row.pop("_place", None), "raw": row, "record": None, "entities": {}, "reasons": []}
+            for row in rows.to_pylist()
+        ]
         return []
     mapped = mapping.apply(rows)
     raw = [{name: value for name, value in row.items() if value} for row in rows.to_pylist()]

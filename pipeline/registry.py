@@ -34,6 +34,12 @@ def feed(feed_id: str) -> tuple[Source, Feed]:
     return loader.load(feed_id.partition(".")[0]), loader.feed(feed_id)
 
 
+def draft(feed_id: str) -> tuple[Source, Feed]:
+    """The same of a declaration whose guesses are not all decided. :raises ConfigurationError: there is no such feed."""
+    declared = loader.draft(feed_id.partition(".")[0])
+    return declared, feeds(declared, [feed_id])[0]
+
+
 def feeds(of: Source, wanted: list[str] | None = None) -> list[Feed]:
     """The feeds of a source in the order of their declaration, or those wanted, named with or without their source.
 

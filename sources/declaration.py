@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 _ID = r"^[a-z][a-z0-9_]{0,39}$"  # part of DAG ids, pools, file names and keys of the store
 _NO_TIME = timedelta(0)
+#: The key of a feed whose rows nobody has seen yet: ``onemap source new`` writes it with the mark ``# ?``.
+UNDECIDED = "?"
 
 
 def _cron(text: str) -> str:

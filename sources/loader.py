@@ -21,11 +21,15 @@ FOLDER = ROOT / "sources"
 MAPPINGS = ROOT / "mappings"
 
 
-def read(path: Path) -> Source:
-    """One file, its feeds' ids filled in. :raises ConfigurationError: every fault with file and line."""
+def read(path: Path, *, undecided: bool = False) -> Source:
+    """One file, its feeds' ids filled in. ``undecided``: a draft too, whose mappings need not be there.
+
+    :raises ConfigurationError: every fault with file and line.
+    """
     document = declared.read(path)
-    source = declared.build(document, Source)
-    if found := [*_names(source, path), *_options(source), *secrets.found(document.data)]:
+    source = declared.build(document, Source, undecided=undecided)
+    found = [*_names(source, path, mappings=not undecided), *_options(source), *secrets.found(document.data)]
+    if found:
         raise document.errors(found)
     feeds = {name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()}
     return source.model_copy(update={"feeds": feeds})
@@ -86,7 +90,13 @@ def _all() -> Iterator[tuple[str, Source | ConfigurationError]]:
             yield name, error
 
 
-def _names(source: Source, path: Path) -> Iterator[tuple[declared.Place, str]]:
+def draft(source: str) -> Source:
+    """A declaration whose guesses are not all decided yet. :raises ConfigurationError: there is none, or it is wrong."""
+    path = FOLDER / f"{source}.yaml"
+    return read(path, undecided=True) if path.exists() else load(source)
+
+
+def _names(source: Source, path: Path, *, mappings: bool) -> Iterator[tuple[declared.Place, str]]:
     """What names something that is not there, or not so."""
     if source.source != path.stem:
         yield ("source",), f"must be the file's name, {path.stem}"
@@ -97,7 +107,7 @@ def _names(source: Source, path: Path) -> Iterator[tuple[declared.Place, str]]:
     if not source.feeds:
         yield ("feeds",), "a source has at least one feed"
     for name, feed in source.feeds.items():
-        if not (MAPPINGS / f"{feed.mapping}.yaml").exists():
+        if mappings and not (MAPPINGS / f"{feed.mapping}.yaml").exists():
             yield ("feeds", name, "mapping"), f"there is no mappings/{feed.mapping}.yaml"
 
 

@@ -1,0 +1,167 @@
+"""``onemap source new``, ``profile``, ``draft``: a new system, by declarations alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from cli import output
+from cli.context import Json
+
+Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可多次 · feed, repeatable; default: all")]
+
+
+def register(source: typer.Typer) -> None:
+    """Add the commands to the group ``source``."""
+
+    @source.command()
+    def new(
+        source: Annotated[str, typer.Argument(help="标识 · id, lower case: b1")],
+        name: Annotated[str, typer.Option(prompt="名称 name", help="名称 · for people")],
+        protocol: Annotated[str, typer.Option(prompt="协议 protocol", help="协议 · see schemas/source.schema.json")],
+        connection: Annotated[str, typer.Option(prompt="Airflow 连接 connection id", help="Airflow 连接 · its id")],
+        department: Annotated[str, typer.Option(prompt="数源部门 department", help="数源部门 · who answers for it")],
+        feed: Annotated[
+            list[str] | None,
+            typer.Option("--feed", help="数据项=名称，可多次 · feed=name, repeatable: permit=施工许可"),
+        ] = None,
+        system: Annotated[str, typer.Option(help="系统类别 · kind of system")] = "部门审批系统",
+        option: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--option", help="数据项的协议选项 [feed.]名称=值，可多次 · of the protocol, e.g. table=PERMIT"
+            ),
+        ] = None,
+        source_option: Annotated[
+            list[str] | None, typer.Option("--source-option", help="数源的协议选项 · e.g. schema=dbo")
+        ] = None,
+        cursor: Annotated[str, typer.Option(help="增量 · full, files, days, stream, or the column of a window")] = "",
+        schedule: Annotated[str, typer.Option(help="计划 · cron, local time")] = "20 * * * *",
+        promise: Annotated[str, typer.Option(help="时效承诺 · ISO 8601 duration")] = "P1D",
+    ) -> None:
+        """新建 · Write sources/<id>.yaml; asks for what is not given. Keys and mappings follow with `source draft`."""
+        from pipeline.onboard import steps
+
+        if not feed:
+            feed = [typer.prompt("数据项 feed（标识=名称）")]
+        feeds = {}
+        for one in feed:
+            short, _, called = one.partition("=")
+            given: dict[str, Any] = {}
+            for text in option or ():
+                path, _, value = text.partition("=")
+                owner, dot, rest = path.partition(".")
+                if dot and owner in [f.partition("=")[0] for f in feed]:
+                    if owner != short:
+                        continue
+                    path = rest
+                _set(given, path, value)
+            feeds[short] = {"name": called or short, "cursor": _cursor(cursor, protocol), "options": given}
+        of_source: dict[str, Any] = {}
+        for text in source_option or ():
+            path, _, value = text.partition("=")
+            _set(of_source, path, value)
+        path_ = steps.new(
+            source,
+            name=name,
+            system=system,
+            department=department,
+            connection=connection,
+            protocol=protocol,
+            schedule=schedule,
+            promise=promise,
+            options=of_source,
+            feeds=feeds,
+        )
+        output.out.print(f"已写 written: {path_}\n下一步 next: onemap source profile {source}", markup=False)
+
+    @source.command()
+    def profile(
+        source: Annotated[str, typer.Argument(help="数源 · source")],
+        feed: Feeds = None,
+        limit: Annotated[int, typer.Option(min=1, max=100_000, help="样本行数 · rows of the sample")] = 5000,
+        as_json: Json = False,
+    ) -> None:
+        """画像 · What a feed's rows look like: fill, types, formats, keys, cursors, codes, personal data, CRS. Needs no mapping."""
+        from pipeline.onboard import steps
+        from pipeline.onboard.profile import cut
+
+        seen = steps.look(source, feed, limit)
+        if as_json:
+            return output.as_json([one.profile.as_dict() for one in seen])
+        for one in seen:
+            found = one.profile
+            rows = []
+            for column in found.columns.values():
+                formats = " ".join(f"{name}" for name, share in column.formats.items() if share > 0.2)
+                values = "、".join(cut(v, 24) for v, _ in column.values[: 4 if column.few else 2])
+                rows.append(
+                    (
+                        column.name,
+                        column.label,
+                        f"{column.filled / max(1, column.rows):.0%}",
+                        column.distinct,
+                        f"{column.kind} {formats}".strip(),
+                        "、".join(column.codes[:2]),
+                        column.personal,
+                        "***" if column.personal else values,
+                    )
+                )
+            output.table(
+                ("原始列", "注释", "有值", "不同", "形式", "代码表", "个人信息", "示例"),
+                rows,
+                f"{found.feed}  {found.rows:,} 行",
+            )
+            for what, told in (
+                ("主键候选 keys", "；".join("+".join(key) for key in found.keys) or "没有 none"),
+                ("增量列候选 cursors", "、".join(found.cursors) or "没有 none"),
+                ("坐标系 CRS", found.crs),
+            ):
+                if told:
+                    output.out.print(f"{what}: {told}", markup=False)
+            for issue in found.issues:
+                output.out.print(f"  ! {issue}", markup=False)
+        return None
+
+    @source.command()
+    def draft(
+        source: Annotated[str, typer.Argument(help="数源 · source")],
+        feed: Feeds = None,
+        force: Annotated[bool, typer.Option("--force", help="重新起草已有的映射 · draft anew what is there")] = False,
+        as_json: Json = False,
+    ) -> None:
+        """起草 · Write the mappings of a source from its live rows; what is doubtful carries the mark # ? until a person decides."""
+        from pipeline.onboard import steps
+
+        made = steps.draft(source, feed, force=force)
+        if as_json:
+            return output.as_json(
+                {"files": {str(p): n for p, n in made.files.items()}, "present": list(map(str, made.present))}
+            )
+        output.table(("文件", "待确认 # ?"), [(str(path), count) for path, count in made.files.items()])
+        for path in made.present:
+            output.out.print(f"已有，未动 present, not touched: {path}", markup=False)
+        output.out.print(
+            f"下一步：确认每处“# ?”并删去标记，再运行 onemap source check {source}，然后 onemap source test {source}",
+            markup=False,
+        )
+        return None
+
+
+def _set(given: dict[str, Any], path: str, value: str) -> None:
+    """``paging.kind=page``: a field within a field; JSON where it is JSON, else text."""
+    *outer, last = path.split(".")
+    for step in outer:
+        given = given.setdefault(step, {})
+    try:
+        given[last] = json.loads(value)
+    except ValueError:
+        given[last] = value
+
+
+def _cursor(text: str, protocol: str) -> dict[str, Any]:
+    if not text:
+        text = {"file_drop": "files", "mqtt": "stream"}.get(protocol, "full")
+    return {"kind": text} if text in ("full", "files", "days", "stream") else {"kind": "window", "column": text}

@@ -1,0 +1,500 @@
+"""Which column of the common model a raw column is: proposed from names, precedents and values, each guess with its reason.
+
+A guess is *sure* only where two witnesses agree: a name that means this column and no other, and values that can be it.
+Every other guess is a doubt, which a person decides on (the mark ``# ?``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+from core.errors import ConfigurationError
+from mappings import numbers
+from pipeline.onboard.knowledge import Knowledge, gather, twins, written
+from pipeline.onboard.profile import ColumnProfile, Profile
+from schemas import aliases, channels, codes, entities
+from schemas.entities import Column
+
+_STRONG = 0.85
+_APART = 0.1
+_LEAST = 0.35
+_END = ("valid_to", "taken_until")
+_CODES = (
+    "project_code",
+    "engineering_code",
+    "prior_code",
+    "applicant_id",
+    "applicant_uscc",
+    "uscc",
+    "holder_code",
+    "type_code",
+)
+_TIMES = [
+    "inserttime",
+    "insertime",
+    "gxsj",
+    "cdtime",
+    "updatetime",
+    "updatedat",
+    "updated",
+    "更新时间",
+    "入库时间",
+    "lastmodified",
+    "modifiedat",
+]
+
+
+@dataclass
+class Guess:
+    """What a raw column is taken for. ``value`` as the YAML has it; ``target`` None: it is put into ``ignore``."""
+
+    raw: str
+    target: str | None
+    value: Any
+    reasons: list[str]
+    sure: bool
+
+
+@dataclass
+class Block:
+    """Rows of an entity. ``columns``: target → guess, in the model's order."""
+
+    entity: str
+    columns: dict[str, Guess] = field(default_factory=dict)
+    when: Any = None
+    explode: str | None = None
+    sure: bool = True
+    reasons: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Draft:
+    """A mapping to be. ``aside``: what is not used, with why; ``time``, ``tombstone``, ``rank``: guesses of a role."""
+
+    feed: str
+    name: str
+    key: Guess
+    blocks: list[Block]
+    aside: list[Guess]
+    time: Guess | None = None
+    rank: Guess | None = None
+    tombstone: Guess | None = None
+    twin: str | None = None
+
+    def guesses(self) -> list[Guess]:
+        """All of them."""
+        roles = [g for g in (self.key, self.time, self.rank, self.tombstone) if g]
+        return [*roles, *(g for b in self.blocks for g in b.columns.values()), *self.aside]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    entity: str
+    column: str
+    score: float
+    reasons: tuple[str, ...]
+    fits: bool
+    value: Any = None
+
+
+def draft(
+    profile: Profile,
+    *,
+    name: str = "",
+    table: str = "",
+    key: Collection[str] = (),
+    cursor: str | None = None,
+    known: Knowledge | None = None,
+) -> Draft:
+    """The mapping of a feed, proposed. ``name``, ``table``: what the source calls it; ``key``, ``cursor``: columns that a person
+    declared."""
+    known = known or gather(hidden=[profile.feed])
+    found = {raw: _candidates(column, known) for raw, column in profile.columns.items()}
+    twin = next(twins(known, profile.columns), None)
+    entity, why, clear = _entity(found, f"{name} {table} {profile.feed.partition('.')[2]}", known, twin)
+    blocks = [_block(entity, found, profile, known, clear, why)]
+    used = {g.raw for g in blocks[0].columns.values()}
+    if twin:
+        more = _of_twin(known, twin, profile, blocks[0])
+        blocks += more
+        used |= {g.raw for b in more for g in b.columns.values()} | {b.explode for b in more if b.explode}
+    made = Draft(profile.feed, name, _key(profile, key), blocks, [], twin=twin[1] if twin else None)
+    _roles(made, profile, known, cursor)
+    used |= {g.raw for g in (made.time, made.rank, made.tombstone) if g} | set(made.key.value)
+    used |= {raw.partition(".")[0] for raw in used}
+    inner = {raw for raw in profile.columns if raw.partition(".")[0] in profile.columns and "." in raw}
+    made.aside = [
+        _aside(column, known, found[raw]) for raw, column in profile.columns.items() if raw not in used | inner
+    ]
+    return made
+
+
+# -- candidates
+
+
+def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
+    folded, label = aliases.fold(column.name), aliases.fold(column.label)
+    gathered: dict[tuple[str, str], tuple[float, list[str], Any]] = {}
+
+    def add(entity: str, target: str, score: float, why: str, value: Any = None) -> None:
+        before = gathered.get((entity, target))
+        if before is None or score > before[0]:
+            gathered[entity, target] = (score, [why, *(before[1] if before else [])], value or (before and before[2]))
+        elif why not in before[1] and len(before[1]) < 3:
+            before[1].append(why)
+
+    by_target: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    readers: dict[str, set[str]] = defaultdict(set)
+    for one in known.precedents.get(folded, ()):
+        by_target[one.entity, one.column].append(one)
+        readers[one.entity].add(one.feed)
+    for (entity, target), ones in by_target.items():
+        feeds = sorted({one.feed for one in ones})
+        share = len(feeds) / len(readers[entity])
+        alone = [one for one in ones if one.alone]
+        value = Counter(repr(one.value) for one in alone).most_common(1)
+        given = next((one.value for one in alone if repr(one.value) == value[0][0]), None) if value else None
+        score = (0.97 if share == 1 else 0.5 + 0.4 * share) - (0 if alone else 0.2)
+        add(entity, target, score, f"已有映射：{'、'.join(feeds[:3])}", given)
+    for one in known.names.get(folded, ()):
+        add(one.entity, one.column, one.how, one.why)
+    if label:
+        for one in known.names.get(label, ()):
+            add(one.entity, one.column, one.how, f"注释“{column.label}”")
+    if column.name.isascii():
+        for one in known.initials.get(folded, ()) if len(folded) >= 2 else ():
+            add(one.entity, one.column, one.how + (0.05 if len(folded) >= 4 else 0), one.why)
+        for length in range(len(folded) - 1, 2, -1):  # BJBMMC ends as 部门名称 does
+            for one in known.initials.get(folded[-length:], ()):
+                add(one.entity, one.column, 0.4 + 0.02 * length, f"结尾与{one.why}")
+        ours = frozenset(aliases.words(column.name))
+        if len(ours) > 1 or len(folded) > 3:
+            for theirs, one in known.words:
+                if (both := len(ours & theirs)) and (like := both / len(ours | theirs)) >= 0.5 and like < 1:
+                    add(one.entity, one.column, 0.35 + 0.3 * like, f"近似名称：{one.column}")
+    else:
+        for name, ones in known.names.items():
+            if not name.isascii() and len(name) >= 3 and (name in folded or folded in name):
+                like = SequenceMatcher(None, name, folded).ratio()
+                for one in ones if 0.6 <= like < 1 else ():
+                    add(one.entity, one.column, 0.3 + 0.4 * like, f"近似名称：{name}")
+    if column.share("project_code") > 0.9 and column.filled:
+        for name, model in entities.load_all().items():
+            if "project_code" in model.columns:
+                add(name, "project_code", 0.92, "值为校验位正确的项目代码")
+    made = []
+    for (entity, target), (score, reasons, value) in gathered.items():
+        fits, said = _fits(column, entities.load(entity).columns[target])
+        if said:
+            reasons = [*reasons, said]
+        made.append(_Candidate(entity, target, score if fits else score * 0.3, tuple(reasons), fits, value))
+    return sorted(made, key=lambda c: -c.score)
+
+
+def _fits(column: ColumnProfile, target: Column) -> tuple[bool, str]:
+    """Whether the values can be the column, and what speaks for it."""
+    if not column.filled:
+        return True, ""
+    share = {
+        "date": max(column.share("time"), column.share("epoch_ms")),
+        "timestamp": max(column.share("time"), column.share("epoch_ms")),
+        "int": column.share("number"),
+        "decimal": column.share("number"),
+        "bool": column.share("bool"),
+        "json": column.share("json"),
+        "geometry": column.share("geometry"),
+    }.get(target.type)
+    if share is not None:
+        return share > 0.8, f"{share:.0%} 的值可读为 {target.type}" if share > 0.8 else f"值不像 {target.type}"
+    if column.kind in ("json", "geometry"):
+        return False, "值为嵌套结构"
+    clock = any(
+        name[:4] in ("yyyy", "RFC ") for name, share in column.formats.items() if share > 0.8 and len(name) >= 8
+    )
+    if clock and column.share("time") > 0.95 and column.share("number") < 0.9:
+        return False, "值是时间"
+    if target.name == "project_code":
+        right = column.share("project_code")
+        return right > 0.5 or column.filled < 3, f"{right:.0%} 的值校验位正确"
+    if target.name in ("uscc", "applicant_uscc"):
+        right = column.share("uscc")
+        return right > 0.5, f"{right:.0%} 的值为统一社会信用代码"
+    if target.codes and target.codes in codes.names() and not column.few and column.distinct > 40:
+        return False, "值不像代码"
+    if target.name.endswith("_name") and column.share("number") > 0.9:
+        return False, "值是数字"
+    return True, ""
+
+
+# -- the entity
+
+
+def _entity(
+    found: dict[str, list[_Candidate]], called: str, known: Knowledge, twin: tuple[float, str] | None
+) -> tuple[str, list[str], bool]:
+    """What the rows are: the entity that takes most columns, and what the feed's name says."""
+    points: Counter[str] = Counter()
+    for candidates in found.values():
+        best: dict[str, float] = {}
+        for one in candidates:
+            best[one.entity] = max(best.get(one.entity, 0), one.score)
+        for entity, score in best.items():
+            points[entity] += score if score >= 0.7 else score / 3
+    total = max(points.values(), default=0) or 1
+    by_columns = points.copy()
+    reasons: dict[str, list[str]] = defaultdict(list)
+    folded, tokens = aliases.fold(called), {w for part in called.split() for w in aliases.words(part)}
+    said: dict[str, int] = {}
+    for entity, given in aliases.load().entities.items():
+        for word in (*given, entities.load(entity).zh):
+            short = aliases.fold(word)
+            if (short in folded) if not word.isascii() else (set(aliases.words(word)) <= tokens):
+                said[entity] = max(said.get(entity, 0), len(short) * (2 if not word.isascii() else 1))
+                reasons[entity].append(f"名称中有“{word}”")
+    for entity, length in said.items():
+        points[entity] += total * (0.15 + 0.05 * min(length, 8))
+    if twin:
+        first = known.mappings[twin[1]].entities[0].entity
+        points[first] += total
+        reasons[first].append(f"字段与 {twin[1]} 相同 {twin[0]:.0%}")
+    ranked = points.most_common(2) or [("case", 0.0)]
+    entity = ranked[0][0]
+    clear = len(ranked) == 1 or ranked[0][1] >= 1.25 * ranked[1][1]
+    if not twin:  # a name alone does not say which of two that would take the same columns
+        clear = clear and all(by_columns[entity] >= 1.1 * other for e, other in by_columns.items() if e != entity)
+    taken = sum(1 for c in found.values() if any(o.entity == entity and o.score >= 0.7 for o in c))
+    return entity, [f"{taken} 个字段属于 {entity}", *reasons[entity][:2]], clear
+
+
+def _block(
+    entity: str,
+    found: dict[str, list[_Candidate]],
+    profile: Profile,
+    known: Knowledge,
+    clear: bool,
+    why: list[str],
+) -> Block:
+    model = entities.load(entity)
+    pairs = sorted(
+        ((one.score, raw, one) for raw, candidates in found.items() for one in candidates if one.entity == entity),
+        key=lambda pair: (-pair[0], list(profile.columns).index(pair[1])),
+    )
+    of_raw: dict[str, list[_Candidate]] = defaultdict(list)
+    claims: dict[str, list[float]] = defaultdict(list)
+    for score, raw, one in pairs:
+        of_raw[raw].append(one)
+        claims[one.column].append(score)
+    chosen: dict[str, tuple[str, _Candidate]] = {}
+    for score, raw, one in pairs:
+        if score < _LEAST or one.column in chosen or any(raw == other for other, _ in chosen.values()):
+            continue
+        chosen[one.column] = (raw, one)
+    block = Block(entity, sure=clear, reasons=why)
+    for column in model.columns:
+        if column not in chosen:
+            continue
+        raw, one = chosen[column]
+        rivals = [c.score for c in of_raw[raw] if c.column != column]
+        others = sorted(claims[column], reverse=True)[1:2]
+        apart = one.score - max([0.0, *rivals]) >= _APART and one.score - max([0.0, *others]) >= _APART
+        value, doubts = _value(profile.columns[raw], model.columns[column], one.value)
+        filled = profile.columns[raw].filled > 0
+        reasons = [*one.reasons, *doubts]
+        if not filled:
+            reasons.append("样本中无值")
+        if not apart and rivals:
+            close = [c.column for c in of_raw[raw] if c.column != column and one.score - c.score < _APART]
+            reasons.append(f"也可能是 {'、'.join(close)}" if close else "另有字段也像")
+        if aside := sorted({feed for feed, role in known.roles.get(aliases.fold(raw), ()) if role == "ignore"}):
+            reasons.append(f"{'、'.join(aside[:2])} 不用此列")
+        sure = clear and one.score >= _STRONG and one.fits and filled and apart and not doubts and not aside
+        block.columns[column] = Guess(raw, column, value, reasons, sure)
+    names = _named_by(model)
+    if not names & block.columns.keys():  # what names the row was not found: then another number may be it
+        for column, guess in block.columns.items():
+            if model.columns[column].identifier and column != "project_code":
+                guess.sure = False
+                guess.reasons.append(f"未找到 {'、'.join(sorted(names))}，可能就是此列")
+    _constants(block, model, profile)
+    return block
+
+
+def _named_by(model: entities.Entity) -> set[str]:
+    """Columns that name a row of the entity at its source."""
+    own = {name for name in model.key if name in model.columns}
+    return own or {name for name in ("case_no", "number", "seq") if name in model.columns}
+
+
+def _constants(block: Block, model: entities.Entity, profile: Profile) -> None:
+    if "channel" in model.columns and "channel" not in block.columns:
+        ours = channels.by_feed([profile.feed])
+        code = ours.get(profile.feed)
+        reasons = ["schemas/codes/channel.yaml" if code else "来源系统未声明：先在 schemas/codes/channel.yaml 加一条"]
+        block.columns = {
+            "channel": Guess("", "channel", {"const": code or "?"}, reasons, code is not None),
+            **block.columns,
+        }
+
+
+def _value(column: ColumnProfile, target: Column, precedent: Any) -> tuple[Any, list[str]]:
+    """How the value is read, and what is doubtful about it."""
+    raw = column.name
+    if precedent is not None:
+        given = {**precedent, "from": raw} if isinstance(precedent, dict) else raw
+        if isinstance(given, dict) and "map" in given and not {v for v, _ in column.values} <= set(given["map"]):
+            return given, ["样本中有未列出的代码"]
+        if isinstance(given, dict) and "codes" in given and column.few and given["codes"] not in column.codes:
+            return given, [f"样本中有代码表 {given['codes']} 以外的值"]
+        return given, []
+    made: dict[str, Any] = {"from": raw}
+    doubts: list[str] = []
+    if target.codes:
+        _coded(column, target.codes, made, doubts)
+    elif target.name in _CODES:
+        made["as"] = "code"
+    elif target.name.endswith("department_code") or target.name == "organ_code":
+        made["as"] = "department"
+    elif target.name == "industry_code":
+        made["as"] = "industry"
+    elif target.type in ("date", "timestamp") and column.share("epoch_ms") > 0.9:
+        made["as"] = "epoch_ms"
+    elif target.name in _END and target.type in ("date", "timestamp"):
+        made["as"] = "end_date" if target.type == "date" else "end_timestamp"
+    if target.type in ("date", "timestamp") and column.formats.get("dd/MM/yyyy", 0) > 0.2:
+        doubts.append("日在前的日期 dd/MM/yyyy")
+    unit = aliases.unit(raw)
+    if unit and target.unit:
+        made["unit"] = unit
+        if unit != target.unit:
+            doubts += _unit_doubt(unit, target.unit)
+    elif target.unit and target.unit not in ("degree", "%"):
+        doubts.append(f"单位未写明，按 {target.unit}")
+    if target.type == "geometry" and column.share("geometry") <= 0.8:
+        doubts.append("几何未能确认")
+    return (raw if set(made) == {"from"} else made), doubts
+
+
+def _unit_doubt(written: str, wanted: str) -> list[str]:
+    try:
+        numbers.factor(written, wanted)
+    except ConfigurationError:
+        return [f"单位 {written} 不能换算为 {wanted}"]
+    return []
+
+
+def _coded(column: ColumnProfile, wanted: str, made: dict[str, Any], doubts: list[str]) -> None:
+    listed = codes.load(wanted)
+    if wanted in column.codes:
+        made["codes"] = wanted
+        return
+    leading = [name for name in column.codes if wanted in codes.load(name).of]
+    if len(leading) == 1:
+        made["codes"] = leading[0]
+        doubts.append(f"代码表 {leading[0]} 由取值推断")
+        return
+    made["map"] = {value: _same(value, listed) for value, _ in column.values[:20]} if column.few else {}
+    doubts.append(f"代码含义待定，可用：{'、'.join(listed.codes)}" if len(listed.codes) <= 20 else "代码含义待定")
+
+
+def _same(value: str, listed: codes.CodeList) -> str | None:
+    for code, entry in listed.codes.items():
+        if aliases.fold(value) in {aliases.fold(entry.zh), aliases.fold(code), *map(aliases.fold, entry.also)}:
+            return code
+    return None
+
+
+# -- blocks of a twin
+
+
+def _of_twin(known: Knowledge, twin: tuple[float, str], profile: Profile, first: Block) -> list[Block]:
+    """The other blocks of a mapping of the same columns, as far as the columns are there."""
+    share, feed = twin
+    ours = {aliases.fold(name): name for name in profile.columns}
+    made = []
+    for block in known.mappings[feed].entities:
+        if block.entity == first.entity and block.explode is None and block.when is None:
+            continue
+        explode = ours.get(aliases.fold(block.explode)) if block.explode else None
+        if block.explode and explode is None:
+            continue
+        reasons = [f"同 {feed}（字段相同 {share:.0%}）"]
+        new = Block(block.entity, when=_test(block.when, ours), explode=explode, sure=share >= 0.9, reasons=reasons)
+        for column, value in block.columns.items():
+            outer = {name for name in value.columns if not (block.explode and name.startswith(f"{block.explode}."))}
+            if not all(aliases.fold(name) in ours for name in outer):
+                continue
+            constant = value.const is not None
+            raw = "" if constant else ours.get(aliases.fold(next(iter(value.columns), "")), "")
+            filled = not raw or profile.columns[raw].filled > 0
+            sure = new.sure and filled and not constant
+            given = written(value)
+            if column == "channel" and constant:
+                given = {"const": channels.by_feed([profile.feed]).get(profile.feed, "?")}
+                sure = given["const"] != "?"
+            new.columns[column] = Guess(raw, column, given, reasons, sure)
+        if new.columns:
+            made.append(new)
+    return made
+
+
+def _test(test: Any, ours: dict[str, str]) -> Any:
+    if test is None:
+        return None
+    given = test.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    return given["from"] if set(given) == {"from", "present"} and given["present"] else given
+
+
+# -- key, time, and the rest
+
+
+def _key(profile: Profile, key: Collection[str]) -> Guess:
+    if key:
+        return Guess("", "key", list(key), ["已声明"], True)
+    if profile.keys:
+        several = len(profile.keys) > 1 or profile.rows < 20
+        reasons = [f"样本 {profile.rows} 行中各不相同"]
+        if several:
+            reasons.append("也可为 " + "；".join("+".join(k) for k in profile.keys[1:3]))
+        return Guess("", "key", profile.keys[0], reasons, False)
+    return Guess("", "key", [next(iter(profile.columns), "?")], ["样本中没有能唯一标识一行的列"], False)
+
+
+def _roles(made: Draft, profile: Profile, known: Knowledge, cursor: str | None) -> None:
+    for raw, column in profile.columns.items():
+        folded = aliases.fold(raw)
+        for feed, role in known.roles.get(folded, ()):
+            if role not in ("rank", "tombstone") or getattr(made, role) is not None or not column.filled:
+                continue
+            declaration = known.mappings[feed]
+            given = getattr(declaration, role).model_dump(by_alias=True, exclude_defaults=True, mode="json")
+            setattr(made, role, Guess(raw, role, {**given, "from": raw}, [f"已有映射：{feed}"], False))
+    if cursor in profile.columns:
+        named = aliases.fold(cursor) in _TIMES
+        why = "增量列，已声明" if named else "增量列；是否也是记录的更新时间"
+        made.time = Guess(cursor, "time", cursor, [why], named)
+        return
+    for raw in sorted(profile.cursors, key=lambda name: aliases.fold(name) not in _TIMES):
+        named = aliases.fold(raw) in _TIMES
+        if named or raw == profile.cursors[0]:
+            made.time = Guess(raw, "time", raw, ["记录写入时间" if named else "由取值推断"], False)
+            return
+
+
+def _aside(column: ColumnProfile, known: Knowledge, candidates: list[_Candidate]) -> Guess:
+    """A column that nothing is made of. Sure only where every mapping that knows it leaves it aside too."""
+    folded = aliases.fold(column.name)
+    roles = known.roles.get(folded, [])
+    feeds = [feed for feed, role in roles if role in ("ignore", "drop")]
+    if folded in known.control:
+        return Guess(column.name, None, None, ["交换用控制字段"], True)
+    if len(feeds) >= 2 and not known.precedents.get(folded) and not any(r not in ("ignore", "drop") for _, r in roles):
+        return Guess(column.name, None, None, [f"{'、'.join(feeds[:3])} 亦不用"], True)
+    best = candidates[0] if candidates else None
+    why = f"也许是 {best.entity}.{best.column}（{best.reasons[0]}）" if best else "未认出"
+    if not column.filled:
+        why += "；样本中无值"
+    return Guess(column.name, None, None, [why], False)

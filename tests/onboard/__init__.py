@@ -1,0 +1,1 @@
+"""Connecting a system: sample, profile, draft, test."""

@@ -1,0 +1,123 @@
+"""A person connects a foreign system by declarations alone: new, profile, draft; doubts wait for a person."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigurationError
+from pipeline import diagnose
+from pipeline.onboard import steps
+from pipeline.preview import preview
+from sources import loader
+from tests.onboard import foreign
+
+GIVEN = {
+    "name": "外地许可登记",
+    "system": "部门审批系统",
+    "department": "许可科",
+    "schedule": "20 * * * *",
+    "promise": "P1D",
+    "options": {},
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with foreign.own_declarations(tmp_path, monkeypatch) as folder:
+        yield folder
+
+
+def permits(place: Path, patch: pytest.MonkeyPatch) -> None:
+    foreign.connect(patch, "x_permits", extra={"url": foreign.permits(place / "register.db")})
+    feed = {
+        "name": "许可登记",
+        "cursor": {"kind": "window", "column": "last_modified"},
+        "options": {"table": "permit_register"},
+    }
+    steps.new("x1", connection="x_permits", protocol="database", feeds={"permit": feed}, **GIVEN)
+
+
+def decide(text: str) -> str:
+    """Every guess taken as it stands, what cannot stand put aside: what a person does who agrees."""
+    text = re.sub(r".*const: \"\?\".*\n", "", text)
+    return re.sub(r"# \? ", "# ", text)
+
+
+def test_a_table_of_permits_is_profiled_without_a_mapping(place, monkeypatch) -> None:
+    permits(place, monkeypatch)
+    (seen,) = steps.look("x1")
+    found = seen.profile
+    assert found.rows == 120 and found.keys[0] == ["permit_no"] and found.cursors[0] == "last_modified"
+    assert found.columns["issued_on"].kind == "time" and "yyyy-MM-dd" in found.columns["issued_on"].formats
+    assert found.columns["expires_on"].filled == 96 and found.columns["status"].few
+    assert "4490" in found.crs
+    assert len(preview("x1.permit", 3, raw=True).rows) == 3
+
+
+def test_a_draft_waits_for_a_person_and_then_reads(place, monkeypatch) -> None:
+    permits(place, monkeypatch)
+    made = steps.draft("x1")
+    mapping = place / "mappings" / "x1" / "permit.yaml"
+    text = mapping.read_text("utf-8")
+    assert made.files[mapping] > 0
+    for line in ("number: permit_no", "issued_at: issued_on", "valid_to: {from: expires_on, as: end_date}"):
+        assert line in text
+    (line,) = diagnose.check("x1")
+    assert not line.ok and "sources/x1.yaml:" in line.detail and "# ?" in line.remedy
+
+    source = place / "sources" / "x1.yaml"
+    source.write_text(decide(source.read_text("utf-8")), "utf-8")
+    foreign.forget()
+    assert any("permit.yaml:" in line.detail and not line.ok for line in diagnose.check("x1"))
+
+    mapping.write_text(decide(text), "utf-8")
+    foreign.forget()
+    assert [line for line in diagnose.check("x1") if not line.ok] == []
+    row = preview("x1.permit", 1).rows[0]
+    assert row["record"]["record_key"].startswith("BP-2026-") and row["entities"]["licence"][0]["number"]
+
+
+def test_a_guess_without_a_witness_is_marked(place, monkeypatch) -> None:
+    permits(place, monkeypatch)
+    steps.draft("x1")
+    lines = (place / "mappings" / "x1" / "permit.yaml").read_text("utf-8").splitlines()
+    for name in ("fee", "lon", "status"):
+        assert all("# ?" in line for line in lines if re.search(rf"\b{name}\b", line.partition("#")[0]))
+
+
+def test_a_listing_with_nested_records_is_drafted(place, monkeypatch) -> None:
+    with foreign.listing() as url:
+        foreign.connect(monkeypatch, "x_listing", host=url)
+        options = {"path": "/list", "rows": "results", "paging": {"kind": "offset", "size": 40, "total": "count"}}
+        feed = {"name": "申请", "cursor": {"kind": "full"}, "options": options}
+        steps.new("x2", connection="x_listing", protocol="rest", feeds={"app": feed}, **GIVEN)
+        (seen,) = steps.look("x2")
+        assert seen.profile.rows == 100 and seen.profile.keys[0] == ["reference"]
+        steps.draft("x2")
+        text = (place / "mappings" / "x2" / "app.yaml").read_text("utf-8")
+        for line in ("entity: case", "case_no: reference", "submitted_at: lodged_date", "applicant.name"):
+            assert line in text
+        for name in ("sources/x2.yaml", "mappings/x2/app.yaml"):
+            (place / name).write_text(decide((place / name).read_text("utf-8")), "utf-8")
+        foreign.forget()
+        assert [line for line in diagnose.check("x2") if not line.ok] == []
+        assert preview("x2.app", 2).rows[0]["entities"]["case"][0]["case_no"] == "APP/0000"
+
+
+def test_what_is_there_is_not_written_over(place, monkeypatch) -> None:
+    permits(place, monkeypatch)
+    with pytest.raises(ConfigurationError, match="there already"):
+        permits_again = {**GIVEN, "connection": "x_permits", "protocol": "database", "feeds": {}}
+        steps.new("x1", **permits_again)
+    steps.draft("x1")
+    assert steps.draft("x1").files == {}
+
+
+def test_a_wrong_option_leaves_no_file(place) -> None:
+    with pytest.raises(ConfigurationError, match="tabel"):
+        feed = {"name": "x", "cursor": {"kind": "full"}, "options": {"tabel": "x"}}
+        steps.new("x3", connection="c", protocol="database", feeds={"a": feed}, **GIVEN)
+    assert "x3" not in loader.names()
