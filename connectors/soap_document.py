@@ -20,7 +20,7 @@ from typing import Any
 
 from lxml import etree
 
-from connectors import rows, xml
+from connectors import multipart, rows, xml
 from connectors.base import Batch, Issue, Payload, Proof, Reject, Window
 from connectors.limits import Limits
 from connectors.progress import Progress
@@ -225,7 +225,7 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
         root = _salvaged(payload, options, limits)
         if root is None or not _records(root, options.record):
             return Batch(rows.table([], [], options.columns), [_reject(payload, options, key, error)])
-    told = xml.contradicts(_bytes(payload), payload.media_type)
+    told = xml.contradicts(_bytes(payload), _type(payload))
     issues = [Issue("charset_differs", told)] if told else []
     records, places, rejects = [], [], []
     for number, one in enumerate(_records(root, options.record), 1):
@@ -263,7 +263,7 @@ def inner(payload: Payload) -> etree._Element:
     :raises DamagedXml: envelope or document cannot be read. :raises UnsafeXml: either declares a document type.
     :raises ProviderError: the answer holds no string with a document.
     """
-    return xml.parse(_held(xml.parse(_bytes(payload), payload.media_type)), what=_INNER)
+    return xml.parse(_held(xml.parse(_bytes(payload), _type(payload))), what=_INNER)
 
 
 def _held(envelope: etree._Element) -> str:
@@ -287,7 +287,7 @@ def _reject(payload: Payload, options: DocumentFeed, key: list[str], error: xml.
     root = _salvaged(payload, options)
     records = _records(root, options.record) if root is not None else []
     name = _key(records[0], key) if len(records) == 1 else None
-    raw = xml.escaped(_bytes(payload), payload.media_type)
+    raw = xml.escaped(_bytes(payload), _type(payload))
     page, size = payload.facts.get("page"), payload.facts.get("size")
     place = f"page {page} of size {size}" if page else "the answer"
     clean = name if name and xml.DAMAGE not in name else None
@@ -298,7 +298,7 @@ def _salvaged(payload: Payload, options: DocumentFeed, limits: Limits | None = N
     """The document with marks in place of what does not decode, and records that are no XML as their text; None when
     even so it is no XML.
     """
-    envelope = xml.text(_bytes(payload), payload.media_type, mark=True)
+    envelope = xml.text(_bytes(payload), _type(payload), mark=True)
     try:
         held = _held(xml.parse(envelope, limits=limits))
     except xml.CutXml:
@@ -348,4 +348,13 @@ def _digest(root: etree._Element) -> bytes:
 
 
 def _bytes(payload: Payload) -> bytes:
-    return payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+    return _envelope(payload)[0]
+
+
+def _type(payload: Payload) -> str | None:
+    return _envelope(payload)[1]
+
+
+def _envelope(payload: Payload) -> tuple[bytes, str | None]:
+    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+    return multipart.envelope(body, payload.media_type)

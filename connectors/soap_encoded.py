@@ -13,7 +13,7 @@ from typing import Any
 
 from lxml import etree
 
-from connectors import rows, xml
+from connectors import multipart, rows, xml
 from connectors.base import Batch, Issue, Payload, Reject
 from connectors.charsets import MARKED
 from connectors.limits import Limits, check
@@ -34,10 +34,10 @@ class Document:
     """
 
     def __init__(self, payload: Payload, limits: Limits | None = None) -> None:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body, kind = multipart.envelope(_bytes(payload), payload.media_type)
         self._limits = limits or Limits()
         self._left = self._limits.expanded
-        self._root = xml.lenient(body, ("item", "multiRef"), payload.media_type, limits=self._limits)
+        self._root = xml.lenient(body, ("item", "multiRef"), kind, limits=self._limits)
         self._body = envelope_body(self._root)
         self._ids = {one.get("id"): one for one in self._root.iter() if isinstance(one.tag, str) and one.get("id")}
 
@@ -152,8 +152,7 @@ def decode(payload: Payload, options: ArrayFeed, key: list[str], limits: Limits 
         records.append(record)
         places.append(place)
     table, beyond = rows.bounded(records, places, options.columns, limits)
-    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-    told = xml.contradicts(body, payload.media_type)
+    told = xml.contradicts(*multipart.envelope(_bytes(payload), payload.media_type))
     return Batch(table, rejects + beyond, [Issue("charset_differs", told)] if told else [])
 
 
@@ -176,3 +175,7 @@ def _broken(href: str, why: str) -> ProviderError:
         field="href",
         code="broken_reference",
     )
+
+
+def _bytes(payload: Payload) -> bytes:
+    return payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()

@@ -18,7 +18,7 @@ import re
 
 from lxml import etree
 
-from connectors import xml
+from connectors import multipart, xml
 from connectors.http import Answer, raise_for_status
 from connectors.xml import children, local
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
@@ -47,8 +47,8 @@ def body(answer: Answer) -> etree._Element:
     :raises DamagedXml: an envelope with bytes that do not decode, or that is not well-formed.
     :raises UnsafeXml: a document type or entities. :raises OneMapError: a fault.
     """
-    content_type = answer.headers.get("Content-Type")
-    if not _looks_like_envelope(answer.content):
+    content, content_type = multipart.envelope(answer.content, answer.headers.get("Content-Type"))
+    if not _looks_like_envelope(content):
         raise_for_status(answer)
         raise TransientError(
             f"HTTP {answer.status} with {answer.media_type}, which is no SOAP envelope",
@@ -57,12 +57,12 @@ def body(answer: Answer) -> etree._Element:
             code="no_envelope",
         )
     try:
-        found = envelope_body(xml.parse(answer.content, content_type))
+        found = envelope_body(xml.parse(content, content_type))
     except xml.CutXml as error:
         raise TransientError(error.message, remedy=error.remedy, zh=error.zh, code=error.code) from error
     except xml.DamagedXml:
         if answer.status >= 400:  # a fault in an untrue charset: read what can be read
-            found = envelope_body(xml.parse(xml.text(answer.content, content_type, mark=True)))
+            found = envelope_body(xml.parse(xml.text(content, content_type, mark=True)))
         else:
             raise
     for element in children(found, "Fault"):

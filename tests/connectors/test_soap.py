@@ -7,7 +7,7 @@ import re
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 import pytest
 
@@ -119,6 +119,33 @@ def test_envelope_is_decoded_by_its_content_type_whatever_the_inner_document_say
     reading = run(office)
     assert keys(reading) == ALL and reading.proof.complete and not reading.rejects
     assert reading.rows.column("SXMC").to_pylist() == ["建设用地批准"] * 57
+
+
+@pytest.mark.parametrize("included", [False, True])
+def test_answers_in_several_parts_are_read_by_their_root(office, included):
+    """SOAP with Attachments and MTOM: CXF and .NET services answer so where a document is long."""
+
+    def parts(office: Office, reply: Reply) -> Reply:
+        envelope, extra = reply.body.decode(), b""
+        if included:
+            inner = re.search(r"<a:return>(.*?)</a:return>", envelope, re.S)[1]
+            include = '<x:Include xmlns:x="http://www.w3.org/2004/08/xop/include" href="cid:doc%401"/>'
+            envelope = envelope.replace(inner, include)
+            extra = b"--B\r\nContent-Type: text/xml\r\nContent-ID: <doc@1>\r\n\r\n" + unescape(inner).encode() + b"\r\n"
+        body = (
+            b"--B\r\nContent-Type: text/plain\r\nContent-ID: <other>\r\n\r\nnot the root\r\n"
+            b'--B\r\nContent-Type: application/xop+xml; charset=utf-8; type="text/xml"\r\nContent-ID: <root>\r\n\r\n'
+            + envelope.encode()
+            + b"\r\n"
+            + extra
+            + b"--B--\r\n"
+        )
+        kind = 'multipart/related; boundary="B"; start="<root>"; type="application/xop+xml"'
+        return Reply(body, headers={"Content-Type": kind})
+
+    office.after = parts
+    reading = run(office)
+    assert reading.error is None and keys(reading) == ALL and reading.proof.complete
 
 
 def test_undecodable_record_stands_alone_in_quarantine_and_no_other_is_lost(office):
