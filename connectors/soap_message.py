@@ -1,4 +1,4 @@
-"""Answers of a SOAP 1.1 service: the envelope, and faults typed by whose duty they are.
+"""Answers of a SOAP service: the envelope, and faults typed by whose duty they are.
 
 Faults come with HTTP 500, or with 200 from some gateways; the part of ``faultcode`` after the colon counts
 (docs/source-systems.md, D1 and D2):
@@ -87,8 +87,14 @@ def envelope_body(root: etree._Element) -> etree._Element:
 def fault(element: etree._Element) -> OneMapError:
     """A ``soap:Fault`` as an error of ours."""
     parts = {local(child): "".join(child.itertext()).strip() for child in children(element)}
-    code = parts.get("faultcode", "").rpartition(":")[2]
-    said = redact(" ".join(parts.get("faultstring", "").split()))[:200]
+    code, said = parts.get("faultcode", "").rpartition(":")[2], parts.get("faultstring", "")
+    if "Code" in parts:  # SOAP 1.2: the innermost code counts, its Sender and Receiver are 1.1's Client and Server
+        codes = [one.text or "" for one in element.iter() if local(one) == "Value"]
+        names = [name.strip().rpartition(":")[2] for name in codes]
+        outer = {"Sender": "Client", "Receiver": "Server"}.get(names[0] if names else "", names[0] if names else "")
+        code = names[-1] if len(names) > 1 and "." in names[-1] else ".".join([outer, *names[1:]])
+        said = next(("".join(one.itertext()) for one in element.iter() if local(one) == "Text"), "")
+    said = redact(" ".join(said.split()))[:200]
     text = f"fault {code or 'without a code'}: {said}"
     if code.startswith("Client.Auth") or code in _SECURITY:
         return AuthenticationError(

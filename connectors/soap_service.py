@@ -1,4 +1,4 @@
-"""A SOAP 1.1 service as its WSDL describes it: which port, which namespaces, how a call is written. Read by zeep.
+"""A SOAP service (1.1 or 1.2) as its WSDL describes it: which port, which namespaces, how a call is written. Read by zeep.
 
 The WSDL and what it imports come from the Connection's own host, or from copies that we bring (SOAP encoding, XML
 namespace); nothing else is asked. An import that names another host is taken from the Connection's, since servers
@@ -15,7 +15,7 @@ import zeep.exceptions
 from lxml import etree
 from zeep.transports import Transport
 from zeep.wsdl import Document
-from zeep.wsdl.bindings.soap import Soap11Binding
+from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding, SoapBinding
 
 from connectors import xml
 from connectors.http import Answer, Http
@@ -32,7 +32,7 @@ _COPIES = {
 
 
 class Service:
-    """The port of a WSDL that speaks SOAP 1.1.
+    """The port of a WSDL that speaks SOAP 1.1, else 1.2.
 
     :raises ConfigurationError: there is no WSDL where we were told, or it lacks the operations.
     """
@@ -73,6 +73,9 @@ class Service:
         envelope = serialized.content
         if described.style == "rpc":
             _encode(envelope, described)
+        if isinstance(self._binding, Soap12Binding):  # the action stands in the content type
+            action = f'; action="{described.soapaction}"' if described.soapaction else ""
+            return envelope, {"Content-Type": f"application/soap+xml; charset=utf-8{action}"}
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **serialized.headers}
         return envelope, headers
 
@@ -116,22 +119,22 @@ class _Loader(Transport):
         return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _port(document: Document, operations: set[str], wsdl: str) -> tuple[Soap11Binding, str]:
+def _port(document: Document, operations: set[str], wsdl: str) -> tuple[SoapBinding, str]:
     found: set[str] = set()
-    for service in document.services.values():
-        for port in service.ports.values():
-            binding = port.binding
-            if type(binding) is Soap11Binding:
-                offered = set(binding._operations)
+    ports = [port for service in document.services.values() for port in service.ports.values()]
+    for kind in (Soap11Binding, Soap12Binding):  # where a service has both, the older is what it has had for longer
+        for port in ports:
+            if type(port.binding) is kind:
+                offered = set(port.binding._operations)
                 if operations <= offered:
-                    return binding, port.binding_options.get("address") or ""
+                    return port.binding, port.binding_options.get("address") or ""
                 found |= offered
     if not found:
-        raise _no_wsdl(wsdl, "what stands there describes no SOAP 1.1 port")
+        raise _no_wsdl(wsdl, "what stands there describes no SOAP port")
     raise ConfigurationError(
-        f"the WSDL at {wsdl} has no SOAP 1.1 port with {', '.join(sorted(operations))}; it has {', '.join(sorted(found))}",
+        f"the WSDL at {wsdl} has no SOAP port with {', '.join(sorted(operations))}; it has {', '.join(sorted(found))}",
         remedy="check extra.wsdl of the Connection, and the operations in the source's declaration",
-        zh=f"WSDL（{wsdl}）中没有提供操作 {'、'.join(sorted(operations))} 的 SOAP 1.1 端口，请检查连接的 wsdl 及数源声明中的操作名。",
+        zh=f"WSDL（{wsdl}）中没有提供操作 {'、'.join(sorted(operations))} 的 SOAP 端口，请检查连接的 wsdl 及数源声明中的操作名。",
         field="wsdl",
         code="wsdl_operations",
     )

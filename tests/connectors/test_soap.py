@@ -148,6 +148,33 @@ def test_answers_in_several_parts_are_read_by_their_root(office, included):
     assert reading.error is None and keys(reading) == ALL and reading.proof.complete
 
 
+def test_a_service_that_speaks_soap_1_2_is_called_and_blamed_as_it_says(office):
+    seen: list[Asked] = []
+
+    def twelve(asked: Asked) -> Reply:
+        if asked.method == "GET":
+            reply = office(asked)
+            text = reply.body.decode().replace(
+                "http://schemas.xmlsoap.org/wsdl/soap/", "http://schemas.xmlsoap.org/wsdl/soap12/"
+            )
+            return Reply(text.encode(), headers=reply.headers)
+        seen.append(asked)
+        if len(seen) == 1:
+            fault = (
+                '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><s:Fault><s:Code><s:Value>s:Receiver</s:Value>'
+                "<s:Subcode><s:Value>x:Server.Busy</s:Value></s:Subcode></s:Code><s:Reason><s:Text>系统忙</s:Text></s:Reason>"
+                "</s:Fault></s:Body></s:Envelope>"
+            )
+            return Reply(fault.encode(), 500, {"Content-Type": "application/soap+xml; charset=utf-8"})
+        return office(asked)
+
+    with web(twelve) as server:
+        reading = contract.read(*document(server.url), Window(None, datetime(2026, 2, 1)))
+    assert reading.error is None and keys(reading) == ALL
+    assert seen[0].headers["content-type"].startswith("application/soap+xml")
+    assert b"http://www.w3.org/2003/05/soap-envelope" in seen[0].body
+
+
 def test_undecodable_record_stands_alone_in_quarantine_and_no_other_is_lost(office):
     office.charset, office.spoil = "gbk", {"NR023": b"\xb9\xff\xff", "NR040": b"\x81"}
     reading = run(office)
