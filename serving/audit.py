@@ -2,8 +2,10 @@
 
 The database numbers and chains the entries (trigger ``audit_chain``), so that nobody who can only insert can break the
 chain. An auditor recomputes it alone: digest = SHA-256(previous ‖ text), text = seq, at, actor, action, object, detail as
-netstrings ``<bytes>:<part>,``; ``at`` in UTC with six decimals, ``detail`` as PostgreSQL writes its JSONB. What the chain
-cannot show by itself is that its end was cut off: keep :func:`head` elsewhere and verify against it.
+netstrings ``<bytes>:<part>,``; ``at`` in UTC with six decimals, ``detail`` as PostgreSQL writes its JSONB.
+
+Who owns the database can write a whole chain anew, or cut its end. So each entry carries a seal by a key that the database
+does not hold, and where the log ended is written outside by itself (:mod:`serving.seals`); :func:`verify` asks all three.
 """
 
 from __future__ import annotations
@@ -11,12 +13,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InternalError
 from core.redaction import redact
+from serving import seals
 from store.engine import transaction
 
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(\d{3})(\d{4,11})(\d{3}[\dXx])(?![0-9A-Za-z-])")
@@ -33,20 +38,46 @@ class Verdict:
 
 
 def append(actor: str, action: str, object_: str, detail: dict[str, Any]) -> None:
-    """Write one entry, committed before this returns. What people typed goes through :func:`scrub` before."""
+    """Write one entry, sealed and committed before this returns. Free text in it leaves masked (:func:`scrub`)."""
     with transaction() as connection:
-        connection.execute(
+        seq, digest, store, first = connection.execute(
             sa.text(
                 """insert into store.audit (seq, actor, action, object, detail, previous, digest)
-                   values (0, :actor, :action, :object, cast(:detail as jsonb), '', '')"""
+                   values (0, :actor, :action, :object, cast(:detail as jsonb), '', '')
+                   returning seq, digest, (select store::text from landing.journal), not exists (select from store.audit_seal)"""
             ),
             {
                 "actor": actor,
                 "action": action,
-                "object": object_,
-                "detail": json.dumps(redact(detail), ensure_ascii=False),
+                "object": scrub(object_),
+                "detail": json.dumps(_scrubbed(redact(detail)), ensure_ascii=False),
             },
+        ).one()
+        if first and seq > 1:  # a log from before there were seals: what stood then is told outside, once
+            seals.begin(store, *_before(connection, seq))
+        key_id, seal = seals.seal(seq, digest)
+        connection.execute(
+            sa.text("insert into store.audit_seal (seq, key_id, seal) values (:seq, :key_id, :seal)"),
+            {"seq": seq, "key_id": key_id, "seal": seal},
         )
+    seals.anchor(store, seq, digest)
+
+
+def _before(connection: Connection, seq: int) -> tuple[int, str]:
+    return tuple(
+        connection.execute(
+            sa.text("select seq, encode(digest, 'hex') from store.audit where seq < :seq order by seq desc limit 1"),
+            {"seq": seq},
+        ).one()
+    )
+
+
+def _scrubbed(value: Any) -> Any:
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, dict):
+        return {scrub(str(name)): _scrubbed(one) for name, one in value.items()}
+    return [_scrubbed(one) for one in value] if isinstance(value, list) else value
 
 
 def scrub(text: str) -> str:
@@ -57,39 +88,129 @@ def scrub(text: str) -> str:
 def head() -> str:
     """``<seq>:<digest>`` of the last entry, to be kept elsewhere; ``0:`` when there is none."""
     with transaction() as connection:
-        last = connection.exec_driver_sql(
-            "select seq, encode(digest, 'hex') from store.audit order by seq desc limit 1"
-        ).first()
+        return _head(connection)
+
+
+def _head(connection: Connection) -> str:
+    last = connection.exec_driver_sql(
+        "select seq, encode(digest, 'hex') from store.audit order by seq desc limit 1"
+    ).first()
     return f"{last[0]}:{last[1]}" if last else "0:"
 
 
 def verify(anchor: str | None = None) -> Verdict:
-    """Recompute the whole chain, in the database and in one pass.
+    """Recompute the whole chain, in the database and in one pass; then every seal, and every anchor that was written outside.
 
     :param anchor: what :func:`head` said earlier: shows that nothing was cut off or written anew up to there.
-    :raises ConfigurationError: the anchor is not ``<seq>:<digest>``.
+    :raises ConfigurationError: the anchor is not ``<seq>:<digest>``; the key of the seals is not to be had.
     """
     if anchor and not re.fullmatch(r"\d+:[0-9a-f]*", anchor):
         raise ConfigurationError(
             f"anchor {anchor!r}", remedy="<seq>:<digest>, as onemap audit head says it", zh="锚点应为 <序号>:<摘要>。"
         )
     with transaction() as connection:
-        broken = connection.exec_driver_sql(
+        connection.exec_driver_sql("set transaction isolation level repeatable read")
+        retired = seals.retired()
+        first, entries = connection.exec_driver_sql("select coalesce(min(seq), 1), count(*) from store.audit").one()
+        broken = (
+            _start(connection, first, entries, retired)
+            or _chain(connection, first)
+            or _seals(connection)
+            or _anchors(connection, [anchor] if anchor else [], retired)
+        )
+        last = _head(connection)
+    return Verdict(entries, last, *(broken or (None, "")))
+
+
+def _start(connection: Connection, first: int, entries: int, retired: seals.Upto | None) -> tuple[int, str] | None:
+    """The first entry that is there follows from the last one that was taken out at the end of its keeping."""
+    upto = retired.upto if retired else 0
+    if entries == 0:
+        return None
+    if first != upto + 1:
+        return upto + 1, f"number {upto + 1} is missing"
+    previous = connection.execute(sa.text("select previous from store.audit where seq = :seq"), {"seq": first}).scalar()
+    if previous != (bytes.fromhex(retired.digest) if retired else bytes(32)):
+        return first, "does not follow from the entry before"
+    return None
+
+
+def _chain(connection: Connection, first: int) -> tuple[int, str] | None:
+    found = connection.execute(
+        sa.text(
             r"""select seq, case when seq <> expected then 'number ' || expected || ' is missing'
-                            when previous <> coalesce(before, decode(repeat('00', 32), 'hex')) then 'does not follow from the entry before'
+                            when before is not null and previous <> before then 'does not follow from the entry before'
                             else 'content and digest differ' end
-                from (select a.seq, a.previous, a.digest, row_number() over w as expected, lag(a.digest) over w as before,
+                from (select a.seq, a.previous, a.digest, row_number() over w + :first - 1 as expected, lag(a.digest) over w as before,
                              sha256(a.previous || store.audit_text(a.seq, a.at, a.actor, a.action, a.object, a.detail)) as right_digest
                       from store.audit a window w as (order by a.seq)) x
-                where seq <> expected or previous <> coalesce(before, decode(repeat('00', 32), 'hex')) or digest <> right_digest
+                where seq <> expected or (before is not null and previous <> before) or digest <> right_digest
                 order by seq limit 1"""
+        ),
+        {"first": first},
+    ).first()
+    return (found[0], found[1]) if found else None
+
+
+def _seals(connection: Connection) -> tuple[int, str] | None:
+    """Each entry since sealing began carries the seal of our key."""
+    rows = connection.execution_options(stream_results=True, max_row_buffer=5000).exec_driver_sql(
+        "select a.seq, a.digest, s.key_id, s.seal from store.audit a left join store.audit_seal s using (seq) order by a.seq"
+    )
+    begun = seals.begun()
+    for seq, digest, key_id, seal in rows:
+        if begun and seq <= begun.upto:
+            if seq == begun.upto and digest.hex() != begun.digest:
+                return seq, "another chain than the one that sealing began with"
+            continue
+        if seal is None:
+            return seq, "carries no seal: it was not written by the hub"
+        if not seals.holds(seq, digest, key_id, seal):
+            return seq, "its seal is not of our key: the log was written anew"
+    return None
+
+
+def _anchors(connection: Connection, given: list[str], retired: seals.Upto | None) -> tuple[int, str] | None:
+    upto = retired.upto if retired else 0
+    wanted = [a for a in (*given, *seals.anchors()) if int(a.partition(":")[0]) > upto]
+    if not wanted:
+        return None
+    numbers = [int(a.partition(":")[0]) for a in wanted]
+    found = dict(
+        connection.execute(
+            sa.text("select seq, encode(digest, 'hex') from store.audit where seq = any(:seqs)"), {"seqs": numbers}
+        ).all()
+    )
+    for seq, digest in sorted((int(a.partition(":")[0]), a.partition(":")[2]) for a in wanted):
+        if seq not in found:
+            return seq, "cut off before the anchor"
+        if found[seq] != digest:
+            return seq, "another chain than the anchor's"
+    return None
+
+
+def retire(keep: timedelta) -> int:
+    """Entries older than ``keep`` go into the archive, sealed, and out of the database; returns how many."""
+    with transaction() as connection:
+        last = connection.execute(
+            sa.text(
+                "select seq, encode(digest, 'hex') from store.audit where at < now() - :keep order by seq desc limit 1"
+            ),
+            {"keep": keep},
         ).first()
-        entries = connection.exec_driver_sql("select count(*) from store.audit").scalar_one()
-        if not broken and anchor and not anchor.startswith("0:"):
-            seq, _, digest = anchor.partition(":")
-            kept = connection.execute(
-                sa.text("select encode(digest, 'hex') from store.audit where seq = :seq"), {"seq": int(seq)}
-            ).scalar()
-            if kept != digest:
-                broken = (int(seq), "cut off before the anchor" if kept is None else "another chain than the anchor's")
-    return Verdict(entries, head(), *(broken or (None, "")))
+        if last is None:
+            return 0
+        verdict = _chain(
+            connection, connection.exec_driver_sql("select min(seq) from store.audit").scalar_one()
+        ) or _seals(connection)
+        if verdict is not None:
+            raise InternalError(
+                f"the audit log is broken at {verdict[0]} ({verdict[1]}): nothing of it is taken out",
+                remedy="onemap audit verify; keep the database as it is for those who look into it",
+                zh=f"审计日志在第 {verdict[0]} 条断开，暂不清理。",
+            )
+        lines = connection.execute(
+            sa.text("select to_jsonb(a) from store.audit a where seq <= :upto order by seq"), {"upto": last[0]}
+        ).scalars()
+        seals.write_retired(last[0], last[1], list(lines))
+        return connection.execute(sa.text("select store.audit_retire(:upto)"), {"upto": last[0]}).scalar_one()

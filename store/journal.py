@@ -101,6 +101,12 @@ def waiting() -> int:
         ).scalar_one()
 
 
+def own() -> str:
+    """The name of this store in the archive."""
+    with engine().connect() as connection:
+        return _store(connection)
+
+
 def _store(connection: Connection) -> str:
     return str(connection.exec_driver_sql("select store from landing.journal").scalar_one())
 

@@ -739,5 +739,15 @@ audit = sa.Table(
     comment=_comment("审计日志：哈希链，不可改", "the audit log, a chain of digests"),
 )
 
+audit_seal = sa.Table(
+    "audit_seal",
+    metadata,
+    _column("seq", sa.BigInteger, "序号", "the entry", primary_key=True, autoincrement=False),
+    _column("key_id", sa.Text, "密钥标识", "which key", nullable=False),
+    _column("seal", sa.LargeBinary, "封印", "HMAC-SHA256 of number and digest", nullable=False),
+    schema=STORE,
+    comment=_comment("审计封印：数据库之外的密钥", "HMAC of each entry by a key outside of the database"),
+)
+
 source_entity: dict[str, sa.Table] = {name: _source_table(name) for name in entities()}
 golden: dict[str, sa.Table] = {name: _golden_table(name) for name in entities()}

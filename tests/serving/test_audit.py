@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from serving import audit
-from store.engine import transaction
+from store import archive, journal
+from store.engine import engine, transaction
+from tests.hub import hub, migrated  # noqa: F401, F811
 from tests.serving.conftest import rows
 
 
@@ -91,12 +94,12 @@ def test_a_tail_that_was_cut_off_shows_against_what_was_kept(store):
     audit.append("test", "read", "last", {})
     kept = audit.head()
     last = int(kept.partition(":")[0])
-    assert tampered(f"delete from store.audit where seq = {last}").broken is None  # the chain alone cannot know
+    assert tampered(f"delete from store.audit where seq = {last}").broken == last  # told outside by itself
     assert tampered(f"delete from store.audit where seq = {last}", kept).broken == last
     assert audit.verify(kept).broken is None
 
 
-def test_the_log_is_only_appended_and_its_chain_is_made_by_the_database(store):
+def test_the_log_is_only_appended_and_its_chain_is_made_by_the_database(hub):  # noqa: F811
     audit.append("test", "read", "x", {})
     for statement in ("update store.audit set actor = 'x'", "delete from store.audit", "truncate store.audit"):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), transaction() as c:
@@ -105,7 +108,7 @@ def test_the_log_is_only_appended_and_its_chain_is_made_by_the_database(store):
         c.exec_driver_sql(
             "insert into store.audit (seq, actor, action, object, previous, digest) values (999999, 'forger', 'read', 'x', '\\x01', '\\x02')"
         )
-    assert audit.verify().broken is None
+    assert "seal" in audit.verify().why  # chained, but not written by the hub
     assert rows("select max(seq) - count(*) as gap from store.audit")[0]["gap"] == 0
 
 
@@ -118,3 +121,106 @@ def test_where_the_log_cannot_be_written_nothing_is_told(ask, monkeypatch):
     monkeypatch.setattr(audit, "append", broken)
     answer = client.get("/v1/projects?limit=1")
     assert answer.status_code == 503 and "items" not in answer.json()
+
+
+def as_owner(*statements: str) -> audit.Verdict:
+    """What verify says after the database's owner did as he liked, triggers off; undone afterwards."""
+    with engine().connect() as c:
+        c.exec_driver_sql("create table if not exists public.kept_audit as select * from store.audit")
+        c.exec_driver_sql("create table if not exists public.kept_seal as select * from store.audit_seal")
+        c.exec_driver_sql("set session_replication_role = replica")
+        for statement in statements:
+            c.exec_driver_sql(statement)
+        c.commit()
+        verdict = audit.verify()
+        c.exec_driver_sql("truncate store.audit, store.audit_seal")
+        c.exec_driver_sql("insert into store.audit select * from public.kept_audit")
+        c.exec_driver_sql("insert into store.audit_seal select * from public.kept_seal")
+        c.exec_driver_sql("drop table public.kept_audit, public.kept_seal")
+        c.exec_driver_sql("set session_replication_role = origin")
+        c.commit()
+    return verdict
+
+
+REWRITE = """do $$
+declare last bytea := decode(repeat('00', 32), 'hex'); e record;
+begin
+    for e in select * from store.audit order by seq loop
+        update store.audit set actor = 'nobody', previous = last,
+            digest = sha256(last || store.audit_text(e.seq, e.at, 'nobody', e.action, e.object, e.detail))
+            where seq = e.seq returning digest into last;
+    end loop;
+end $$"""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("update store.audit set actor = 'nobody' where seq = 2",),
+        ("delete from store.audit where seq = 2", "delete from store.audit_seal where seq = 2"),
+        ("delete from store.audit where seq > 2", "delete from store.audit_seal where seq > 2"),
+        ("truncate store.audit, store.audit_seal",),
+        (REWRITE,),
+        (REWRITE, "truncate store.audit_seal"),
+        (REWRITE, "update store.audit_seal set seal = sha256(seal)"),
+        ("update store.audit_seal set key_id = 'mine', seal = sha256('x')",),
+        ("delete from store.audit where seq <= 2", "delete from store.audit_seal where seq <= 2"),
+    ],
+    ids=[
+        "changed",
+        "removed",
+        "cut",
+        "emptied",
+        "rewritten",
+        "rewritten, unsealed",
+        "sealed by another",
+        "another key",
+        "beginning",
+    ],
+)
+def test_the_owner_of_the_database_cannot_forge_the_log(hub, statements):  # noqa: F811
+    for n in range(4):
+        audit.append("test", "read", f"thing {n}", {"n": n})
+    assert audit.verify().broken is None
+    assert as_owner(*statements).broken is not None
+    assert audit.verify().broken is None
+
+
+def test_an_entry_that_the_hub_did_not_write_carries_no_seal(hub):  # noqa: F811
+    audit.append("test", "read", "x", {})
+    insert = """insert into store.audit (seq, actor, action, object, previous, digest)
+                values (0, 'forger', 'read', 'x', '', '')"""
+    verdict = as_owner("set session_replication_role = origin", insert)
+    assert verdict.broken is not None and "seal" in verdict.why
+
+
+def test_what_is_older_than_its_keeping_goes_to_the_archive_and_the_chain_holds_on(hub):  # noqa: F811
+    for n in range(3):
+        audit.append("test", "read", f"old {n}", {})
+    assert audit.retire(timedelta(0)) >= 3
+    assert audit.verify().broken is None and audit.verify().entries == 0
+    audit.append("test", "read", "new", {})
+    verdict = audit.verify()
+    assert (verdict.broken, verdict.entries) == (None, 1)
+    told = archive.read_document(f"journal/{journal.own()}/audit/retired")
+    lines = b"".join(archive.get(part) for part in told["parts"]).decode().splitlines()
+    assert json.loads(lines[-1])["object"] == "old 2" and json.loads(lines[-1])["seq"] == told["seq"]
+    with engine().begin() as c:
+        assert c.exec_driver_sql("select count(*) from store.audit_seal").scalar() == 1
+
+
+def test_a_log_from_before_there_were_seals_goes_on(hub):  # noqa: F811
+    with engine().begin() as c:
+        c.exec_driver_sql(
+            """insert into store.audit (seq, actor, action, object, previous, digest) values (0, 'old', 'read', 'x', '', '')"""
+        )
+    audit.append("test", "read", "x", {})
+    assert audit.verify().broken is None
+
+
+def test_free_text_and_search_terms_stand_masked_on_the_log(store):
+    audit.append(
+        "test", "read", "/p?x=13800138000", {"query": {"q": "张三 440102198001010017", "电话": ["0769-22223333"]}}
+    )
+    told = str(rows("select object, detail from store.audit order by seq desc limit 1"))
+    assert "13800138000" not in told and "440102198001010017" not in told
