@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
         per_minute: Annotated[int, typer.Option(min=1, help="每分钟次数 · requests a minute")] = 600,
         per_day: Annotated[int, typer.Option(min=1, help="每日次数 · requests a day")] = 100_000,
         expires: Annotated[
-            datetime | None, typer.Option(formats=["%Y-%m-%d"], help="到期日 · last day before it ends")
+            datetime | None,
+            typer.Option(formats=["%Y-%m-%d"], help="到期日，默认一年后 · last day before it ends; without it a year"),
         ] = None,
         as_json: Json = False,
     ) -> None:
@@ -80,6 +81,26 @@ def register(app: typer.Typer) -> None:
             ],
         )
         return None
+
+    @keys_.command()
+    def rotate(
+        key: Annotated[str, typer.Argument(help="编号 · id")],
+        by: By,
+        grace: Annotated[int, typer.Option(min=0, help="旧密钥保留天数 · days that the old one lives on")] = 7,
+        as_json: Json = False,
+    ) -> None:
+        """轮换 · A new key in place of one, which ends after some days."""
+        from datetime import timedelta
+
+        from serving import audit, keys
+
+        key_id, made = keys.rotate(key, by=by, grace=timedelta(days=grace))
+        audit.append(by, "rotate key", key, {"follows": key_id, "grace": grace})
+        if as_json:
+            print(f'{{"id": "{key_id}", "key": "{made}"}}')  # as with make: the one place that shows it
+            return
+        output.out.print(f"✓ {key} → {key_id}，旧密钥 {grace} 天后失效\n  密钥 key（只显示一次 shown once）: ", end="")
+        output.out.print(made, markup=False)
 
     @keys_.command()
     def revoke(key: Annotated[str, typer.Argument(help="编号 · id")], by: By) -> None:
@@ -168,3 +189,28 @@ def register(app: typer.Typer) -> None:
         from serving import audit
 
         print(audit.head())
+
+    @audit_.command()
+    def retire(
+        days: Annotated[
+            int, typer.Option("--days", min=180, help="保留天数 · days that stay (网络安全法：不少于六个月)")
+        ] = 1095,
+    ) -> None:
+        """清理 · Entries past their keeping go into the archive, sealed; the chain still proves."""
+        from datetime import timedelta
+
+        from serving import audit
+
+        output.out.print(f"✓ 已归档并清理 {audit.retire(timedelta(days=days)):,} 条 entries archived and taken out")
+
+    @audit_.command()
+    def separate(
+        application: Annotated[
+            str, typer.Argument(help="应用所用的数据库用户 · the user of ONEMAP_DATABASE_URL")
+        ] = "onemap",
+    ) -> None:
+        """移交 · Give the log an owner that the application is not (run as the server's administrator)."""
+        from serving import audit
+
+        audit.separate(application)
+        output.out.print(f"✓ 审计日志归 {audit.OWNER} 所有，{application} 只可读取和追加", markup=False)

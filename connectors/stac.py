@@ -27,6 +27,7 @@ from connectors.limits import Limits
 from connectors.ogc_features import interval
 from connectors.over_http import HttpConnector
 from connectors.progress import Progress
+from core.errors import ProviderError
 from sources import options
 
 if TYPE_CHECKING:
@@ -101,6 +102,17 @@ class Stac(HttpConnector):
             if link is None or progress.stuck:
                 return
             target, method = self.http.rebase(link["href"], answer.url), str(link.get("method") or "GET").upper()
+            if method not in (
+                "GET",
+                "POST",
+            ):  # a link reads: whatever else it says would change something at the source
+                raise ProviderError(
+                    f"the next page of {feed.id} is asked for by {method[:20]}",
+                    remedy="ask the source to page by GET or POST (STAC API, Item Search)",
+                    zh=f"数据项 {feed.id} 的下一页链接要求以 {method[:20]} 方法访问，仅接受 GET 或 POST。",
+                    feed=feed.id,
+                    code="not_a_page",
+                )
             if method == "POST":
                 told = link.get("body") or {}
                 asked = body | told if link.get("merge") else told  # over the search itself, whatever was asked last

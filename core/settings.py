@@ -5,6 +5,8 @@
 ``ONEMAP_DATABASE_URL``       the hub's PostgreSQL (SQLAlchemy URL, psycopg 3); without it the embedded one
 ``ONEMAP_ARCHIVE_URL``        where received bytes are kept: any fsspec URL (``$ONEMAP_HOME/archive``)
 ``ONEMAP_CLOCK_FILE``         the clock of a told world, see :mod:`core.clock`
+``ONEMAP_PUBLIC_URL``         the address that people and programs type; links are made from it, never from what a request
+                              says of itself (without it ``AIRFLOW__API__BASE_URL``)
 ============================  ====================================================================
 """
 
@@ -41,3 +43,9 @@ def database_url() -> str:
 def archive_url() -> str:
     """fsspec URL of the archive of received bytes."""
     return os.environ.get("ONEMAP_ARCHIVE_URL") or str(home() / "archive")
+
+
+def public_url() -> str | None:
+    """Scheme, name and port under which the hub is reached, without a trailing slash; None: nobody has said."""
+    url = os.environ.get("ONEMAP_PUBLIC_URL") or os.environ.get("AIRFLOW__API__BASE_URL")
+    return url.rstrip("/") if url else None

@@ -39,4 +39,9 @@ async def to_login(request: Request, _: Exception) -> Response:
     """The answer to :class:`LogIn`."""
     from airflow.api_fastapi.app import get_auth_manager
 
-    return RedirectResponse(get_auth_manager().get_url_login(next_url=str(request.url)), status_code=303)
+    return RedirectResponse(get_auth_manager().get_url_login(next_url=_place(request)), status_code=303)
+
+
+def _place(request: Request) -> str:
+    """Where to go on after the log-in: within this site, whatever the request calls it."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")

@@ -190,11 +190,12 @@ def _anchors(connection: Connection, given: list[str], retired: seals.Upto | Non
 
 
 def retire(keep: timedelta) -> int:
-    """Entries older than ``keep`` go into the archive, sealed, and out of the database; returns how many."""
+    """Entries older than ``keep`` go into the archive, sealed, and out of the database; returns how many. The last one stays:
+    the next follows from it."""
     with transaction() as connection:
         last = connection.execute(
             sa.text(
-                "select seq, encode(digest, 'hex') from store.audit where at < now() - :keep order by seq desc limit 1"
+                "select seq, encode(digest, 'hex') from store.audit where at < now() - :keep and seq < (select max(seq) from store.audit) order by seq desc limit 1"
             ),
             {"keep": keep},
         ).first()
@@ -214,3 +215,46 @@ def retire(keep: timedelta) -> int:
         ).scalars()
         seals.write_retired(last[0], last[1], list(lines))
         return connection.execute(sa.text("select store.audit_retire(:upto)"), {"upto": last[0]}).scalar_one()
+
+
+OWNER = "onemap_audit"
+
+
+def separate(application: str) -> None:
+    """Give the log an owner that the application is not: it may read and append, and no more. As the server's administrator.
+
+    :raises ConfigurationError: this user may not, or there is no such application role.
+    """
+    try:
+        with transaction() as connection:
+            quote = connection.dialect.identifier_preparer.quote
+            if not connection.execute(
+                sa.text("select 1 from pg_roles where rolname = :name"), {"name": application}
+            ).scalar():
+                raise ConfigurationError(
+                    f"no role {application!r}",
+                    remedy="name the user of ONEMAP_DATABASE_URL",
+                    zh=f"没有数据库角色 {application}，请填写 ONEMAP_DATABASE_URL 所用的用户。",
+                )
+            if not connection.execute(sa.text("select 1 from pg_roles where rolname = :n"), {"n": OWNER}).scalar():
+                connection.exec_driver_sql(f"create role {OWNER} nologin")
+            for statement in (
+                f"grant usage on schema store to {OWNER}",
+                f"grant create on schema store to {OWNER}",  # for as long as it takes things over
+                f"alter table store.audit owner to {OWNER}",
+                f"alter table store.audit_seal owner to {OWNER}",
+                f"alter function store.audit_retire(bigint) owner to {OWNER}",
+                f"alter function store.audit_kept() owner to {OWNER}",
+                f"alter function store.audit_chain() owner to {OWNER}",
+                f"alter function store.audit_text(bigint, timestamptz, text, text, text, jsonb) owner to {OWNER}",
+                f"revoke create on schema store from {OWNER}",
+                f"grant select, insert on store.audit, store.audit_seal to {quote(application)}",
+                f"grant execute on function store.audit_retire(bigint) to {quote(application)}",
+            ):
+                connection.exec_driver_sql(statement)
+    except sa.exc.ProgrammingError as error:
+        raise ConfigurationError(
+            f"this database user may not hand the log over: {error.orig}",
+            remedy="run it once with ONEMAP_DATABASE_URL of the server's administrator",
+            zh="当前数据库用户无权移交审计日志，请以数据库管理员的 ONEMAP_DATABASE_URL 执行一次。",
+        ) from error

@@ -10,16 +10,18 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import NotFoundError
+from core.errors import ConfigurationError, NotFoundError
 from serving.access import Grant, grant_of
 from store.engine import transaction
 
 PER_MINUTE, PER_DAY = 600, 100_000
+LIFE = timedelta(days=365)  # of a key for which nobody says another
+GRACE = timedelta(days=7)  # that a key lives on beside the one that follows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def make(
     per_day: int = PER_DAY,
     expires: datetime | None = None,
 ) -> tuple[str, str]:
-    """(id, key) of a new key. The key is told here and never again.
+    """(id, key) of a new key. The key is told here and never again; it ends after :data:`LIFE` unless ``expires`` says otherwise.
 
     :raises ConfigurationError: a scope that is none.
     """
@@ -67,7 +69,7 @@ def make(
         connection.execute(
             sa.text(
                 """insert into serving.api_key (id, digest, name, scopes, per_minute, per_day, made_by, expires_at)
-                   values (:id, :digest, :name, :scopes, :per_minute, :per_day, :by, :expires)"""
+                   values (:id, :digest, :name, :scopes, :per_minute, :per_day, :by, coalesce(:expires, now() + :life))"""
             ),
             {
                 "id": key_id,
@@ -78,6 +80,7 @@ def make(
                 "per_day": per_day,
                 "by": by,
                 "expires": expires,
+                "life": LIFE,
             },
         )
     return key_id, key
@@ -107,6 +110,27 @@ def revoke(key_id: str, *, by: str) -> None:
         raise NotFoundError(
             f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。"
         )
+
+
+def rotate(key_id: str, *, by: str, grace: timedelta = GRACE) -> tuple[str, str]:
+    """(id, key) of the key that follows: name, scopes and quotas as they are; the old one ends after ``grace``.
+
+    :raises ConfigurationError: there is no such key in force.
+    """
+    with transaction() as connection:
+        old = connection.execute(
+            sa.text(
+                """update serving.api_key set expires_at = least(coalesce(expires_at, 'infinity'), now() + :grace)
+                   where id = :id and revoked_at is null and (expires_at is null or expires_at > now())
+                   returning name, scopes, per_minute, per_day"""
+            ),
+            {"id": key_id, "grace": grace},
+        ).first()
+    if old is None:
+        raise ConfigurationError(
+            f"no key {key_id!r} in force", remedy="see onemap keys list", zh=f"没有生效中的密钥 {key_id}。"
+        )
+    return make(old.name, old.scopes, by=by, per_minute=old.per_minute, per_day=old.per_day)
 
 
 def admit(key: str) -> Admission | None:

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from core.errors import OneMapError
-from serving import audit, derive, keys, metrics
+from serving import audit, derive, keys, lockout, metrics
 from serving.access import PROJECTS, Grant
 from serving.problems import VARY, Problem, answer
 from serving.query import freshness
@@ -94,6 +94,8 @@ def _admitted(request: Request) -> keys.Admission:
     kind, _, key = request.headers.get("authorization", "").partition(" ")
     key = key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
     admission = keys.admit(key) if key else None
+    if admission is None and key:
+        _count_wrong(request)
     if admission is None:
         raise Problem(
             "unauthenticated",
@@ -102,6 +104,20 @@ def _admitted(request: Request) -> keys.Admission:
             {"WWW-Authenticate": 'Bearer realm="onemap"'},
         )
     return admission
+
+
+def _count_wrong(request: Request) -> None:
+    """A key that is none, counted by where it comes from. :raises Problem: too many of them did."""
+    subject = lockout.address(request.client.host if request.client else None)
+    wait = lockout.closed(subject)
+    if wait:
+        raise Problem(
+            "quota-exceeded",
+            f"密钥错误次数过多，请在 {wait} 秒后重试。",
+            f"Too many wrong keys; try again in {wait} seconds.",
+            {"Retry-After": str(wait)},
+        )
+    lockout.refused(subject, "api")
 
 
 def _quota(admission: keys.Admission) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
+from core import settings
 from serving import tiles
 from serving.access import reading
 from serving.api.common import TEXT, Asker, choice, words
@@ -41,8 +42,12 @@ Layers = choice(tiles.LAYERS, "只取这些图层 · only these layers")
 
 
 def base_of(request: Request) -> str:
-    """Address under which the API is asked, whatever it is mounted under."""
-    return f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+    """Address under which the API is asked, whatever it is mounted under: the configured one, else the one that is listened
+    at. What a client calls it (``Host``) may be anything and would come back to others through caches and logs."""
+    name, port = request.scope.get("server") or ("localhost", None)
+    default = {"http": 80, "https": 443}[request.url.scheme]
+    listening = f"{request.url.scheme}://{name}" + (f":{port}" if port and port != default else "")
+    return f"{settings.public_url() or listening}{request.scope.get('root_path', '')}"
 
 
 def _told(request: Request, asker: Asker, what: str, *names: str, media_type: str = "application/json") -> Response:

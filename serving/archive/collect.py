@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
@@ -69,7 +70,8 @@ class Archive:
     def name(self) -> str:
         """What folder or file is called."""
         recorded = f"_录至{self.recorded.astimezone(SHANGHAI):%Y%m%d%H%M%S}" if self.recorded else ""
-        return f"项目档案_{self.code}_{self.as_of:%Y%m%d}{recorded}"
+        code = re.sub(r"[^0-9A-Za-z-]", "_", self.code)  # as some source wrote it: a name of a file holds no path
+        return f"项目档案_{code}_{self.as_of:%Y%m%d}{recorded}"
 
     def of(self, *wanted: str) -> list[dict[str, Any]]:
         """Entries of some entities."""

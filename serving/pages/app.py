@@ -29,6 +29,7 @@ from serving import places, rulebook
 from serving.access import Grant, departments, reading
 from serving.pages import alerts, catalogue, decisions, guide, lists, operations, subscriptions
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
+from serving.pages.samesite import SameSite
 from serving.query import projects, space
 from serving.query.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 
@@ -52,6 +53,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app = FastAPI(title="一张图 One Map", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.asker, app.state.redrive = asker, redrive
     app.add_middleware(GZipMiddleware, minimum_size=2000)
+    app.add_middleware(SameSite)
     app.add_exception_handler(OneMapError, _unavailable)
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _illegible)
@@ -311,7 +313,10 @@ def _day(as_of: date | None) -> date | None:
 def _moved(request: Request, who: Grant, code: str) -> Response:
     """Where a merged code means another project now, go there."""
     now = projects.merged_into(code)
-    if now is None:
+    if now is not None:
+        with reading(who) as connection:
+            now = now if projects.project(connection, now, ["id"]) is not None else None
+    if now is None:  # none there, or none of theirs: the same answer
         raise HTTPException(404, f"没有项目 {code}，或无权查看。")
     return logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
 

@@ -16,11 +16,12 @@ from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from serving import accounts, audit, keys
+from serving import accounts, audit, keys, lockout
 from serving.access import ADMIN, DECIDE, PROJECTS, RAW, Grant
 from serving.api.app import app as api
 from serving.pages.answering import HEADERS, framed
 from serving.pages.app import application
+from serving.pages.samesite import SameSite
 from serving.render import template
 
 COOKIE = "onemap_key"
@@ -65,6 +66,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     session = Sessions()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts)
+    app.add_middleware(SameSite)
     here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW, DECIDE}))
 
     async def asker(request: Request) -> Grant:
@@ -81,6 +83,8 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
             return account.grant()
         admission = await run_in_threadpool(keys.admit, shown) if shown else None
         if admission is None:
+            if shown:
+                await run_in_threadpool(_wrong, request)
             if "text/html" in request.headers.get("accept", ""):
                 raise _LogIn
             raise HTTPException(401, "请提供有效密钥。", {"WWW-Authenticate": 'Bearer realm="onemap"'})
@@ -127,11 +131,16 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         next: Annotated[str, Form(max_length=2000)] = f"{PLACE}/",
     ) -> Response:
         key = key.strip()
-        account = accounts.check(name.strip(), password) if name and password else None
+        subject = lockout.account(name.strip()) if name else _address(request)
+        account = None
+        if not lockout.closed(subject):
+            account = accounts.check(name.strip(), password) if name and password else None
         if account is not None:
+            lockout.passed(subject)
             audit.append(f"account:{account.name}", "log in", "pages", {})
             return _kept(session.open_for(account), _inside(next), secure=request.url.scheme == "https")
         if not key or keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
+            lockout.refused(subject, "pages")
             shown = template("login.html.j2").render(
                 **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=True
             )
@@ -141,6 +150,18 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     app.mount(PLACE, pages)
     app.mount(API, api)
     return app
+
+
+def _address(request: Request) -> str:
+    return lockout.address(request.client.host if request.client else None)
+
+
+def _wrong(request: Request) -> None:
+    """A key that is none. :raises HTTPException: too many of them came from there."""
+    wait = lockout.closed(_address(request))
+    if wait:
+        raise HTTPException(429, "密钥错误次数过多，请稍后再试。", {"Retry-After": str(wait)})
+    lockout.refused(_address(request), "pages")
 
 
 def _inside(path: str) -> str:

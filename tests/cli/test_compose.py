@@ -50,6 +50,29 @@ def test_every_secret_comes_from_the_environment_and_is_listed_for_people(compos
     assert wanted == listed
 
 
+def test_every_part_is_confined_watched_and_limited(compose):
+    for name, service in compose["services"].items():
+        assert service["cap_drop"] == ["ALL"] and "no-new-privileges:true" in service["security_opt"], name
+        assert service["mem_limit"] and service["pids_limit"], name
+        assert service.get("read_only") or name == "postgres", name
+        assert "healthcheck" in service or name == "prepare", name
+    told = compose["services"]["worker"]["environment"]
+    users = {
+        re.match(r"[a-z+]+://(\w+)", told[key])[1]
+        for key in ("ONEMAP_DATABASE_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN")
+    }
+    assert (
+        users == {"onemap", "airflow"} and compose["services"]["postgres"]["environment"]["POSTGRES_USER"] == "postgres"
+    )
+
+
+def test_no_secret_gets_into_the_image():
+    rules = (settings.ROOT / ".dockerignore").read_text().splitlines()
+    assert {".env", ".env.*", "var", "**/secrets", "**/*.key", "**/*.pem", ".git"} <= set(rules)
+    text = (settings.ROOT / "Dockerfile").read_text()
+    assert text.count("\nFROM ") == 2 and "COPY --from=build" in text  # what builds is not what runs
+
+
 def test_only_loopback_is_published(compose):
     assert [p for s in compose["services"].values() for p in s.get("ports", [])] == ["127.0.0.1:8080:8080"]
 

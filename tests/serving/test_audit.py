@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from serving import audit
-from store import archive, journal
-from store.engine import engine, transaction
+from store import archive, journal, migrate
+from store.engine import dispose, engine, transaction
 from tests.hub import hub, migrated  # noqa: F401, F811
 from tests.serving.conftest import rows
 
@@ -133,6 +134,7 @@ def as_owner(*statements: str) -> audit.Verdict:
             c.exec_driver_sql(statement)
         c.commit()
         verdict = audit.verify()
+        c.exec_driver_sql("set session_replication_role = replica")
         c.exec_driver_sql("truncate store.audit, store.audit_seal")
         c.exec_driver_sql("insert into store.audit select * from public.kept_audit")
         c.exec_driver_sql("insert into store.audit_seal select * from public.kept_seal")
@@ -197,16 +199,16 @@ def test_an_entry_that_the_hub_did_not_write_carries_no_seal(hub):  # noqa: F811
 def test_what_is_older_than_its_keeping_goes_to_the_archive_and_the_chain_holds_on(hub):  # noqa: F811
     for n in range(3):
         audit.append("test", "read", f"old {n}", {})
-    assert audit.retire(timedelta(0)) >= 3
-    assert audit.verify().broken is None and audit.verify().entries == 0
+    assert audit.retire(timedelta(0)) == 2  # the next one follows from the last
+    assert audit.verify().broken is None and audit.verify().entries == 1
     audit.append("test", "read", "new", {})
     verdict = audit.verify()
-    assert (verdict.broken, verdict.entries) == (None, 1)
+    assert (verdict.broken, verdict.entries) == (None, 2)
     told = archive.read_document(f"journal/{journal.own()}/audit/retired")
     lines = b"".join(archive.get(part) for part in told["parts"]).decode().splitlines()
-    assert json.loads(lines[-1])["object"] == "old 2" and json.loads(lines[-1])["seq"] == told["seq"]
+    assert json.loads(lines[-1])["object"] == "old 1" and json.loads(lines[-1])["seq"] == told["seq"]
     with engine().begin() as c:
-        assert c.exec_driver_sql("select count(*) from store.audit_seal").scalar() == 1
+        assert c.exec_driver_sql("select count(*) from store.audit_seal").scalar() == 2
 
 
 def test_a_log_from_before_there_were_seals_goes_on(hub):  # noqa: F811
@@ -224,3 +226,51 @@ def test_free_text_and_search_terms_stand_masked_on_the_log(store):
     )
     told = str(rows("select object, detail from store.audit order by seq desc limit 1"))
     assert "13800138000" not in told and "440102198001010017" not in told
+
+
+@pytest.fixture
+def as_application(new_database, postgres_server, monkeypatch):
+    """A database of an ordinary user, migrated by it, its log handed over by the administrator."""
+    name = f"app_{uuid.uuid4().hex[:8]}"
+    url = sa.make_url(new_database())
+    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as c:
+        c.exec_driver_sql(f"create role {name} login createrole")
+        c.exec_driver_sql(f"alter database {url.database} owner to {name}")
+    ours = url.set(username=name).render_as_string(hide_password=False)
+    monkeypatch.setenv("ONEMAP_DATABASE_URL", ours)
+    migrate.upgrade()
+    monkeypatch.setenv("ONEMAP_DATABASE_URL", url.render_as_string(hide_password=False))
+    audit.separate(name)
+    monkeypatch.setenv("ONEMAP_DATABASE_URL", ours)
+    yield name
+    dispose()
+    with admin.connect() as c:
+        c.exec_driver_sql(f"drop database {url.database} with (force)")
+        c.exec_driver_sql(f"create database {url.database}")
+        c.exec_driver_sql(f"revoke all on database {url.database} from {name}")
+        for role in ("onemap_api", "onemap_reader", "onemap_scoped"):
+            c.exec_driver_sql(f"revoke {role} from {name} cascade")
+        c.exec_driver_sql(f"drop role {name}")
+    admin.dispose()
+
+
+def test_the_application_cannot_change_what_it_logged(as_application, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
+    for n in range(3):
+        audit.append("test", "read", f"thing {n}", {})
+    assert audit.verify().broken is None
+    for statement in (
+        "update store.audit set actor = 'x'",
+        "delete from store.audit",
+        "truncate store.audit",
+        "alter table store.audit disable trigger all",
+        "drop trigger audit_kept on store.audit",
+        "create or replace function store.audit_kept() returns trigger language plpgsql as $$ begin return old; end $$",
+        "set session_replication_role = replica",
+        "set role onemap_audit",
+        "select set_config('onemap.audit_retire', '99', false); delete from store.audit",
+    ):
+        with pytest.raises(sa.exc.DBAPIError), transaction() as c:
+            c.exec_driver_sql(statement)
+    assert audit.verify().broken is None and audit.retire(timedelta(0)) == 2 and audit.verify().broken is None

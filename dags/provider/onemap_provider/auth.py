@@ -14,7 +14,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.auth.managers.simple.utils import parse_login_body
 from airflow.configuration import conf
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.routing import APIRoute
 
 
@@ -41,11 +41,21 @@ class Accounts(SimpleAuthManager):
         return self._token(body, conf.getint("api_auth", "jwt_cli_expiration_time"))
 
     def _token(self, body: LoginBody, seconds: int) -> LoginResponse:
-        from serving import accounts, audit
+        from serving import accounts, audit, lockout
 
+        subject = lockout.account(body.username)
+        if wait := lockout.closed(subject):
+            raise HTTPException(429, "登录失败次数过多，请稍后再试。", {"Retry-After": str(wait)})
         account = accounts.check(body.username, body.password)
         if account is None:  # the administrator of the run folder, or nobody
-            return LoginResponse(access_token=SimpleAuthManagerLogin.create_token(body, seconds))
+            try:
+                made = SimpleAuthManagerLogin.create_token(body, seconds)
+            except HTTPException:
+                lockout.refused(subject, "airflow")
+                raise
+            lockout.passed(subject)
+            return LoginResponse(access_token=made)
+        lockout.passed(subject)
         audit.append(f"account:{account.name}", "log in", "airflow", {})
         user = SimpleAuthManagerUser(username=account.name, role=account.airflow_role)
         return LoginResponse(access_token=self.generate_jwt(user=user, expiration_time_in_seconds=seconds))

@@ -1,16 +1,22 @@
-"""Entries of the audit log are sealed with a key that the database does not hold; its owner is not the application."""
+"""Entries of the audit log are sealed with a key that the database does not hold; wrong log-ins are counted."""
 
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     op.execute(
-        """create table store.audit_seal (
+        """create unlogged table serving.refusal (
+               subject text primary key,
+               start timestamptz not null,
+               tries integer not null
+           );
+           comment on table serving.refusal is '登录失败计数 | wrong log-ins and keys by account and address';
+           create table store.audit_seal (
                seq bigint not null constraint audit_seal_pk primary key,
                key_id text not null,
                seal bytea not null
@@ -52,7 +58,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute(
-        """drop function store.audit_retire(bigint);
+        """drop table serving.refusal;
+           drop function store.audit_retire(bigint);
            drop table store.audit_seal;
            create or replace function store.audit_kept() returns trigger language plpgsql as
            $$ begin raise exception 'store.audit is append-only'; end $$"""
