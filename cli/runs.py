@@ -20,9 +20,15 @@ def register(app: typer.Typer) -> None:
         attach()
         from dags.lights import LIGHTS, ordered
         from pipeline.health import health
+        from pipeline.machine import conditions
         from serving.render import span
 
         feeds = ordered(health(source))
+        ground = [] if source else [one for one in conditions() if one.level != "ok"]
+        for one in ground:
+            output.err.print(
+                f"{'✗' if one.level == 'error' else '!'} {one.zh}（{one.remedy}） · {one.en}", markup=False
+            )
         if as_json:
             output.as_json([feed.as_dict() for feed in feeds])
         else:
@@ -59,7 +65,7 @@ def register(app: typer.Typer) -> None:
                     for f in feeds
                 ],
             )
-        if any(feed.light in ("failing", "held") for feed in feeds):
+        if any(feed.light in ("failing", "held") for feed in feeds) or any(one.level == "error" for one in ground):
             raise typer.Exit(1)
 
     @app.command()

@@ -46,7 +46,7 @@ import tenacity
 from connectors import arrow_text
 from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Window
 from connectors.sql_engine import decoded, engine_of, shown, typed_errors
-from core import clock
+from core import clock, scratch
 from core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -100,7 +100,7 @@ class Database(Connector):
         hide(endpoint.secrets)
         self._given = options.of_source(source)
         self._made: sa.Engine | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: scratch.Folder | None = None
 
     # -- the contract of a connector
 
@@ -234,7 +234,7 @@ class Database(Connector):
 
     def _room(self) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="onemap-database-")
+            self._folder = scratch.Folder(prefix="onemap-database-")
         return Path(tempfile.mkdtemp(dir=self._folder.name))
 
     def _read(self, feed: Feed, given: FeedOptions, window: Window) -> _Read:

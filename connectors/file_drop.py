@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any
 from connectors import cases_xml, contents, spreadsheets, stores
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Window
 from connectors.sftp import Changed, Entry, Vanished
-from core import clock
+from core import clock, scratch
 from core.errors import ConfigurationError, OneMapError, ProviderError
 from core.redaction import hide
 from schemas import raw
@@ -120,7 +120,7 @@ class FileDrop(Connector):
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
         hide(line for secret in endpoint.secrets for line in secret.splitlines() if not line.startswith("-----"))
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: scratch.Folder | None = None
 
     @cached_property
     def _opened(self) -> tuple[stores.Store, str]:
@@ -250,7 +250,7 @@ class FileDrop(Connector):
         """
         started = clock.now()
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="onemap-drop-")
+            self._folder = scratch.Folder(prefix="onemap-drop-")
         target = Path(tempfile.mkdtemp(dir=self._folder.name)) / "file"
         told = self._told_md5(drop, issues)
         self._store.download(drop.entry, target)

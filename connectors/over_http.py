@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.base import CheckLine, Connector
+from core import scratch
 from core.errors import Fault, OneMapError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class HttpConnector(Connector):
     """Subclasses set :attr:`http` and say what their first page is."""
 
     http: Http
-    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _folder: scratch.Folder | None = None
 
     @abstractmethod
     def first_page(self, feed: Feed) -> str:
@@ -60,7 +60,7 @@ class HttpConnector(Connector):
     def folder(self) -> Path:
         """A folder for files on their way; it goes with :meth:`close`."""
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="onemap-")
+            self._folder = scratch.Folder(prefix="onemap-")
         return Path(self._folder.name)
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from core.redaction import RedactingFilter, redact
+from core.redaction import RedactingFilter, redact, without_values
 
 
 class _Traceback(logging.Filter):
@@ -15,9 +15,9 @@ class _Traceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and not record.exc_text:
-            record.exc_text = redact(self._format(record.exc_info))
+            record.exc_text = without_values(redact(self._format(record.exc_info)))
         elif record.exc_text:
-            record.exc_text = redact(record.exc_text)
+            record.exc_text = without_values(redact(record.exc_text))
         return True
 
 

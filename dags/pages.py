@@ -115,9 +115,11 @@ def _links(feed: FeedHealth, declared: Declared, run: tuple[str, dict[str, int]]
 def health_json() -> Response:
     """The same as data."""
     from pipeline.health import health
+    from pipeline.machine import conditions
 
     try:
-        return JSONResponse({"feeds": [feed.as_dict() for feed in ordered(health())]}, headers=_HEADERS)
+        feeds = [feed.as_dict() for feed in ordered(health())]
+        return JSONResponse({"feeds": feeds, "machine": [one.as_dict() for one in conditions()]}, headers=_HEADERS)
     except OneMapError as error:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
 

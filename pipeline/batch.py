@@ -14,9 +14,9 @@ import psycopg
 import sqlalchemy as sa
 
 from connectors.base import Connector, Window
-from core import clock
+from core import clock, scratch
 from core.errors import Fault, InternalError, NotFoundError, OneMapError, TransientError, storage_error
-from core.redaction import redact
+from core.redaction import redact, without_values
 from pipeline import registry
 from pipeline.job import Job
 from pipeline.outcome import Counts, Outcome
@@ -40,7 +40,7 @@ def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None
             return _run(feed_id, window, span, trigger, phases, offline, opened)
     except TransientError as busy:
         error, outcome = busy, "waiting"
-    except sa.exc.OperationalError as away:
+    except (sa.exc.OperationalError, sa.exc.InternalError) as away:  # away, or taking no writes
         error, outcome = _typed(away), "failed"
     if opened:  # it has its row, which says how it ended, whatever came after
         return _ended(opened[0], feed_id, span, error)
@@ -58,6 +58,7 @@ def _run(
 ) -> Outcome:
     source_id = feed_id.partition(".")[0]
     started = clock.now()
+    scratch.sweep()
     run_id = landing.open_run(source_id, feed_id, span, trigger)
     opened.append(run_id)
     staged: Staged | None = None
@@ -82,7 +83,9 @@ def _run(
     except BaseException as error:
         known = _typed(error).at(source=source_id, feed=feed_id)
         if known.fault is Fault.OURS:
-            log.error("run %d of %s: %s", run_id, feed_id, redact("".join(traceback.format_exception(error))))
+            log.error(
+                "run %d of %s: %s", run_id, feed_id, without_values(redact("".join(traceback.format_exception(error))))
+            )
         _fail(run_id, known, staged)
         if not isinstance(error, Exception):
             raise
@@ -156,7 +159,7 @@ def _unopened(feed_id: str, window: landing.Span, error: OneMapError, trigger: s
                 sa.insert(tables.run).values(**redact(values)).returning(tables.run.c.id)
             ).scalar_one()
         return outcome_of(run_id)
-    except sa.exc.OperationalError:
+    except sa.exc.DBAPIError:
         log.error("%s: %s", feed_id, redact(str(error)))
         return _unread(0, feed_id, window, error, outcome)
 
@@ -217,10 +220,17 @@ def _typed(error: BaseException) -> OneMapError:
             zh="批次被中断，数据未入库，下次运行会重新读取。",
         )
     return InternalError(
-        f"{type(error).__name__}: {redact(str(error))}"[:2000],
+        f"{type(error).__name__}: {_said(error)}"[:2000],
         remedy="a defect of the hub: see the log of this run, report it with the run's number",
         zh=f"本系统缺陷（{type(error).__name__}），请查看本批次日志并上报批次号。",
     )
+
+
+def _said(error: Exception) -> str:
+    """What an error says, without the values that a row held."""
+    if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
+        return redact(error.orig.diag.message_primary or type(error.orig).__name__)
+    return without_values(redact(str(error)))
 
 
 def outcome_of(run_id: int) -> Outcome:

@@ -1,17 +1,32 @@
-"""What has to be tidied: runs whose process died, their staging tables, payloads past their keeping, statistics."""
+"""What has to be tidied: runs whose process died, their staging tables, what is past its keeping, statistics.
+
+What is kept for how long is set by the environment, in days; what is not set keeps the default:
+
+=============================  ======  =================================================================
+``ONEMAP_KEEP_PAYLOADS``         1095  payloads that no version and no open entry refers to any more
+``ONEMAP_KEEP_CHANGES``          1095  rows of the change feed that every receiver has taken
+``ONEMAP_KEEP_QUARANTINE``        400  entries that are closed, and issues that were seen last
+``ONEMAP_KEEP_LOGS``               30  Airflow's logs of tasks; other logs are cut at ``ONEMAP_LOG_MIB`` (64 MiB)
+=============================  ======  =================================================================
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from store import archive, landing, staging, tables
+from core import scratch, settings
+from core.errors import ConfigurationError
+from store import archive, journal, landing, staging, tables
 from store.engine import engine, transaction
 
 KEEP = timedelta(days=3 * 365)  # 档案保存期: payloads that nothing refers to any more
+_LOG_MIB = 64
 STUCK = timedelta(hours=12)
 
 
@@ -23,18 +38,93 @@ class Tidied:
     stuck: list[int]
     staging: int
     payloads: int
+    changes: int = 0
+    quarantine: int = 0
+    logs: int = 0
+    folders: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return asdict(self)
 
 
-def run(keep: timedelta = KEEP, stuck: timedelta = STUCK) -> Tidied:
-    """All of it; safe at any time, beside running syncs."""
+def run(keep: timedelta | None = None, stuck: timedelta = STUCK) -> Tidied:
+    """All of it; safe at any time, beside running syncs.
+
+    :raises ConfigurationError: a setting is no number of days.
+    """
     dead, late = reap(stuck)
+    keep = keep if keep is not None else _days("PAYLOADS", KEEP.days)
     tidied = Tidied(dead, late, drop_staging(), drop_payloads(keep))
+    tidied.changes = drop_changes(_days("CHANGES", 1095))
+    tidied.quarantine = drop_closed(_days("QUARANTINE", 400))
+    tidied.logs = drop_logs(_days("LOGS", 30))
+    tidied.folders = scratch.sweep()
+    journal.flush()
     refresh()
     return tidied
+
+
+def _days(name: str, default: int) -> timedelta:
+    given = os.environ.get(f"ONEMAP_KEEP_{name}") or str(default)
+    if not given.isdigit():
+        raise ConfigurationError(
+            f"ONEMAP_KEEP_{name} is no number of days: {given!r}",
+            remedy="a whole number",
+            zh=f"ONEMAP_KEEP_{name} 应为天数：{given!r}。",
+        )
+    return timedelta(days=int(given))
+
+
+def drop_changes(keep: timedelta) -> int:
+    """Rows of the change feed that are older and that search, supervision and every webhook have taken; returns how many."""
+    with transaction() as connection:
+        return connection.execute(
+            sa.text(
+                """with taken as (
+                       select least(
+                           (select min(seq) from serving.derived_until),
+                           (select change_seq from supervision.run order by id desc limit 1),
+                           (select min(seq) from serving.webhook where stopped_at is null)) as seq)
+                   delete from store.change c using taken
+                   where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1)"""
+            ),
+            {"keep": keep},
+        ).rowcount
+
+
+def drop_closed(keep: timedelta) -> int:
+    """Entries of the quarantine that were closed, and issues that were last seen, longer ago; returns how many."""
+    count = 0
+    with transaction() as connection:
+        for statement in (
+            "delete from landing.quarantine where state in ('redriven', 'superseded') and closed_at < now() - :keep",
+            "delete from landing.issue where last_seen_at < now() - :keep",
+        ):
+            count += connection.execute(sa.text(statement), {"keep": keep}).rowcount
+    return count
+
+
+def drop_logs(keep: timedelta) -> int:
+    """Task logs that are older go; a process's log that has grown too long begins anew, its last part beside it.
+
+    Returns how many files.
+    """
+    home, count = settings.home(), 0
+    oldest = time.time() - keep.total_seconds()
+    for path in (home / "airflow" / "logs").rglob("*"):
+        if path.is_file() and path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+            count += 1
+    most = int(os.environ.get("ONEMAP_LOG_MIB") or _LOG_MIB) << 20
+    for path in (*(home / "logs").glob("*.log"), home / "postgres" / "log"):
+        if path.is_file() and path.stat().st_size > most:
+            with path.open("rb+") as file:  # whoever writes to it appends: it is cut, not moved
+                file.seek(-most // 2, os.SEEK_END)
+                path.with_name(f"{path.name}.1").write_bytes(file.read())
+                file.truncate(0)
+            count += 1
+    return count
 
 
 def reap(stuck: timedelta = STUCK) -> tuple[list[int], list[int]]:

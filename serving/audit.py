@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError, InternalError
-from core.redaction import redact
+from core.redaction import depersonalise, redact
 from serving import seals
 from store.engine import transaction
 
@@ -49,7 +49,7 @@ def append(actor: str, action: str, object_: str, detail: dict[str, Any]) -> Non
             {
                 "actor": actor,
                 "action": action,
-                "object": scrub(object_),
+                "object": depersonalise(object_),
                 "detail": json.dumps(_scrubbed(redact(detail)), ensure_ascii=False),
             },
         ).one()
@@ -74,15 +74,15 @@ def _before(connection: Connection, seq: int) -> tuple[int, str]:
 
 def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
-        return scrub(value)
+        return depersonalise(value)
     if isinstance(value, dict):
-        return {scrub(str(name)): _scrubbed(one) for name, one in value.items()}
+        return {depersonalise(str(name)): _scrubbed(one) for name, one in value.items()}
     return [_scrubbed(one) for one in value] if isinstance(value, list) else value
 
 
 def scrub(text: str) -> str:
-    """Masks what may be a phone or an ID number: 11 to 18 digits that stand alone."""
-    return _LONG_NUMBER.sub(lambda m: m[1] + "*" * len(m[2]) + m[3], text)
+    """Masks what may be a phone or an ID number: what has its form, and 11 to 18 digits that stand alone."""
+    return depersonalise(_LONG_NUMBER.sub(lambda m: m[1] + "*" * len(m[2]) + m[3], text))
 
 
 def head() -> str:

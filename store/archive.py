@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ import fsspec
 import zstandard
 from fsspec.implementations.local import LocalFileSystem
 
-from core import settings
+from core import scratch, settings
 from core.errors import InternalError, storage_error
 
 CHUNK = 1 << 20
@@ -232,7 +231,7 @@ def opened(sha256: str, size: int, in_memory: int = 8 << 20) -> Iterator[bytes |
     if size <= in_memory:
         yield get(sha256)
         return
-    with tempfile.TemporaryDirectory(prefix="onemap-") as folder:
+    with scratch.Folder(prefix="onemap-") as folder:
         path = Path(folder) / sha256
         with path.open("wb") as file:
             for piece in read(sha256):

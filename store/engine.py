@@ -35,6 +35,7 @@ def engine() -> Engine:
         _engines[url] = sa.create_engine(
             url,
             pool_size=4,
+            hide_parameters=True,  # an error names the statement, never the values: those are people's
             max_overflow=8,
             pool_pre_ping=True,
             json_serializer=storable_json,

@@ -23,6 +23,14 @@ from core.errors import ConfigurationError, InternalError
 from core.redaction import hide
 
 START_SECONDS = 240
+_PARTS = {
+    "postgres": "内嵌数据库 PostgreSQL",
+    "standins": "模拟数源 stand-ins",
+    "scheduler": "Airflow 调度器 scheduler",
+    "api-server": "Airflow 接口 api-server",
+    "dag-processor": "Airflow DAG 处理器 dag-processor",
+    "triggerer": "Airflow 触发器 triggerer",
+}
 _RESTARTS = 5  # of one component within ten minutes, then the hub gives up on it
 
 
@@ -37,6 +45,7 @@ class Hub:
     port: int = 0
     _running: dict[str, subprocess.Popen] = field(default_factory=dict)
     _restarted: dict[str, list[float]] = field(default_factory=dict)
+    _connections: list[dict[str, Any]] = field(default_factory=list)
     _env: dict[str, str] = field(default_factory=dict)
     _port_held: socket.socket | None = None
 
@@ -138,6 +147,7 @@ class Hub:
 
     def connect(self, connections: list[dict[str, Any]]) -> int:
         """Connections, pools, and the runs that a killed hub left open. Returns how many those were."""
+        self._connections = connections
         told = self.metadata({"connections": connections, "pools": pools(), "leftovers": True})
         return told["leftovers"]
 
@@ -212,27 +222,43 @@ class Hub:
     # -- while it runs --------------------------------------------------------------------------------------------
 
     def keep(self, say: Callable[[str], None] | None = None) -> None:
-        """Start again what has ended by itself. :raises InternalError: the same component, again and again."""
+        """Start again what has ended by itself, what the others stand on first.
+
+        :raises InternalError: the same component, again and again.
+        """
+        if self.superuser_url and postgres.running(self.layout.postgres) is None:
+            self._again("postgres", "was ended", say)
+            postgres.start(self.layout)
         for name, process in list(self._running.items()):
             code = process.poll()
             if code is None:
                 continue
-            log = self.layout.logs / f"{name}.log"
+            self._again(name, f"ended with {code}", say)
             if name == "standins":
-                raise InternalError(
-                    f"the stand-ins have ended (exit {code})", remedy=f"see {log}", zh=f"模拟数源已退出，请查看 {log}。"
-                )
-            recent = [t for t in self._restarted.get(name, []) if t > time.monotonic() - 600]
-            if len(recent) >= _RESTARTS:
-                raise InternalError(
-                    f"Airflow's {name} keeps ending (exit {code})",
-                    remedy=f"see {log}",
-                    zh=f"{name} 反复退出，请查看 {log}。",
-                )
-            self._restarted[name] = [*recent, time.monotonic()]
-            if say:
-                say(f"{name} ended with {code}, starting it again / {name} 已退出，正在重启")
-            self._start_component(name)
+                told = {c["conn_id"]: c for c in self.start_standins()}
+                kept = [
+                    told[c["conn_id"]] | {"conn_type": c["conn_type"]}
+                    for c in self._connections
+                    if c["conn_id"] in told
+                ]
+                self.metadata({"connections": kept})
+            else:
+                self._start_component(name)
+
+    def _again(self, name: str, what: str, say: Callable[[str], None] | None) -> None:
+        """Note that a part starts again. :raises InternalError: too often."""
+        log = self.layout.postgres / "log" if name == "postgres" else self.layout.logs / f"{name}.log"
+        recent = [t for t in self._restarted.get(name, []) if t > time.monotonic() - 600]
+        if len(recent) >= _RESTARTS:
+            raise InternalError(
+                f"{_PARTS.get(name, name)} keeps ending ({what})",
+                remedy=f"see {log}",
+                zh=f"{_PARTS.get(name, name)} 反复退出，请查看 {log}。",
+            )
+        self._restarted[name] = [*recent, time.monotonic()]
+        processes.note(self.layout, f"{name} {what}, starting it again")
+        if say:
+            say(f"{name} {what}, starting it again / {_PARTS.get(name, name)} 已退出，正在重启")
 
     # -- down -----------------------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ KINDS = {
     "drift": "结构漂移",
     "silence": "数源静默",
     "dag": "流程失败",
+    "machine": "运行环境",
 }
 SEVERITY_ZH = {1: "提示", 2: "一般", 3: "严重"}
 _GROWN, _TIMES = 20, 3  # rows of the last day, and against the usual day, from which a quarantine grows

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from core import clock
 from core.errors import NotFoundError, OneMapError
 from core.redaction import redact
-from serving.alerts import detect, incidents, routes, send
+from serving.alerts import detect, incidents, machine, routes, send
 from store.engine import engine, lock_key, transaction
 
 log = logging.getLogger(__name__)
+detect.DETECTORS.append(machine.detect)
 _TOLD = """
 select i.id, i.kind, i.severity, i.source, i.content, i.closed_at is not null as closed, n.route, n.last_at, n.last_at < now() - cast(:every as interval) as due
 from serving.incident i left join serving.incident_notice n on n.incident_id = i.id and n.route = :route

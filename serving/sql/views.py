@@ -69,6 +69,34 @@ def personal(name: str) -> str:
     return "number" if name.endswith(("_id", "_code")) else "name"
 
 
+#: names of applicants and holders: name, type where there is one, code
+_APPLICANTS = {
+    ("case", "applicant_name"): "{x}.applicant_name, {x}.applicant_type, {x}.applicant_id",
+    ("licence", "holder_name"): "{x}.holder_name, null, {x}.holder_code",
+}
+_FREE_TEXT = (
+    "reason",
+    "opinion",
+    "result",
+    "scope",
+    "result_text",
+    "remark",
+    "note",
+    "content",
+    "description",
+    "summary",
+)
+
+
+def _is_free_text(name: str, declared: entities.Column) -> bool:
+    """What people wrote in their own words: anything may stand in it."""
+    return (
+        declared.type == "text"
+        and not declared.codes
+        and (name in _FREE_TEXT or name.endswith(("_reason", "_opinion", "_note", "_remark")))
+    )
+
+
 def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[Column, ...]:
     about = entities.load(entity)
     columns = [Column("id", f"{alias}.id", "text", "编号", "the row's id: " + ", ".join(about.key), nullable=False)]
@@ -79,12 +107,15 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
         if declared.unit:
             note += f" [{declared.unit}]"
         sql, mask = f"{alias}.{name}", personal(name) if declared.personal else None
-        if entity == "case" and name == "applicant_name":  # 申请人类型 1 = 个人: then the name is a person's
-            sql = (
-                f"case when {alias}.applicant_type = '1' and not (select (serving.sight_of(current_user)).personal)"
-                f" then serving.mask_name({alias}.{name}) else {alias}.{name} end"
-            )
-            note += "; masked where the applicant is a person"
+        hidden = "(select (serving.sight_of(current_user)).personal)"
+        if (entity, name) in _APPLICANTS:  # a name is a person's until it is known to be an organisation's
+            sql = f"case when {hidden} then {alias}.{name} else serving.mask_applicant({_APPLICANTS[entity, name].format(x=alias)}) end"
+            note += "; masked unless it is known to be an organisation's"
+        elif mask is None and _is_free_text(name, declared):
+            beside = ", ".join(f"{alias}.{n}" for n, c in about.columns.items() if c.personal and personal(n) == "name")
+            known = f"array[{beside}]::text[]" if beside else "'{}'::text[]"
+            sql = f"case when {hidden} then {alias}.{name} else serving.mask_text({alias}.{name}, {known}) end"
+            note += "; ID numbers, phones and known names in it are masked"
         columns.append(Column(name, sql, declared.type, declared.zh, note, mask, declared.codes))
     return tuple(columns)
 

@@ -14,7 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from cli.stack import postgres, processes
+from cli.stack.hub import Hub
 from cli.stack.layout import Layout
+from core.errors import InternalError
 
 
 @pytest.fixture
@@ -84,3 +86,26 @@ def at_work(engine: sa.Engine, statement: str) -> threading.Thread:
             connection.rollback()
             time.sleep(0.05)
     return thread
+
+
+def test_a_killed_server_is_started_again_and_told_as_what_it_is(layout):
+    """Whatever stands on it would fail and be blamed instead."""
+    hub = Hub(layout)
+    hub.superuser_url = postgres.start(layout)["postgres"]
+    said: list[str] = []
+    for number in range(1, 3):
+        postgres.running(layout.postgres).kill()
+        processes.wait_gone([p for p in of_the_server(layout)], 20)
+        hub.keep(said.append)
+        assert len(said) == number and "PostgreSQL" in said[-1]
+        engine = sa.create_engine(hub.superuser_url)
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("select 1")) == 1
+        engine.dispose()
+    hub.keep(said.append)
+    assert len(said) == 2
+    hub._restarted["postgres"] = [time.monotonic()] * 5
+    postgres.running(layout.postgres).kill()
+    processes.wait_gone([p for p in of_the_server(layout)], 20)
+    with pytest.raises(InternalError, match="PostgreSQL"):
+        hub.keep(said.append)

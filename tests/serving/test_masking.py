@@ -1,0 +1,63 @@
+"""Masking fails closed: what is not known to be an organisation's is a person's, and free text is looked through."""
+
+import pytest
+
+from store.engine import engine
+from tests.hub import hub, migrated  # noqa: F401
+
+
+def one(statement: str, *values):
+    with engine().connect() as connection:
+        return connection.exec_driver_sql(f"select {statement}", values).scalar()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "code", "shown"),
+    [
+        ("张三", "1", None, "张*"),
+        ("张三", None, None, "张*"),
+        ("张三丰", "9", None, "张**"),
+        ("欧阳娜娜", "", "440102198001010017", "欧***"),
+        ("张三", "1", "91441900MA0000015D", "张*"),
+        ("东莞某公司", None, None, "东莞某公司"),
+        ("东莞某厂", "2", None, "东莞某厂"),
+        ("某某", None, "91441900MA0000015D", "某某"),
+        ("张公司", None, None, "张**"),
+        (None, None, None, None),
+    ],
+)
+def test_an_applicant_is_a_person_until_it_is_known_not_to_be(hub, name, kind, code, shown):  # noqa: F811
+    assert one("serving.mask_applicant(%s::text, %s::text, %s::text)", name, kind, code) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "补正：张三（440102198001010017）电话13800138000",
+        "请联系张三 138-0013-8000",
+        "身份证44010219800101001x",
+        "座机0769-22223333张三",
+    ],
+)
+def test_free_text_holds_no_number_and_no_name_known_beside(hub, text):  # noqa: F811
+    told = one("serving.mask_text(%s, array['张三', null]::text[])", text)
+    for secret in ("张三", "440102198001010017", "13800138000", "0013", "44010219800101001x", "22223333"):
+        assert secret not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["项目2503-441900-04-02-001382，办件44192503260001001", "同意。91441900MA0000015D", ""]
+)
+def test_free_text_without_a_person_stays(hub, text):  # noqa: F811
+    assert one("serving.mask_text(%s, '{}'::text[])", text) == text
+
+
+def test_the_views_mask_what_they_show(hub):  # noqa: F811
+    with engine().begin() as connection:
+        connection.exec_driver_sql(
+            """insert into store."case" (id, channel, case_no, applicant_name, result_text, contact_name, content_hash)
+               values ('X:1', 'X', '1', '张三', '李四电话13800138000', '李四', '')"""
+        )
+        connection.exec_driver_sql("set local role onemap_reader")
+        (row,) = connection.exec_driver_sql('select applicant_name, result_text from onemap."case"')
+    assert tuple(row) == ("张*", "李*电话138****8000")
