@@ -16,8 +16,16 @@ def register(app: typer.Typer) -> None:
         "test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
     )
     def test(context: typer.Context) -> None:
-        """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …)."""
+        """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …).
+
+        --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are said."""
         given = list(context.args)
+        kills = ""
+        if "--faults" in given:
+            place = given.index("--faults")
+            kills = given[place + 1] if given[place + 1 : place + 2] and given[place + 1].isdigit() else "500"
+            del given[place : place + (2 if given[place + 1 : place + 2] == [kills] else 1)]
+            given += ["tests/faults", "-n", "0", "-s"]
         command = [sys.executable, "-m", "pytest"]
         if any(argument.startswith("--dirt") for argument in given) and not any(
             argument.startswith("tests") for argument in given
@@ -30,4 +38,6 @@ def register(app: typer.Typer) -> None:
             command += ["-n", "2", "--dist", "worksteal"]
         # the tests have run folders and databases of their own: nothing of a hub that runs here may reach them
         env = {k: v for k, v in os.environ.items() if not k.startswith(("ONEMAP_", "AIRFLOW"))}
+        if kills:
+            env["ONEMAP_FAULTS"] = kills
         raise typer.Exit(subprocess.run([*command, *given], cwd=settings.ROOT, env=env).returncode)

@@ -1,0 +1,235 @@
+"""The campaign: ``onemap test --faults``. One told world, real stand-ins, a proxy that spoils the wire, and a hub that is killed.
+
+Each round starts the hub, and does one of these to it at a random instant: SIGKILL; its database sessions ended, as by a
+failed-over server; another hub on the same store beside it. In between the wire fails by chance. After each round that is not
+struck, the store's hash is that of a hub that nothing ever happened to, every row is accounted for, and nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from core.settings import ROOT
+from standins import testing
+from store import hash as store_hash
+from store import migrate
+from store.engine import dispose, engine
+from tests.faults.proxy import Proxy
+
+BLOWS = ("kill", "kill", "kill", "sessions", "two")
+
+
+@dataclass
+class Told:
+    """What happened."""
+
+    kills: int = 0
+    failovers: int = 0
+    doubles: int = 0
+    checks: int = 0
+    wire: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Hub:
+    """The process of :mod:`tests.faults.hub`."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.faults.hub"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=env,
+            cwd=ROOT,
+        )
+
+    def begin(self, sources: list[str]) -> int:
+        """Start; returns the pid."""
+        self.process.stdin.write(",".join(sources) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def end(self) -> int:
+        """Wait; returns the exit code."""
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+def run(
+    stand: testing.Running, folder: Path, clean: str, struck: str, sources: list[str], *, kills: int, seed: int = 1
+) -> Told:
+    """``clean``, ``struck``: URLs of two empty databases. :raises AssertionError: something was lost, doubled or left."""
+    chance, told, begun = random.Random(seed), Told(), time.monotonic()
+    expected = _clean(stand, folder / "clean", clean, sources)
+    target = stand.connection(
+        "d_soap" if any(c["conn_id"] == "d_soap" for c in stand.connections) else stand.connections[0]["conn_id"]
+    )
+    port = int(target["host"].split("//")[-1].split("/")[0].rpartition(":")[2])
+    proxy = Proxy(("127.0.0.1", port), seed, 0.0)
+    home = folder / "struck"
+    env = _environment(stand, home, struck, {port: proxy.port})
+    _store(struck, home)
+    hubs = [Hub(env), Hub(env)]
+    try:
+        took = _round(hubs[0], sources)
+        _check(expected, home)
+        _empty(struck)
+        while told.kills < kills:
+            proxy.share = 0.3 if chance.random() < 0.5 else 0.0
+            blow = chance.choice(BLOWS)
+            hub = hubs[0]
+            pid = hub.begin(sources)
+            other = hubs[1].begin(sources) if blow == "two" else None
+            time.sleep(chance.uniform(0.0, took))
+            if blow == "kill":
+                told.kills += 1
+                _kill(pid)
+            elif blow == "sessions":
+                told.failovers += 1
+                _end_sessions()
+            else:
+                told.doubles += 1
+            hub.end()
+            if other is not None:
+                hubs[1].end()
+            if chance.random() < 0.3 or told.kills >= kills:
+                proxy.share = 0.0
+                _round(hub, sources)
+                _check(expected, home)
+                told.checks += 1
+                if chance.random() < 0.5:
+                    _empty(struck)
+        proxy.share = 0.0
+        _round(hubs[0], sources)
+        _check(expected, home)
+        told.checks += 1
+    finally:
+        for hub in hubs:
+            hub.close()
+        proxy.shutdown()
+        proxy.server_close()
+    left = [p for p in psutil.Process().children(recursive=True) if "tests.faults.hub" in " ".join(p.cmdline())]
+    assert left == [], "processes are left"
+    told.wire, told.seconds = proxy.met, time.monotonic() - begun
+    return told
+
+
+def _environment(stand: testing.Running, home: Path, database: str, ports: dict[int, int]) -> dict[str, str]:
+    env = {
+        **os.environ,
+        "ONEMAP_HOME": str(home),
+        "ONEMAP_DATABASE_URL": database,
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}",
+    }
+    for connection in stand.connections:
+        fields = {name: value for name, value in connection.items() if name != "conn_id"}
+        for port, through in ports.items():
+            if isinstance(fields.get("host"), str):
+                fields["host"] = fields["host"].replace(f":{port}", f":{through}")
+        env[f"AIRFLOW_CONN_{connection['conn_id'].upper()}"] = json.dumps(fields)
+    return env
+
+
+def _store(url: str, home: Path) -> None:
+    dispose()
+    os.environ["ONEMAP_DATABASE_URL"], os.environ["ONEMAP_HOME"] = url, str(home)
+    migrate.upgrade()
+
+
+def _clean(stand: testing.Running, home: Path, url: str, sources: list[str]) -> str:
+    _store(url, home)
+    hub = Hub(_environment(stand, home, url, {}))
+    try:
+        _round(hub, sources)
+    finally:
+        hub.close()
+    return store_hash.of_store()
+
+
+def _round(hub: Hub, sources: list[str]) -> float:
+    begun = time.monotonic()
+    hub.begin(sources)
+    code = hub.end()
+    assert code == 0, f"a round that nothing happened to ended with {code}"
+    return time.monotonic() - begun
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _end_sessions() -> None:
+    with engine().connect() as connection:
+        connection.exec_driver_sql(
+            """select pg_terminate_backend(pid) from pg_stat_activity
+               where datname = current_database() and pid <> pg_backend_pid() and application_name = 'onemap'"""
+        )
+
+
+def _empty(url: str) -> None:
+    """Begin anew: an empty store."""
+    with engine().begin() as connection:
+        tables = connection.exec_driver_sql(
+            """select string_agg(quote_ident(schemaname) || '.' || quote_ident(tablename), ', ') from pg_tables
+               where schemaname in ('landing', 'source', 'store', 'supervision')
+                 and tablename not in ('schema_version', 'journal', 'audit', 'audit_seal')"""
+        ).scalar()
+        connection.exec_driver_sql(f"truncate {tables} cascade")
+
+
+def _check(expected: str, home: Path) -> None:
+    """The same store, every row accounted for, nothing left."""
+    assert store_hash.of_store() == expected, "another store"
+    with engine().connect() as connection:
+
+        def count(query: str) -> int:
+            return connection.exec_driver_sql(query).scalar_one()
+
+        assert count("select count(*) from landing.run where ended_at is null") == 0, "open runs"
+        assert count("select count(*) from pg_tables where schemaname = 'staging'") == 0, "staging tables"
+        assert (
+            count(
+                """select count(*) from landing.run where outcome = 'ok' and rows_in <>
+                   new + changed + history + unchanged + quarantined + tombstoned"""
+            )
+            == 0
+        ), "unbalanced runs"
+        locks = """select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                   where l.locktype = 'advisory' and d.datname = current_database()"""
+        until = time.monotonic() + 20
+        while count(locks) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert count(locks) == 0, "locks"
+        receipts = connection.exec_driver_sql("select distinct sha256 from landing.receipt").scalars().all()
+    from store import archive
+
+    assert all(archive.exists(sha256) for sha256 in receipts), "a receipt without its bytes"
+    from core import scratch
+
+    scratch.sweep()
+    left = list((home / "tmp").iterdir()) if (home / "tmp").exists() else []
+    assert left == [], f"files on their way: {left}"
+    parts = list((home / "archive").rglob("*.part"))
+    for part in parts:  # a killed write leaves its beginning under another name
+        assert part.name.startswith("."), part
