@@ -14,6 +14,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "up": ("up", "down"),
     "source": ("source",),
     "runs": ("health", "runs"),
+    "feed": ("feed",),
     "store": ("store",),
     "mapping": ("mapping",),
     "world": ("world",),

@@ -21,6 +21,7 @@ class Light:
 LIGHTS = {  # trouble first
     "failing": Light("故障", "failing", "bad"),
     "held": Light("待人工", "held", "warn"),
+    "silent": Light("静默", "silent", "bad"),
     "late": Light("超期", "late", "warn"),
     "never": Light("未同步", "never read", "idle"),
     "ok": Light("正常", "ok", "good"),

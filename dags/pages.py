@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.health import FeedHealth
 
 app = FastAPI(title="OneMap hub", docs_url=None, redoc_url=None, openapi_url=None)
+CHART_DAYS = 30
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -46,10 +47,15 @@ async def reader(request: Request) -> None:
 @app.get("/health", response_class=HTMLResponse, dependencies=[Depends(reader)])
 def health_page() -> Response:
     """Readable in ten seconds: the verdict, the troubles, then every feed."""
+    from core import clock
     from pipeline.health import health
+    from store import arrivals
+    from store.engine import transaction
 
     try:
-        shown = view(health(), last_runs())
+        with transaction() as connection:
+            daily = arrivals.daily(connection, clock.today(), CHART_DAYS)
+        shown = view(health(), last_runs(), daily)
     except OneMapError as error:
         shown = {"unavailable": error.zh}
     return HTMLResponse(rendered(shown), headers=_HEADERS)
@@ -124,8 +130,25 @@ def health_json() -> Response:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
 
 
-def view(feeds: list[FeedHealth], runs: dict[str, tuple[str, dict[str, int]]] | None = None) -> dict[str, Any]:
-    """What the template shows of the feeds' health; ``runs``: :func:`last_runs`."""
+def chart(rows: list[int]) -> dict[str, Any]:
+    """A small picture of what came by day: bars of at most 22 pixels, and the band of its usual days (5 % to 95 %)."""
+    usual = sorted(number for number in rows[:-1] if number)
+    top = max(rows) or 1
+    low, high = (usual[len(usual) // 20], usual[min(len(usual) * 19 // 20, len(usual) - 1)]) if usual else (0, 0)
+    return {
+        "bars": [round(22 * number / top, 1) for number in rows],
+        "low": round(22 * low / top, 1),
+        "high": round(22 * high / top, 1),
+        "said": f"近 {len(rows)} 日每日到达，通常 {low}–{high} 条",
+    }
+
+
+def view(
+    feeds: list[FeedHealth],
+    runs: dict[str, tuple[str, dict[str, int]]] | None = None,
+    daily: dict[str, list[int]] | None = None,
+) -> dict[str, Any]:
+    """What the template shows of the feeds' health; ``runs``: :func:`last_runs`; ``daily``: rows of a feed by day."""
     declared = {name: read(name) for name in {feed.source for feed in feeds}}
     tally = Counter(feed.light for feed in feeds)
     tiles = [
@@ -145,6 +168,7 @@ def view(feeds: list[FeedHealth], runs: dict[str, tuple[str, dict[str, int]]] | 
                 "since": _local(feed.since),
                 "age": span(feed.age),
                 "promise": span(feed.promise),
+                "chart": chart(daily[feed.feed]) if daily and feed.feed in daily else None,
             }
         )
         seen.add(feed.source)
@@ -153,8 +177,8 @@ def view(feeds: list[FeedHealth], runs: dict[str, tuple[str, dict[str, int]]] | 
 
 def _verdict(feeds: list[FeedHealth], tally: Counter[str]) -> dict[str, str]:
     unbalanced = sum(not feed.balanced for feed in feeds)
-    troubles = [f"{tally[name]} 项{LIGHTS[name].zh}" for name in ("failing", "held", "late") if tally[name]]
-    english = [f"{tally[name]} {LIGHTS[name].en}" for name in ("failing", "held", "late") if tally[name]]
+    troubles = [f"{tally[name]} 项{LIGHTS[name].zh}" for name in ("failing", "held", "silent", "late") if tally[name]]
+    english = [f"{tally[name]} {LIGHTS[name].en}" for name in ("failing", "held", "silent", "late") if tally[name]]
     if unbalanced:
         troubles.append(f"{unbalanced} 项未平账")
         english.append(f"{unbalanced} not balanced")
@@ -167,7 +191,7 @@ def _verdict(feeds: list[FeedHealth], tally: Counter[str]) -> dict[str, str]:
         }
     whose = Counter(f"{feed.source_name}（{feed.fault_zh or '待判定'}）" for feed in feeds if feed.light == "failing")
     named = "：" + "、".join(whose) if whose else ""
-    tone = "bad" if tally["failing"] or unbalanced else "warn"
+    tone = "bad" if tally["failing"] or tally["silent"] or unbalanced else "warn"
     return {"tone": tone, "zh": "、".join(troubles) + named, "en": ", ".join(english)}
 
 

@@ -34,9 +34,10 @@ def build(
             "supervise",
             "督办 · 时钟与发现",
             ["supervision"],
-            "### 督办判定\n\n归并之后判定有变化的项目；每日 00:05 全市重判（日历在走，数据不动）。发现均为“疑似，待核”。\n\n"
-            "*Judges what changed after every unify, the whole city on a new day; opens, closes and moves work orders.*",
-            schedule=AssetOrTimeSchedule(timetable=cron("5 0 * * *"), assets=[store]),
+            "### 督办判定\n\n归并之后判定有变化的项目；每半小时检查有无数源静默；每日 00:05 全市重判（日历在走，数据不动）。发现均为“疑似，待核”。\n\n"
+            "*Judges what changed after every unify, looks every half hour for sources that have fallen silent, the whole city on a "
+            "new day; opens, closes and moves work orders.*",
+            schedule=AssetOrTimeSchedule(timetable=cron("5,35 * * * *"), assets=[store]),
             default_args=args,
             on_failure_callback=failure("发现、时钟与工单停在旧数据"),
         ) as dag:
@@ -45,7 +46,18 @@ def build(
             def supervise():
                 return bodies.supervise()
 
-            supervise()
+            @task(task_id="silences", task_display_name="静默 silences")
+            def silences():
+                return bodies.silences()
+
+            @task(task_id="tell", task_display_name="静默通知 tell", map_index_template="{{ subject }}")
+            def tell(subject, text, code, way, **context):
+                context["subject"] = subject
+                bodies.tell(context, subject, text, code, way)
+
+            found = silences()
+            chain(supervise(), found)
+            tell.expand_kwargs(found)
         return dag
 
     def work_orders_dag() -> DAG:

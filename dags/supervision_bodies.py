@@ -101,6 +101,48 @@ def notify(context: Any, department: str, way: str) -> None:
         _notifier(notice, way, address).notify(context)
 
 
+def silences() -> list[dict[str, Any]]:
+    """Who is told of what: operations and the provider of each silence and of its end, once each, a message an entry.
+
+    :raises AirflowSkipException: nobody is named, or there is nothing to tell.
+    """
+    _guard()
+    from airflow.sdk import Variable
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from quality.silence import episode
+    from store.engine import transaction
+    from supervision import notices
+
+    recipients = Variable.get(RECIPIENTS, default=None, deserialize_json=True) or {}
+    with transaction() as connection:
+        news = episode.untold(connection) if recipients else []
+        found = [
+            {"subject": notice.subject, "text": notice.text, "code": notice.department_code, "way": way}
+            for one in news
+            for notice in notices.of_silence(one)
+            for way in ("mail", "webhook")
+            if (recipients.get(notice.department_code) or {}).get(way)
+        ]
+        episode.told(connection, news)
+    if not found:
+        raise AirflowSkipException(
+            f"没有接收人（变量 {RECIPIENTS}）或没有新的静默 / no recipients, or no news of silences"
+        )
+    return found
+
+
+def tell(context: Any, subject: str, text: str, code: str, way: str) -> None:
+    """One message on a silence; one that fails is sent again alone."""
+    _guard()
+    from airflow.sdk import Variable
+
+    from supervision.notices import Notice
+
+    address = Variable.get(RECIPIENTS, deserialize_json=True)[code][way]
+    _notifier(Notice(code, code, subject, text, True), way, address).notify(context)
+
+
 def _notifier(notice: Any, way: str, address: str) -> Any:
     if way == "mail":
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier

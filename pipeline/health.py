@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from core import clock
 from core.errors import FAULT_ZH, ConfigurationError, Fault
 from pipeline import registry
+from quality.silence.watch import KIND_ZH
 from sources.declaration import Feed
 from store import clockwatch
 from store.engine import engine
@@ -21,11 +23,14 @@ _READING = ("cli", "schedule", "backfill", "reconcile", "bench")
 
 @dataclass(slots=True)
 class FeedHealth:
-    """One feed. ``light``: ok, late (older than promised), failing, held, never (no success yet).
+    """One feed. ``light``: ok, late (older than promised), silent (read on time, but nothing comes that should), failing, held,
+    never (no success yet).
 
     ``read_at``: up to when the source was read in full, and ``age`` the seconds since, both by the city's clock;
     ``behind`` how far past the promise, 0 within it.
-    ``since``: the first failure of the present row of them. Counts are the last ended run's.
+    ``since``: the first failure of the present row of them. Counts are the last ended run's. ``horizon``: up to when the content
+    speaks; ``silent_since`` where it should speak of a later time, ``silence`` says what is usual and what is missing;
+    ``silent_parts``: departments, towns, items, events or columns of a live feed that are.
     """
 
     feed: str
@@ -55,6 +60,10 @@ class FeedHealth:
     remedy: str | None = None
     open_quarantine: int = 0
     open_hold: int | None = None
+    horizon: datetime | None = None
+    silent_since: datetime | None = None
+    silence: str | None = None
+    silent_parts: list[str] = field(default_factory=list)
     older_mapping: int = 0
     reconciled: str | None = None
     issues: dict[str, int] = field(default_factory=dict)
@@ -62,7 +71,7 @@ class FeedHealth:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         data = asdict(self)
-        for name in ("last_success", "last_run", "since", "read_at"):
+        for name in ("last_success", "last_run", "since", "read_at", "horizon", "silent_since"):
             data[name] = data[name].isoformat() if data[name] else None
         return data
 
@@ -94,8 +103,13 @@ _COUNTS = {
     "open_quarantine": "select feed, count(*) from landing.quarantine where state = 'open' group by feed",
     "open_hold": "select feed, max(id) from landing.hold where decision is null group by feed",
     "read_at": "select feed, read_at from landing.completed",
+    "horizon": "select feed, max(at) + interval '1 hour' from landing.arrival where kind = 'feed' group by feed",
     "reconciled": "select distinct on (feed) feed, outcome from landing.reconciliation order by feed, id desc",
 }
+_SILENCES = """
+select feed, kind, part, since, text from landing.silence
+where ended_at is null and coalesce(approved_until < :today, true) order by since
+"""
 _VERSIONS = """
 select feed, mapping_version, count(*) from source.record where tombstoned_at is null group by feed, mapping_version
 """
@@ -115,6 +129,7 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
                    where i.last_seen_at > now() - interval '7 days' group by 1, 2"""
             )
         ).all()
+        silences = connection.execute(sa.text(_SILENCES), {"today": clock.today()}).all()
         older: dict[str, dict[int, int]] = {}
         for feed_id, version, number in connection.execute(sa.text(_VERSIONS)):
             older.setdefault(feed_id, {})[version] = number
@@ -130,6 +145,7 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
                     setattr(made, name, by_feed[feed.id])
             if run := runs.get(feed.id):
                 _tell(made, run, now, source.promise)
+            _silent(made, silences)
             made.issues = {severity: number for name, severity, number in issues if name == feed.id}
             made.older_mapping = _older(feed, older.get(feed.id, {}))
             found.append(made)
@@ -190,6 +206,18 @@ def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None
         made.light = "late" if made.behind else "ok"
 
 
+def _silent(made: FeedHealth, silences: Sequence[Any]) -> None:
+    for feed, kind, part, since, text in silences:
+        if feed not in (made.feed, made.source):
+            continue
+        if part:
+            made.silent_parts.append(f"{KIND_ZH[kind]} {part}：{text}")
+        elif made.silent_since is None:
+            made.silent_since, made.silence = since, text
+            if made.light in ("ok", "late"):
+                made.light = "silent"
+
+
 def _older(feed: Feed, versions: dict[int, int]) -> int:
     """Records whose entity rows an earlier version of the mapping made: ``remap`` has to be run."""
     if not versions:
@@ -201,7 +229,7 @@ def _older(feed: Feed, versions: dict[int, int]) -> int:
     return sum(number for version, number in versions.items() if version != current)
 
 
-_WORST_FIRST = ("failing", "held", "late", "never", "ok")
+_WORST_FIRST = ("failing", "held", "silent", "late", "never", "ok")
 
 
 def worst(of: list[FeedHealth]) -> str:

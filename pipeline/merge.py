@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,8 +16,9 @@ from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
 from pipeline.outcome import Counts
+from quality.silence import surprise
 from sources.declaration import DaysCursor
-from store import clockwatch, deletions, holds, landing, merge
+from store import arrivals, clockwatch, deletions, holds, landing, merge
 from store.engine import engine, transaction
 
 _FEW = 3  # records that a complete listing may lack, whatever their share
@@ -45,19 +46,69 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
             remapped=remapped,
             redriven=job.redriving,
         )
-        if dry_run:
+        surprises = []
+        if not remapped:
+            by_day = arrivals.record(connection, staged, job.feed.rhythm.time)
+            surprises = _surprises(connection, job, merged, by_day)
+        surprising = bool(surprises) and not dry_run and not _may_surprise(connection, job)
+        if dry_run or surprising:
             writing.rollback()
         else:
             _close(connection, job, merged)
     if dry_run:
         with transaction() as connection:
             landing.close_run(connection, job.run_id, outcome="ok", why=proof.why, complete=False)
+    elif surprising:
+        _wait(job, merged, surprises)
+    issues.record(staged, [Issue("surprise", one.detail, field=one.field) for one in surprises])
     return merged
 
 
 def _listing(job: Job) -> bool:
     """Whether what came is all that the source has, of a feed whose records vanish with it."""
     return job.window.full and job.feed.absence and job.proof.complete and not job.proof.unchanged
+
+
+def _surprises(
+    connection: Connection, job: Job, merged: merge.Merged, by_day: dict[date, int]
+) -> list[surprise.Surprise]:
+    listing = job.window.full and job.proof.complete and not job.proof.unchanged and job.feed.cursor.kind == "full"
+    claimed = job.proof.claimed if listing else None
+    stands = deletions.live(connection, job.feed.id) + merged.counts["absent"] if listing else None
+    return surprise.look(connection, job.staged, job.now, by_day, merged.counts["quarantined"], claimed, stands)
+
+
+def _may_surprise(connection: Connection, job: Job) -> bool:
+    """Whether a batch unlike those before goes on: it is told alone, or a person let it."""
+    if job.feed.rhythm.surprise == "tell":
+        return True
+    release = holds.released(connection, job.feed.id, 0)
+    if release is None:
+        return False
+    holds.use(connection, release, job.run_id)
+    return True
+
+
+def _wait(job: Job, merged: merge.Merged, surprises: list[surprise.Surprise]) -> None:
+    """Nothing of the batch was stored; a person is asked."""
+    merged.held = True
+    told = [one.detail for one in surprises]
+    with transaction() as connection:
+        stored = deletions.live(connection, job.feed.id)
+        holds.open_hold(connection, job.feed.id, job.run_id, 0, stored, told)
+        landing.close_run(
+            connection,
+            job.run_id,
+            outcome="held",
+            bytes=job.bytes,
+            payloads=job.payloads,
+            complete=False,
+            fault="provider",
+            code="surprise",
+            error=f"unlike the batches before: {'; '.join(told)}",
+            remedy="ask the source; then release or refuse (onemap hold), and run the feed again",
+            zh=f"本批次与以往明显不同，未入库：{'；'.join(told)}。请向数源核实后放行或驳回（onemap hold），再重跑。",
+        )
 
 
 def _close(connection: Connection, job: Job, merged: merge.Merged) -> None:

@@ -9,19 +9,26 @@ from connectors.base import Connector, Window
 from core.errors import ConfigurationError
 from pipeline.outcome import Task
 from sources.declaration import DaysCursor, Feed, WindowCursor
-from store import clockwatch, landing
+from store import arrivals, clockwatch, landing
 from store.engine import engine
 
 _DAY = timedelta(days=1)
 
 
 def due(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
-    """What is promised minus what is complete, oldest first. What a wrong clock completed beyond the present is planned
-    again: the next run cuts it off (:func:`store.clockwatch.cut`)."""
+    """What is promised minus what is complete, oldest first.
+
+    What a wrong clock completed beyond the present is planned again: the next run cuts it off
+    (:func:`store.clockwatch.cut`). What was asked after the last row's own time is asked again too: a source that stood
+    still may give its backlog with the times that it had.
+    """
     with engine().connect() as connection:
         until = clockwatch.sound_until(connection, feed.id, planning.late(feed))
+        spoken = arrivals.horizon(connection, feed.id) if isinstance(feed.cursor, WindowCursor) else None
     if until is not None and isinstance(feed.cursor, DaysCursor):
         until = datetime(until.year, until.month, until.day)
+    if spoken is not None:
+        until = min(until or datetime.max, spoken - planning.late(feed))
     done = [
         Window(span.start, span.end if until is None else min(span.end or until, until), span.full)
         for span in landing.done(feed.id)

@@ -31,6 +31,7 @@ class Column(_Strict):
     codes: str | None = Field(None, description="Code list of schemas/codes that the value is of")
     unit: str | None = Field(None, description="Unit of the canonical value")
     personal: bool = Field(False, description="A person's data: masked by default")
+    vital: bool = Field(False, description="Verdicts rest on it: where it goes empty, a part of the feed is silent")
 
     @property
     def identifier(self) -> bool:

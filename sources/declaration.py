@@ -106,6 +106,28 @@ class StreamCursor(_Strict):
 Cursor = Annotated[WindowCursor | FullCursor | FilesCursor | DaysCursor | StreamCursor, Field(discriminator="kind")]
 
 
+class Rhythm(_Strict):
+    """When data usually arrive: what is known of it before there is a history to learn from."""
+
+    usual: str = Field("", description="In words, for people: 每个工作日数十条")
+    longest: int | Literal["any"] | None = Field(
+        None,
+        description="Working days without new data that are still normal, until a history is there to learn from; "
+        "any: no silence is unusual (a list that changes once a year)",
+    )
+    time: list[str] = Field(
+        default_factory=list,
+        description="entity.column of when a row speaks, where the increment does not say it; scope: the stamp in the name of "
+        "the part that is sent; none: the increment, else when it is received",
+    )
+    delay: timedelta | None = Field(
+        None, description="How long after that time a row may become visible at the source; default: the cursor's lag"
+    )
+    surprise: Literal["tell", "hold"] = Field(
+        "tell", description="A batch unlike those before it: an issue, or it also waits for a person"
+    )
+
+
 class Feed(_Strict):
     """One kind of record of a source."""
 
@@ -117,6 +139,7 @@ class Feed(_Strict):
     absence: bool = Field(False, description="A complete full listing proves that what is not in it is gone")
     reconcile: bool = Field(True, description="Counts and keys are compared with the source on schedule")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
+    rhythm: Rhythm = Field(default_factory=Rhythm, description="When its data usually arrive")
     floor: int = Field(0, ge=0, description="Fewer rows than this in a full listing stop the batch")
     max_rejected: Share = Field(0.2, description="A larger share of rejected rows stops the batch")
     max_deleted: Share = Field(0.1, description="A larger share of deletions waits for a person")
@@ -126,6 +149,13 @@ class Feed(_Strict):
         if self.absence and self.cursor.kind != "full":
             raise ValueError("absence: true needs cursor kind full: only a complete listing proves what is gone")
         return self
+
+    @property
+    def delay(self) -> timedelta:
+        """How long after the time that a row speaks of it may become visible at the source."""
+        if self.rhythm.delay is not None:
+            return self.rhythm.delay
+        return getattr(self.cursor, "lag", None) or getattr(self.cursor, "late", timedelta(0))
 
 
 class Source(_Strict):

@@ -369,6 +369,54 @@ reconciliation = sa.Table(
     comment=_comment("对账：与来源清单逐键核对", "comparison of the store with a source's complete listing"),
 )
 
+arrival = sa.Table(
+    "arrival",
+    metadata,
+    _column("feed", sa.Text, "数据流", "feed", primary_key=True),
+    _column(
+        "kind",
+        sa.Text,
+        "口径",
+        "feed (the whole, by the hour), department, town, item, event, column (where it is filled), by the day",
+        primary_key=True,
+    ),
+    _column(
+        "part",
+        sa.Text,
+        "部分",
+        "which department, town, item, event or entity.column; empty of the whole",
+        primary_key=True,
+    ),
+    _column("at", sa.DateTime, "内容时间", "hour or day that the rows speak of, local time", primary_key=True),
+    _column("came", sa.Date, "到达日", "day on which the hub received them", primary_key=True),
+    _column("rows", sa.BigInteger, "行数", "versions not known before", nullable=False),
+    schema=LANDING,
+    comment=_comment("到达：各数据流按内容时间的到达量", "how much arrived, by the time that it speaks of"),
+)
+
+silence = sa.Table(
+    "silence",
+    metadata,
+    _id("静默号", "silence"),
+    _column("feed", sa.Text, "数据流", "feed; a source's id where the whole source is silent", nullable=False),
+    _column("kind", sa.Text, "口径", "source, feed, department, town, item, event, column", nullable=False),
+    _column("part", sa.Text, "部分", "which; empty of the whole", nullable=False),
+    _column("since", sa.DateTime, "静默起", "the last time that its content speaks of, local time", nullable=False),
+    _column("found_at", sa.DateTime, "发现时间", "when it was found, local time", nullable=False),
+    _column("basis", sa.Text, "依据", "rhythm, declared, witness", nullable=False),
+    _column("text", sa.Text, "说明", "what is usual and what is missing, in Chinese", nullable=False),
+    _column("ended_at", sa.DateTime, "恢复时间", "when it spoke again, local time; null: silent"),
+    _column("approved_until", sa.Date, "认可至", "a person says that the silence is right, up to this day"),
+    _column("approved_by", sa.Text, "认可人", "who said so"),
+    _column("note", sa.Text, "理由", "why it is right"),
+    _instant("approved_at", "认可时间", "when it was said"),
+    _instant("told_at", "通知时间", "when operations and the provider were told of it"),
+    _instant("told_end_at", "恢复通知时间", "when they were told that it ended"),
+    sa.Index("silence_open_ix", "feed", "kind", "part", unique=True, postgresql_where=sa.text("ended_at is null")),
+    schema=LANDING,
+    comment=_comment("静默：应有数据而没有的时段", "times without data that should have come"),
+)
+
 # -- source ------------------------------------------------------------------------------------------------------------
 
 record = sa.Table(

@@ -12,13 +12,24 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from quality.silence.episode import Watched
 from schemas import channels
 from supervision.rulebook import Needs
 
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
 OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"
+PARTS = ("department", "town", "item")  # kinds of parts whose hole is theirs alone
 _FAR = datetime(9999, 12, 31)
-HOLES = {"feed": pl.String, "hole_from": pl.Datetime("us"), "hole_until": pl.Datetime("us")}
+#: ``kind`` and ``part``: the hole is of that department, town or item alone; null: of the whole feed. ``silent``: it was read,
+#: and is silent.
+HOLES = {
+    "feed": pl.String,
+    "hole_from": pl.Datetime("us"),
+    "hole_until": pl.Datetime("us"),
+    "kind": pl.String,
+    "part": pl.String,
+    "silent": pl.Boolean,
+}
 
 # A source that adds rows for months (imagery) is never complete to the hour: there, up to when it was last read in full counts.
 _INTERVALS = """
@@ -47,15 +58,32 @@ def holes(connection: Connection, feeds: list[str], as_of: date, reported_after_
         at = datetime.min if young and not intervals else start
         for lower, upper in sorted(intervals):
             if lower > at:
-                rows.append((feed, at, lower))
+                rows.append((feed, at, lower, None, None, False))
             at = max(at, upper)
         if at < _FAR:
-            rows.append((feed, at, _FAR))
+            rows.append((feed, at, _FAR, None, None, False))
     return pl.DataFrame(rows, schema=HOLES, orient="row")
 
 
-def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """``found`` with ``waits_for`` (feeds, empty: judged), less ``needs``, the key of completeness.yaml. ``own``: (ref, feed), which feeds an evidence row comes by."""
+def silences(watched: Watched, feeds: list[str]) -> pl.DataFrame:
+    """What silent sources, feeds and parts may lack: from the last time that their content speaks of, as long as it lasts.
+
+    An event or a column that falls silent may be missing anywhere, so it is a hole of its whole feed.
+    """
+    rows = []
+    for one in watched.holes:
+        part = (one.kind, one.part) if one.kind in PARTS else (None, None)
+        of = [feed for feed in feeds if feed.startswith(f"{one.feed}.")] if one.kind == "source" else [one.feed]
+        rows += [(feed, one.hole_from, _FAR, *part, True) for feed in of]
+    return pl.DataFrame(rows, schema=HOLES, orient="row")
+
+
+def waiting(
+    found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.DataFrame, touches: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """``found`` with ``waits_for`` (feeds, empty: judged) and ``silent_since`` (where one of them is silent), less ``needs``, the
+    key of completeness.yaml. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
+    departments, towns and items that each row of ``found`` rests on."""
     asked = found.with_row_index("_row").filter(pl.col("since").is_not_null())
     feeds = holes["feed"].unique().to_list()
 
@@ -79,8 +107,18 @@ def waiting(found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.Data
         pl.concat(part.select("_row", "feed", "since", "until") for part in wanted)
         .join(holes, on="feed")
         .filter((pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us"))))
+        .join(
+            touches.with_columns(pl.lit(True).alias("_touched")),
+            left_on=["_row", "kind", "part"],
+            right_on=["row", "kind", "part"],
+            how="left",
+        )
+        .filter(pl.col("kind").is_null() | pl.col("_touched").fill_null(False))
         .group_by("_row")
-        .agg(pl.col("feed").unique().sort().alias("waits_for"))
+        .agg(
+            pl.col("feed").unique().sort().alias("waits_for"),
+            pl.col("hole_from").filter("silent").min().alias("silent_since"),
+        )
     )
     return (
         found.with_row_index("_row")

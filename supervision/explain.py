@@ -259,11 +259,13 @@ def finding(id_: str) -> dict[str, Any]:
         ).mappings()
         waiting = connection.execute(
             sa.text(
-                """select rule, item_code, case_no, waits_for, text from supervision.waiting where project_code = :project
+                """select rule, item_code, case_no, waits_for, silent_since, text from supervision.waiting where project_code = :project
                    order by rule, item_code, case_no"""
             ),
             {"project": row["project_code"]},
         ).mappings()
+        waiting = [dict(told) for told in waiting]
+        own = next((w for w in waiting if all(w[name] == row[name] for name in ("rule", "item_code", "case_no"))), None)
         order = (
             connection.execute(
                 sa.text("select no, state, department_name, due_on from supervision.work_order where finding_id = :id"),
@@ -283,8 +285,15 @@ def finding(id_: str) -> dict[str, Any]:
             "evidence": [_evidence(connection, told) for told in row["evidence"]],
             "life": [{**step, "event_zh": EVENT_ZH[step["event"]]} for step in life],
             "order": dict(order) if order else None,
-            "waiting": [dict(told) for told in waiting],
+            "waiting": waiting,
+            "not_judged": _not_judged(own) if own else None,
         }
+
+
+def _not_judged(waits: dict[str, Any]) -> str:
+    """What a finding waits for that stands, and is neither urged nor escalated meanwhile."""
+    since = f"（自 {waits['silent_since']:%Y-%m-%d %H:%M} 静默）" if waits["silent_since"] else ""
+    return f"未判定，等待 {'、'.join(waits['waits_for'])}{since}；其间不催办、不督办"
 
 
 def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:

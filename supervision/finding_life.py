@@ -50,8 +50,9 @@ FIRES = """
 
 #: What waits for data, and for which feeds.
 WAIT = """
-    insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, text, as_of)
-    select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')), text, :as_of
+    insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, silent_since, text, as_of)
+    select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')), silent_since,
+           text, :as_of
     from judged where jsonb_array_length(waits_for -> 'waits_for') > 0"""
 
 #: A finding whose key is new opens.
@@ -130,13 +131,15 @@ def write_findings(connection: Connection, judged: Judged) -> tuple[int, int, in
         "text",
         "evidence",
         "waits_for",
+        "silent_since",
     )
     load(
         connection,
         "judged",
         rows,
         """id text, rule text, project_code text, item_code text, case_no text, case_id text, level text, kind text, severity smallint,
-           department_code text, department_name text, text text, evidence jsonb, waits_for jsonb""",
+           department_code text, department_name text, text text, evidence jsonb, waits_for jsonb,
+           silent_since timestamp""",
     )
     for column in ("project_code", "item_code", "case_no"):  # COPY reads an empty field as null
         connection.exec_driver_sql(f"update judged set {column} = '' where {column} is null")

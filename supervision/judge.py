@@ -6,7 +6,7 @@ Reads the unified store and writes nothing; :mod:`supervision.ledger` keeps what
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,10 +14,11 @@ import polars as pl
 from sqlalchemy.engine import Connection
 
 from core.errors import InternalError
+from quality.silence.episode import Watched
 from schemas import channels
 from schemas.departments import register
 from sources import loader
-from supervision import completeness, expected, facts, read, rule, rulebook
+from supervision import completeness, expected, facts, read, rule, rulebook, silence
 from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
@@ -32,12 +33,14 @@ SUSPECTED = {"rule": pl.String, "needs": pl.String, **FOUND}
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """``findings``: rule, :data:`FOUND`, severity, department_code, department_name, waits_for (feeds; empty: judged)."""
+    """``findings``: rule, :data:`FOUND`, severity, department_code, department_name, waits_for (feeds; empty: judged),
+    silent_since (where one of those is silent). ``watched``: what is silent."""
 
     as_of: date
     facts: Facts
     standing: Standing
     findings: pl.DataFrame
+    watched: Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,32 @@ def context(connection: Connection, as_of: date, by: Rules) -> Context:
 
 
 def judge(
-    connection: Connection, as_of: date, projects: Iterable[str] | None = None, by: Rules | None = None
+    connection: Connection,
+    as_of: date,
+    projects: Iterable[str] | None = None,
+    by: Rules | None = None,
+    watched: Watched | None = None,
 ) -> Judged:
-    """All findings of the projects (None: the whole city, at once), whether they may be judged yet or wait for data."""
+    """All findings of the projects (None: the whole city, at once), whether they may be judged yet or wait for data.
+
+    ``watched``: what is silent, where the caller has looked already.
+    """
     by = by or rules()
+    watched = watched or silence.look(connection, as_of, by.calendar)
     read.set_scope(connection, projects)
     told = context(connection, as_of, by)
     found = [_suspected(told, check) for check in rule.checks().values() if check.rule in by.book.by_name]
     found = pl.concat(found) if found else pl.DataFrame(schema=SUSPECTED)
-    return Judged(as_of, told.facts, told.standing, _waiting(told, _routed(told, _answerable(told, found))))
+    feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
+    gaps = completeness.holes(connection, feeds, as_of, by.book.completeness.hole_reported_after_days)
+    gaps = pl.concat([gaps, completeness.silences(watched, feeds)])
+    by_channel = pl.DataFrame(
+        list(channels.by_feed(feeds).items()), schema={"feed": pl.String, "channel": pl.String}, orient="row"
+    )
+    cases = silence.lights(told.facts.cases, gaps, by_channel, told.frames.projects, as_of)
+    known = replace(told.facts, cases=cases)
+    findings = _waiting(told, gaps, by_channel, _routed(told, _answerable(told, found)))
+    return Judged(as_of, known, told.standing, findings, watched)
 
 
 def _suspected(c: Context, check: rule.Check) -> pl.DataFrame:
@@ -122,28 +142,27 @@ def in_chunks(
     projects: Iterable[str] | None = None,
     by: Rules | None = None,
     size: int = CHUNK,
+    *,
+    watched: Watched | None = None,
 ) -> Iterator[Judged]:
     """The same, some projects at a time; while a part is looked at, ``scope`` is its projects."""
     by = by or rules()
+    watched = watched or silence.look(connection, as_of, by.calendar)
     listed = read.city(connection) if projects is None else sorted(projects)
     for start in range(0, max(len(listed), 1), size):
-        yield judge(connection, as_of, listed[start : start + size], by)
+        yield judge(connection, as_of, listed[start : start + size], by, watched)
 
 
-def _waiting(c: Context, found: pl.DataFrame) -> pl.DataFrame:
+def _waiting(c: Context, gaps: pl.DataFrame, by_channel: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
     """A feed that is declared and was never read in full is a hole like any other."""
-    feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
-    gaps = completeness.holes(c.connection, feeds, c.as_of, c.rules.completeness.hole_reported_after_days)
-    by_channel = pl.DataFrame(
-        list(channels.by_feed(feeds).items()), schema={"feed": pl.String, "channel": pl.String}, orient="row"
-    )
     cases = (
         c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel")
         .join(by_channel, on="channel")
         .select("ref", "feed")
     )
     documents = c.frames.licences.select(pl.format("licence {}", "licence_id").alias("ref"), "feed")
-    return completeness.waiting(found, gaps, c.needs, pl.concat([cases, documents]), c.as_of)
+    touches = silence.touches(found, c.cases, c.frames.projects, c.standing.items)
+    return completeness.waiting(found, gaps, c.needs, pl.concat([cases, documents]), touches, c.as_of)
 
 
 def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:

@@ -16,9 +16,10 @@ from sqlalchemy.engine import Connection
 
 from core import clock
 from core.errors import ConfigurationError, NotFoundError
+from quality.silence import episode
 from store import clockwatch
 from store.engine import lock_key, transaction
-from supervision import items, positions
+from supervision import items, positions, silence
 from supervision.finding_life import write_findings
 from supervision.judge import Judged, Rules, in_chunks, judge
 from supervision.read import frame
@@ -82,12 +83,14 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
                 zh=f"台账已判定至 {last.as_of}，不能回写 {as_of}；查看过往日期请用 onemap findings --as-of。",
             )
         seq = connection.exec_driver_sql(COMMITTED).scalar_one()
-        whole = whole or last is None or as_of != last.as_of
+        watched = silence.look(connection, as_of)
+        spoke = episode.record(connection, watched, clock.now())
+        whole = whole or last is None or as_of != last.as_of or spoke
         projects = None if whole else changed_projects(connection, last.change_seq, seq)
         whole = projects is None
         result = Supervised(as_of, whole, 0, 0)
         if whole or projects:
-            for judged in in_chunks(connection, as_of, projects):
+            for judged in in_chunks(connection, as_of, projects, watched=watched):
                 _write(connection, judged, result)
         connection.execute(
             sa.text(RUN),

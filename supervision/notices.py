@@ -7,6 +7,10 @@ from datetime import date
 from html import escape
 from typing import Any
 
+from quality.silence import episode
+from quality.silence.episode import News
+from schemas.departments import register
+from sources import loader
 from supervision.orders import queries
 from supervision.orders.life import STATE_ZH
 
@@ -41,6 +45,29 @@ def city(notices: list[Notice]) -> Notice:
     """All departments in one message, for whoever supervises them."""
     text = "\n\n".join(notice.text for notice in notices)
     return Notice("*", "全市", f"[一张图] 全市工单 {len(notices)} 个部门未办结", text, any(n.urgent for n in notices))
+
+
+def of_silence(news: News) -> list[Notice]:
+    """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again."""
+    source = loader.load(news.feed.partition(".")[0])
+    name = episode.name(news.feed, news.kind, news.part)
+    if news.ended_at:
+        subject = f"[一张图] {name} 已恢复报送"
+        text = f"{name} 自 {news.since:%Y-%m-%d %H:%M} 静默，已于 {news.ended_at:%Y-%m-%d %H:%M} 恢复；暂停的判定随数据自动恢复。"
+    else:
+        subject = f"[一张图] {name} 静默"
+        text = (
+            f"{name} 自 {news.since:%Y-%m-%d %H:%M} 起没有新数据：{news.text}。\n"
+            f"请 {source.owner.department}（{source.owner.contact or '值班室'}）核实数据是否正常写入并补送；"
+            f"其间依赖该数据的判定暂停，不催办、不督办。如属正常，请运维登记：onemap feed silence-ok {news.feed} --until 日期 --note 理由"
+        )
+    codes = dict(register().select("name", "code").iter_rows())
+    provider = codes.get(source.owner.department, source.owner.department)
+    urgent = news.ended_at is None
+    return [
+        Notice(to, to_name, subject, text, urgent)
+        for to, to_name in (("*", "运维"), (provider, source.owner.department))
+    ]
 
 
 def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:

@@ -103,12 +103,19 @@ def schemas() -> dict[str, Any]:
     codes = {"type": "array", "items": {"type": "string"}}
     instant = {"type": ["string", "null"], "format": "date-time"}
     source = _object(
-        ["source", "name", "data_as_of", "failing", "late"],
+        ["source", "name", "data_as_of", "failing", "late", "silent"],
         source={"type": "string"},
         name={"type": "string"},
         data_as_of={**instant, "description": "all of its feeds have been read up to then; null: one never was"},
         failing=codes,
         late=codes,
+        silent={
+            "type": "array",
+            "items": _object(
+                ["feed", "since"], feed={"type": "string"}, since={"type": "string", "format": "date-time"}
+            ),
+            "description": "read on time, but nothing comes that should: verdicts that rest on it wait",
+        },
     )
     made["freshness"] = _object(
         ["data_as_of", "zh", "sources"],

@@ -52,8 +52,8 @@ Groups = choice([*statistic_queries.GROUPS, *statistic_queries.SINGLE], "只取�
 Entities = choice([*tables.golden, *FED], "只取这些实体 · only these entities")
 Channel = Literal[tuple(channels.ranked())]  # type: ignore[valid-type]
 # one vocabulary: 无 is no clock (null in a row), 灰 a clock that has ended, which only cases have
-ProjectLight = Literal["双红", "红", "黄", "蓝", "绿", "无"]
-CaseLight = Literal["双红", "红", "黄", "蓝", "绿", "灰", "无"]
+ProjectLight = Literal["双红", "红", "待数据", "黄", "蓝", "绿", "无"]
+CaseLight = Literal["双红", "红", "待数据", "黄", "蓝", "绿", "灰", "无"]
 
 
 @router.get("/projects", tags=["项目 projects"], responses=answers("project_page"), summary="项目列表 · projects")

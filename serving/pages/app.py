@@ -95,7 +95,7 @@ def filters(
     town: Annotated[str | None, Query(pattern=r"^(\d{9})?$")] = None,
     department: Annotated[str | None, Query(pattern=r"^([0-9A-Z]{18})?$")] = None,
     stage: Annotated[str | None, Query(pattern=r"^([1-8]|done)?$")] = None,
-    light: Annotated[Literal["", "双红", "红", "黄", "蓝", "绿", "无"] | None, Query()] = None,
+    light: Annotated[Literal["", "双红", "红", "待数据", "黄", "蓝", "绿", "无"] | None, Query()] = None,
     rule: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9]{0,20}$")] = None,
 ) -> Filters:
     """The filters of an address; an empty one is none."""

@@ -40,7 +40,7 @@ def _asked(
     state: Annotated[str | None, Query(pattern=r"^[a-z]{0,12}$")] = None,
     project: Annotated[str | None, Query(max_length=64, pattern=_TEXT)] = None,
     late: Annotated[Literal["", "running", "all", "soon", "open"] | None, Query()] = None,
-    light: Annotated[Literal["", "双红", "红", "黄", "蓝", "绿", "灰"] | None, Query()] = None,
+    light: Annotated[Literal["", "双红", "红", "待数据", "黄", "蓝", "绿", "灰"] | None, Query()] = None,
     overdue: Annotated[Literal["", "1"] | None, Query()] = None,
     sort: Annotated[str | None, Query(pattern=r"^-?[a-z]{0,20}$")] = None,
 ) -> lists.Asked:

@@ -17,7 +17,7 @@ from serving.access import Grant, departments, reading, towns
 from serving.kept import Kept
 from serving.query import space
 
-LIGHTS = ("双红", "红", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
+LIGHTS = ("双红", "红", "待数据", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
 NO_LIGHT = "无"  # no running case with a limit
 PAGE = 50
 _KEPT = 8  # grants whose rows stay in memory
@@ -32,7 +32,7 @@ select project_code as code, array_agg(distinct rule) as rules, array_agg(distin
 from asked.finding where state in ('open', 'confirmed') group by 1"""
 _RUNNING = """
 select project_code as code, array_agg(distinct department_code) as handling, count(*) filter (where light in ('双红', '红')) as late
-from asked."case" where light in ('红', '双红', '黄', '蓝', '绿') and project_code is not null group by 1"""
+from asked."case" where light in ('红', '双红', '待数据', '黄', '蓝', '绿') and project_code is not null group by 1"""
 
 
 @dataclass(frozen=True, slots=True)

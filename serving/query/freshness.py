@@ -26,12 +26,17 @@ _READ = "select feed, read_at from landing.completed"
 _LAST = """
 select distinct on (feed) feed, outcome, fault, ended_at from landing.run
 where trigger = any(:reading) and ended_at is not null and outcome <> 'waiting' order by feed, id desc"""
+_SPEAKS = "select feed, max(at) + interval '1 hour' from landing.arrival where kind = 'feed' group by feed"
+_SILENT = """
+select feed, min(since) from landing.silence
+where ended_at is null and kind in ('source', 'feed') and coalesce(approved_until < :today, true) group by feed"""
 _FILLING = "select exists (select from store.project), exists (select from supervision.run)"
 
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """``read_at``: up to when it was read in full, None: never. ``late``: older than promised."""
+    """``read_at``: up to when it was read in full, None: never. ``late``: older than promised. ``speaks_until``: up to when its content
+    speaks; ``silent_since`` where it should speak of a later time (:mod:`quality.silence`)."""
 
     feed: str
     name: str
@@ -40,10 +45,12 @@ class FeedState:
     held: bool
     late: bool
     fault_zh: str | None
+    speaks_until: datetime | None = None
+    silent_since: datetime | None = None
 
     @property
     def trouble(self) -> bool:
-        return self.failing or self.held or self.late
+        return self.failing or self.held or self.late or self.silent_since is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +99,21 @@ class Freshness:
         return tuple(s for s in self.sources if s.as_of is None)
 
     @property
+    def silent(self) -> tuple[tuple[str, datetime], ...]:
+        """(name, since) of what is silent: a source where all of its feeds are."""
+        found = []
+        for source in self.sources:
+            quiet = [feed for feed in source.feeds if feed.silent_since]
+            if quiet and len(quiet) == len(source.feeds):
+                found.append((source.name, max(feed.silent_since for feed in quiet if feed.silent_since)))
+            else:
+                found += [(f"{source.name} {feed.name}", feed.silent_since) for feed in quiet if feed.silent_since]
+        return tuple(found)
+
+    @property
     def tone(self) -> str:
         """good, warn, bad."""
-        return "bad" if self.failing else "warn" if self.late or self.never else "good"
+        return "bad" if self.failing or self.silent else "warn" if self.late or self.never else "good"
 
     @property
     def line(self) -> str:
@@ -103,6 +122,9 @@ class Freshness:
             return "数据截至：尚未读到任何数据"
         oldest = next(s for s in self.sources if s.as_of == self.as_of)
         text = f"数据截至 {self.as_of:%Y-%m-%d %H:%M}（最早：{oldest.name}）"
+        if self.silent:
+            told = "、".join(f"{name}自 {since:%m-%d %H:%M} 静默" for name, since in self.silent[:3])
+            text += f"；{told}{' 等' if len(self.silent) > 3 else ''}，相关判定暂停"
         for found, word in ((self.failing, "读取失败或待人工"), (self.late, "超过时效承诺")):
             if found:
                 names = list(dict.fromkeys(f"{s.name} {f.name}" for s, f in found))
@@ -120,6 +142,7 @@ class Freshness:
                 "data_as_of": _iso(s.as_of),
                 "failing": [f.feed for f in s.feeds if f.failing or f.held],
                 "late": [f.feed for f in s.feeds if f.late],
+                "silent": [{"feed": f.feed, "since": _iso(f.silent_since)} for f in s.feeds if f.silent_since],
             }
             for s in self.sources
         ]
@@ -140,10 +163,12 @@ def current() -> Freshness:
 
 
 def freshness() -> Freshness:
-    """As of now; three small reads."""
+    """As of now; a few small reads."""
     with transaction() as connection:
         read = dict(connection.exec_driver_sql(_READ).all())
         last = {row.feed: row for row in connection.execute(sa.text(_LAST), {"reading": list(_READING)})}
+        speaks = dict(connection.exec_driver_sql(_SPEAKS).all())
+        silent = dict(connection.execute(sa.text(_SILENT), {"today": clock.today()}).all())
         filled, judged = connection.exec_driver_sql(_FILLING).one()
     now, found = clock.now(), []
     for source, name, promise, feeds in _declared():
@@ -160,6 +185,8 @@ def freshness() -> Freshness:
                     outcome == "held",
                     read_at is not None and now - read_at > promise,
                     FAULT_ZH[Fault(run.fault)] if run and outcome == "failed" and run.fault else None,
+                    speaks.get(feed),
+                    silent.get(feed) or silent.get(source),
                 )
             )
         if any(state.read_at or state.failing or state.held for state in states):  # what was never connected is no news

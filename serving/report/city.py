@@ -77,7 +77,7 @@ def _summary(made: Report, s: State) -> None:
 
 def _late(made: Report, s: State) -> None:
     made.add(Heading("一、在办时限"))
-    lit = {light: s.lights.get(light, 0) for light in ("双红", "红", "黄", "蓝", "绿")}
+    lit = {light: s.lights.get(light, 0) for light in ("双红", "红", "待数据", "黄", "蓝", "绿")}
     running = sum(lit.values())
     if not running:
         made.add(Paragraph("没有时钟在走的办件。"))

@@ -44,7 +44,16 @@ TONES = {
     "town": "#eef2f5",
     "townline": "#aab6c2",
 }
-LIGHT_TONE = {"双红": "double", "红": "red", "黄": "yellow", "蓝": "blue", "绿": "green", "灰": "done", "无": "none"}
+LIGHT_TONE = {
+    "双红": "double",
+    "红": "red",
+    "待数据": "none",
+    "黄": "yellow",
+    "蓝": "blue",
+    "绿": "green",
+    "灰": "done",
+    "无": "none",
+}
 
 Anchor = Literal["start", "middle", "end"]
 

@@ -217,8 +217,10 @@ SEEN: dict[str, str | None] = {
     "national_task": None,
 }
 
-_LIGHT = """(select case min(array_position(array['双红', '红', '黄', '蓝', '绿'], k.light))
-        when 1 then '双红' when 2 then '红' when 3 then '黄' when 4 then '蓝' when 5 then '绿' end
+_WAITS = """exists (select from supervision.waiting w where w.rule = x.rule and w.project_code = x.project_code
+            and w.item_code = x.item_code and w.case_no = x.case_no)"""
+_LIGHT = """(select case min(array_position(array['双红', '红', '待数据', '黄', '蓝', '绿'], k.light))
+        when 1 then '双红' when 2 then '红' when 3 then '待数据' when 4 then '黄' when 5 then '蓝' when 6 then '绿' end
     from supervision.clock k where k.project_code = x.id and k.light <> '灰')"""
 
 _CLOCK = (
@@ -239,7 +241,13 @@ _CLOCK = (
     Column("paused", "k.paused", "bool", "暂停中", "a pause runs"),
     Column("suspended", "k.suspended", "bool", "到期日顺延", "the due dates stand on a pause without an end"),
     Column("provisional", "k.provisional", "bool", "暂估", "uses a day past the last official notice of holidays"),
-    Column("light", "k.light", "text", "灯", "灰 双红 红 蓝 黄 绿; null: no limit, or not accepted"),
+    Column(
+        "light",
+        "k.light",
+        "text",
+        "灯",
+        "灰 双红 红 蓝 黄 绿, 待数据: its source is silent; null: no limit, or not accepted",
+    ),
     Column("judged_on", "k.as_of", "date", "判定日", "the day that clock and light stand for"),
 )
 
@@ -301,7 +309,11 @@ def _project() -> View:
                 "[{item_code, item_name, stage, turn, department, department_code, open}]",
             ),
             Column(
-                "light", _LIGHT, "text", "灯", "worst light of its running cases: 双红 红 黄 蓝 绿; null: none runs"
+                "light",
+                _LIGHT,
+                "text",
+                "灯",
+                "worst light of its running cases: 双红 红 待数据 黄 蓝 绿; null: none runs",
             ),
             Column(
                 "open_findings",
@@ -461,6 +473,14 @@ def _of_supervision() -> list[View]:
             Column("judged_on", "x.judged_on", "date", "判定日", "judged last", nullable=False),
             Column("decided_at", "x.decided_at", "instant", "核定时间", "when a person decided"),
             Column("decision_note", "x.decision_note", "text", "核定说明", "why"),
+            Column(
+                "waits",
+                f"""(x.state in ('open', 'confirmed') and {_WAITS})""",
+                "bool",
+                "未判定",
+                "its data have a hole: it stands, and is neither urged nor escalated until they come",
+                nullable=False,
+            ),
         ),
         seen=finding_seen,
     )

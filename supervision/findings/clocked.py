@@ -42,7 +42,7 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     )
 
 
-@rule("returned")
+@rule("returned", waits=True)
 def returned(c: Context, values: Rule) -> pl.DataFrame:
     """退件: 不予受理 and 退回办结; closed by a later case of the item that is accepted."""
     back = c.cases.filter(pl.col("returned").is_not_null())
@@ -65,6 +65,7 @@ def returned(c: Context, values: Rule) -> pl.DataFrame:
         ),
         kind=pl.col("returned"),
         evidence=CASE,
+        since=pl.col("ended_at").dt.date(),
     )
 
 
@@ -276,7 +277,7 @@ class Parked(Rule):
     promised_at_least: Days
 
 
-@rule("C8", Parked)
+@rule("C8", Parked, waits=True)
 def parked(c: Context, values: Parked) -> pl.DataFrame:
     """C8 长期挂起: past a granted limit, unlimited ≥ 60 or 补正 ≥ 30 working days, or begun right before the due date."""
     pauses = c.facts.pauses.join(
@@ -335,6 +336,9 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
         pl.format("办件 {} 的{}，疑似以挂起规避超期，待核。", "case_no", "_why"),
         kind=pl.col("kind_"),
         evidence=CASE,
+        # that a pause goes on, nobody says: its end may not have come yet
+        since=pl.when(pl.col("_open") & (pl.col("kind_") != "临期挂起")).then(pl.col("started_at").dt.date()),
+        until=pl.when(pl.col("kind_") == "超批准时限").then("limit_until"),
     )
 
 

@@ -185,7 +185,7 @@ def order_inverted(c: Context, values: Rule) -> pl.DataFrame:
     )
 
 
-@rule("C9")
+@rule("C9", waits=True)
 def off_the_list(c: Context, values: Rule) -> pl.DataFrame:
     """C9 清单外审批: a case whose code is not in the catalogue on the day of receipt, of a channel that files under it."""
     rows = c.cases.filter(
@@ -204,6 +204,8 @@ def off_the_list(c: Context, values: Rule) -> pl.DataFrame:
         ),
         item_code=pl.col("item_code_written"),
         evidence=CASE,
+        since=pl.col("receipt_at").dt.date(),
+        until=pl.min_horizontal(pl.col("receipt_at").dt.date(), pl.lit(c.as_of) - pl.duration(days=1)),
     )
 
 

@@ -34,6 +34,9 @@ from supervision.rulebook import Orders, Rulebook
 
 #: Which limit runs in which state; none runs while a person has to decide, or after the end.
 LIMIT = {"dispatched": "sign", "signed": "answer", "answered": "verify"}
+#: A finding whose data wait: nothing is sent, urged or escalated from what a hole may hide.
+_WAITS = """exists (select from supervision.waiting w where w.rule = f.rule and w.project_code = f.project_code
+                    and w.item_code = f.item_code and w.case_no = f.case_no)"""
 STEP_ZH = {
     "dispatched": "派单",
     "signed": "签收",
@@ -113,8 +116,8 @@ def lock(connection: Connection) -> None:
 def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advanced) -> list[_Change]:
     asking = [name for name, rule in book.by_name.items() if rule.asks_action]
     parameters = {"asking": asking, "now": now}
-    new = """from supervision.finding f where f.state in ('open', 'confirmed') and f.rule = any(:asking)
-             and not exists (select from supervision.work_order o where o.finding_id = f.id)"""
+    new = f"""from supervision.finding f where f.state in ('open', 'confirmed') and f.rule = any(:asking)
+             and not exists (select from supervision.work_order o where o.finding_id = f.id) and not {_WAITS}"""
     result.unrouted = connection.execute(
         sa.text(f"select count(*) {new} and f.department_code is null"), parameters
     ).scalar_one()
@@ -221,8 +224,9 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     """
     running = frame(
         connection,
-        """select no, state, step_at::date, urged_on, escalated_on, due_on, department_code from supervision.work_order
-           where state in ('dispatched', 'signed', 'answered') order by no""",
+        f"""select o.no, o.state, o.step_at::date, o.urged_on, o.escalated_on, o.due_on, o.department_code
+            from supervision.work_order o join supervision.finding f on f.id = o.finding_id
+            where o.state in ('dispatched', 'signed', 'answered') and not {_WAITS} order by o.no""",
         _RUNNING,
     )
     if running.is_empty():

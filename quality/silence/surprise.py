@@ -1,0 +1,152 @@
+"""Surprise: a batch that is unlike the ones before it, told with what was usual and what came.
+
+Ten times the rows of a usual day; a share of rejected rows, unknown codes, repeated keys or empty vital columns that jumps;
+all times equal; a listing that is shorter than what stands. What is usual are the feed's own batches before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+from scipy.stats import binom
+from sqlalchemy.engine import Connection
+
+from store.staging import Staged
+
+TIMES = 10  # so much more than the 95 % quantile of its days
+_FEW = 50  # rows in which a share says something
+_UNLIKELY = 1e-9
+_JUMP = 3  # and at least so many times the usual share
+_FALL = 0.8  # of what stands
+_SHARES = {"rejected": "隔离", "unknown_code": "未知代码", "repeated": "重复键"}
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """``field``: what is unusual; ``usual`` and ``came`` in words, Chinese first."""
+
+    field: str
+    usual: str
+    came: str
+
+    @property
+    def detail(self) -> str:
+        """As an issue tells it."""
+        return f"{self.field}：通常 {self.usual}，本批 {self.came} · usual {self.usual}, came {self.came}"
+
+
+def look(
+    connection: Connection,
+    staged: Staged,
+    now: datetime,
+    by_day: dict[date, int],
+    rejected: int,
+    claimed: int | None,
+    stands: int | None,
+) -> list[Surprise]:
+    """Hold a merged, uncommitted batch against those before, then count it among them.
+
+    ``by_day``: what :func:`store.arrivals.record` counted. ``claimed``: how many records a full listing says it has, ``stands`` how many
+    stand; None where that says nothing.
+    """
+    rows = staged.rows_in
+    came = {"rows": rows, "rejected": rejected, **_counts(connection, staged)}
+    before = dict(
+        connection.execute(
+            sa.text(
+                """select part, sum(rows)::bigint from landing.arrival
+                   where feed = :feed and kind = 'batch' and at > :now - interval '90 days' group by part"""
+            ),
+            {"feed": staged.feed, "now": now},
+        ).all()
+    )
+    found = []
+    if before.get("rows", 0) >= _FEW:
+        found = [*_shares(came, before), *_volume(connection, staged, by_day), *_columns(connection, staged, now)]
+        if rows >= _FEW and came["times"] == 1:
+            found.append(Surprise("时间", "各行不一", f"{rows} 行时间全部相同"))
+    if claimed is not None and stands and claimed < _FALL * stands:
+        found.append(Surprise("总数", str(stands), str(claimed)))
+    connection.execute(
+        sa.text(
+            """insert into landing.arrival as a (feed, kind, part, at, came, rows)
+               values (:feed, 'batch', :part, date_trunc('hour', cast(:now as timestamp)), cast(:now as timestamp)::date, :rows)
+               on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
+        ),
+        [
+            {"feed": staged.feed, "part": part, "now": now, "rows": number}
+            for part, number in came.items()
+            if part != "times" and number
+        ]
+        or [{"feed": staged.feed, "part": "rows", "now": now, "rows": 0}],
+    )
+    return found
+
+
+def _counts(connection: Connection, staged: Staged) -> dict[str, int]:
+    record, issue = staged.name("record"), staged.name("issue")
+    repeated, times = connection.execute(
+        sa.text(
+            f"""select count(*) - count(distinct record_key), case when count(source_time) = count(*) then count(distinct source_time) end
+                from {record} where not again"""
+        )
+    ).one()
+    unknown = connection.execute(
+        sa.text(f"select coalesce(sum(count), 0)::bigint from {issue} where code = 'unknown_code'")
+    ).scalar_one()
+    return {"unknown_code": unknown, "repeated": repeated, "times": times or 0}
+
+
+def _shares(came: dict[str, int], before: dict[str, int]) -> list[Surprise]:
+    rows, found = came["rows"], []
+    if rows < _FEW:
+        return []
+    for part, zh in _SHARES.items():
+        usual = (before.get(part, 0) + 1) / (before["rows"] + 2)
+        if came[part] / rows > _JUMP * usual and binom.sf(came[part] - 1, rows, min(usual, 1.0)) < _UNLIKELY:
+            found.append(Surprise(zh, f"{usual:.1%}", f"{came[part] / rows:.1%}（{came[part]}/{rows}）"))
+    return found
+
+
+def _volume(connection: Connection, staged: Staged, by_day: dict[date, int]) -> list[Surprise]:
+    if not by_day:
+        return []
+    day = max(by_day, key=lambda one: by_day[one])
+    usual = connection.execute(
+        sa.text(
+            """select percentile_cont(0.95) within group (order by n) from (
+                   select sum(rows) as n from landing.arrival
+                   where feed = :feed and kind = 'feed' and at::date between :first and :day and at::date <> all(:days)
+                   group by at::date) d"""
+        ),
+        {"feed": staged.feed, "first": day - timedelta(days=90), "day": day, "days": list(by_day)},
+    ).scalar()
+    if usual is None or by_day[day] < max(2 * _FEW, TIMES * float(usual)):
+        return []
+    return [Surprise("数量", f"每日至多约 {float(usual):.0f} 条", f"{day} 一日 {by_day[day]} 条")]
+
+
+def _columns(connection: Connection, staged: Staged, now: datetime) -> list[Surprise]:
+    """Vital columns that are filled much less often among what came today than before."""
+    rows = connection.execute(
+        sa.text(
+            """select part, coalesce(sum(rows) filter (where came < cast(:now as timestamp)::date), 0)::bigint,
+                      coalesce(sum(rows) filter (where came = cast(:now as timestamp)::date), 0)::bigint
+               from landing.arrival where feed = :feed and (kind = 'column' or kind = 'feed') and at > :now - interval '400 days'
+               group by part"""
+        ),
+        {"feed": staged.feed, "now": now},
+    ).all()
+    counted = {part: (before, today) for part, before, today in rows}
+    before, today = counted.pop("", (0, 0))
+    found = []
+    for part, (filled, filled_today) in counted.items():
+        usual = min(filled / before, 1.0) if before else 0.0
+        if before < _FEW or today < _FEW or usual < 0.05:
+            continue
+        empty, was = 1 - filled_today / today, 1 - usual
+        if empty > _JUMP * was and empty - was > 0.1 and binom.cdf(filled_today, today, usual) < _UNLIKELY:
+            found.append(Surprise(f"字段 {part} 为空", f"{was:.1%}", f"{empty:.1%}（共 {today} 行）"))
+    return found

@@ -1,0 +1,163 @@
+"""How much arrives, and of which time it speaks: counted once a version, in the transaction that stores it.
+
+A row counts by its own time — the feed's increment, else the latest of the columns that its declaration names
+(``rhythm.time``), else the time of receipt — so that a first full load brings the history of years, and neither the
+order of arrival nor reading again changes a count. A time later than its receipt is believed by nobody and counts
+nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from schemas import entities
+from store.staging import Staged
+
+KEPT = timedelta(days=400)  # older arrivals teach nothing that is still usual
+CLOCKS_DIFFER = timedelta(minutes=10)
+SCOPE = "scope"  # as a time: the stamp in the name of the part that is sent
+_STAMP = r"(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])([0-5]\d)"
+_PARTS = {  # kind of part -> columns that name it, the first that is filled
+    "department": ("department_code", "department_name"),
+    "town": ("town_code",),
+    "item": ("item_code",),
+    "event": ("event",),
+}
+
+
+_NAMED = {"town_code": "case when length(e.{0}) >= 9 then left(e.{0}, 9) end"}  # six digits are the city
+
+
+def record(connection: Connection, staged: Staged, times: Iterable[str] = ()) -> dict[date, int]:
+    """Count the batch's new versions; returns their number by the day that they speak of. ``times``: ``entity.column`` by which
+    rows speak where the feed has no increment.
+
+    Call it after :func:`store.merge.apply`, which says what is new.
+    """
+    version = staged.name("version")
+    connection.execute(
+        sa.text(
+            f"""create temp table arrived on commit drop as
+                select v.row_id, t.at, t.came from {version} v
+                join (select id, finished_at from landing.receipt where id in (select receipt_id from {version})) r
+                    on r.id = v.receipt_id
+                cross join lateral ({_spoken(staged, list(times))}) t (at, came)
+                where v.action in ('new', 'changed', 'history', 'tombstoned')
+                  and t.at between r.finished_at - :kept and r.finished_at + :differ"""
+        ),
+        {"differ": CLOCKS_DIFFER, "kept": KEPT},
+    )
+    parts = ["select 'feed', '', date_trunc('hour', at), came, count(*) from arrived group by 3, 4"]
+    for entity in staged.entities:
+        parts += _of_entity(staged, entity)
+    connection.execute(
+        sa.text(
+            f"""insert into landing.arrival as a (feed, kind, part, at, came, rows)
+                select :feed, kind, part, at, came, sum(n) from ({" union all ".join(parts)}) p (kind, part, at, came, n)
+                group by kind, part, at, came
+                on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
+        ),
+        {"feed": staged.feed},
+    )
+    by_day = dict(connection.exec_driver_sql("select at::date, count(*) from arrived group by 1").all())
+    connection.exec_driver_sql("drop table arrived")
+    return by_day
+
+
+def _spoken(staged: Staged, times: list[str]) -> str:
+    """SQL that gives of a version ``v`` of receipt ``r``: the time that it speaks of, and the day on which it came."""
+    if not times:
+        return f"select {'v.source_time' if staged.timed else 'r.finished_at'}, r.finished_at::date"
+    if times == [SCOPE]:
+        part = f"regexp_match(v.scope, '{_STAMP}')"
+        return f"""select coalesce(make_date(p[1]::int, p[2]::int, 1)
+                                   + make_interval(days => p[3]::int - 1, hours => p[4]::int, mins => p[5]::int),
+                                   v.source_time, r.finished_at), r.finished_at::date from (select {part} as p) s"""
+    columns = " union all ".join(
+        f"select e.{column}::timestamp from {staged.name(entity)} e where e.row_id = v.row_id"
+        for entity, _, column in (name.partition(".") for name in times)
+        if entity in staged.entities
+    )
+    return f"""select case when count(at) = 0 then r.finished_at
+                           else max(at) filter (where at <= r.finished_at + :differ) end, r.finished_at::date
+               from ({columns or "select null::timestamp"}) c (at)"""
+
+
+def _of_entity(staged: Staged, entity: str) -> list[str]:
+    declared = entities.load(entity).columns
+    day = "date_trunc('day', a.at), a.came"
+    rows = f"arrived a join {staged.name(entity)} e using (row_id)"
+    parts = []
+    for kind, columns in _PARTS.items():
+        named = [_NAMED.get(column, "e.{}").format(column) for column in columns if column in declared]
+        if named:
+            parts.append(
+                f"""select '{kind}', coalesce({", ".join(named)}), {day}, count(distinct row_id) from {rows}
+                    where coalesce({", ".join(named)}) is not null group by 2, 3, 4"""
+            )
+    vital = [column.name for column in declared.values() if column.vital]
+    if vital:
+        parts.append(
+            f"""select 'column', f.part, d.at, d.came, f.n from (
+                    select date_trunc('day', a.at) as at, a.came, {", ".join(f"count(e.{n}) as {n}" for n in vital)}
+                    from {rows} group by 1, 2) d
+                cross join lateral (values {", ".join(f"('{entity}.{n}', d.{n})" for n in vital)}) f (part, n)
+                where f.n > 0"""
+        )
+    return parts
+
+
+def horizon(connection: Connection, feed: str) -> datetime | None:
+    """The end of the latest hour that the feed's rows speak of; None: nothing came yet."""
+    return connection.execute(
+        sa.text("select max(at) + interval '1 hour' from landing.arrival where feed = :feed and kind = 'feed'"),
+        {"feed": feed},
+    ).scalar()
+
+
+def read(connection: Connection) -> pl.DataFrame:
+    """Every count of the last :data:`KEPT`: feed, kind, part, at, rows; of the whole by the hour, of parts by the day."""
+    return _copied(
+        connection,
+        "select feed, kind, part, at, sum(rows)::bigint from landing.arrival group by feed, kind, part, at",
+        {"feed": pl.String, "kind": pl.String, "part": pl.String, "at": pl.Datetime("us"), "rows": pl.Int64},
+    )
+
+
+def daily(connection: Connection, until: date, days: int) -> dict[str, list[int]]:
+    """Rows of each feed by the day that they speak of, the last ``days`` days up to ``until``."""
+    first = until - timedelta(days=days - 1)
+    found: dict[str, list[int]] = {}
+    for feed, day, rows in connection.execute(
+        sa.text(
+            """select feed, at::date, sum(rows)::bigint from landing.arrival
+               where kind = 'feed' and at >= :first and at < cast(:until as date) + 1 group by feed, at::date"""
+        ),
+        {"first": first, "until": until},
+    ):
+        found.setdefault(feed, [0] * days)[(day - first).days] = rows
+    return found
+
+
+def received(connection: Connection) -> pl.DataFrame:
+    """What each feed brought by day of receipt, its first day left out (it brings years): feed, at, rows."""
+    return _copied(
+        connection,
+        """select feed, came::timestamp, sum(rows)::bigint from landing.arrival a where kind = 'feed'
+           and came > (select min(f.came) from landing.arrival f where f.feed = a.feed) group by feed, came""",
+        {"feed": pl.String, "at": pl.Datetime("us"), "rows": pl.Int64},
+    )
+
+
+def _copied(connection: Connection, query: str, schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
+    raw = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copy:  # type: ignore[union-attr]
+        content = b"".join(bytes(part) for part in copy)
+    if not content:
+        return pl.DataFrame(schema=schema)
+    return pl.read_csv(content, has_header=False, schema=schema).with_columns(pl.col(pl.String).fill_null(""))

@@ -1,0 +1,123 @@
+"""Sources that have fallen silent, as far as verdicts rest on them. What is silent says :mod:`quality.silence`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date, datetime, time
+from typing import Any
+
+import polars as pl
+from sqlalchemy.engine import Connection
+
+from quality.silence import episode
+from quality.silence.episode import Watched
+from quality.silence.watch import Heard
+from sources import loader
+from supervision import rulebook
+from supervision.calendar import Calendar
+from supervision.clock import DOUBLE_RED, RED
+
+WAITING = "待数据"  # the light of a running case whose end may stand in a hole
+_BROAD = ("stalled", "C7")  # rest on whatever else the project is expected to do
+
+
+def look(connection: Connection, as_of: date, calendar: Calendar | None = None) -> Watched:
+    """What is silent; reads alone."""
+    return episode.look(connection, loader.load_all().values(), calendar or rulebook.calendar(), as_of)
+
+
+def touches(found: pl.DataFrame, cases: pl.DataFrame, projects: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
+    """(row, kind, part): the towns, items and departments that each row of ``found`` rests on.
+
+    ``items``: the standing's, one row a (project, item); a project that stands still rests on all that it is expected to do.
+    """
+    rows = found.with_row_index("row").select(
+        "row", "rule", "project_code", "item_code", "case_id", "department_code", "department_name"
+    )
+    todo = items.filter(pl.col("expected").fill_null(False) & pl.col("done_at").is_null())
+    broad = (
+        rows.filter(pl.col("rule").is_in(_BROAD))
+        .select("row", "project_code")
+        .join(todo.select("project_code", "item_code", "department_code"), on="project_code")
+    )
+    lead = rows.select("row", "project_code", "item_code").join(
+        items.select("project_code", "item_code", "department_code"), on=["project_code", "item_code"]
+    )
+    handled = rows.select("row", "case_id").join(cases.select("case_id", "handler_code", "handler_name"), on="case_id")
+    towns = rows.select("row", "project_code").join(projects.select("project_code", "town_code"), on="project_code")
+    return (
+        pl.concat(
+            part.select(pl.col("row"), pl.lit(kind).alias("kind"), pl.col(column).cast(pl.String).alias("part"))
+            for kind, part, column in (
+                ("town", towns, "town_code"),
+                ("item", rows, "item_code"),
+                ("item", broad, "item_code"),
+                ("department", rows, "department_code"),
+                ("department", rows, "department_name"),
+                ("department", lead, "department_code"),
+                ("department", broad, "department_code"),
+                ("department", handled, "handler_code"),
+                ("department", handled, "handler_name"),
+            )
+        )
+        .drop_nulls()
+        .unique()
+    )
+
+
+def lights(
+    cases: pl.DataFrame, holes: pl.DataFrame, by_channel: pl.DataFrame, projects: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """``cases`` with the light :data:`WAITING` where the end of a running case may stand in a hole of its own source.
+
+    A limit that was passed before the hole began stays passed: red is red. ``holes``: :data:`completeness.HOLES`.
+    """
+    silent = holes.filter("silent")
+    if silent.is_empty():
+        return cases
+    touched = (
+        cases.filter(pl.col("ended_at").is_null() & pl.col("light").is_not_null())
+        .join(projects.select("project_code", "town_code"), on="project_code", how="left")
+        .select("case_id", "channel", "item_code", "town_code", "department_code", "department_name")
+        .join(by_channel, on="channel")
+        .join(silent.select("feed", "hole_from", "kind", "part"), on="feed")
+        .filter(
+            pl.col("kind").is_null()
+            | ((pl.col("kind") == "town") & (pl.col("part") == pl.col("town_code"))).fill_null(False)
+            | ((pl.col("kind") == "item") & (pl.col("part") == pl.col("item_code"))).fill_null(False)
+            | (
+                (pl.col("kind") == "department")
+                & ((pl.col("part") == pl.col("department_code")) | (pl.col("part") == pl.col("department_name")))
+            ).fill_null(False)
+        )
+        .group_by("case_id")
+        .agg(pl.col("hole_from").min().alias("_hole"))
+        .filter(pl.col("_hole") < datetime.combine(as_of, time.max))
+    )
+
+    def before_hole(due: str) -> pl.Expr:
+        return (pl.col(due) < pl.col("_hole").dt.date()).fill_null(False)
+
+    light = pl.col("light")
+    return (
+        cases.join(touched, on="case_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("_hole").is_null())
+            .then(light)
+            .when((light == DOUBLE_RED) & before_hole("due_statutory"))
+            .then(light)
+            .when(light.is_in([RED, DOUBLE_RED]) & before_hole("due_promised"))
+            .then(pl.lit(RED))
+            .otherwise(pl.lit(WAITING))
+            .alias("light")
+        )
+        .drop("_hole")
+    )
+
+
+def shown(one: Heard) -> dict[str, Any]:
+    """A series as JSON: its rhythm, its two clocks and what comes of them."""
+    data = asdict(one)
+    for name in ("read_at", "horizon", "hole_from", "due"):
+        data[name] = data[name].isoformat(" ") if data[name] else None
+    return data
