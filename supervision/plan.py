@@ -39,7 +39,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """``issued_by``: the item and department whose result it is; ``held``: where the store holds it already (免交)."""
+    """``issued_by``: the item and department whose result it is; ``held``: what the store holds it as already (免交),
+    ``held_no`` the number of that case or document."""
 
     code: str
     name: str
@@ -47,6 +48,7 @@ class Material:
     medium: str | None
     issued_by: str | None = None
     held: str | None = None
+    held_no: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,9 @@ def asked_conditions(known: Facts) -> list[tuple[str, list[str]]]:
     return [(name, items) for name, items in rows.iter_rows()]
 
 
-def _plan(told: Context, standing: Standing, known: Facts, projects: pl.DataFrame, held: Mapping[str, str]) -> Plan:
+def _plan(
+    told: Context, standing: Standing, known: Facts, projects: pl.DataFrame, held: Mapping[str, tuple[str, str | None]]
+) -> Plan:
     project = projects.row(0, named=True)
     rows = {r["item_code"]: r for r in standing.items.sort("stage", "place", "item_code").iter_rows(named=True)}
     versions = {
@@ -284,16 +288,16 @@ def _materials(told: Context, rows: Mapping[str, Any]) -> dict[str, list[dict[st
     return {code: materials for code, version, materials in found if version == rows[code]["version"]}
 
 
-def _held(connection: Connection, code: str) -> dict[str, str]:
-    """Plain name → where the store holds a document of it for the project: a licence that stands, or a material handed in
-    electronically with an earlier case."""
+def _held(connection: Connection, code: str) -> dict[str, tuple[str, str | None]]:
+    """Plain name → (as what, number) the store holds a document of it for the project: a licence that stands, or a material
+    handed in electronically with an earlier case."""
     handed = connection.exec_driver_sql(
         """select m.name, min(c.case_no) from store.material m join store."case" c on c.id = m.case_id
            where c.project_code = %(code)s and c.gone_at is null and m.gone_at is null and m.name is not null
              and m.role = 'application' group by 1""",
         {"code": code},
     )
-    found = {_plain(name): f"已随办件 {case_no} 提交" for name, case_no in handed}
+    found = {_plain(name): ("已随办件提交", case_no) for name, case_no in handed}
     issued = connection.exec_driver_sql(
         """select coalesce(i.result_document, l.kind), min(l.number) from store.licence l
            left join lateral (select result_document from store.item i where i.item_code = l.item_code and i.gone_at is null
@@ -302,7 +306,7 @@ def _held(connection: Connection, code: str) -> dict[str, str]:
              and coalesce(i.result_document, l.kind) is not null group by 1""",
         {"code": code},
     )
-    return found | {_plain(name): f"电子证照库已有（{number or '无编号'}）" for name, number in issued}
+    return found | {_plain(name): ("电子证照库已有", number) for name, number in issued}
 
 
 def _plain(name: str | None) -> str:
@@ -311,7 +315,10 @@ def _plain(name: str | None) -> str:
 
 
 def _material(
-    told: Mapping[str, Any], makers: Mapping[str, str], rows: Mapping[str, Any], held: Mapping[str, str]
+    told: Mapping[str, Any],
+    makers: Mapping[str, str],
+    rows: Mapping[str, Any],
+    held: Mapping[str, tuple[str, str | None]],
 ) -> Material:
     name = str(told.get("name") or "")
     plain = _plain(name)
@@ -322,7 +329,7 @@ def _material(
         bool(told.get("required", True)),
         told.get("medium"),
         f"{rows[maker]['item_name']}（{rows[maker]['department'] or '部门未定'}）" if maker else None,
-        held.get(plain),
+        *held.get(plain, (None, None)),
     )
 
 

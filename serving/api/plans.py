@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -12,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from core import clock
 from core.errors import ConfigurationError
 from serving import rulebook
-from serving.access import reading
+from serving.access import Grant, reading
 from serving.api.common import TEXT, Asker, Code, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded
@@ -26,10 +25,8 @@ router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded)
 
 @router.get("/projects/{code}/plan", responses=answers("plan"), summary="一项目一方案 · what a project has still to do")
 def of_project(request: Request, asker: Asker, code: Code) -> Response:
-    with reading(asker) as c:
-        seen = projects.project(c, code, ["id"])
-    made = planned(code) if seen is not None else None
-    return single(request, made, f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    made = shown(asker, code)
+    return single(request, jsonable_encoder(made), f"没有可见的项目 {code}。", f"No project {code} is shown.")
 
 
 @router.get("/plan/questions", responses=answers("plan_questions"), summary="情形引导的问题 · what to ask")
@@ -72,8 +69,26 @@ def of_conditions(
     return single(request, jsonable_encoder(made.as_dict()), "", "")
 
 
-def planned(code: str, as_of: date | None = None) -> dict[str, Any] | None:
-    """The plan of a project, as JSON has it; None: no such project. Whoever calls has made sure that it may be shown."""
+def shown(asker: Grant, code: str) -> dict[str, Any] | None:
+    """The plan of a project that the asker may see, days as days; None: there is none, or it is not shown. Numbers of cases
+    and documents that the asker may not see are left out."""
+    with reading(asker) as connection:
+        if projects.project(connection, code, ["id"]) is None:
+            return None
+        seen = set(
+            connection.exec_driver_sql(
+                """select case_no from asked."case" where project_code = %(code)s
+                   union select number from asked.licence where project_code = %(code)s""",
+                {"code": code},
+            ).scalars()
+        )
     with transaction() as connection:
-        made = plan.of_project(connection, code, as_of or clock.today(), rulebook.rules())
-    return None if made is None else jsonable_encoder(made.as_dict())
+        made = plan.of_project(connection, code, clock.today(), rulebook.rules())
+    if made is None:
+        return None
+    told = made.as_dict()
+    for line in told["lines"]:
+        line["case_no"] = line["case_no"] if line["case_no"] in seen else None
+        for material in line["materials"]:
+            material["held_no"] = material["held_no"] if material["held_no"] in seen else None
+    return told

@@ -51,6 +51,9 @@ _MENU = (
     ("orders", "工单"),
     ("escalations", "上级督办"),
     ("agents", "代办跟进"),
+    ("lookup", "我要查"),
+    ("plan", "我要办"),
+    ("guide", "办事问答"),
     ("catalogue", "数据目录"),
 )
 _OPERATING = (

@@ -125,6 +125,43 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH
     return made
 
 
+def plan(lines: Sequence[dict[str, Any]], as_of: date, width: float = WIDTH) -> Drawing:
+    """The lines of a plan (:class:`supervision.plan.Line` as a dict) from their earliest start to their earliest end; pale up to
+    the latest end, the critical path red."""
+    rows = sorted(
+        (line for line in lines if line["earliest_end"]), key=lambda r: (r["earliest_start"], r["earliest_end"])
+    )
+    made = Drawing(width, max(_TOP + 22 * len(rows) + 12, 90), f"日历计划：{len(rows)} 项")
+    if not rows:
+        made.add(Text(width / 2, 55, "没有可以推算的日期", "soft", 14, "middle"))
+        return made
+    left, right = width * 0.3, width - 84
+    first = min(as_of, min(r["earliest_start"] for r in rows)) - timedelta(days=3)
+    last = max(as_of, max(r["latest_end"] or r["earliest_end"] for r in rows)) + timedelta(days=3)
+    at = lambda day: left + (day - first).days / (last - first).days * (right - left)  # noqa: E731
+    for tick, text in _ticks(first, last, right - left):
+        made.add(
+            Line(at(tick), _TOP - 8, at(tick), made.height - 8, "grid"),
+            Text(at(tick) + 3, _TOP - 14, text, "soft", 10.5),
+        )
+    for n, row in enumerate(rows):
+        y = _TOP + 22 * n
+        start, end, latest = row["earliest_start"], row["earliest_end"], row["latest_end"]
+        tone = "done" if row["state"] == "已办" else "red" if row["critical"] else "blue"
+        title = f"{row['item_name']}：{start} 至 {end}" + (f"，最迟 {latest}" if latest else "")
+        made.add(Text(6, y + 15, fitted(row["item_name"], 12, left - 14), "ink", 12))
+        if latest and latest > end:
+            made.add(Rect(at(end), y + 7, at(latest) - at(end), 8, "limit", 2, title))
+        made.add(
+            Rect(at(start), y + 5, max(at(end) - at(start), 3), 12, tone, 2, title),
+            Text(right + 6, y + 15, f"{end:%Y-%m-%d}", "red" if row["critical"] else "soft", 11),
+        )
+    today = at(as_of)
+    made.add(Line(today, _TOP - 8, today, made.height - 8, "brand", 1.4, dashed=True))
+    made.add(Text(today, 12, f"{as_of:%Y-%m-%d}", "brand", 11, "middle"))
+    return made
+
+
 def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, verdict: float) -> None:
     middle = y + _ROW / 2
     title = f"{bar.item_name} {bar.case_no}：{bar.verdict}"

@@ -16,7 +16,7 @@ from serving import keys, tiles, webhooks
 from serving.access import grant_of, reading
 from serving.api.app import app
 from serving.pages import app as pages
-from serving.pages import operations, standalone
+from serving.pages import standalone
 from serving.query import changes
 from serving.sql import roles
 from store.engine import transaction
@@ -91,11 +91,14 @@ def everything(client, filled: dict[str, str], named: str = "") -> dict[str, str
 def every_page(client, filled: dict[str, str], named: str = "") -> dict[str, str]:
     """The answers of every route of the pages, as it is and as of a past day; of those alone whose path has ``named``."""
     answers = {}
-    for route in [*pages.router.routes, *operations.router.routes]:
-        if named not in route.path:
+    for route in pages.application(None).router.routes:
+        if named not in route.path or "GET" not in getattr(route, "methods", ()) or route.path == "/openapi.json":
             continue
-        for kind in ("html", "docx") if "{kind}" in route.path else ("",):
-            path = re.sub(r"\{(\w+)(:\w+)?\}", lambda m, k=kind: k if m[1] == "kind" else filled[m[1]], route.path)
+        kinds = ("",) if "{kind}" not in route.path else ("html", "docx") if "report" in route.path else ("csv", "xlsx")
+        for kind in kinds:
+            given = {**filled, "kind": kind, "name": filled["code"]}
+            given["number"] = filled["no"] if route.path.startswith("/case/") else filled["number"]
+            path = re.sub(r"\{(\w+)(:\w+)?\}", lambda m, g=given: g[m[1]], route.path)
             for query in (
                 ({}, {"as_of": "2026-06-30"})
                 if "project" in path

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import polars as pl
 import pytest
+from starlette.testclient import TestClient
 
 from core.errors import ConfigurationError
+from serving.pages import standalone
 from store.engine import transaction
 from supervision import judge, plan, read
 from tests.serving.conftest import rows
@@ -125,3 +130,54 @@ def test_the_api_plans_a_project_that_does_not_exist_yet(ask):
     wrong = client.get("/v1/plan", params={"filing_type": "备案", "conditions": "涉火星"})
     assert wrong.status_code == 404
     assert conditions[0] in wrong.text  # what is allowed is named
+
+
+def test_the_page_of_a_plan_says_of_every_line_why_and_by_what_source(store, plans):
+    browser = _browser()
+    code, made = max(plans.items(), key=lambda pair: sum(line.state == "在办" for line in pair[1].lines))
+    page = browser.get(f"{standalone.PLACE}/project/{code}/plan")
+    assert page.status_code == 200
+    for line in made.lines:
+        row = re.search(f'<tr id="{line.item_code}">(.*?)</tr>', page.text, re.S)[1]
+        assert html.escape(line.why) in row and line.source in row and line.state in row
+        assert all(html.escape(step.item_name) in row for step in line.before)
+    assert f'href="{code}/plan"' in browser.get(f"{standalone.PLACE}/project/{code}").text
+    assert browser.get(f"{standalone.PLACE}/project/2512-441900-04-01-999999/plan").status_code == 404
+
+
+def test_the_questions_lead_to_a_plan(store, today):
+    browser = _browser()
+    with transaction() as connection:
+        asked = plan.questions(connection, today)
+    page = browser.get(f"{standalone.PLACE}/plan")
+    assert all(f'value="{q["condition"]}"' in page.text for q in asked) and "日历计划" not in page.text
+    answers = {"asked": "1", "process_type": "3", "condition": [asked[0]["condition"], asked[1]["condition"]]}
+    made = browser.get(f"{standalone.PLACE}/plan", params=answers)
+    assert all(f'<tr id="{item}">' in made.text for q in asked[:2] for item in q["items"])
+    assert "项目条件：" in made.text
+    wrong = browser.get(f"{standalone.PLACE}/plan", params={"asked": "1", "condition": "涉火星"})
+    assert wrong.status_code == 400 and "涉火星" in wrong.text and asked[0]["condition"] in wrong.text
+
+
+def test_whoever_looks_for_a_case_learns_whose_turn_it_is_and_why(store):
+    browser = _browser()
+    running = rows(
+        """select c.case_no, c.project_code, k.paused, k.light, c.department_name from store."case" c
+           join supervision.clock k on k.case_id = c.id
+           where k.ended_at is null and k.acceptance_on is not null and c.project_code is not null and c.gone_at is null"""
+    )
+    assert running
+    for case in running[:8]:
+        page = browser.get(f"{standalone.PLACE}/lookup", params={"q": case["case_no"]}).text
+        row = next(r for r in re.findall("<tr>.*?</tr>", page, re.S) if case["case_no"] in r)
+        if case["paused"]:
+            assert "不计办理时限" in row
+        else:
+            assert html.escape(case["department_name"] or "办理部门") in row and "到期" in row
+        assert f"project/{case['project_code']}/plan" in page
+    assert "没有查到" in browser.get(f"{standalone.PLACE}/lookup", params={"q": "没有的项目"}).text
+
+
+def _browser() -> TestClient:
+    made = standalone.make("link", "operator", ["testserver"])
+    return TestClient(made, cookies={standalone.COOKIE: "link"}, follow_redirects=False)
