@@ -24,7 +24,8 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from bench import scratch
-from store.engine import copy_frame, dispose, engine, transaction
+from store.copying import copy_frame
+from store.engine import dispose, engine, transaction
 
 TODAY = date(2026, 11, 24)
 LARGE = 50_000

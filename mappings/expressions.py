@@ -42,6 +42,23 @@ class Scope:
 
     bare: dict[str, pl.Series] = field(default_factory=dict)
 
+    def within(self, frame: pl.DataFrame) -> Scope:
+        """The same for a part of the rows: what was found of the others is forgotten."""
+        rows = frame["_row"].implode()
+        faults = [
+            Fault(
+                fault.rows.filter(kept),
+                fault.code,
+                fault.field,
+                fault.message,
+                fault.values.filter(kept),
+                fault.rejects,
+            )
+            for fault in self.faults
+            if (kept := fault.rows.is_in(rows)).any()
+        ]
+        return Scope(frame, faults)
+
     def fault(
         self,
         mask: pl.Series,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -27,6 +28,7 @@ RECORDS = {
     "rank": pl.Int16,
     "tombstone": pl.Boolean,
     "raw": pl.String,
+    "content_hash": pl.Binary,
     "_place": pl.String,
 }
 REJECTS = {
@@ -37,8 +39,10 @@ REJECTS = {
     "value": pl.String,
     "record_key": pl.String,
     "raw": pl.String,
+    "content_hash": pl.Binary,
     "_place": pl.String,
 }
+UNCHANGED = {"_row": pl.UInt32, "record_id": pl.Int64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,10 @@ class Issue:
 
 @dataclass
 class Mapped:
-    """A batch after mapping. Rows in ``rejects`` (one a reason) stand in no other frame.
+    """A batch after mapping. Rows in ``rejects`` (one a reason) and in ``unchanged`` stand in no other frame.
 
-    ``records``: :data:`RECORDS`; ``raw`` is a JSON object of the cleaned raw columns, without empty ones, keys sorted.
+    ``records``: :data:`RECORDS`; ``raw`` is a JSON object of the cleaned raw columns, without empty ones, keys sorted,
+    ``content_hash`` its SHA-256. ``columns``: the cleaned raw columns of the whole batch, with ``_row``.
     ``entities``: name → ``_row``, ``ord`` (from 0 within a row's entity) and every column of the entity, typed: text,
     int64, decimal(20,6), date, naive datetime[µs], bool, JSON text, WKB. A tombstone has no entity rows.
     """
@@ -66,6 +71,8 @@ class Mapped:
     entities: dict[str, pl.DataFrame]
     rejects: pl.DataFrame
     issues: list[Issue]
+    unchanged: pl.DataFrame
+    columns: pl.DataFrame = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,13 +91,27 @@ class Mapping:
         """Names of the entities that it fills."""
         return list(self.targets)
 
-    def apply(self, rows: pa.Table) -> Mapped:
-        """Map a batch of raw text columns (connectors.base.Batch.rows)."""
+    def apply(self, rows: pa.Table, standing: Callable[[pl.DataFrame], pl.DataFrame] | None = None) -> Mapped:
+        """Map a batch of raw text columns (connectors.base.Batch.rows).
+
+        ``standing``: says of records which of them stand in the store just so (``_row``, ``record_id``): nothing more
+        is made of these, what there was to say of them was said when they came.
+        """
         frame, unknown, looks = self._aligned(rows)
+        columns = frame
         scope = Scope(frame)
         for name, alike, written in looks:
             scope.fault(alike, "look_alike", name, written, False, visible)
-        records = self._records(scope)
+        records = every = self._records(scope)
+        unchanged = pl.DataFrame(schema=UNCHANGED)
+        if standing is not None:
+            unchanged = standing(records)
+            if unchanged.height:
+                left = ~frame["_row"].is_in(unchanged["_row"].implode())
+                frame, records = frame.filter(left), records.filter(left)
+                rest = ((name, text.zip_with(left, text.clear(len(text)))) for name, text in unknown)
+                unknown = [(name, text) for name, text in rest if text.null_count() < len(text)]
+                scope = scope.within(frame)
         live = frame
         if records["tombstone"].any():
             live = frame.filter(~records["tombstone"])
@@ -98,14 +119,14 @@ class Mapping:
         blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
         for number, block in enumerate(self.declaration.entities):
             if block.explode not in scopes:
-                scopes[block.explode], more = self._exploded(live, block.explode, frame.height)
+                scopes[block.explode], more = self._exploded(live, block.explode, columns.height)
                 unknown += more
             blocks[block.entity].append(self._block(scopes[block.explode], block, number))
         faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
         exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
         told = [] if self.declaration.ignore == REST else unknown
-        issues = [*_unknown_columns(told, records), *_issues(faults, records)]
+        issues = [*_unknown_columns(told, every), *_issues(faults, records)]
         rejected = rejects["_row"].unique()
         if len(rejected):
             records = records.filter(~pl.col("_row").is_in(rejected.implode()))
@@ -117,6 +138,8 @@ class Mapping:
             },
             rejects,
             issues,
+            unchanged,
+            columns,
         )
 
     def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks]]:
@@ -190,6 +213,7 @@ class Mapping:
         gone = pl.Series([False]).new_from_index(0, frame.height)
         if declaration.tombstone is not None:
             gone = scope.test(declaration.tombstone)
+        whole = _raw(frame, nested, set(declaration.drop))
         return pl.DataFrame(
             [
                 frame["_row"],
@@ -197,7 +221,10 @@ class Mapping:
                 time.alias("source_time"),
                 rank.cast(pl.Int16).alias("rank"),
                 gone.alias("tombstone"),
-                _raw(frame, nested, set(declaration.drop)).alias("raw"),
+                whole.alias("raw"),
+                pl.Series(
+                    "content_hash", [hashlib.sha256(text).digest() for text in whole.cast(pl.Binary)], dtype=pl.Binary
+                ),
                 frame["_place"],
             ]
         )
@@ -340,7 +367,10 @@ def _told(faults: Iterable[Fault]) -> pl.DataFrame:
 def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
     told = _told(fault for fault in faults if fault.rejects)
     return told.join(
-        records.select("_row", "record_key", "raw", "_place"), on="_row", how="left", maintain_order="left"
+        records.select("_row", "record_key", "raw", "content_hash", "_place"),
+        on="_row",
+        how="left",
+        maintain_order="left",
     ).select(list(REJECTS))
 
 

@@ -20,6 +20,7 @@ from core.redaction import redact, without_values
 from pipeline import registry
 from pipeline.job import Job
 from pipeline.outcome import Counts, Outcome
+from quality import suites
 from store import issues, journal, landing, tables
 from store.engine import engine, transaction
 from store.staging import Staged
@@ -66,11 +67,14 @@ def _run(
     try:
         source, feed = registry.feed(feed_id)
         mapping = registry.mapping(feed)
+        asked = suites.asked(feed.id, mapping.entities)
         staged = Staged(
             run_id,
             feed.id,
             tuple(mapping.entities),
             mapping.declaration.time is not None,
+            asked=asked.raw,
+            flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
             full=window.full,
             floor=feed.floor,
             max_rejected=feed.max_rejected,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 import pyarrow as pa
+from sqlalchemy.exc import SQLAlchemyError
 
 from connectors.base import Issue
 from core.errors import OneMapError
@@ -17,30 +18,35 @@ from store import values
 _MOST = 100  # rows of a batch that are looked for one by one; beyond, something is wrong with the mapping itself
 
 
-def batch(mapping: Mapping, rows: pa.Table) -> Mapped:
-    """The batch in the common model, without what the store cannot hold; see :class:`mappings.compiler.Mapped`."""
-    return _storable(mapping.apply(rows))
+Known = Callable[[pl.DataFrame], pl.DataFrame]  # as mappings.mapping.Mapping.apply asks
 
 
-def isolated(mapping: Mapping, decoded: Decoded) -> Iterator[tuple[Decoded, Mapped]]:
+def batch(mapping: Mapping, rows: pa.Table, standing: Known | None = None) -> Mapped:
+    """The batch in the common model, without what the store cannot hold; see :meth:`mappings.mapping.Mapping.apply`."""
+    return _storable(mapping.apply(rows, standing))
+
+
+def isolated(mapping: Mapping, decoded: Decoded, standing: Known | None = None) -> list[tuple[Decoded, Mapped]]:
     """The batch mapped, in as few parts as can be: a row that makes the mapping fail is a reject of its own part.
 
     :raises Exception: the mapping fails without a row too, or for more than :data:`_MOST` of them.
     """
-    yield from _isolated(mapping, decoded, [_MOST])
+    return list(_isolated(mapping, decoded, standing, [_MOST]))
 
 
-def _isolated(mapping: Mapping, decoded: Decoded, left: list[int]) -> Iterator[tuple[Decoded, Mapped]]:
+def _isolated(
+    mapping: Mapping, decoded: Decoded, standing: Known | None, left: list[int]
+) -> Iterator[tuple[Decoded, Mapped]]:
     try:
-        mapped = batch(mapping, decoded.rows)
-    except OneMapError:
+        mapped = batch(mapping, decoded.rows, standing)
+    except (OneMapError, SQLAlchemyError):
         raise
     except Exception as error:
         height = decoded.rows.num_rows
         batch(mapping, decoded.rows.slice(0, 0))  # raises again where no row is at fault
         if height > 1:
             for half in decoded.halves():
-                yield from _isolated(mapping, half, left)
+                yield from _isolated(mapping, half, standing, left)
             return
         left[0] -= 1
         if left[0] < 0:
@@ -77,6 +83,8 @@ def _storable(mapped: Mapped) -> Mapped:
         {entity: frame.filter(sound) for entity, frame in mapped.entities.items()},
         pl.concat([mapped.rejects, rejects]),
         mapped.issues,
+        mapped.unchanged,
+        mapped.columns,
     )
 
 

@@ -16,6 +16,7 @@ from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
 from pipeline.outcome import Counts
+from quality import suites
 from quality.silence import surprise
 from sources.declaration import DaysCursor
 from store import arrivals, clockwatch, deletions, holds, landing, merge
@@ -135,7 +136,9 @@ class _Gate:
         """Map and stage older versions that stand again; they did not come in."""
         again = map_phase.rows_again(rows["raw"], rows["place"])
         decoded = Decoded(again, rows["receipt_id"], rows["place"].clear(rows.height))
-        stage.write(self.connection, self.job.staged, decoded, map_phase.batch(self.job.mapping, again), again=True)
+        verdicts = suites.asked(self.job.feed.id, self.job.mapping.entities).verdicts
+        mapped = map_phase.batch(self.job.mapping, again)
+        stage.write(self.connection, self.job.staged, decoded, mapped, verdicts, again=True)
 
     def absence_unproven(self, rows: int) -> None:
         """Nothing is deleted while rejected rows have no readable key."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import psycopg
 import shapely
@@ -17,42 +18,68 @@ from pipeline import issues
 from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
+from quality import digits, suites
 from store import tables, values
 from store.engine import refusal, transaction
 from store.staging import Staged
+from store.standing import Standing
+
+Parts = list[tuple[Decoded, Mapped]]
+Verdicts = dict[str, dict[str, tuple[str, str]]]  # as quality.suites.Asked has them
 
 
-def batches(job: Job, decoded: Iterable[Decoded]) -> None:
-    """Map and stage what is decoded; one batch is written while the next is read.
+def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> None:
+    """Map and stage what is decoded; one batch is mapped while the next is read and the one before is written.
 
     Where a part of a payload could not be decoded, the proof is taken back: what it held is not known.
+
+    ``compare``: rows that are what stands already are found before anything more is made of them (store/standing.py).
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="stage") as writer:
+    standing = Standing(job.staged, job.mapping.version) if compare and "acknowledge" not in job.feed.options else None
+    verdicts = suites.asked(job.feed.id, job.mapping.entities).verdicts
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="map") as mapper,
+        ThreadPoolExecutor(1, thread_name_prefix="stage") as writer,
+    ):
+        mapping: Future[Parts] | None = None
         writing: Future[None] | None = None
-        for batch in decoded:
-            job.lost += batch.lost
-            parts = list(map_phase.isolated(job.mapping, batch))
+
+        def write_mapped() -> None:
+            nonlocal writing
+            parts = mapping.result()
             if writing is not None:
                 writing.result()
-            writing = writer.submit(_write_parts, job, parts)
-        if writing is not None:
+            writing = writer.submit(_write_parts, job, parts, verdicts)
+
+        for batch in decoded:
+            job.lost += batch.lost
+            if mapping is not None:
+                write_mapped()
+            mapping = mapper.submit(_map, job, batch, standing)
+        if mapping is not None:
+            write_mapped()
             writing.result()
     if job.lost and job.proof is not None:
         why = f"{job.lost} payloads could not be decoded wholly; {job.proof.why}"
         job.proof = replace(job.proof, complete=False, why=why)
 
 
-def _write_parts(job: Job, parts: list[tuple[Decoded, Mapped]]) -> None:
+def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
+    whole = standing is None or job.staged.scopes or batch.scopes.null_count() < len(batch.scopes)
+    return map_phase.isolated(job.mapping, batch, None if whole else standing.among)
+
+
+def _write_parts(job: Job, parts: Parts, verdicts: Verdicts) -> None:
     with transaction() as connection:
         for decoded, mapped in parts:
-            _write_isolated(connection, job, decoded, mapped)
+            _write_isolated(connection, job, decoded, mapped, verdicts)
 
 
-def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: Mapped) -> None:
+def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: Mapped, verdicts: Verdicts) -> None:
     """Write a part; what the database refuses is looked for by halves, and the row that it is becomes a reject."""
     try:
         with connection.begin_nested():
-            write(connection, job.staged, decoded, mapped)
+            write(connection, job.staged, decoded, mapped, verdicts)
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         said = refusal(error)
         if said is None or not decoded.rows.num_rows:
@@ -62,89 +89,79 @@ def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: 
         else:
             parts = decoded.halves()
         for part in parts:
-            _write_isolated(connection, job, part, map_phase.batch(job.mapping, part.rows))
+            _write_isolated(connection, job, part, map_phase.batch(job.mapping, part.rows), verdicts)
     else:
         found = [*((issue, 1) for issue in decoded.issues), *map_phase.issues(mapped)]
         issues.stage(connection, job.staged, found)
 
 
-def write(connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, *, again: bool = False) -> None:
+def write(
+    connection: Connection, into: Staged, decoded: Decoded, mapped: Mapped, verdicts: Verdicts, *, again: bool = False
+) -> None:
     """Write records, entity rows, rejected rows with all their reasons, rejects of decoding.
 
-    ``again``: the rows are known versions that were mapped once more; they did not come in.
+    ``verdicts``: what :func:`quality.suites.asked` wants beside codes. ``again``: the rows are known versions that were
+    mapped once more; they did not come in.
     """
     first = into.next_row
-    place = {"receipt_id": decoded.receipts, "scope": decoded.scopes}
 
     def numbered(frame: pl.DataFrame) -> pl.DataFrame:
         return frame.with_columns((pl.col("_row").cast(pl.Int64) + first).alias("row_id"))
 
-    def records(frame: pl.DataFrame) -> pl.DataFrame:
-        return numbered(frame).with_columns(
-            *(series.gather(frame["_row"]).alias(name) for name, series in place.items()),
-            pl.lit(again).alias("again"),
-        )
+    def received(frame: pl.DataFrame) -> pl.DataFrame:
+        return numbered(frame).with_columns(decoded.receipts.gather(frame["_row"]).alias("receipt_id"))
 
-    good = records(mapped.records).select(
-        "row_id",
-        "receipt_id",
-        pl.col("_place").alias("place"),
-        "scope",
-        "record_key",
-        "source_time",
-        "rank",
-        "tombstone",
-        "raw",
-        "again",
-    )
-    into.copy_records(connection, good)
+    records = mapped.records
     if mapped.rejects.height:
-        rejected = mapped.rejects.unique("_row", maintain_order=True)
-        into.copy_records(
-            connection,
-            records(rejected).select(
-                "row_id",
-                "receipt_id",
-                pl.col("_place").alias("place"),
-                "scope",
-                "record_key",
-                pl.lit(False).alias("tombstone"),
-                "raw",
-                "again",
-            ),
-        )
+        rejected = mapped.rejects.unique("_row", maintain_order=True).with_columns(pl.lit(False).alias("tombstone"))
+        records = pl.concat([records, rejected.drop("code", "field", "message", "value")], how="diagonal")
         reasons = numbered(mapped.rejects).select(
             "row_id", "code", "field", "message", pl.col("value").str.slice(0, values.EXPLAINING_CHARS)
         )
         into.copy(connection, into.failed, reasons)
+    if records.height:
+        columns = received(records).with_columns(
+            pl.col("_place").alias("place"),
+            decoded.scopes.gather(records["_row"]).alias("scope"),
+            pl.lit(again).alias("again"),
+        )
+        into.copy_records(connection, columns.drop("_row", "_place"))
+        if into.raw_columns is not None and not again:
+            asked = mapped.columns.select("_row", *(pl.col(raw).alias(name) for raw, name in into.asked.items()))
+            rows = numbered(records.select("_row", "record_key", "source_time", "rank")).join(asked, on="_row")
+            into.copy(connection, into.raw_columns, _judged(rows.drop("_row"), verdicts["asked"]))
     for entity, frame in mapped.entities.items():
         if frame.height:
             rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))
-            into.copy(connection, into.entity[entity], rows)
+            into.copy(connection, into.entity[entity], _judged(rows, verdicts[entity]))
+    if mapped.unchanged.height:
+        into.copy(connection, into.same, received(mapped.unchanged).drop("_row"))
     if decoded.rejects and not again:
         into.copy(connection, into.reject, _rejects(decoded))
     # counted when all of it is written: a part that is refused is written anew
     into.next_row += decoded.rows.num_rows
+    into.records += records.height
+    into.unchanged += mapped.unchanged.height
     if not again:
         into.rows += decoded.rows.num_rows
         into.rejects += len(decoded.rejects)
     into.scoped |= decoded.scopes.null_count() < len(decoded.scopes)
 
 
+def _judged(rows: pl.DataFrame, verdicts: dict[str, tuple[str, str]]) -> pl.DataFrame:
+    """With a column for each code whose check digit is asked."""
+    return rows.with_columns(digits.valid(kind, rows[code]).alias(name) for name, (code, kind) in verdicts.items())
+
+
 def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
-    """Bounding boxes of an entity's geometries, as PostgreSQL writes a ``box``; null without a geometry."""
+    """Bounding boxes of an entity's geometries in PostgreSQL's binary form of a ``box``: its upper right and its lower
+    left corner as four doubles; null without a geometry."""
     columns = []
     for name in tables.geometry_columns(entity):
-        bounds = shapely.bounds(shapely.from_wkb(frame[name].to_list()))
-        corners = pl.DataFrame(bounds.reshape(-1, 4), schema=["x1", "y1", "x2", "y2"])
-        columns.append(
-            corners.select(
-                pl.when(pl.col("x1").is_nan())
-                .then(None)
-                .otherwise(pl.format("({},{}),({},{})", "x2", "y2", "x1", "y1"))
-                .alias(f"{name}_box")
-            ).to_series()
-        )
+        bounds = shapely.bounds(shapely.from_wkb(frame[name].to_list())).reshape(-1, 4)
+        packed = np.ascontiguousarray(bounds[:, [2, 3, 0, 1]], dtype=">f8")
+        values = [None if np.isnan(low) else row.tobytes() for low, row in zip(bounds[:, 0], packed, strict=True)]
+        columns.append(pl.Series(f"{name}_box", values, dtype=pl.Binary))
     return columns
 
 

@@ -83,7 +83,7 @@ def run_or_raise(task: Task, *, trigger: str = "schedule") -> Outcome:
 
 def phases(job: Job) -> None:
     """The method."""
-    stage.batches(job, decode.batches(job.connector, job.feed, fetch.payloads(job)))
+    stage.batches(job, decode.batches(job.connector, job.feed, fetch.payloads(job)), compare=True)
     check.run(job)
     merge.commit(job)
     acknowledge.send(job)

@@ -1,13 +1,12 @@
 """Expectations that Great Expectations lacks: check digits, order of two stamps, plausible times, boxes in a window.
 
 Each is a map expectation, so that all of a suite are counted in one pass over the table, and each failing row can be
-found by the query that the result returns. SQL of PostgreSQL; the formulas are those of :mod:`core.codes` (docs/domain.md
-§1.1, §1.2, §1.8), in arithmetic that PostgreSQL evaluates without a function of ours; a test holds both equal.
+found by the query that the result returns. SQL of PostgreSQL. A check digit is computed before a batch is staged, for a
+whole column at once (:mod:`quality.digits`); the expectation is asked of the verdict that stands beside the code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
@@ -16,75 +15,7 @@ from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.metrics import ColumnMapMetricProvider
 from great_expectations.expectations.metrics.map_metric_provider import column_condition_partial
 
-_PROJECT_CODE = r"^\d{4}-\d{6}-\d{2}-\d{2}-\d{6}$"
-_OLD_PROJECT_CODE = r"^20(1[5-9]|20)-"  # 2015–2020: a year where the new form has YYMM, and no check digit
-_USCC = "^[0-9A-HJ-NPQRTUWXY]+$"  # and 18 of them: PostgreSQL is slow at long counted repetitions
-_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # pragma: allowlist secret
-_CERTIFICATE = f"1.2.156.3005.2.{'_' * 21}.{'_' * 18}.%.___._"  # for LIKE; and nine dots between digits and capitals
-_CERTIFICATE_LENGTH = (
-    60  # of type, issuer, serial and version; a shorter one is padded, a longer one judged by its form
-)
-
-
-def _hybrid(values: Iterable[str], modulus: int) -> str:
-    """ISO 7064 hybrid system: the state (SQL) after these characters' values, each used once."""
-    state = str(modulus)
-    for value in values:
-        state = f"((({state} + {value} - 1) % {modulus} + 1) * 2 % {modulus + 1})"
-    return state
-
-
-def _project_code() -> str:
-    digits = [f"get_byte(d.b, {place}) - 48" for place in (*range(4), *range(5, 11), 12, 13, 15, 16, *range(18, 23))]
-    return (
-        f"case when d.v !~ '{_PROJECT_CODE}' then false when d.v ~ '{_OLD_PROJECT_CODE}' then true "
-        "when substr(d.v, 3, 2) not between '01' and '12' then false "
-        f"else ({_hybrid(digits, 10)} + get_byte(d.b, 23) - 48) % 10 = 1 end"
-    )
-
-
-def _uscc() -> str:
-    def value(place: int) -> str:
-        return f"(strpos('{_USCC_ALPHABET}', substr(d.v, {place}, 1)) - 1)"
-
-    total = " + ".join(f"{value(place)} * {3 ** (place - 1) % 31}" for place in range(1, 18))
-    return (
-        f"case when length(d.v) <> 18 or d.v !~ '{_USCC}' then false else (31 - ({total}) % 31) % 31 = {value(18)} end"
-    )
-
-
-def _certificate() -> str:
-    """Padded on the left by I, whose value 18 leaves the first state, 36, as it is."""
-
-    def value(place: int) -> str:
-        byte = f"get_byte(d.b, {place})"
-        return f"{byte} - 48 - {byte} / 65 * 7"  # 0–9 are bytes 48–57, A–Z 65–90
-
-    state = _hybrid([value(place) for place in range(_CERTIFICATE_LENGTH)], 36)
-    return (
-        f"case when d.v not like '{_CERTIFICATE}' or d.v !~ '^[0-9A-Z.]+$' or length(replace(d.v, '.', '')) + 9 <> length(d.v) "
-        f"then false when length(d.v) > {_CERTIFICATE_LENGTH + 20} then true "
-        f"else ({state} + {value(_CERTIFICATE_LENGTH)}) % 36 = 1 end"
-    )
-
-
-_ASCII = r"^[ -\[\]-~]*$"  # without the backslash, which the cast to bytes would take for an escape
-# the bytes that a code's formula reads, and the formula; ``d.v`` is the code
-_CODES = {
-    "project_code": ("c.v::bytea", _project_code()),
-    "uscc": ("null::bytea", _uscc()),
-    "certificate": (f"lpad(replace(substr(c.v, 16), '.', ''), {_CERTIFICATE_LENGTH + 1}, 'I')::bytea", _certificate()),
-}
-
-
-def has_check_digit(kind: str, column: str) -> str:
-    """SQL, true where the column (quoted, or an expression) holds a right code of this kind. Work of one row, whatever the rest
-    of the table holds: a join against the distinct codes would be quick until its hash does not fit."""
-    bytes_of, formula = _CODES[kind]
-    return (
-        f"(select {formula} from (select c.v, {bytes_of} as b from "
-        f"(select case when {column} ~ '{_ASCII}' then {column} else '' end as v offset 0) c offset 0) d)"
-    )
+from quality.suites import verdict
 
 
 class _CheckDigit(ColumnMapMetricProvider):
@@ -93,8 +24,7 @@ class _CheckDigit(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, kind: str, **_: Any) -> Any:  # noqa: N805 - as the library has it
-        quoted = column.name.replace('"', '""')
-        return sa.literal_column(has_check_digit(kind, f'"{quoted}"'), sa.Boolean)
+        return sa.column(verdict(column.name, kind)) == sa.true()
 
 
 class _NotAfter(ColumnMapMetricProvider):

@@ -18,7 +18,7 @@ is asked what ``suites/shared.yaml`` has, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -134,6 +134,41 @@ def laid_out(name: str) -> str:
     """A column's name in the table that is asked. In lower case: the library takes PROJECT_CODE and project_code for one,
     and SQLAlchemy's cache of statements then gives the one for the other."""
     return name.lower()
+
+
+def flags(suite: Suite) -> dict[str, tuple[str, str]]:
+    """Column of a verdict → (the code's column as the suite names it, kind), of each check digit that is asked."""
+    return {
+        verdict(laid_out(check.arguments["column"]), check.arguments["kind"]): (
+            check.arguments["column"],
+            check.arguments["kind"],
+        )
+        for check in suite.checks
+        if check.expect == "column_values_to_have_a_check_digit"
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the suites of a feed read beside the rows of its entities. ``raw``: raw column → as it is laid out.
+    ``verdicts``: table (``asked`` or an entity) → :func:`flags` of it."""
+
+    raw: dict[str, str]
+    verdicts: dict[str, dict[str, tuple[str, str]]]
+
+
+def asked(feed_id: str, of_entities: Iterable[str]) -> Asked:
+    """:raises ConfigurationError: a suite is missing or wrong."""
+    own = feed(feed_id)
+    return Asked(
+        {name: laid_out(name) for name in own.raw},
+        {"asked": flags(own)} | {name: flags(entity(name)) for name in of_entities},
+    )
+
+
+def verdict(column: str, kind: str) -> str:
+    """The column beside a code that says whether its check digit is right (:mod:`quality.digits`)."""
+    return f"{column}_is_{kind}"
 
 
 def load_all() -> list[Suite]:

@@ -22,7 +22,6 @@ from core import settings
 from core.errors import InternalError
 from quality import issues, suites
 from quality.suites import Check, Suite
-from store.engine import transaction
 from store.staging import Staged
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 TOLD = 50  # records that an expectation names one by one; the rest are counted
 _VALUE = 200  # characters of a value that are told
-_RAW = "as_they_came"
 _FORMAT = {
     "result_format": "BOOLEAN_ONLY",  # the counts come with the rows, below: no second pass for samples
     "return_unexpected_index_query": True,
@@ -63,33 +61,16 @@ def validate(connection: Connection, staged: Staged) -> list[Validated]:
     :raises ConfigurationError: there is no suite, or it is wrong.
     :raises InternalError: an expectation could not be evaluated.
     """
-    if not staged.rows:
+    if not staged.records:
         return []
-    done = [_as_they_came(connection, staged, suites.feed(staged.feed))]
+    own = suites.feed(staged.feed)
+    table = staged.record if staged.raw_columns is None else staged.raw_columns
+    done = [_run(connection, staged, own, table.name, staged.records)]
     for name in staged.entities:
         rows = connection.execute(sa.text(f"select count(*) from {staged.name(name)}")).scalar_one()
         if rows:
             done.append(_run(connection, staged, suites.entity(name), staged.entity[name].name, rows))
     return done
-
-
-def _as_they_came(connection: Connection, staged: Staged, suite: Suite) -> Validated:
-    """The feed's suite. Where it reads raw columns, these alone are laid out as a table: parsing all would cost too much."""
-    if not suite.raw:
-        return _run(connection, staged, suite, staged.record.name, staged.rows)
-    columns = ["row_id", *suites.RECORD_COLUMNS]
-    for name in suite.raw:
-        literal, column = name.replace("'", "''"), suites.laid_out(name).replace('"', '""')
-        columns.append(f"raw ->> '{literal}' as \"{column}\"")
-    table = f"s{int(staged.run_id)}_{_RAW}"  # of the run's own, so that housekeeping finds what a crash leaves
-    with transaction() as own:
-        own.exec_driver_sql(
-            f"create unlogged table {staged.schema}.{table} as select {', '.join(columns)} from {staged.name('record')} where not again"
-        )
-    try:
-        return _run(connection, staged, suite, table, staged.rows)
-    finally:
-        connection.exec_driver_sql(f"drop table {staged.schema}.{table}")
 
 
 def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows: int) -> Validated:

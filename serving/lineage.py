@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from serving.access import Grant, reading
 from serving.query.listing import Filter, one, value_of
 from serving.sql.views import views
 from sources import loader
-from store import archive, tables
+from store import archive, rawrow, tables
 from store.engine import transaction
 
 _STEPS = """
@@ -61,7 +62,7 @@ def _record(source: str, raw: bool) -> dict[str, Any] | None:
     told["mapping"] = f"mappings/{loader.feed(feed).mapping}.yaml"
     told["archived"] = bool(found.sha256) and found.dropped_at is None and archive.exists(found.sha256)
     if raw:
-        told["raw"] = found.raw
+        told["raw"] = json.loads(rawrow.text(found.raw))
     return told
 
 

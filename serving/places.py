@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from core import settings
 from serving.access import towns as known_towns
-from store.engine import copy_frame
+from store.copying import copy_frame
 
 ENTITIES = ("change_polygon", "parcel", "scene")
 _PLACE = sa.table("place", *(sa.column(c) for c in ("entity", "id", "content_hash", "town_code")), schema="serving")

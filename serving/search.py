@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pypinyin import lazy_pinyin
 from sqlalchemy.engine import Connection
 
-from store.engine import copy_frame
+from store.copying import copy_frame
 
 _NAME = sa.table(
     "name",
@@ -82,8 +82,7 @@ def refresh(connection: Connection) -> int:
             "project_code": [r.id for r in rows],
             "content_hash": [bytes(r.content_hash) for r in rows],
             "text": texts,
-            # letters and digits alone: nothing that an array's text form would have to quote but the quotes themselves
-            "grams": ["{" + ",".join(f'"{gram}"' for gram in grams(text)) + "}" for text in texts],
+            "grams": [grams(text) for text in texts],
         }
     )
     connection.execute(

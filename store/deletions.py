@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from store import tables
+from store import rawrow, tables
 from store.staging import Staged
 from store.statements import GOOD, RECORD_PRINT, REJECT_PRINT, Runner, same
 
@@ -67,7 +67,7 @@ def fallbacks(connection: Connection, staged: Staged) -> pl.DataFrame:
     """
     run = Runner(connection, staged)
     rows = run(
-        f"""select distinct on (h.record_id) r.record_key, h.raw::text as raw, h.receipt_id, h.place
+        f"""select distinct on (h.record_id) r.record_key, h.raw, h.receipt_id, h.place
             from {{withdrawn}} w
             join source.record r on r.id = w.record_id
             join source.record_history h on h.record_id = w.record_id
@@ -80,7 +80,7 @@ def fallbacks(connection: Connection, staged: Staged) -> pl.DataFrame:
         }"""
     ).all()
     return pl.DataFrame(
-        [tuple(row) for row in rows],
+        [(row.record_key, rawrow.text(row.raw), row.receipt_id, row.place) for row in rows],
         schema={"record_key": pl.String, "raw": pl.String, "receipt_id": pl.Int64, "place": pl.String},
         orient="row",
     )
@@ -99,6 +99,7 @@ def missing(connection: Connection, staged: Staged, listing: bool) -> int:
                select r.id, 'absent' from source.record r
                where r.feed = :feed and r.tombstoned_at is null
                  and not exists (select from {record} s where s.record_key = r.record_key and not s.again)
+                 and not exists (select from {unchanged} u where u.record_id = r.id)
                  and not exists (select from {reject} x where x.record_key = r.record_key)"""
         )
     if staged.scopes:

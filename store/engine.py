@@ -1,13 +1,11 @@
-"""The way to PostgreSQL: one SQLAlchemy engine a process, and COPY through psycopg 3."""
+"""The way to PostgreSQL: one SQLAlchemy engine a process."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import polars as pl
 import psycopg
 import sqlalchemy as sa
 from psycopg.types.string import StrDumperUnknown
@@ -18,7 +16,6 @@ from core import settings
 from store.tables import Box
 from store.values import storable, storable_json
 
-_CHUNK = 1 << 20
 ischema_names.setdefault("box", Box)  # whoever reflects a table (the quality suites do) meets its boxes
 
 
@@ -89,34 +86,6 @@ def transaction() -> Iterator[Connection]:
     """A connection in a transaction: committed at the end, rolled back by an exception."""
     with engine().begin() as connection:
         yield connection
-
-
-def copy_frame(connection: Connection, table: sa.Table, frame: pl.DataFrame) -> int:
-    """COPY a Polars frame into the columns of ``table`` that it names, in the caller's transaction.
-
-    Returns the number of rows. NUL in text becomes U+FFFD. Nulls are NULL, empty strings stay empty strings; ``Binary`` columns go as ``bytea``.
-    """
-    if frame.is_empty():
-        return 0
-    frame = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)  # the rest is NULL
-    binary = [name for name, kind in frame.schema.items() if kind == pl.Binary]
-    if binary:
-        frame = frame.with_columns((pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name) for name in binary)
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    if spoilt := [name for name in texts if frame[name].str.contains("\x00", literal=True).any()]:
-        frame = frame.with_columns(pl.col(spoilt).str.replace_all("\x00", "\N{REPLACEMENT CHARACTER}", literal=True))
-    buffer = io.BytesIO()
-    frame.write_csv(buffer, include_header=False)
-    preparer = connection.dialect.identifier_preparer
-    names = ", ".join(preparer.quote(name) for name in frame.columns)
-    statement = f"copy {preparer.format_table(table)} ({names}) from stdin (format csv)"
-    if not connection.in_transaction():
-        connection.begin()  # COPY goes past SQLAlchemy, which would not know of anything to commit
-    raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    with raw.cursor() as cursor, cursor.copy(statement) as copy, buffer.getbuffer() as view:
-        for start in range(0, len(view), _CHUNK):
-            copy.write(view[start : start + _CHUNK])
-    return frame.height
 
 
 def lock_key(space: str, name: str) -> int:

@@ -21,6 +21,13 @@ on conflict (feed, fingerprint) do update set
     count = i.count + excluded.count
 """
 
+#: What was told of a record that came again just so is seen again.
+_SEEN_AGAIN = """
+update landing.issue i set last_seen_at = now(), count = i.count + 1
+from {unchanged} u join source.record r on r.id = u.record_id
+where i.feed = :feed and i.record = r.record_key and i.run_id is distinct from :run
+"""
+
 
 #: One issue that a step after the merges found, on a record's feed.
 _ADD = """
@@ -39,4 +46,7 @@ def add(connection: Connection, code: str, field: str, found: str) -> None:
 
 def record(connection: Connection, staged: Staged) -> None:
     """Count the batch's issues (``s<run>_issue``) into landing.issue."""
-    Runner(connection, staged)(_COUNT)
+    run = Runner(connection, staged)
+    run(_COUNT)
+    if staged.unchanged:
+        run(_SEEN_AGAIN)

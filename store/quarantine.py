@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
-from store import journal, tables
+from store import journal, rawrow, tables
+from store.copying import copy_frame
 from store.engine import engine, transaction
 from store.staging import Staged
 from store.statements import RECORD_PRINT, REJECT_PRINT, Runner
 
 entry = tables.quarantine
+_AT_ONCE = 10_000
 
 
 #: Every reason of each rejected row.
@@ -32,8 +36,8 @@ insert into landing.quarantine as q
 select distinct on (fingerprint) :feed, record_key, fingerprint, raw, :run, receipt_id, place, scope, source_time, reasons,
        :mapping_version
 from (
-    select s.record_key, {RECORD_PRINT} as fingerprint, s.raw as raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
-    from {{record}} s join ({_REASONS}) r using (row_id)
+    select s.record_key, {RECORD_PRINT} as fingerprint, j.raw, s.receipt_id, s.place, s.scope, s.source_time, r.reasons
+    from {{record}} s join ({_REASONS}) r using (row_id) join {{rejected}} j using (row_id)
     where not s.again
     union all
     select x.record_key, {REJECT_PRINT}, to_jsonb(x.raw), x.receipt_id, x.place, null, null,
@@ -74,6 +78,21 @@ class Entry:
     scope: str | None
 
 
+def _unpack(connection: Connection, staged: Staged) -> None:
+    """Rejected rows as JSON (``s<run>_rejected``): a person reads them in the quarantine."""
+    name = f"s{staged.run_id}_rejected"
+    columns = (sa.Column("row_id", sa.BigInteger), sa.Column("raw", JSONB))
+    table = sa.Table(name, sa.MetaData(), *columns, schema=staged.schema, prefixes=["UNLOGGED"])
+    table.create(connection)
+    rows = Runner(connection, staged)(
+        "select s.row_id, s.raw from {record} s where not s.again and exists (select from {failed} f where f.row_id = s.row_id)"
+    )
+    for part in rows.partitions(_AT_ONCE):
+        found = [(row.row_id, None if row.raw is None else rawrow.text(row.raw)) for row in part]
+        frame = pl.DataFrame(found, schema={"row_id": pl.Int64, "raw": pl.String}, orient="row")
+        copy_frame(connection, table, frame)
+
+
 def reject(connection: Connection, staged: Staged, mapping_version: int) -> int:
     """Put every rejected row into quarantine, with all its reasons; returns how many rows that is."""
     run = Runner(connection, staged)
@@ -81,6 +100,7 @@ def reject(connection: Connection, staged: Staged, mapping_version: int) -> int:
         "select count(distinct s.row_id) from {failed} f join {record} s using (row_id) where not s.again"
     ).scalar_one()
     if rows or staged.rejects:
+        _unpack(connection, staged)
         run(_ENTER, mapping_version=mapping_version)
     return rows + staged.rejects
 

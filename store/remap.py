@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from store import tables
+from store import rawrow, tables
 from store.staging import Staged
 
 
@@ -47,20 +47,24 @@ def stored_rows(feed: str, receipt: int, connection: Connection) -> list[tuple[s
     """(raw as JSON text, place) of the versions that a receipt brought, where its payload is gone."""
     rows = connection.execute(
         sa.text(
-            """select r.raw::text, r.place from source.record r where r.feed = :feed and r.receipt_id = :receipt
+            """select r.raw, r.place from source.record r where r.feed = :feed and r.receipt_id = :receipt
                union all
-               select h.raw::text, h.place from source.record_history h join source.record r on r.id = h.record_id
+               select h.raw, h.place from source.record_history h join source.record r on r.id = h.record_id
                where r.feed = :feed and h.receipt_id = :receipt and h.withdrawn_at is null"""
         ),
         {"feed": feed, "receipt": receipt},
     )
-    return [(raw, place) for raw, place in rows]
+    return [(rawrow.text(raw), place) for raw, place in rows]
+
+
+def _flags(staged: Staged, entity: str) -> str:
+    return ", ".join(f"'{name}'" for name in staged.flags.get(entity, ()))
 
 
 def compare(connection: Connection, staged: Staged) -> None:
     """Find the staged rows whose entity rows are not those that are stored (``s<run>_differs``)."""
     mine = " union all ".join(
-        f"select row_id as id, '{name}' || (to_jsonb(e) - 'row_id')::text as x from {staged.name(name)} e"
+        f"select row_id as id, '{name}' || (to_jsonb(e) - 'row_id' - cast(array[{_flags(staged, name)}] as text[]))::text as x from {staged.name(name)} e"
         for name in staged.entities
     )
     stored = " union all ".join(

@@ -9,10 +9,12 @@ For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``stagi
     s12_failed       row_id, code, field, message, value                     every reason why a row goes to quarantine
     s12_reject       receipt_id, place, record_key, code, field, message, raw     what has no row: it did not decode
     s12_issue        code, severity, duty, record, field, detail, count      what is told and stops nothing
+    s12_asked        row_id, record_key, source_time, rank, <raw columns>    what the feed's suite reads as it came
+    s12_unchanged    row_id, receipt_id, record_id                           rows that are what stands already
 
-``raw`` is the row, ``content_hash`` the SHA-256 of its canonical JSON text (mappings.compiler), by which versions are
-compared; parsing and hashing is done as rows are staged, beside the reading of the next ones. ``again``:
-a version known already, mapped once more because it stands again; it did not come in.
+``raw`` is the row as :mod:`store.rawrow` packs it, ``content_hash`` the SHA-256 of its canonical JSON text
+(mappings.compiler), by which versions are compared. ``again``: a version known already, mapped once more because it
+stands again; it did not come in. A table of an entity has a column more for each code whose check digit is asked.
 """
 
 from __future__ import annotations
@@ -24,11 +26,10 @@ from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
-from store import tables
-from store.engine import copy_frame
+from store import rawrow, tables
+from store.copying import copy_frame
 
 # columns of frames handed to Staging.copy; see the module's text for what they mean
 RECORD = {
@@ -40,7 +41,7 @@ RECORD = {
     "source_time": sa.DateTime,
     "rank": sa.BigInteger,
     "tombstone": sa.Boolean,
-    "raw": JSONB,
+    "raw": sa.LargeBinary,
     "again": sa.Boolean,
     "content_hash": sa.LargeBinary,
 }
@@ -54,6 +55,7 @@ REJECT = {
     "message": sa.Text,
     "raw": sa.Text,
 }
+UNCHANGED = {"row_id": sa.BigInteger, "receipt_id": sa.BigInteger, "record_id": sa.BigInteger}
 ISSUE = {
     **{name: sa.Text for name in ("code", "severity", "duty", "record", "field", "detail")},
     "count": sa.BigInteger,
@@ -89,6 +91,8 @@ class Staged:
     feed: str
     entities: tuple[str, ...]
     timed: bool
+    asked: dict[str, str] = field(default_factory=dict)  # raw column → as it is called where the feed's suite is asked
+    flags: dict[str, tuple[str, ...]] = field(default_factory=dict)  # entity → columns of verdicts made before staging
     full: bool = False
     floor: int = 0
     max_rejected: float = 1.0
@@ -99,15 +103,28 @@ class Staged:
     scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
     next_row: int = 0  # id of the next row staged
+    records: int = 0  # rows that stand in the staging tables
+    unchanged: int = 0  # rows that are what stands already: nothing of them is staged but their record
     schema: str = tables.STAGING
 
     def __post_init__(self) -> None:
-        self._copies = 0
+        self._packer: rawrow.Packer | None = None
         self._meta = sa.MetaData()
         self.record = self._table("record", RECORD)
         self.failed = self._table("failed", FAILED)
         self.reject = self._table("reject", REJECT)
         self.issue = self._table("issue", ISSUE)
+        self.same = self._table("unchanged", UNCHANGED)
+        self.raw_columns = (
+            self._table(
+                "asked",
+                {name: RECORD[name] for name in ("row_id", "record_key", "source_time", "rank")}
+                | dict.fromkeys(self.asked.values(), sa.Text)
+                | dict.fromkeys(self.flags.get("asked", ()), sa.Boolean),
+            )
+            if self.asked
+            else None
+        )
         self.entity = {
             name: sa.Table(
                 f"s{self.run_id}_{name}",
@@ -115,6 +132,7 @@ class Staged:
                 sa.Column("row_id", sa.BigInteger),
                 sa.Column("ord", sa.Integer),
                 *(sa.Column(column.name, column.type) for column in tables.entity_columns(name)),
+                *(sa.Column(flag, sa.Boolean) for flag in self.flags.get(name, ())),
                 schema=self.schema,
                 prefixes=["UNLOGGED"],
             )
@@ -142,6 +160,8 @@ class Staged:
             "missing",
             "differs",
             "late",
+            "unchanged",
+            "rejected",
             *self.entities,
         }:
             raise ValueError(f"no staging table {part!r}")
@@ -166,54 +186,43 @@ class Staged:
 
     def copy_records(self, connection: Connection, frame: pl.DataFrame) -> None:
         """COPY rows into ``record``; ``raw`` of the frame is JSON text."""
-        self._copies += 1
-        incoming = f"incoming_{self.run_id}_{self._copies}"
-        columns = [name for name in RECORD if name not in ("raw", "content_hash")]
-        listed = ", ".join(columns)
-        connection.exec_driver_sql(
-            f"create temp table {incoming} on commit drop as "
-            f"select {listed}, null::text as raw from {self.record.fullname} limit 0"
-        )
-        copy_frame(connection, sa.Table(incoming, sa.MetaData()), frame)
-        self._doubt_times(connection, incoming, frame)
-        connection.exec_driver_sql(
-            f"""insert into {self.record.fullname} ({listed}, raw, content_hash)
-                select {listed}, raw::jsonb, sha256(convert_to(raw, 'UTF8')) from {incoming}"""
-        )
+        if self._packer is None:
+            self._packer = rawrow.Packer(connection, self.feed, frame["raw"])
+        frame = self._doubt_times(connection, frame)
+        copy_frame(connection, self.record, frame.with_columns(self._packer.pack(frame["raw"]).alias("raw")))
 
-    def _doubt_times(self, connection: Connection, incoming: str, frame: pl.DataFrame) -> None:
+    def _doubt_times(self, connection: Connection, frame: pl.DataFrame) -> pl.DataFrame:
         """A time that nobody can believe orders no version before one that can be believed: it becomes the rank below.
 
         Believed is what lies after 1980 and at most :data:`TOLERANCE` after its payload was received. Among themselves
         such versions keep the order of their times; it depends on nothing but the version and its own receipt.
         """
-        if "source_time" not in frame.columns or frame["source_time"].null_count() == frame.height:
-            return
-        received = "(select finished_at from landing.receipt r where r.id = i.receipt_id)"
-        values = {"earliest": EARLIEST, "tolerance": TOLERANCE}
-        doubtful = sa.text(
-            f"""select 1 from (select receipt_id, min(source_time) as earliest, max(source_time) as latest
-                               from {incoming} group by receipt_id) i
-                where i.earliest < :earliest or i.latest > {received} + :tolerance"""
+        if frame["source_time"].null_count() == frame.height:
+            return frame
+        receipt = tables.receipt.c
+        numbers = frame["receipt_id"].unique().to_list()
+        rows = connection.execute(sa.select(receipt.id, receipt.finished_at).where(receipt.id.in_(numbers)))
+        finished = {number: at for number, at in rows}
+        received = frame["receipt_id"].replace_strict(finished, default=None, return_dtype=pl.Datetime("us"))
+        time = pl.col("source_time")
+        doubted = (time < EARLIEST) | (time > received.alias("received") + TOLERANCE)
+        doubtful = frame.filter(doubted)
+        if doubtful.is_empty():
+            return frame
+        told = doubtful.select(
+            pl.lit("unbelievable_time").alias("code"),
+            pl.lit("warning").alias("severity"),
+            pl.lit("provider").alias("duty"),
+            pl.col("record_key").alias("record"),
+            pl.lit("source_time").alias("field"),
+            time.dt.strftime("%Y-%m-%d %H:%M:%S").alias("detail"),
+            pl.lit(1, dtype=pl.Int64).alias("count"),
         )
-        if connection.execute(doubtful, values).first() is None:
-            return
-        connection.execute(
-            sa.text(
-                f"""with doubted as (
-                        update {incoming} i
-                        set source_time = null,
-                            rank = (extract(epoch from source_time) * 1000)::bigint * 100 + coalesce(rank, 0)
-                        from (select ctid as row, source_time as written from {incoming}) o
-                        where o.row = i.ctid
-                          and (source_time < :earliest or source_time > {received} + :tolerance)
-                        returning i.record_key, o.written)
-                    insert into {self.issue.fullname} (code, severity, duty, record, field, detail, count)
-                    select :code, 'warning', 'provider', record_key, 'source_time',
-                           to_char(written, 'YYYY-MM-DD HH24:MI:SS'), 1
-                    from doubted"""
-            ),
-            values | {"code": "unbelievable_time"},
+        copy_frame(connection, self.issue, told)
+        below = time.dt.epoch("ms") * 100 + pl.col("rank").cast(pl.Int64).fill_null(0)
+        return frame.with_columns(
+            pl.when(doubted).then(None).otherwise(time).alias("source_time"),
+            pl.when(doubted).then(below).otherwise(pl.col("rank").cast(pl.Int64)).alias("rank"),
         )
 
     def analyze(self, connection: Connection) -> None:

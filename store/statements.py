@@ -33,7 +33,18 @@ class Runner:
         self.connection = connection
         self.names = {
             part: staged.name(part)
-            for part in ("record", "failed", "reject", "issue", "version", "withdrawn", "missing", "differs")
+            for part in (
+                "record",
+                "failed",
+                "reject",
+                "issue",
+                "version",
+                "withdrawn",
+                "missing",
+                "differs",
+                "unchanged",
+                "rejected",
+            )
         }
         self.values: dict[str, Any] = {"feed": staged.feed, "run": staged.run_id}
 

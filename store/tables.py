@@ -425,7 +425,13 @@ record = sa.Table(
     _id("记录号", "record"),
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("record_key", sa.Text, "记录键", "the source's key, its parts joined by |", nullable=False),
-    _column("raw", JSONB, "原始行", "the current version as decoded, empty fields dropped", nullable=False),
+    _column(
+        "raw",
+        sa.LargeBinary,
+        "原始行",
+        "the current version as decoded, empty fields dropped: JSON, packed by store/rawrow.py",
+        nullable=False,
+    ),
     _column(
         "content_hash",
         sa.LargeBinary,
@@ -462,12 +468,27 @@ record = sa.Table(
     comment=_comment("记录：来源记录的现行版本", "the current version of a source's record"),
 )
 
+raw_dictionary = sa.Table(
+    "raw_dictionary",
+    metadata,
+    _column(
+        "id", sa.Integer, "字典号", "as the frames name it", args=(sa.Identity(start=32768),), primary_key=True
+    ),  # zstd keeps smaller numbers for itself
+    _column("feed", sa.Text, "数据流", "feed whose rows it was made from", nullable=False, index=True),
+    _column(
+        "dictionary", sa.LargeBinary, "字典", "zstd dictionary; rows packed with it need it for ever", nullable=False
+    ),
+    _instant("made_at", "生成时间", "made", nullable=False, server_default=NOW),
+    schema=SOURCE,
+    comment=_comment("原始行压缩字典", "dictionaries that raw rows are packed with"),
+)
+
 record_history = sa.Table(
     "record_history",
     metadata,
     _id("历史号", "entry"),
     _column("record_id", sa.BigInteger, "记录", "record", nullable=False),
-    _column("raw", JSONB, "原始行", "the version as decoded", nullable=False),
+    _column("raw", sa.LargeBinary, "原始行", "the version as decoded: JSON, packed by store/rawrow.py", nullable=False),
     _column("content_hash", sa.LargeBinary, "内容摘要", "as in record", nullable=False),
     _column("source_time", sa.DateTime, "来源时间", "business time"),
     _column("rank", sa.BigInteger, "次序", "order of versions of equal time"),

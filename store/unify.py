@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas import channels
-from store import fold, identity, issues, tables
+from store import fold, identity, issues, rawrow, tables
 from store.engine import engine, lock_key, refusal, transaction
 from store.values import storable_json
 
@@ -186,6 +186,7 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
     """
     for table in tables.source_entity.values():
         connection.execute(sa.delete(table).where(table.c.record_id == record))
+    raw = connection.execute(sa.select(tables.record.c.raw).where(tables.record.c.id == record)).scalar_one()
     reasons = [{"code": "unify_refused", "message": f"归一时数据库拒收 the database refuses it in unify: {said}"}]
     return connection.execute(
         sa.text(
@@ -194,7 +195,7 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
                entered as (
                    insert into landing.quarantine as q
                        (feed, record_key, fingerprint, raw, run_id, receipt_id, place, source_time, reasons, mapping_version)
-                   select feed, record_key, sha256(convert_to(record_key, 'UTF8') || content_hash), raw, run_id, receipt_id,
+                   select feed, record_key, sha256(convert_to(record_key, 'UTF8') || content_hash), cast(:raw as jsonb), run_id, receipt_id,
                           place, source_time, cast(:reasons as jsonb), mapping_version
                    from aside
                    on conflict (feed, fingerprint) do update set
@@ -202,7 +203,7 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
                        closed_by = null, note = null)
                select feed || ' ' || record_key from aside"""
         ),
-        {"record": record, "reasons": storable_json(reasons)},
+        {"record": record, "raw": rawrow.text(raw), "reasons": storable_json(reasons)},
     ).scalar_one()
 
 

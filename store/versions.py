@@ -21,6 +21,10 @@ with good as (  -- what passed every check
     select s.row_id, s.receipt_id, s.place, s.scope, s.record_key, s.source_time, s.rank, s.tombstone, s.again,
            s.content_hash
     from {{record}} s where {GOOD}
+    union all  -- a key that came once more with something else is judged with all that came of it
+    select u.row_id, u.receipt_id, null, null, r.record_key, r.source_time, r.rank, false, false, r.content_hash
+    from {{unchanged}} u join source.record r on r.id = u.record_id
+    where exists (select from {{record}} s where s.record_key = r.record_key)
 ),
 repeated as (
     select record_key from good group by record_key having count(*) > 1
@@ -259,6 +263,10 @@ def write(
         action: number
         for action, number in run("select action, count(*) from {version} where not again group by action")
     }
+    if staged.unchanged:
+        counts["unchanged"] += run(
+            "select count(*) from {unchanged} u where not exists (select from {version} v where v.row_id = u.row_id)"
+        ).scalar_one()
     replaced = run("select exists (select from {version} where becomes and known)").scalar_one()
     if replaced:
         run(_TO_HISTORY)

@@ -6,11 +6,17 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from store.engine import copy_frame
+from store.copying import copy_frame
 from supervision.judge import Judged
 
 _COLUMNS = ("item_name", "stage", "kind", "department", "department_code", "expected", "state", "done_at", "turn")
-_NEW = sa.table("project_item_new", *(sa.column(name) for name in ("project_code", "item_code", *_COLUMNS)))
+_NEW = sa.table(
+    "project_item_new",
+    *(
+        sa.column(name, sa.Integer if name == "stage" else None)  # an integer has its column's width in COPY
+        for name in ("project_code", "item_code", *_COLUMNS)
+    ),
+)
 
 
 def frame(judged: Judged) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from mappings import compiler
 from schemas import entities
 from sources import loader
-from store import tables
+from store import rawrow, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ with chosen as (
     from source.record_history h join source.record r on r.id = h.record_id
     where h.record_id = any(:records) and h.recorded_at <= :at and h.superseded_at > :at and not h.said_gone
 )
-select c.record_id, c.feed, c.record_key, c.raw::text, c.current, c.source_time, c.recorded_at, c.place, c.mapping_version, c.receipt_id,
+select c.record_id, c.feed, c.record_key, c.raw, c.current, c.source_time, c.recorded_at, c.place, c.mapping_version, c.receipt_id,
        t.finished_at as received_at, t.sha256, t.signature, t.request, t.size
 from chosen c left join landing.receipt t on t.id = c.receipt_id
 where not exists (select from source.absence a where a.record_id = c.record_id and a.gone_at <= :at and (a.back_at is null or a.back_at > :at))
@@ -109,7 +109,8 @@ def behind(
         "whole": whole,
     }
     records = list(connection.execute(sa.text(_RECORDS), values).scalars())
-    return [Version(*row) for row in connection.execute(sa.text(_VERSIONS), {"records": records, "at": at})]
+    found = connection.execute(sa.text(_VERSIONS), {"records": records, "at": at})
+    return [Version(**row._mapping | {"raw": rawrow.text(row.raw)}) for row in found]
 
 
 def rows(connection: Connection, versions: list[Version]) -> dict[str, list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """A batch goes from a source into the store; whatever happens, a row says how it ended, and the counts add up."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from core.errors import ProviderError, TransientError
+from store import rawrow
 from tests.pipeline.rows import case, project, rows, run, scalar, window
 
 
@@ -22,7 +24,7 @@ def test_a_full_listing_lands_in_record_and_entity_tables(world):
     (first, *_) = rows(
         "select r.*, c.sha256 from source.record r join landing.receipt c on c.id = r.receipt_id order by r.record_key"
     )
-    assert first["raw"]["projectName"] == "项目1" and first["place"] == "row 0"
+    assert json.loads(rawrow.text(first["raw"]))["projectName"] == "项目1" and first["place"] == "row 0"
     assert scalar("select count(*) from store.dirty") == 3
     assert scalar("select count(*) from pg_tables where schemaname = 'staging'") == 0
 
@@ -46,7 +48,7 @@ def test_a_change_moves_the_old_version_into_history(world):
     assert outcome.counts.changed == 1
     assert [row["project_name"] for row in rows("select * from source.project")] == ["新名1"]
     (old,) = rows("select * from source.record_history")
-    assert old["raw"]["projectName"] == "项目1" and old["superseded_at"] is not None
+    assert json.loads(rawrow.text(old["raw"]))["projectName"] == "项目1" and old["superseded_at"] is not None
 
 
 def test_the_completed_interval_and_the_state_move_with_the_rows(world):

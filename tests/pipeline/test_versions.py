@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from store import hash as store_hash
-from store import holds, quarantine
+from store import holds, quarantine, rawrow
 from store.engine import engine
 from tests.pipeline.rows import case, licence, project, rows, run, scalar, sheet, window
 
@@ -21,10 +21,10 @@ def current(feed: str) -> dict[str, dict]:
 
 def history(feed: str) -> list[tuple]:
     return [
-        tuple(row.values())
+        (row["record_key"], rawrow.text(row["raw"]), row["source_time"])
         for row in rows(
-            """select r.record_key, h.raw::text, h.source_time from source.record_history h
-               join source.record r on r.id = h.record_id where r.feed = :feed and h.withdrawn_at is null order by 1, 3, 2""",
+            """select r.record_key, h.raw, h.source_time from source.record_history h
+               join source.record r on r.id = h.record_id where r.feed = :feed and h.withdrawn_at is null order by 1, 3, h.content_hash""",
             feed=feed,
         )
     ]

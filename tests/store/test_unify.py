@@ -32,7 +32,7 @@ def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> No
                 .values(
                     feed=feed,
                     record_key=key,
-                    raw={},
+                    raw=b"{}",
                     content_hash=b"x",
                     receipt_id=1,
                     run_id=1,

@@ -1,0 +1,77 @@
+"""Check digits of a column at once: the formulas of :mod:`core.codes` (docs/domain.md §1.1, §1.2, §1.8), over bytes in numpy.
+
+What 200,000 certificates would cost PostgreSQL row by row, sixty steps each, is here sixty steps for all of a batch. A
+test holds both equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+Kind = Literal["project_code", "uscc", "certificate"]
+
+_PROJECT_CODE = r"^[0-9]{4}-[0-9]{6}-[0-9]{2}-[0-9]{2}-[0-9]{6}$"
+_OLD_PROJECT_CODE = r"^20(1[5-9]|20)-"  # 2015–2020: a year where the new form has YYMM, and no check digit
+_MONTH = r"^[0-9]{2}(0[1-9]|1[0-2])-"
+_USCC = "^[0-9A-HJ-NPQRTUWXY]{18}$"
+_USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_CERTIFICATE = r"^1\.2\.156\.3005\.2\.[0-9A-Z]{21}\.[0-9A-Z]{18}\.[0-9A-Z]+\.[0-9A-Z]{3}\.[0-9A-Z]$"
+_ROOT = len("1.2.156.3005.2.")
+
+
+def valid(kind: Kind, codes: pl.Series) -> pl.Series:
+    """True where the code has its form and the right check digit; null where there is none."""
+    formed = codes.str.contains(_FORMS[kind])
+    if formed.any():
+        right = _RIGHT[kind](codes.filter(formed.fill_null(False)))
+        formed = formed.scatter(formed.arg_true(), right)
+    return formed
+
+
+def _bytes(codes: pl.Series, width: int) -> np.ndarray:
+    """ASCII texts as a matrix of bytes, flush right, padded with zero bytes on the left."""
+    padded = codes.str.pad_start(width, "\x00").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    return np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=len(codes) * width).reshape(-1, width)
+
+
+def _hybrid(values: np.ndarray, there: np.ndarray, modulus: int) -> np.ndarray:
+    """ISO 7064 hybrid system: whether the last value is the check of those before it; ``there`` masks padding."""
+    state = np.full(len(values), modulus, dtype=np.int32)
+    for place in range(values.shape[1] - 1):
+        following = ((state + values[:, place] - 1) % modulus + 1) * 2 % (modulus + 1)
+        state = np.where(there[:, place], following, state)
+    return (state + values[:, -1]) % modulus == 1
+
+
+def _project_code(codes: pl.Series) -> pl.Series:
+    digits = _bytes(codes.str.replace_all("-", "", literal=True), 20).astype(np.int32) - ord("0")
+    right = pl.Series(_hybrid(digits, np.ones_like(digits, dtype=bool), 10))
+    return codes.str.contains(_OLD_PROJECT_CODE) | (codes.str.contains(_MONTH) & right)
+
+
+def _uscc(codes: pl.Series) -> pl.Series:
+    worth = np.zeros(256, dtype=np.int32)
+    for value, letter in enumerate(_USCC_ALPHABET):
+        worth[ord(letter)] = value
+    values = worth[_bytes(codes, 18)]
+    weights = np.array([3**place % 31 for place in range(17)])
+    return pl.Series((31 - values[:, :17] @ weights % 31) % 31 == values[:, 17])
+
+
+def _certificate(codes: pl.Series) -> pl.Series:
+    texts = codes.str.slice(_ROOT).str.replace_all(".", "", literal=True)
+    letters = _bytes(texts, int(texts.str.len_bytes().max()))
+    values = letters.astype(np.int32) - ord("0") - np.where(letters >= ord("A"), 7, 0)
+    return pl.Series(_hybrid(values, letters > 0, 36))
+
+
+_FORMS: dict[Kind, str] = {"project_code": _PROJECT_CODE, "uscc": _USCC, "certificate": _CERTIFICATE}
+_RIGHT: dict[Kind, Callable[[pl.Series], pl.Series]] = {
+    "project_code": _project_code,
+    "uscc": _uscc,
+    "certificate": _certificate,
+}

@@ -1,0 +1,67 @@
+"""COPY of a frame in PostgreSQL's binary form: columns are packed as they lie in memory, and nothing is read back from text."""
+
+from __future__ import annotations
+
+import pgpq
+import polars as pl
+import psycopg
+import pyarrow as pa
+import sqlalchemy as sa
+from pgpq import encoders
+from pgpq.schema import Jsonb
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Connection
+
+_CHUNK = 1 << 20
+_AT_ONCE = 1 << 16  # rows that are packed in one piece
+#: Types whose columns must have exactly this form; others are what the frame has.
+_FORMS: dict[type, pl.DataType | type[pl.DataType]] = {
+    sa.BigInteger: pl.Int64,
+    sa.Integer: pl.Int32,
+    sa.SmallInteger: pl.Int16,
+    sa.DateTime: pl.Datetime("us"),
+    sa.Text: pl.String,
+}
+
+
+def copy_frame(connection: Connection, table: sa.Table | sa.TableClause, frame: pl.DataFrame) -> int:
+    """COPY a Polars frame into the columns of ``table`` that it names, in the caller's transaction.
+
+    Returns the number of rows. Nulls are NULL, empty strings stay empty strings. Where the table's columns have types,
+    whole numbers take their width; ``Binary`` goes into ``bytea``, and into any other type as that type's binary form
+    (``box``: four doubles). NUL in text becomes U+FFFD; a value that PostgreSQL refuses fails the whole frame
+    (:func:`store.engine.refusal`).
+    """
+    if frame.is_empty():
+        return 0
+    frame = frame.select(name for name in frame.columns if frame[name].null_count() < frame.height)  # the rest is NULL
+    kinds = {name: table.c[name].type for name in frame.columns if name in table.c}
+    forms = {name: form for name, kind in kinds.items() if (form := _FORMS.get(type(kind))) is not None}
+    frame = frame.with_columns(pl.col(name).cast(form) for name, form in forms.items() if frame.schema[name] != form)
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    if spoilt := [name for name in texts if frame[name].str.contains("\x00", literal=True).any()]:
+        frame = frame.with_columns(pl.col(spoilt).str.replace_all("\x00", "\N{REPLACEMENT CHARACTER}", literal=True))
+    packed = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(
+        packed.schema, {field.name: _encoder(field, kinds.get(field.name)) for field in packed.schema}
+    )
+    preparer = connection.dialect.identifier_preparer
+    names = ", ".join(preparer.quote(name) for name in frame.columns)
+    statement = f"copy {preparer.format_table(table)} ({names}) from stdin (format binary)"
+    if not connection.in_transaction():
+        connection.begin()  # COPY goes past SQLAlchemy, which would not know of anything to commit
+    raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    with raw.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(encoder.write_header())
+        for batch in packed.to_batches(max_chunksize=_AT_ONCE):
+            piece = memoryview(encoder.write_batch(batch))
+            for start in range(0, len(piece), _CHUNK):
+                copy.write(piece[start : start + _CHUNK])
+        copy.write(encoder.finish())
+    return frame.height
+
+
+def _encoder(field: pa.Field, kind: sa.types.TypeEngine | None):
+    if isinstance(kind, JSONB):
+        return encoders.LargeStringEncoderBuilder.new_with_output(field, Jsonb())
+    return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)

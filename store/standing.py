@@ -1,0 +1,67 @@
+"""Rows that are what stands already, found before anything more is made of them.
+
+A listing read again is mostly what it was. Such a row (same key, time, rank and content as the current version of a
+record that stands, mapped by the same mapping) would change nothing: it passed the checks when it came, so it is counted
+as unchanged and its record is noted as seen (``s<run>_unchanged``). A row whose key has an open entry in the quarantine goes
+the whole way, as it may close it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from store import tables
+from store.copying import copy_frame
+from store.engine import transaction
+from store.staging import Staged
+
+_COLUMNS = {
+    "_row": sa.BigInteger,
+    "record_key": sa.Text,
+    "source_time": sa.DateTime,
+    "rank": sa.BigInteger,
+    "content_hash": sa.LargeBinary,
+}
+_FOUND = """
+select p._row, r.id from pg_temp.probe p
+join source.record r on r.feed = :feed and r.record_key = p.record_key
+where r.content_hash = p.content_hash and r.source_time is not distinct from p.source_time
+  and r.rank is not distinct from p.rank and r.tombstoned_at is null and r.refused_at is null
+  and r.mapping_version = :mapping_version
+  and not exists (select from landing.quarantine q
+                  where q.feed = :feed and q.state = 'open' and q.record_key = p.record_key)
+"""
+
+
+class Standing:
+    """Compares the batches of one run with what stands in its feed."""
+
+    def __init__(self, staged: Staged, mapping_version: int) -> None:
+        self._values = {"feed": staged.feed, "mapping_version": mapping_version}
+        record = tables.record.c
+        with transaction() as connection:
+            first = sa.select(record.id).where(record.feed == staged.feed).limit(1)
+            self._any = connection.execute(first).first() is not None
+
+    def among(self, records: pl.DataFrame) -> pl.DataFrame:
+        """``_row`` and ``record_id`` of the records (:data:`mappings.mapping.RECORDS`) that stand just so."""
+        asked = records.filter(~pl.col("tombstone") & pl.col("record_key").is_not_null()).select(*_COLUMNS)
+        if not self._any or asked.is_empty():
+            return pl.DataFrame(schema={"_row": pl.UInt32, "record_id": pl.Int64})
+        with transaction() as connection:
+            probe = _probe(connection)
+            copy_frame(connection, probe, asked)
+            connection.exec_driver_sql("analyze probe (_row)")
+            rows = connection.execute(sa.text(_FOUND), self._values).all()
+        return pl.DataFrame(
+            [tuple(row) for row in rows], schema={"_row": pl.UInt32, "record_id": pl.Int64}, orient="row"
+        ).sort("_row")
+
+
+def _probe(connection: Connection) -> sa.Table:
+    columns = [sa.Column(name, kind) for name, kind in _COLUMNS.items()]
+    table = sa.Table("probe", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
+    table.create(connection)
+    return table
