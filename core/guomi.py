@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, padding
@@ -95,7 +96,7 @@ def sm4_open(key: bytes, sealed: bytes, nonce: bytes, beside: bytes = b"") -> by
         raise _unreadable("SM4-GCM") from error
 
 
-def _sm4(key: bytes, mode: modes.Mode) -> Cipher:
+def _sm4(key: bytes, mode: modes.Mode) -> Cipher[Any]:
     return Cipher(algorithms.SM4(_sized(key, "key")), mode)
 
 
@@ -128,7 +129,7 @@ def sm2_sign(private: str, public: str, data: bytes, *, k: str | None = None) ->
     while True:
         made = _sm2(private, public).sign_with_sm3(data, k or f"{secrets.randbelow(_ORDER - 1) + 1:064x}")
         if made is not None:
-            return made.lower()
+            return str(made).lower()
 
 
 def sm2_verify(public: str, data: bytes, signature: str) -> bool:
@@ -149,14 +150,14 @@ def sm2_encrypt(public: str, data: bytes) -> bytes:
     while True:
         made = _sm2("", public).encrypt(data)
         if made is not None:
-            return made
+            return bytes(made)
 
 
 def sm2_decrypt(private: str, public: str, data: bytes) -> bytes:
     """And back. :raises ProviderError: it is not for that key, or was changed."""
     try:
         crypt = _sm2(private, public)
-        plain = crypt.decrypt(data)
+        plain = bytes(crypt.decrypt(data))
         point = crypt._kg(int(private, 16), data[:64].hex())
         right = sm3(bytes.fromhex(point[:64]) + plain + bytes.fromhex(point[64:])) == data[64:96]
     except (ValueError, TypeError, IndexError) as error:
