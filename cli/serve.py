@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,13 +18,19 @@ def register(app: typer.Typer) -> None:
     def api(
         host: Annotated[str, typer.Option(help="监听地址 · address")] = "127.0.0.1",
         port: Annotated[int, typer.Option(help="端口 · port")] = 8090,
+        tls: Annotated[bool, typer.Option("--tls", help="HTTPS，自签证书 · by a certificate of our own")] = False,
+        certificate: Annotated[Path | None, typer.Option("--certificate", help="证书 PEM · given certificate")] = None,
+        key: Annotated[Path | None, typer.Option("--key", help="私钥 PEM · its key")] = None,
     ) -> None:
         """接口 · The API alone, without Airflow. Several processes: uvicorn serving.api.app:app --workers N."""
         import uvicorn
 
-        output.out.print(f"一张图 API  http://{host}:{port}/openapi.json")
+        from cli.stack.tls import options
+
+        secured = options(tls, certificate, key, [])
+        output.out.print(f"一张图 API  {'https' if secured else 'http'}://{host}:{port}/openapi.json")
         # the audit log says who asked what; an access log would say it again without the key's name
-        uvicorn.run("serving.api.app:app", host=host, port=port, log_level="warning", access_log=False)
+        uvicorn.run("serving.api.app:app", host=host, port=port, log_level="warning", access_log=False, **secured)
 
     @serve.command()
     def refresh() -> None:

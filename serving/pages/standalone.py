@@ -106,11 +106,11 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         return RedirectResponse(f"{PLACE}/")
 
     @app.get("/enter")
-    def enter(shown: Annotated[str, Query(alias="token", max_length=200)]) -> Response:
+    def enter(request: Request, shown: Annotated[str, Query(alias="token", max_length=200)]) -> Response:
         """The link that the command printed."""
         if not hmac.compare_digest(shown.encode(), token.encode()):
             return RedirectResponse("/login", 303, headers=HEADERS)
-        return _kept(shown, f"{PLACE}/", secure=False)
+        return _kept(shown, f"{PLACE}/", secure=request.url.scheme == "https")
 
     @app.get("/login")
     def ask(next: str = f"{PLACE}/") -> Response:

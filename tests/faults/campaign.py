@@ -192,7 +192,7 @@ def _empty(url: str) -> None:
     with engine().begin() as connection:
         tables = connection.exec_driver_sql(
             """select string_agg(quote_ident(schemaname) || '.' || quote_ident(tablename), ', ') from pg_tables
-               where schemaname in ('landing', 'source', 'store', 'supervision')
+               where schemaname in ('landing', 'source', 'store')
                  and tablename not in ('schema_version', 'journal', 'audit', 'audit_seal')"""
         ).scalar()
         connection.exec_driver_sql(f"truncate {tables} cascade")

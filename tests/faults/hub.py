@@ -10,6 +10,8 @@ import sys
 
 
 def main() -> None:
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever libraries say is no answer
     from airflow.sdk import BaseHook  # noqa: F401 - loaded before the fork
 
     from pipeline import housekeeping, sync, unify
@@ -24,8 +26,8 @@ def main() -> None:
             housekeeping.reap()
             housekeeping.drop_staging()
             os._exit(0)
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        print(pid, file=told)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=told)
 
 
 if __name__ == "__main__":

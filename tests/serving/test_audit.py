@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from serving import audit
+from serving import audit, seals
 from store import archive, journal, migrate
 from store.engine import dispose, engine, transaction
 from tests.hub import hub, migrated  # noqa: F401, F811
@@ -274,3 +274,16 @@ def test_the_application_cannot_change_what_it_logged(as_application, tmp_path, 
         with pytest.raises(sa.exc.DBAPIError), transaction() as c:
             c.exec_driver_sql(statement)
     assert audit.verify().broken is None and audit.retire(timedelta(0)) == 2 and audit.verify().broken is None
+
+
+def test_the_archive_alone_shows_that_the_end_was_cut(hub):  # noqa: F811
+    for n in range(3):
+        audit.append("test", "read", f"thing {n}", {})
+    seals._archived.clear()
+    audit.append("test", "read", "last", {})
+    for path in (hub / "audit").rglob("*"):  # the files of the machine are gone too
+        if path.is_file():
+            path.unlink()
+    assert audit.verify().broken is None
+    verdict = as_owner("delete from store.audit where seq = 4", "delete from store.audit_seal where seq = 4")
+    assert (verdict.broken, verdict.why) == (4, "cut off before the anchor")

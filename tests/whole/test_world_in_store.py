@@ -80,7 +80,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_store_is_the_world(told, new_database, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand, folder = told
     hub = Hub(stand, folder, new_database(), monkeypatch)
