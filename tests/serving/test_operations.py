@@ -94,10 +94,10 @@ def test_the_dashboard_asks_for_metrics_that_there_are():
 
 @pytest.fixture
 def run(store, monkeypatch):
-    from cli import context
     from cli.__main__ import app
+    from cli.stack import hub as hub_stack
 
-    monkeypatch.setattr(context, "command_environment", lambda layout: None)
+    monkeypatch.setattr(hub_stack, "command_environment", lambda layout: None)
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
