@@ -34,6 +34,7 @@ KIND_ZH = {
     "column": "字段",
 }
 _PART_DAYS = 20  # days with rows, below which a part has no rhythm of its own
+_WAVE_DAYS = 40  # below which nothing is said of a department, town or item by what comes of the others
 _PART_ALARMS = 0.2  # of all parts of a feed together, a quarter
 _PART_SLACK = 1.5  # so much longer than ever before
 _WAVES = 3.0  # departments, towns and items come in waves of projects
@@ -272,7 +273,9 @@ def _parts(feeds: dict[str, tuple[Feed, pl.DataFrame, datetime]], live: dict[str
                 spoken = np.unique(of_part["at"].to_numpy().astype("datetime64[D]"))
                 if len(spoken) < _PART_DAYS:
                     continue
-                found = _behind(spoken, by_others, alarms, _WAVES if kind in SHARED else _PART_SLACK)
+                found = None
+                if kind not in SHARED or len(spoken) >= _WAVE_DAYS:
+                    found = _behind(spoken, by_others, alarms, _WAVES if kind in SHARED else _PART_SLACK)
                 if found is None and key in sisters:
                     found = _behind(spoken, _by_day(sisters[key]), alarms, _PART_SLACK)
                 if found is not None:
