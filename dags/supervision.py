@@ -3,7 +3,7 @@
 ================  ==============================================================  ============================
 DAG               what                                                            starts
 ================  ==============================================================  ============================
-supervise         judge what changed, bring the ledger and the orders up to date  after every unify, at 00:05
+supervise         judge what changed, bring the ledger and the orders up to date  after every unify, at minutes 5 and 35
 work_orders       urge, tell the municipal platform, read back                    every 10 minutes
 notices           each department's open orders in one message                    08:30 on weekdays
 monthly_report    the city's state of the month that has ended                    the 1st at 06:00
