@@ -431,7 +431,7 @@ def _opened(
     if given.rows == "@":  # as a field, so that a list is mended as any other
         body = b'{"rows":' + jsonrows.clean(body) + b"}"
     where = "rows" if given.rows == "@" else given.rows
-    cleaned, issues = jsonrows.sound(body, where.rpartition(".")[2].strip('"'), limits)
+    cleaned, issues = jsonrows.sound(body, _field(where), limits)
     layers: dict[str, Any] = {"@": None}
 
     def at(path: str) -> msgspec.Raw | None:
@@ -459,13 +459,18 @@ def _opened(
     return held, at, issues
 
 
+def _field(path: str) -> str:
+    """The name of the field that a path ends in."""
+    return path.rpartition(".")[2].strip('"')
+
+
 def _read(feed: Feed, given: FeedOptions, answer: Answer) -> Page:
     """An answer as a page. :raises TransientError: it is cut, or no page. :raises OneMapError: it tells an error."""
     if answer.status == 304:
         return Page(answer, [], frozenset(), 0, b"", None, None, None)
     try:
         if given.success:
-            _succeeded(feed, given, answer.content)
+            _succeeded(feed, given, answer.content, Limits.of(feed))
         listed, at, _ = _opened(given, answer.content, Limits.of(feed))
         objects, _, rejects = jsonrows.rows(listed)
         keys = [_key(row, feed.key) for row in objects]
@@ -491,9 +496,13 @@ def _key(row: jsonrows.Row, names: Sequence[str]) -> tuple[Any, ...]:
     return key if any(key) else Nameless(hash(frozenset((name, bytes(value)) for name, value in row.items())))
 
 
-def _succeeded(feed: Feed, given: FeedOptions, body: bytes) -> None:
+def _succeeded(feed: Feed, given: FeedOptions, body: bytes, limits: Limits) -> None:
     """:raises TransientError: what says whether the call succeeded says otherwise."""
-    held = json.loads(jsonrows.clean(body))
+    body = jsonrows.clean(body)
+    try:
+        held = json.loads(body)
+    except (ValueError, RecursionError):  # one record's damage says nothing of the call
+        held = json.loads(jsonrows.sound(body, _field(given.rows), limits)[0])
     for path, values in given.success.items():
         found = jmespath.search(path, held)
         if found not in values and str(found) not in map(str, values):

@@ -192,6 +192,17 @@ def test_an_error_inside_http_200_is_told_as_the_source_says_it():
         read(rest(web_.url, of), of)
 
 
+@pytest.mark.parametrize("broken", ['{"id": "r01", "n": "a"b"}', '{"id": "r01", "n": ' + "[" * 3000 + "]" * 3000 + "}"])
+def test_a_broken_record_says_nothing_of_the_calls_success(broken: str):
+    of = feed("list", ["id"], path="/list", paging={"kind": "none"}, success={"code": [0]})
+    page = '{"code": 0, "data": [{"id": "r00", "n": 1}, ' + broken + ', {"id": "r02", "n": 2}]}'
+    with web(lambda asked: Reply(page.encode())) as web_:
+        made = rest(web_.url, of)
+        *pages, proof = made.fetch(of, FULL, None)
+        (batch,) = made.decode(of, pages[0])
+        assert proof.complete and batch.rows["id"].to_pylist() == ["r00", "r02"] and len(batch.rejects) == 1
+
+
 # -- signing
 
 ONE = feed("list", ["id"], path="/list", params={"b": "2 2", "a": 1}, paging={"kind": "none"})
