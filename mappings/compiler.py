@@ -17,7 +17,7 @@ from core.errors import ConfigurationError
 from core.settings import ROOT
 from mappings import numbers, paths
 from mappings.expressions import RESULTS, TYPES
-from mappings.language import REST, Declaration, Value
+from mappings.language import REST, TIMES, Declaration, Value
 from mappings.mapping import RECORDS, REJECTS, Issue, Mapped, Mapping, reading
 from schemas import channels, codes, entities, raw
 from schemas.entities import Column, Entity
@@ -42,7 +42,11 @@ def read(path: Path, *, undecided: bool = False) -> Mapping:
     used: set[str] = set()  # files that the digest covers, besides
     faults: list[tuple[tuple[str | int, ...], str]] = []
 
-    def value_faults(place: tuple[str | int, ...], value: Value, explode: str | None) -> None:
+    def value_faults(place: tuple[str | int, ...], value: Value, explode: str | None, *, text: bool = False) -> None:
+        """``text``: without ``as`` it is read as text, as the parts of a value are."""
+        for part in (*([value] if text else ()), *(value.first_of or ()), *(value.concat or ())):
+            if (part.format or part.zone) and part.as_ is None:
+                faults.append((place, "format and zone are of times: add as: timestamp"))
         for name in sorted(value.columns):
             if not _has(contract, name, explode):
                 faults.append((place, f"the contract of {feed} has no column {name}"))
@@ -61,7 +65,7 @@ def read(path: Path, *, undecided: bool = False) -> Mapping:
                 used.add("schemas/catalogue/departments.csv")
 
     for number, part in enumerate(declaration.key):
-        value_faults(("key", number), part, None)
+        value_faults(("key", number), part, None, text=True)
     for name in ("time", "rank"):
         if part := getattr(declaration, name):
             value_faults((name,), part, None)
@@ -139,6 +143,8 @@ def _target_faults(entity: Entity, name: str, column: Column | None, value: Valu
     given_as = reading(value, column)
     if RESULTS[given_as] != TYPES[column.type][0]:
         yield f"as: {given_as} does not give a {column.type}"
+    if (value.format or value.zone) and given_as not in TIMES:
+        yield f"format and zone are of times, {name} is a {column.type}"
     if value.unit is not None:
         try:
             numbers.factor(value.unit, column.unit)

@@ -203,7 +203,7 @@ def _fold(
 
 
 def _time(text: pl.Series, value: Value, unit: str | None, *, no_end: bool = False) -> Read:
-    return times.timestamps(text, month_end=value.month == "last", no_end=no_end)
+    return times.timestamps(text, month_end=value.month == "last", no_end=no_end, form=value.format, zone=value.zone)
 
 
 def _date(text: pl.Series, value: Value, unit: str | None, *, no_end: bool = False) -> Read:

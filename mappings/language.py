@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, field_validator, model_validator
+
+from core import declared
+from mappings import times
 
 #: What a value is read as. Without ``as`` it is the type of the entity's column.
 Reading = Literal[
@@ -31,6 +35,8 @@ Reading = Literal[
 ]
 
 
+#: What takes ``format`` and ``zone``
+TIMES = ("timestamp", "date", "end_date", "end_timestamp")
 #: ``ignore: rest``
 REST = "rest"
 
@@ -45,7 +51,7 @@ def _or_name(schema: dict[str, Any]) -> dict[str, Any]:
 
 class Value(_Strict):
     """How one value comes about: one source (from, const, first_of, concat, position), then in this order
-    extract, contains | map | codes, as (with unit, month, between), default."""
+    extract, contains | map | codes, as (with unit, month, format, zone, between), default."""
 
     from_: str | None = Field(None, alias="from", description="A raw column; in an exploded block also COLUMN.field")
     const: str | int | bool | None = Field(None, description="Always this")
@@ -60,6 +66,12 @@ class Value(_Strict):
     as_: Reading | None = Field(None, alias="as")
     unit: str | None = Field(None, description="Unit as written; brought to the entity column's")
     month: Literal["first", "last"] = Field("first", description="The day that a month without a day stands for")
+    format: str | None = Field(
+        None, description="The form of a time, and no other is read: dd/MM/yyyy HH:mm:ss (letters of Unicode TS 35)"
+    )
+    zone: str | None = Field(
+        None, description="Where a time that states no offset was written: Europe/London, UTC; default: Asia/Shanghai"
+    )
     between: tuple[float, float] | None = Field(None, description="Numbers outside are an issue and null")
     unreadable: Literal["reject", "issue", "nothing"] = Field(
         "reject",
@@ -80,7 +92,27 @@ class Value(_Strict):
             raise ValueError("needs exactly one of from, const, first_of, concat, position")
         if sum(source is not None for source in (self.contains, self.map, self.codes)) > 1:
             raise ValueError("takes one of contains, map, codes")
+        if (self.format or self.zone) and self.as_ not in (None, *TIMES):
+            raise ValueError(f"format and zone are of times ({', '.join(TIMES)}), not of {self.as_}")
+        if self.format and self.month == "last":
+            raise ValueError("month is of months without a day, which a format has")
         return self
+
+    @field_validator("format")
+    @classmethod
+    def _is_format(cls, form: str | None) -> str | None:
+        if form is not None:
+            times.directives(form)
+        return form
+
+    @field_validator("zone")
+    @classmethod
+    def _is_zone(cls, zone: str | None) -> str | None:
+        if zone is not None and zone not in available_timezones():
+            raise ValueError(
+                f"{zone!r} is no zone of the IANA database{declared.suggestion(zone, available_timezones())}"
+            )
+        return zone
 
     @field_validator("extract")
     @classmethod

@@ -2,11 +2,16 @@
 
 The usual forms are parsed at once; only what they leave goes the slow way: ``yyyy-MM``, no seconds, single digits,
 ``年月日``, digits without separators, Excel serials of the 1900 system, RFC 3339.
+
+A form that is none of these, or that could be read in two ways (``03/04/2026``), is declared: ``dd/MM/yyyy``
+(:func:`directives`), letters as Unicode TS 35 has them.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from functools import cache
 
 import polars as pl
 
@@ -17,7 +22,7 @@ _ZONE = "Asia/Shanghai"
 _USUAL = "%Y-%m-%d %H:%M:%S"
 _OTHERS = ("%Y-%m-%d %H:%M:%S%.f", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d")  # the frequent ones, at once too
 _FIRST, _LAST = datetime(1000, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)
-_NONE = r"^[0\-/: .T]+(?:Z|[+-]00:?00)?$|^0000[-/.年]\d|^0001[-/.年]0?1[-/.月]0?1\b|^(?i:null|none|nil)$"  # 0000-00-00, year 0, 0
+_NONE = r"^[0\-/: .T]+(?:Z|[+-]00(?::?00)?)?$|^0000[-/.年]\d|^0001[-/.年]0?1[-/.月]0?1\b|^(?i:null|none|nil)$"  # 0000-00-00, year 0, 0
 _PARTS = (
     r"^(?P<y>\d{4})\s*[-/.年]\s*(?P<m>\d{1,2})(?:\s*[-/.月]\s*(?P<d>\d{1,2})\s*日?|月)?"
     r"(?:(?:\s*[T ]\s*|\s+)(?P<h>\d{1,2})[:时](?P<i>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?:[.,](?P<f>\d{1,9}))?)?分?)?"
@@ -27,14 +32,115 @@ _COMPACT = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})?(?:[T ]?(?P<h>\d{2})
 _SERIAL = r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
 _NO_END = r"^(?:长期|长期有效|永久|永久有效|无固定期限|无期限|9999[-/.年]?12[-/.月]?31.*)$"
 _NO_END_FROM = datetime(9999, 12, 30)
+_HOURS_ALONE = r"(:\d{2}(?:[.,]\d+)?\s*[+-]\d{2})$"  # an offset as PostgreSQL writes it: +00
+_HAS_TIME = r"\d[:时]|^\d{8}[T ]?\d{4}|^\d{5}\.\d"  # a day alone is the same day in every zone
+_HAS_OFFSET = r"\d\s*(?:[Zz]|[+-]\d{2}:?\d{2})$"
+_PIECES = re.compile(r"((?:y+|M+|d+|H+|h+|a+|m+|s+|S+|X+)|[A-Za-z])|('[^']*')|([^A-Za-z'])")
+_LETTERS = {
+    "yyyy": "%Y",
+    "yy": "%y",
+    "MMMM": "%B",
+    "MMM": "%b",
+    "MM": "%m",
+    "M": "%m",
+    "dd": "%d",
+    "d": "%d",
+    "HH": "%H",
+    "H": "%H",
+    "hh": "%I",
+    "h": "%I",
+    "a": "%p",
+    "mm": "%M",
+    "m": "%M",
+    "ss": "%S",
+    "s": "%S",
+    "SSS": "%3f",
+    "SSSSSS": "%6f",
+    "XXX": "%z",
+    "XX": "%z",
+}
 
 
-def timestamps(text: pl.Series, *, month_end: bool = False, no_end: bool = False) -> tuple[pl.Series, pl.Series | None]:
+def timestamps(
+    text: pl.Series, *, month_end: bool = False, no_end: bool = False, form: str | None = None, zone: str | None = None
+) -> tuple[pl.Series, pl.Series | None]:
     """Cleaned text → (naive datetime[µs], mask of values that cannot be read, None where all can).
 
     ``month_end``: a month without a day is its last day (S2 QSX, HSX), else its first. ``no_end``: 长期 and 9999-12-31
-    are null. Zero dates are null.
+    are null. Zero dates are null. ``form``: the declared one, and no other is read. ``zone``: where a time that states
+    no offset was written; the earlier of an hour that the clocks strike twice, and one that they leave out is not read.
     """
+    times, bad = _formed(text, form, no_end) if form else _read(text, month_end, no_end)
+    if zone is None:
+        return times, bad
+    if form:
+        pattern = directives(form)
+        if "%z" in pattern or not ("%H" in pattern or "%I" in pattern):
+            return times, bad
+        here = times.is_not_null()
+    else:
+        narrow = half_width(text).str.replace(_HOURS_ALONE, "${1}00")
+        here = times.is_not_null() & narrow.str.contains(_HAS_TIME) & ~narrow.str.contains(_HAS_OFFSET)
+    local = times.filter(here).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    moved = _within(local.dt.convert_time_zone(_ZONE).dt.replace_time_zone(None))
+    where = here.arg_true()
+    if moved.null_count():
+        lost = pl.Series([False]).new_from_index(0, len(text)).scatter(where, moved.is_null())
+        bad = lost if bad is None else bad | lost
+    return times.scatter(where, moved), bad
+
+
+@cache
+def directives(form: str) -> str:
+    """``dd/MM/yyyy HH:mm`` → ``%d/%m/%Y %H:%M``. :raises ValueError: it is no form of a time."""
+    if _PIECES.sub("", form):
+        raise ValueError(f"a quotation in {form!r} has no end")
+    made, seen = "", set[str]()
+    for letters, quoted, other in _PIECES.findall(form):
+        if letters:
+            if letters not in _LETTERS:
+                raise ValueError(f"{letters} in {form!r} is none of {', '.join(_LETTERS)}; words stand in '…'")
+            if letters[0] in seen:
+                raise ValueError(f"{letters[0]} stands twice in {form!r}")
+            seen.add(letters[0])
+            made += _LETTERS[letters]
+        else:
+            made += (quoted.strip("'") or other).replace("%", "%%")
+    if not {"y", "M", "d"} <= seen:
+        raise ValueError(f"{form!r} needs a year, a month and a day")
+    if seen & {"H", "h"} and "m" not in seen or seen & {"m", "s", "S", "a", "X"} and not seen & {"H", "h"}:
+        raise ValueError(f"{form!r}: hours and minutes stand together, seconds and offsets beside them")
+    if {"H", "h"} <= seen or ("h" in seen) != ("a" in seen):
+        raise ValueError(f"{form!r}: HH is of 24 hours; hh of 12, with a")
+    if "S" in seen and "s" not in seen:
+        raise ValueError(f"{form!r}: fractions stand behind seconds")
+    return made
+
+
+def _formed(text: pl.Series, form: str, no_end: bool) -> tuple[pl.Series, pl.Series | None]:
+    """By the declared form alone."""
+    text = half_width(text)
+    none = text.str.contains(_NONE)
+    if no_end:
+        none |= text.str.contains(_NO_END)
+    pattern = directives(form)
+    if "%z" in pattern:
+        written = text.str.replace("[Zz]$", "+0000").str.replace(_HOURS_ALONE, "${1}00")
+        utc = written.str.strptime(pl.Datetime("us", "UTC"), pattern, strict=False)
+        times = utc.dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)
+    else:
+        times = text.str.strptime(STAMP, pattern, strict=False)
+    none |= (times.dt.year() == 1).fill_null(False)  # the first day of a calendar that counts from year 1
+    if no_end:
+        none |= (times >= _NO_END_FROM).fill_null(False)
+    times = _within(times)
+    times = times.set(none.fill_null(False), None)
+    bad = text.is_not_null() & times.is_null() & ~none
+    return times, bad if bad.any() else None
+
+
+def _read(text: pl.Series, month_end: bool, no_end: bool) -> tuple[pl.Series, pl.Series | None]:
+    """By whichever form it has."""
     no_ends = text.str.contains(_NO_END) if no_end else None
     if no_ends is not None and no_ends.any():
         text = text.set(no_ends, None)
@@ -85,7 +191,7 @@ def _within(times: pl.Series) -> pl.Series:
 
 
 def _slow(text: pl.Series, month_end: bool) -> pl.Series:
-    frame = text.alias("t").to_frame()
+    frame = text.str.replace(_HOURS_ALONE, "${1}00").alias("t").to_frame()
     serial = pl.col("t").str.extract(f"({_SERIAL})", 1).cast(pl.Float64, strict=False)
     frame = frame.with_columns(
         p=pl.col("t").str.extract_groups(_PARTS), c=pl.col("t").str.extract_groups(_COMPACT), serial=serial

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
@@ -101,6 +101,80 @@ def test_a_moment_reads_the_same_in_every_form(moment: datetime) -> None:
     values, bad = times.timestamps(pl.Series(list(forms)))
     assert bad is None
     assert dict(zip(forms, values, strict=True)) == forms
+
+
+FORMS = {
+    "dd/MM/yyyy HH:mm:ss": "%d/%m/%Y %H:%M:%S",
+    "MM-dd-yyyy hh:mm:ss a": "%m-%d-%Y %I:%M:%S %p",
+    "d MMM yyyy, HH:mm:ss": "%d %b %Y, %H:%M:%S",
+    "yyyyMMdd'T'HHmmss": "%Y%m%dT%H%M%S",
+    "yyyy年MM月dd日 HH'时'mm'分'ss'秒'": "%Y年%m月%d日 %H时%M分%S秒",
+}
+
+
+@given(
+    MOMENTS,
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(["Europe/London", "UTC", "Asia/Kathmandu", "Asia/Shanghai"]),
+)
+def test_a_declared_form_and_zone_give_the_moment_back(moment: datetime, form: str, zone: str) -> None:
+    there = moment.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(zone))
+    assume(there.fold == 0 and 1970 < there.year < 2037)
+    here = there.astimezone(ZoneInfo("Asia/Shanghai")).replace(tzinfo=None)
+    assert read_time(there.strftime(FORMS[form]), form=form, zone=zone) == here
+    assert read_time(f"{there:%Y-%m-%d %H:%M:%S}", zone=zone) == here
+    assert read_time(f"{there:%d/%m/%Y %H:%M:%S%z}", form="dd/MM/yyyy HH:mm:ssXX", zone="America/New_York") == here
+
+
+def test_a_declared_form_reads_no_other() -> None:
+    values, bad = times.timestamps(
+        column("03/04/2026", "3/4/2026", "2026-04-03", "31/02/2026", "3/4/26", "00/00/0000", None), form="dd/MM/yyyy"
+    )
+    assert values.to_list() == [datetime(2026, 4, 3), datetime(2026, 4, 3), *[None] * 5]
+    assert bad is not None and bad.to_list() == [False, False, True, True, True, False, False]
+    assert times.timestamps(column("31/12/9999"), form="dd/MM/yyyy", no_end=True)[0].to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "read"),
+    [
+        ("2026-07-01", "America/New_York", datetime(2026, 7, 1)),  # a day is a day everywhere
+        ("46204", "America/New_York", datetime(2026, 7, 1)),
+        ("2026-07-01 13:10:11Z", "America/New_York", datetime(2026, 7, 1, 21, 10, 11)),  # what it states holds
+        ("2026-07-01 13:10:11+00", "America/New_York", datetime(2026, 7, 1, 21, 10, 11)),
+        ("2026-07-01 13:10:11.5-05", "UTC", datetime(2026, 7, 2, 2, 10, 11, 500_000)),
+        ("2026-10-25 01:30:00", "Europe/London", datetime(2026, 10, 25, 8, 30)),  # twice there: the earlier
+    ],
+)
+def test_what_a_zone_moves(text: str, zone: str, read: datetime) -> None:
+    assert read_time(text, zone=zone) == read
+
+
+def test_an_hour_that_a_zone_leaves_out_is_not_read() -> None:
+    values, bad = times.timestamps(column("2026-03-29 01:30:00", "2026-03-29 02:30:00"), zone="Europe/London")
+    assert values.to_list() == [None, datetime(2026, 3, 29, 9, 30)]
+    assert bad is not None and bad.to_list() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "",
+        "yyyy",
+        "dd/mm/yyyy",
+        "DD/MM/YYYY",
+        "dd/MM/yyyy hh:mm",
+        "dd/MM/yyyy HH",
+        "dd/MM/yyyy HH:mm a",
+        "d/dd/M/yyyy",
+        "dd/MM/yyyy HH:mm.SSS",
+        "dd/MM/yyyy XX",
+        "dd/MM/yyyy 'at",
+    ],
+)
+def test_what_is_no_form(form: str) -> None:
+    with pytest.raises(ValueError):
+        times.directives(form)
 
 
 @given(st.dates(date(1950, 1, 1), date(2090, 12, 31)))
