@@ -26,6 +26,7 @@ PROTOCOLS = {
     "database": "connectors.database:Database",
     "file_drop": "connectors.file_drop:FileDrop",
     "wfs": "connectors.wfs:Wfs",
+    "singer": "connectors.singer:Singer",
 }
 
 

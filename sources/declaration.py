@@ -82,7 +82,7 @@ class FullCursor(_Strict):
 
 
 class FilesCursor(_Strict):
-    """Files of a listing; what was taken is kept in the feed's state."""
+    """Files of a listing, a Singer tap: what was taken is kept in the feed's state."""
 
     kind: Literal["files"]
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from core import declared
 from core.errors import ConfigurationError
-from sources.options import base, database, files, http_services, rest, soap
+from sources.options import base, database, files, http_services, rest, singer, soap
 
 if TYPE_CHECKING:
     from sources.declaration import Feed, Source
@@ -43,6 +43,7 @@ PROTOCOLS = {
     "database": _of(database.SourceOptions, database.FeedOptions),
     "file_drop": _of(base.SourceOptions, files.FeedOptions),
     "wfs": _of(http_services.Services, http_services.WfsFeed),
+    "singer": _of(singer.SourceOptions, singer.FeedOptions),
 }
 
 
