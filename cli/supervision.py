@@ -43,6 +43,8 @@ def register(app: typer.Typer) -> None:
             f"✓ 判定日 {done.as_of}{'（全市）' if done.whole else ''}  项目 {done.projects:,}  办件 {done.cases:,}  新立 {done.opened:,}"
             f"  再现 {done.reopened:,}  消除 {done.closed:,}  未判定 {waits:,}"
         )
+        for code, said in done.refused.items():
+            output.out.print(f"  ⚠ 项目 {code or '（未关联）'} 无法判定，已搁置：{said}", markup=False)
         if moved.steps:
             output.out.print(f"  工单 {'  '.join(f'{life.STEP_ZH[k]} {v:,}' for k, v in moved.steps.items())}")
         if moved.unrouted:

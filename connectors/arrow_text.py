@@ -119,8 +119,19 @@ class Spool:
 
 
 def read(body: bytes | Path) -> Iterator[pa.Table]:
-    """The chunks of one file, in flat memory; the schema's metadata stands on each."""
+    """The chunks of one file, in flat memory; the schema's metadata stands on each.
+
+    :raises ValueError: the file is damaged.
+    """
     source = pa.BufferReader(body) if isinstance(body, bytes) else pa.memory_map(str(body))
-    with source, pa.ipc.open_file(source) as file:
-        for number in range(file.num_record_batches):
-            yield pa.Table.from_batches([file.get_batch(number)], file.schema)
+    with source:
+        try:
+            with pa.ipc.open_file(source) as file:
+                for number in range(file.num_record_batches):
+                    batch = file.get_batch(number)
+                    batch.validate(full=True)  # offsets that lead out of it would end the process
+                    yield pa.Table.from_batches([batch], file.schema)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # this machine's
+                raise
+            raise ValueError(f"the Arrow file is damaged: {error}") from error

@@ -54,6 +54,11 @@ def is_sound(body: bytes) -> bool:
     return True
 
 
+def standing(record: bytes) -> bytes:
+    """The string that stands for a record that is no JSON."""
+    return json.dumps(DAMAGED + record.decode("utf-8", "replace").strip(), ensure_ascii=False).encode()
+
+
 def mended(body: bytes, name: str, limits: Limits) -> Mended:
     """A page in UTF-8 → JSON. ``name``: the field that holds the list of records.
 
@@ -219,8 +224,7 @@ class _Records:
         return is_sound(b'{"":' * opened + b"0" + tail)
 
     def _stand(self, place: int, end: int) -> int:
-        raw = self._body[place:end].decode("utf-8", "replace").strip()
-        self.made.append(json.dumps(DAMAGED + raw, ensure_ascii=False).encode())
+        self.made.append(standing(self._body[place:end]))
         self.broken += 1
         return end
 

@@ -77,6 +77,17 @@ def sound(body: bytes, name: str, limits: Limits | None = None) -> tuple[bytes, 
     return done.body, issues
 
 
+def lines(body: bytes) -> bytes:
+    """JSON lines → a JSON array in UTF-8. A line that is no JSON stands as a string, which :func:`rows` rejects alone."""
+    given = [line for line in clean(body).splitlines() if line.strip()]
+    array = b"[" + b",".join(given) + b"]"
+    if json_mending.is_sound(array):
+        return array
+    return (
+        b"[" + b",".join(line if json_mending.is_sound(line) else json_mending.standing(line) for line in given) + b"]"
+    )
+
+
 def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], list[Reject]]:
     """A JSON array → (objects, their places ``row 1`` …, what is no object).
 

@@ -21,6 +21,7 @@ import re
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -119,15 +120,16 @@ class Mqtt(Connector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-        lines = body.splitlines()
-        messages, places, rejects = jsonrows.rows(b"[" + b",".join(lines) + b"]", "message")
+        messages, places, rejects = jsonrows.rows(jsonrows.lines(body), "message")
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(options.of_feed("mqtt", feed).topic)))
         kept: list[tuple[str, str, dict[str, str]]] = []
         for message, place in zip(messages, places, strict=True):
             topic, text = jsonrows.one(message.get("topic")) or "", jsonrows.one(message.get("payload"))
             named = pattern.fullmatch(topic)
             if text is None:
-                raw = base64.b64decode(jsonrows.one(message.get("base64")) or "").decode("utf-8", "backslashreplace")
+                raw = jsonrows.one(message.get("base64")) or ""
+                with suppress(ValueError):
+                    raw = base64.b64decode(raw).decode("utf-8", "backslashreplace")
                 rejects.append(Reject(place, "undecodable", "the payload is no UTF-8", raw, topic))
             elif named is None:
                 rejects.append(

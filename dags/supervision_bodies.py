@@ -24,7 +24,9 @@ def supervise() -> dict[str, Any]:
         log.warning(
             "%d findings ask for action and have no department: see supervision/rules/routing.yaml", moved.unrouted
         )
-    return {**asdict(done), "as_of": done.as_of.isoformat(), "orders": moved.steps}
+    if done.refused:
+        log.warning("%d projects cannot be judged and are set aside: %s", len(done.refused), ", ".join(done.refused))
+    return {**asdict(done), "as_of": done.as_of.isoformat(), "refused": sorted(done.refused), "orders": moved.steps}
 
 
 def advance() -> dict[str, int]:

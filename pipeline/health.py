@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from core import clock
 from core.errors import FAULT_ZH, ConfigurationError, Fault
 from pipeline import registry
+from quality import issues as catalogue
 from quality.silence.watch import KIND_ZH
 from sources.declaration import Feed
 from store import clockwatch
@@ -30,7 +31,8 @@ class FeedHealth:
     ``behind`` how far past the promise, 0 within it.
     ``since``: the first failure of the present row of them. Counts are the last ended run's. ``horizon``: up to when the content
     speaks; ``silent_since`` where it should speak of a later time, ``silence`` says what is usual and what is missing;
-    ``silent_parts``: departments, towns, items, events or columns of a live feed that are.
+    ``silent_parts``: departments, towns, items, events or columns of a live feed that are. ``set_aside``: records that the
+    unified store cannot take; with any, a light that would be green is failing.
     """
 
     feed: str
@@ -64,6 +66,7 @@ class FeedHealth:
     silent_since: datetime | None = None
     silence: str | None = None
     silent_parts: list[str] = field(default_factory=list)
+    set_aside: int = 0
     older_mapping: int = 0
     reconciled: str | None = None
     issues: dict[str, int] = field(default_factory=dict)
@@ -101,6 +104,7 @@ where e.nth = 1
 """
 _COUNTS = {
     "open_quarantine": "select feed, count(*) from landing.quarantine where state = 'open' group by feed",
+    "set_aside": "select feed, count(*) from source.record where refused_at is not null group by feed",
     "open_hold": "select feed, max(id) from landing.hold where decision is null group by feed",
     "read_at": "select feed, read_at from landing.completed",
     "horizon": "select feed, max(at) + interval '1 hour' from landing.arrival where kind = 'feed' group by feed",
@@ -202,6 +206,12 @@ def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None
         made.light = "failing"
     elif made.read_at is None:
         made.light = "never"
+    elif made.set_aside:
+        made.light, made.fault, made.fault_zh = "failing", "provider", FAULT_ZH[Fault.PROVIDER]
+        entry = catalogue.load_all()["unify_refused"]
+        made.error = f"{made.set_aside} records: {entry.en}"
+        made.zh = f"{made.set_aside} 条{entry.zh}（{entry.remedy_zh}）"
+        made.remedy = entry.remedy
     else:
         made.light = "late" if made.behind else "ok"
 

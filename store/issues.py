@@ -32,16 +32,20 @@ where i.feed = :feed and i.record = r.record_key and i.run_id is distinct from :
 #: One issue that a step after the merges found, on a record's feed.
 _ADD = """
 insert into landing.issue as i (code, severity, duty, feed, record, field, detail, fingerprint, count)
-select :code, 'warning', 'provider', feed, record, :field, detail,
+select :code, :severity, :duty, feed, record, :field, detail,
        sha256(convert_to(concat_ws(chr(31), cast(:code as text), record, cast(:field as text), detail), 'UTF8')), 1
 from {found}
 on conflict (feed, fingerprint) do update set last_seen_at = now()
 """
 
 
-def add(connection: Connection, code: str, field: str, found: str) -> None:
+def add(
+    connection: Connection, code: str, field: str, found: str, *, severity: str = "warning", duty: str = "provider"
+) -> None:
     """Record what a step after the merges found: ``found`` is a table with ``feed``, ``record`` and ``detail``."""
-    connection.execute(sa.text(_ADD.replace("{found}", found)), {"code": code, "field": field})
+    connection.execute(
+        sa.text(_ADD.replace("{found}", found)), {"code": code, "field": field, "severity": severity, "duty": duty}
+    )
 
 
 def record(connection: Connection, staged: Staged) -> None:

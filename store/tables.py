@@ -464,6 +464,7 @@ record = sa.Table(
         "refused_at", "搁置时间", "since when unify cannot take this version: its rows are out, quarantine says why"
     ),
     sa.UniqueConstraint("feed", "record_key"),
+    sa.Index("record_refused_ix", "feed", postgresql_where=sa.text("refused_at is not null")),
     schema=SOURCE,
     comment=_comment("记录：来源记录的现行版本", "the current version of a source's record"),
 )

@@ -353,7 +353,7 @@ def _resolve_cases(connection: Connection) -> None:
                    union all
                    select f.id, min(n.id), 'identity', 4, null, null, null, null
                    from folded f join named n on n.applicant_uscc = f.applicant_id and n.name = store.normal_name(f.project_name)
-                   where f.applicant_type is distinct from :internal
+                   where f.applicant_type is distinct from :internal and store.uscc_valid(f.applicant_id)
                    group by f.id having count(*) = 1)
                select found.*, coalesce(a.project_id, found.code) as project_id
                from found left join store.project_alias a on a.alias = found.code"""

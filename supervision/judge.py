@@ -136,6 +136,13 @@ def _suspected(c: Context, check: rule.Check) -> pl.DataFrame:
     return found.select(pl.lit(check.rule).alias("rule"), pl.lit(check.key).alias("needs"), *FOUND)
 
 
+def chunks(connection: Connection, projects: Iterable[str] | None = None, size: int = CHUNK) -> Iterator[list[str]]:
+    """Projects (None: the whole city), some at a time; one empty chunk where there are none."""
+    listed = read.city(connection) if projects is None else sorted(projects)
+    for start in range(0, max(len(listed), 1), size):
+        yield listed[start : start + size]
+
+
 def in_chunks(
     connection: Connection,
     as_of: date,
@@ -145,12 +152,11 @@ def in_chunks(
     *,
     watched: Watched | None = None,
 ) -> Iterator[Judged]:
-    """The same, some projects at a time; while a part is looked at, ``scope`` is its projects."""
+    """The same as :func:`judge`, some projects at a time; while a part is looked at, ``scope`` is its projects."""
     by = by or rules()
     watched = watched or silence.look(connection, as_of, by.calendar)
-    listed = read.city(connection) if projects is None else sorted(projects)
-    for start in range(0, max(len(listed), 1), size):
-        yield judge(connection, as_of, listed[start : start + size], by, watched)
+    for chunk in chunks(connection, projects, size):
+        yield judge(connection, as_of, chunk, by, watched)
 
 
 def _waiting(c: Context, gaps: pl.DataFrame, by_channel: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

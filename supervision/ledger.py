@@ -6,24 +6,52 @@ temporary tables and is compared with the ledger in one transaction, so that a r
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
 from core.errors import ConfigurationError, NotFoundError
+from core.redaction import redact
 from quality.silence import episode
-from store import clockwatch
-from store.engine import lock_key, transaction
+from store import clockwatch, issues
+from store.engine import lock_key, refusal, transaction
+from store.values import EXPLAINING_CHARS, storable
 from supervision import items, positions, silence
 from supervision.finding_life import write_findings
-from supervision.judge import Judged, Rules, in_chunks, judge
+from supervision.judge import Judged, Rules, chunks, judge, rules
 from supervision.read import frame
 from supervision.touched import changed_projects
+
+log = logging.getLogger(__name__)
+
+#: What data can make of judging them; anything else is no project's fault.
+_FAULTS = (
+    sa.exc.DBAPIError,
+    psycopg.Error,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    ArithmeticError,
+    ValueError,
+)
+#: Projects of a run that are set aside one by one; beyond, the fault is none of theirs.
+_MOST_REFUSED = 100
+
+#: Projects that could not be judged, each on the feed that tells of it.
+REFUSED = """
+    create temp table project_refused on commit drop as
+    select coalesce(split_part((select min(v) from jsonb_each_text(p.provenance) e(k, v)), '|', 1),
+                    (select split_part(min(v), '|', 1) from store."case" c cross join lateral jsonb_each_text(c.provenance) e(k, v)
+                     where coalesce(c.project_code, '') = r.code and c.gone_at is null), 'supervision') as feed,
+           coalesce(nullif(r.code, ''), '（未关联项目）') as record, r.said as detail
+    from jsonb_each_text(cast(:refused as jsonb)) r(code, said) left join store.project p on p.id = r.code"""
 
 #: The number of the last change that can be relied on: rows of transactions still running may come with a lower one, and are left
 #: for the next run.
@@ -49,7 +77,8 @@ DECIDE = """
 
 @dataclass(slots=True)
 class Supervised:
-    """What a run did."""
+    """What a run did. ``refused``: projects that could not be judged, and why; what is known of them stays as it was, and they
+    are tried again when they change, and every day."""
 
     as_of: date
     whole: bool
@@ -59,6 +88,7 @@ class Supervised:
     reopened: int = 0
     closed: int = 0
     not_judged: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
@@ -90,8 +120,19 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
         whole = projects is None
         result = Supervised(as_of, whole, 0, 0)
         if whole or projects:
-            for judged in in_chunks(connection, as_of, projects, watched=watched):
-                _write(connection, judged, result)
+            by = rules()
+            for chunk in chunks(connection, projects):
+                _bring_up(connection, chunk, by, watched, result)
+            if result.refused:
+                connection.execute(sa.text(REFUSED), {"refused": json.dumps(result.refused)})
+                issues.add(
+                    connection,
+                    "supervise_refused",
+                    "project_code",
+                    "project_refused",
+                    severity="error",
+                    duty="operations",
+                )
         connection.execute(
             sa.text(RUN),
             {
@@ -110,16 +151,44 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
         return result
 
 
-def _write(connection: Connection, judged: Judged, result: Supervised) -> None:
+def _bring_up(
+    connection: Connection, projects: list[str], by: Rules, watched: episode.Watched, result: Supervised
+) -> None:
+    """Judge some projects and write what came of it. One that cannot be judged is found by halves and set aside.
+
+    :raises Exception: what judging raised, where it comes without any of the projects, or with too many.
+    """
+    try:
+        with connection.begin_nested():
+            judged = judge(connection, result.as_of, projects, by, watched)
+            moved = _write(connection, judged)
+    except _FAULTS as error:
+        if isinstance(error, sa.exc.DBAPIError | psycopg.Error) and refusal(error) is None or not projects:
+            raise
+        if len(projects) > 1:
+            half = len(projects) // 2
+            _bring_up(connection, projects[:half], by, watched, result)
+            _bring_up(connection, projects[half:], by, watched, result)
+            return
+        said = redact(refusal(error) or f"{type(error).__name__}: {error}")
+        result.refused[projects[0]] = storable(said, EXPLAINING_CHARS)
+        log.warning("supervise: %s cannot be judged and is set aside: %s", projects[0], result.refused[projects[0]])
+        if len(result.refused) > _MOST_REFUSED:
+            raise
+        return
     result.projects += judged.standing.projects.height
     result.cases += judged.facts.cases.height
-    positions.write_clocks(connection, judged)
-    positions.write_standing(connection, judged)
-    items.write(connection, judged)
-    opened, reopened, closed = write_findings(connection, judged)
+    opened, reopened, closed = moved
     result.opened += opened
     result.reopened += reopened
     result.closed += closed
+
+
+def _write(connection: Connection, judged: Judged) -> tuple[int, int, int]:
+    positions.write_clocks(connection, judged)
+    positions.write_standing(connection, judged)
+    items.write(connection, judged)
+    return write_findings(connection, judged)
 
 
 def decide(finding: str, verdict: str, *, by: str, note: str) -> None:

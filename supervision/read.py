@@ -75,7 +75,7 @@ CASES = Relation(
         left join (select applicant_uscc, store.normal_name(project_name) as name, min(id) as id from store.project
                    where gone_at is null and applicant_uscc is not null group by 1, 2 having count(*) = 1) found
                on found.applicant_uscc = c.applicant_id and found.name = store.normal_name(c.project_name)
-              and c.applicant_type is distinct from '3'""",
+              and c.applicant_type is distinct from '3' and store.uscc_valid(c.applicant_id)""",
     ),
     {
         "case_id": "c.id",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pipeline import health, redrive, unify
 from pipeline import map as map_phase
-from pipeline import redrive, unify
 from pipeline.outcome import Outcome
 from sources import loader
 from standins import world as worlds
@@ -176,12 +176,15 @@ def test_a_record_that_unify_cannot_take_is_set_aside_until_it_changes(world):
         entry["state"] == "open" and entry["reasons"][0]["code"] == "unify_refused" and "000001" in entry["record_key"]
     )
     assert unify.run().taken == 0
+    (light,) = [feed for feed in health.health("d2") if feed.feed == "d2.projects"]
+    assert (light.light, light.fault, light.set_aside) == ("failing", "provider", 1) and "搁置" in light.zh
     # said again as it was: nothing to try; changed: tried again by itself
     run("d2.projects")
     assert unify.run().taken == 0
     world["d2.projects"].pages = [[project(1, "好"), *(project(n) for n in range(2, 30))]]
     run("d2.projects")
     assert unify.run().refused == []
+    assert {feed.feed: feed.set_aside for feed in health.health("d2")}["d2.projects"] == 0
     assert scalar("select count(*) from store.project where gone_at is null") == 29
     assert scalar("select count(*) from landing.quarantine where state = 'open'") == 0
 

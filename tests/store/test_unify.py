@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from stdnum.exceptions import ValidationError
 
+from core import codes
 from core.errors import ConfigurationError
 from store import judgement, tables
 from store.engine import transaction
@@ -53,6 +58,26 @@ def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> No
             if row is not None:
                 c.execute(sa.insert(table).values(record_id=found, ord=0, feed=feed, **row))
         c.execute(sa.insert(tables.dirty).values(record_id=found, feed=feed, run_id=1))
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+        st.text("0123456789ABCDEFGHJKLMNPQRTUWXY", min_size=17, max_size=17),
+    )
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@example(USCC)
+@example(USCC.lower())
+def test_the_database_knows_the_same_social_credit_codes(text: str) -> None:
+    """``store.uscc_valid`` and :func:`core.codes.is_valid_uscc` agree, right and wrong check characters alike."""
+    texts = [text, f"{text[:17]}0"]
+    with suppress(ValueError, ValidationError):
+        texts.append(text[:17] + codes.uscc_check(text))
+    for code in texts:
+        with transaction() as c:
+            known = c.execute(sa.text("select store.uscc_valid(:code)"), {"code": code}).scalar()
+        assert known == codes.is_valid_uscc(code), code
 
 
 def golden(entity: str, columns: str = "*") -> dict[str, dict]:
@@ -334,6 +359,26 @@ class TestUnify:
             "identity",
             "2304-441900-04-01-135255",
         )
+
+    def test_an_owner_s_code_with_a_wrong_check_character_finds_no_project(self) -> None:
+        wrong = USCC[:-1] + "E"
+        catalogue()
+        project(applicant_uscc=wrong)
+        put(
+            "m2.sb",
+            "S2|1",
+            "2026-03-02",
+            case={
+                "channel": "M2",
+                "version": 1,
+                "case_no": "S2",
+                "municipal_no": "S2",
+                "applicant_id": wrong,
+                "project_name": "某某智造(一期) 项目",
+            },
+        )
+        unify()
+        assert (golden("case")["M2:S2"]["project_code"], golden("project").keys()) == (None, {CODE})
 
     def test_a_project_that_comes_later_takes_its_cases(self) -> None:
         put(

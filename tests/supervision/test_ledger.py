@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from functools import partial
 
+import polars as pl
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -232,7 +233,7 @@ def test_parts_of_the_city_are_judged_as_the_whole(monkeypatch):
     )
     supervise(MONDAY)
     whole = [{k: v for k, v in f.items() if k != "opened_at"} for f in ledger()]
-    monkeypatch.setattr("supervision.ledger.in_chunks.__defaults__", (None, None, 2))
+    monkeypatch.setattr(ledger_, "chunks", partial(ledger_.chunks, size=2))
     done = supervise(MONDAY, whole=True)
     assert (done.opened, done.reopened, done.closed) == (0, 0, 0)
     assert [{k: v for k, v in f.items() if k != "opened_at"} for f in ledger()] == whole and "C12" in {
@@ -271,7 +272,7 @@ def test_no_line_of_a_life_can_be_altered():
 
 def test_what_opened_and_closed_is_counted_over_all_parts_of_the_city(monkeypatch):
     """The city is judged some projects at a time; the counts are of all of them."""
-    monkeypatch.setattr(ledger_, "in_chunks", partial(ledger_.in_chunks, size=1))
+    monkeypatch.setattr(ledger_, "chunks", partial(ledger_.chunks, size=1))
     codes = [project_code(number) for number in (1, 2, 3)]
     for number, code in enumerate(codes):
         project(code)
@@ -289,3 +290,43 @@ def test_what_opened_and_closed_is_counted_over_all_parts_of_the_city(monkeypatc
         {"opened": 0, "reopened": 0, "closed": 3},
         {"opened": 0, "reopened": 3, "closed": 0},
     ]
+
+
+def test_a_project_that_cannot_be_judged_is_set_aside_and_the_rest_is_judged(monkeypatch):
+    """Found by halves; what is known of it stays as it was, and it is judged again when it can be."""
+    codes = [project_code(number) for number in (1, 2, 3, 4, 5)]
+    for number, code in enumerate(codes):
+        project(code)
+        returned(f"R{number}", code)
+    supervise(MONDAY)
+    judged_whole = ledger_.judge
+
+    def judge(connection, as_of, projects, *more):
+        if codes[2] in projects:
+            raise pl.exceptions.ComputeError("a value that nobody has seen")
+        return judged_whole(connection, as_of, projects, *more)
+
+    for number, code in enumerate(codes):
+        accepted(f"A{number}", "2026-03-10 09:00", code)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_, "judge", judge)
+        done = supervise(date(2026, 3, 10))
+    assert done.closed == 4 and done.projects == 4
+    assert done.refused == {codes[2]: "ComputeError: a value that nobody has seen"}
+    assert states() == {f"returned R{n}": "open" if n == 2 else "closed" for n in range(5)}
+    (told,) = rows("select feed, record, severity, duty from landing.issue where code = 'supervise_refused'")
+    assert told == {"feed": "test.feed", "record": codes[2], "severity": "error", "duty": "operations"}
+    assert supervise(date(2026, 3, 11)).refused == {} and set(states().values()) == {"closed"}
+
+
+def test_a_fault_of_no_project_is_raised(monkeypatch):
+    def broken(*_):
+        raise ValueError("a defect")
+
+    for number in (1, 2):
+        project(project_code(number))
+    monkeypatch.setattr(ledger_, "judge", broken)
+    monkeypatch.setattr(ledger_, "_MOST_REFUSED", 1)
+    with pytest.raises(ValueError, match="a defect"):
+        supervise(MONDAY)
+    assert scalar("select count(*) from supervision.run") == 0
