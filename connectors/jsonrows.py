@@ -37,8 +37,10 @@ _MARK = "\ufffd\\\\".encode()  # how charsets' marks begin within JSON
 RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 _first = json.JSONDecoder()
 _PAIR_OR_LONE = re.compile(
-    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+    rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )
+
+_HALF = rb"\ufffd"  # what stands for half a surrogate pair
 
 
 def clean(body: bytes) -> bytes:
@@ -53,7 +55,7 @@ def clean(body: bytes) -> bytes:
     elif decoded.charset.name != "utf-8" or body.startswith(_BOM):
         body = decoded.text.encode("utf-8", "replace")
     if b"\\ud" in body or b"\\uD" in body:
-        body = _PAIR_OR_LONE.sub(lambda found: found[1] or rb"\ufffd", body)
+        body = _PAIR_OR_LONE.sub(lambda found: found[1] or _HALF, body)
     return body
 
 
@@ -65,11 +67,16 @@ def sound(body: bytes, name: str, limits: Limits | None = None) -> tuple[bytes, 
     """
     limits = limits or Limits()
     check(limits, "page", len(body), "the page")
-    body = clean(body)
-    if json_mending.is_sound(body):
-        return body, []
-    done = json_mending.mended(body, name, limits)
+    cleaned = clean(body)
     issues = []
+    if halves := cleaned.count(_HALF) - body.count(_HALF):
+        issues.append(
+            Issue("text_mangled", f"{halves} halves of a surrogate pair are no character; each stands as \ufffd")
+        )
+    body = cleaned
+    if json_mending.is_sound(body):
+        return body, issues
+    done = json_mending.mended(body, name, limits)
     if done.tokens:
         issues.append(
             Issue("json_mended", f"{done.tokens} values are no JSON and were read as they stand; {done.first}")

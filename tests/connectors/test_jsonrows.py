@@ -84,3 +84,18 @@ def test_dirt_in_the_bytes():
     for body in (b"", b"{", b'[{"a": 1}', b"{}"):
         with pytest.raises(msgspec.DecodeError):
             jsonrows.read(body)
+
+
+def test_half_a_surrogate_pair_is_told_and_a_backslash_before_it_is_none():
+    body, issues = jsonrows.sound(rb'{"list": [{"a": "x\ud83dy"}, {"a": "\ud83d\ude00"}, {"a": "\\ud83d"}]}', "list")
+    assert [row["a"] for row in json.loads(body)["list"]] == ["x\ufffdy", "😀", r"\ud83d"]
+    assert [issue.code for issue in issues] == ["text_mangled"] and issues[0].detail.startswith("1 ")
+
+
+def test_a_line_that_is_no_json_is_rejected_alone():
+    rows, places, rejects = jsonrows.rows(jsonrows.lines(b'{"a": 1}\n{"b":\n\n{"c": "\xc9"}\r\n{"d": 2}\n'), "message")
+    assert ([list(row) for row in rows], places) == ([["a"], ["d"]], ["message 1", "message 4"])
+    assert [(reject.place, reject.code) for reject in rejects] == [
+        ("message 2", "json_damaged"),
+        ("message 3", "undecodable"),
+    ]

@@ -60,9 +60,9 @@ class Recorded:
     id: str
     media_type: str
     facts: dict
-    body: bytes
-    connector: object = field(init=False)
-    feed: object = field(init=False)
+    body: bytes = field(repr=False)
+    connector: object = field(init=False, repr=False)
+    feed: object = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         from connectors import connector
@@ -146,11 +146,12 @@ class Recorded:
     def packed(self, entries: dict[str, bytes]) -> bytes:
         """A zip of these; D4's manifest tells their digests, as its writer does."""
         if "manifest.xml" in entries:
-            manifest = entries["manifest.xml"].decode("utf-8")
+            manifest = entries["manifest.xml"]  # as bytes: it may be no text any more
             for name, body in entries.items():
                 digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
-                manifest = re.sub(rf'(name="{re.escape(name)}"[^>]*md5=")[0-9a-f]+', rf"\g<1>{digest}", manifest)
-            entries = {**entries, "manifest.xml": manifest.encode()}
+                named = rb'(name="' + re.escape(name.encode()) + rb'"[^>]*md5=")[0-9a-f]+'
+                manifest = re.sub(named, rb"\g<1>" + digest.encode(), manifest)
+            entries = {**entries, "manifest.xml": manifest}
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, body in entries.items():

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -24,27 +25,42 @@ from tests.dirt.machine import CORPUS, FEEDS, Dirt, Recorded, dirt
 from tests.pipeline.rows import rows, scalar
 
 CHUNK = 250  # payloads of one run
+MAPPED = 50  # payloads mapped at once
 # feeds of which the everyday run stores what it made, one of each wire; ``--dirt`` stores all
 STORED = {"p1.enterprise", "d2.projects", "m1.projects", "s1.redline", "d4.cases", "m2.bzgz"}
 
 
-def judged(of: Recorded, made: Dirt) -> None:
-    """What one payload gives."""
+def judged(of: Recorded, made: Dirt) -> list[pa.Table]:
+    """What one payload gives; its tables, for :func:`mapped`."""
     read, rejects, tables, _ = of.read(made.body)
     for reject in rejects:
         entry = issue_list.find(reject.code)
         assert entry is not None and entry.zh and entry.remedy_zh, reject
         assert reject.place and reject.message, reject
-    mapping = registry.mapping(of.feed)
-    for table in tables:
-        mapped = mapping.apply(table)
-        for code in mapped.rejects["code"].unique():
-            assert issue_list.find(code) is not None, code
     if made.local:
         before, after = Counter(map(_content, of.sound)), Counter(map(_content, read))
         lost = before - after
         assert lost.total() <= 1, (made.what, list(lost))
         assert len(read) + len(rejects) >= len(of.sound), made.what
+    return tables
+
+
+def mapped(of: Recorded, made: list[tuple[Dirt, list[pa.Table]]]) -> None:
+    """Many payloads' rows mapped at once, as a batch is; what fails is found by halves, and kept."""
+    tables = [table for _, tables in made for table in tables]
+    if not tables:
+        return
+    try:
+        rejects = registry.mapping(of.feed).apply(pa.concat_tables(tables, promote_options="permissive")).rejects
+        unknown = [code for code in rejects["code"].unique() if issue_list.find(code) is None]
+        assert not unknown, unknown
+    except BaseException:
+        if len(made) == 1:
+            kept(of, made[0][0])
+            raise
+        for half in (made[: len(made) // 2], made[len(made) // 2 :]):
+            mapped(of, half)
+        raise
 
 
 def _content(row: dict) -> str:
@@ -104,6 +120,8 @@ def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, da
     print(f"{feed}: --dirt-seed={day}")
     of = Recorded.of(feed)
     made: dict[bytes, Dirt] = {}
+    unmapped: list[tuple[Dirt, list[pa.Table]]] = []
+    failed: list[Exception] = []
 
     @seed(day)
     @settings(
@@ -116,13 +134,23 @@ def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, da
     @given(dirt(of))
     def one(drawn: Dirt) -> None:
         try:
-            judged(of, drawn)
+            tables = judged(of, drawn)
         except BaseException:
             kept(of, drawn)
             raise
         made[drawn.body] = drawn
+        unmapped.append((drawn, tables))
+        if len(unmapped) == MAPPED:
+            try:
+                mapped(of, unmapped)
+            except Exception as error:  # raised at the end: it is none of this one alone
+                failed.append(error)
+            unmapped.clear()
 
     one()
+    mapped(of, unmapped)
+    if failed:
+        raise failed[0]
     if feed in STORED or amount > 200:
         for chunk in chunks([of.body, *made], CHUNK):
             stored(of, chunk, dirty)
@@ -138,7 +166,8 @@ def chunks(bodies: list[bytes], size: int) -> Iterator[list[bytes]]:
 def test_what_failed_before_holds(dirty) -> None:
     for path in sorted(CORPUS.glob("*.bin")):
         of = Recorded.of(path.stem.split("#")[0])
-        judged(of, Dirt(path.read_bytes(), False, path.name))
+        dirty_one = Dirt(path.read_bytes(), False, path.name)
+        mapped(of, [(dirty_one, judged(of, dirty_one))])
         stored(of, [of.body, path.read_bytes()], dirty)
 
 
