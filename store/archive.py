@@ -82,7 +82,7 @@ def put(body: bytes | Path) -> Kept:
 def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[BinaryIO], None]) -> None:
     """A file, whole or not at all, and on the disk when this returns.
 
-    :raises StorageError: the disk is full, or may not be written to.
+    :raises OneMapError: the disk is full, may not be written to, or fails (:func:`core.errors.storage_error`).
     """
     try:
         if isinstance(filesystem, LocalFileSystem):
@@ -141,7 +141,7 @@ def _compress(body: bytes | Path, file: BinaryIO, kept: Kept) -> None:
 def write_document(name: str, document: Any) -> None:
     """A JSON document beside the payloads, compressed; ``name`` is a path below the archive, replaced if it is there.
 
-    :raises StorageError: the disk is full, or may not be written to.
+    :raises OneMapError: the disk is full, may not be written to, or fails (:func:`core.errors.storage_error`).
     """
     body = zstandard.ZstdCompressor(write_checksum=True).compress(
         json.dumps(document, ensure_ascii=False, default=str).encode()

@@ -29,7 +29,9 @@ _PARTS = {  # kind of part -> columns that name it, the first that is filled
     "event": ("event",),
 }
 
-
+_NAME = (
+    100  # characters of a part's name: a longer text is a note in its column, and would not fit the index of the key
+)
 _NAMED = {"town_code": "case when length(e.{0}) >= 9 then left(e.{0}, 9) end"}  # six digits are the city
 
 
@@ -97,7 +99,7 @@ def _of_entity(staged: Staged, entity: str) -> list[str]:
         named = [_NAMED.get(column, "e.{}").format(column) for column in columns if column in declared]
         if named:
             parts.append(
-                f"""select '{kind}', coalesce({", ".join(named)}), {day}, count(distinct row_id) from {rows}
+                f"""select '{kind}', left(coalesce({", ".join(named)}), {_NAME}), {day}, count(distinct row_id) from {rows}
                     where coalesce({", ".join(named)}) is not null group by 2, 3, 4"""
             )
     vital = [column.name for column in declared.values() if column.vital]

@@ -1,5 +1,6 @@
 """What was received is kept as it came: once, whole, and never believed without its digest."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InternalError
+from core.errors import InternalError, TransientError
 from store import archive
 
 
@@ -63,10 +64,10 @@ def test_missing_bytes_are_an_error_that_names_them():
 
 def test_a_write_that_breaks_leaves_nothing_under_the_name(folder, monkeypatch):
     def full(*_):
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(TransientError, match="the disk is full"):
         archive.put(b"payload")
     monkeypatch.undo()
     assert files(folder) == []
