@@ -101,7 +101,7 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
     if body.isascii():
         fallback = [*said, *([expected] if expected else []), "utf-8"]
         return Charset("utf-8" if whole else fallback[0])
-    strict = _is_utf8(body, whole)
+    strict = _reads(body, "utf-8", whole)
     sample = _informative(body)
     if strict:
         utf8 = _doubt(sample, "utf-8")
@@ -114,6 +114,8 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
     )
     best, least = "utf-8", float("inf")
     for name in candidates:
+        if strict and name != "utf-8" and not _reads(body, name, whole):
+            continue  # a page that is UTF-8 to its last byte is no damaged page of another charset
         doubt = _doubt(sample, name)
         if doubt < least - (_BETTER if least < float("inf") else 0):
             best, least = name, doubt
@@ -220,11 +222,11 @@ def _by_zeros(sample: bytes) -> str | None:
     return _ZEROS.get(tuple(bool(share > most / 4) for share in zeros))
 
 
-def _is_utf8(body: bytes, whole: bool) -> bool:
+def _reads(body: bytes, name: str, whole: bool) -> bool:
     try:
-        body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return not whole and error.start >= len(body) - 3 and error.reason == "unexpected end of data"
+        codecs.getincrementaldecoder(name)().decode(body, whole)
+    except UnicodeDecodeError:
+        return False
     return True
 
 

@@ -68,3 +68,10 @@ def test_mangled_text_is_seen(text):
 @pytest.mark.parametrize("text", [TEXT, "张䶮", "Müller GmbH", "café", "100m²", "𠮷祥", "", "ABC", "Ⅲ级", "αβγ"])
 def test_sound_text_is_not_mangled(text):
     assert not charsets.is_mangled(text)
+
+
+def test_one_odd_value_does_not_make_a_page_of_utf_8_another_charset():
+    body = ('{"XMC": "东莞市", "TZ": "' + "e\u0301" * 40 + '"}').encode()
+    assert charsets.decode(body).charset.name == "utf-8" and not charsets.decode(body).damaged
+    with pytest.raises(UnicodeDecodeError):
+        body.decode("gb18030")

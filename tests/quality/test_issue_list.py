@@ -12,7 +12,7 @@ from core.settings import ROOT
 from pipeline.issues import frame as issue_frame
 from quality import issues, suites
 
-ROOMS = ("connectors", "mappings", "pipeline", "store", "quality", "core", "sources", "schemas")
+ROOMS = ("connectors", "mappings", "pipeline", "store", "quality", "core", "sources", "schemas", "supervision")
 # calls whose argument at this place is a code, though it is not named so where they are declared
 PLACES = {"Issue": 0, "Reject": 1, "Trouble": 0}
 ELSEWHERE = {
