@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
 
 import pyarrow as pa
 import pytest
@@ -24,6 +22,7 @@ from quality import issues as issue_list
 from tests.dirt.machine import CORPUS, FEEDS, Dirt, Recorded, dirt
 from tests.pipeline.rows import rows, scalar
 
+EVERYDAY = 200  # mutations a feed
 CHUNK = 250  # payloads of one run
 MAPPED = 50  # payloads mapped at once
 # feeds of which the everyday run stores what it made, one of each wire; ``--dirt`` stores all
@@ -119,7 +118,7 @@ def others_of(feed: str) -> str | None:
 def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, day: int) -> None:
     print(f"{feed}: --dirt-seed={day}")
     of = Recorded.of(feed)
-    made: dict[bytes, Dirt] = {}
+    bodies: set[bytes] = set()
     unmapped: list[tuple[Dirt, list[pa.Table]]] = []
     failed: list[Exception] = []
 
@@ -138,29 +137,30 @@ def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, da
         except BaseException:
             kept(of, drawn)
             raise
-        made[drawn.body] = drawn
+        bodies.add(drawn.body)
         unmapped.append((drawn, tables))
-        if len(unmapped) == MAPPED:
-            try:
+        try:
+            if len(unmapped) == MAPPED:
                 mapped(of, unmapped)
-            except Exception as error:  # raised at the end: it is none of this one alone
-                failed.append(error)
-            unmapped.clear()
+            if len(bodies) == CHUNK:
+                store()
+        except Exception as error:  # raised at the end: it is none of this one alone
+            failed.append(error)
+        finally:
+            if len(unmapped) == MAPPED:
+                unmapped.clear()
+            if len(bodies) == CHUNK:
+                bodies.clear()
+
+    def store() -> None:
+        if feed in STORED or amount > EVERYDAY:
+            stored(of, [of.body, *sorted(bodies)], dirty)
 
     one()
-    mapped(of, unmapped)
     if failed:
         raise failed[0]
-    if feed in STORED or amount > 200:
-        for chunk in chunks([of.body, *made], CHUNK):
-            stored(of, chunk, dirty)
-
-
-def chunks(bodies: list[bytes], size: int) -> Iterator[list[bytes]]:
-    """In pieces."""
-    iterator = iter(bodies)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
+    mapped(of, unmapped)
+    store()
 
 
 def test_what_failed_before_holds(dirty) -> None:
