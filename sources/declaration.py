@@ -155,7 +155,9 @@ class Feed(_Strict):
         """How long after the time that a row speaks of it may become visible at the source."""
         if self.rhythm.delay is not None:
             return self.rhythm.delay
-        return getattr(self.cursor, "lag", None) or getattr(self.cursor, "late", timedelta(0))
+        if isinstance(self.cursor, WindowCursor):
+            return self.cursor.lag
+        return self.cursor.late if isinstance(self.cursor, DaysCursor) else _NO_TIME
 
 
 class Source(_Strict):
