@@ -95,7 +95,7 @@ def test_the_monthly_report_is_of_the_month_that_has_ended(orders):
 
     assert supervision_bodies.monthly_report() == "supervision-2026-02.html"
     page = (settings.home() / "reports" / "supervision-2026-02.html").read_text("utf-8")
-    assert "as of 2026-02-28" in page
+    assert "截至 2026-02-28" in page
 
 
 def test_a_message_that_fails_is_a_task_of_its_own(orders, robot, monkeypatch):
