@@ -15,7 +15,7 @@ from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.metrics import ColumnMapMetricProvider
 from great_expectations.expectations.metrics.map_metric_provider import column_condition_partial
 
-from quality.suites import verdict
+from quality.digits import verdict
 
 
 class _CheckDigit(ColumnMapMetricProvider):

@@ -30,6 +30,7 @@ from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
 from quality import issues
+from quality.digits import verdict
 from schemas import codes, entities, raw
 
 if TYPE_CHECKING:
@@ -164,11 +165,6 @@ def asked(feed_id: str, of_entities: Iterable[str]) -> Asked:
         {name: laid_out(name) for name in own.raw},
         {"asked": flags(own)} | {name: flags(entity(name)) for name in of_entities},
     )
-
-
-def verdict(column: str, kind: str) -> str:
-    """The column beside a code that says whether its check digit is right (:mod:`quality.digits`)."""
-    return f"{column}_is_{kind}"
 
 
 def load_all() -> list[Suite]:
