@@ -149,6 +149,43 @@ def register(source: typer.Typer) -> None:
         )
         return None
 
+    @source.command("test")
+    def test_(
+        source: Annotated[str, typer.Argument(help="数源 · source")],
+        feed: Feeds = None,
+        form: Annotated[str, typer.Option("--format", help="text, json, junit")] = "text",
+        out: Annotated[str | None, typer.Option("--out", help="写入文件 · write to a file")] = None,
+    ) -> None:
+        """验收 · The conformance kit against the live source: declaration, columns, keys, windows, replay, resume, clocks,
+        redaction, hostile answers, mapping tests. Writes nothing to the store; exit 1 when something does not hold."""
+        from pathlib import Path
+
+        from pipeline.onboard import conformance
+
+        if form not in ("text", "json", "junit"):
+            raise typer.BadParameter("text, json or junit", param_hint="--format")
+        lines = list(conformance.run(source, feed))
+        told = [
+            {"feed": x.feed, "test": x.name, "ok": x.ok, "detail": x.detail, "remedy": "" if x.ok else x.remedy}
+            for x in lines
+        ]
+        if form == "text":
+            marks = {True: "✓", False: "✗", None: "—"}
+            output.table(
+                ("", "数据项", "测试", "结果", "处置"),
+                [(marks[x.ok], x.feed, x.name, x.detail, x.remedy if x.ok is False else "") for x in lines],
+            )
+        else:
+            text = (
+                conformance.junit(source, lines) if form == "junit" else json.dumps(told, ensure_ascii=False, indent=1)
+            )
+            if out:
+                Path(out).write_text(text, "utf-8")
+            else:
+                typer.echo(text)
+        if any(line.ok is False for line in lines):
+            raise typer.Exit(1)
+
 
 def _set(given: dict[str, Any], path: str, value: str) -> None:
     """``paging.kind=page``: a field within a field; JSON where it is JSON, else text."""

@@ -6,6 +6,8 @@ with errors by file and line, is :mod:`sources.declaration`; the tasks use that.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ except ImportError:
 
 FOLDER = Path(__file__).resolve().parent.parent / "sources"
 _ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_DOUBT = re.compile(r"(?:^|\s)# \?", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,21 @@ def read(source: str, folder: Path = FOLDER) -> Declared:
     """One declaration; a broken one comes back with its reason, so that the others' DAGs stand."""
     path = folder / f"{source}.yaml"
     try:
-        return _declared(source, yaml.load(path.read_text(encoding="utf-8"), Loader=Loader))
+        text = path.read_text(encoding="utf-8")
+        if _DOUBT.search(text):
+            raise ValueError("草稿中有“# ?”待人工确认 guesses of a draft are not decided: onemap source check")
+        return _declared(source, yaml.load(text, Loader=Loader))
     except Exception as error:  # whatever is wrong with one file, the others' DAGs stand
         return Declared(source=source, broken=f"{path.name}: {type(error).__name__}: {error}")
+
+
+def pools() -> set[str]:
+    """Names of the pools that were made, as ``cli/stack/metadata.py`` wrote them down; none where nothing is written."""
+    try:
+        home = os.environ.get("ONEMAP_HOME") or FOLDER.parent / "var"
+        return set(json.loads((Path(home) / "pools.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return set()
 
 
 def names(folder: Path = FOLDER) -> list[str]:

@@ -38,7 +38,7 @@ from airflow.sdk import (  # noqa: E402
 )
 
 from dags import bodies, serving_dags, supervision  # noqa: E402
-from dags.declared import FOLDER, Declared, names, read  # noqa: E402
+from dags.declared import FOLDER, Declared, names, pools, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
 from dags.incidents import DagFailed, DagRecovered  # noqa: E402
 
@@ -207,8 +207,11 @@ def sync_dag(d: Declared) -> DAG:
 
 
 def pool(source: str) -> str:
-    """The pool that keeps a source from being asked by too many at once; made by ``onemap up`` and by compose."""
-    return f"source_{source}"
+    """The pool that keeps a source from being asked by too many at once; made by ``onemap up`` and ``onemap prepare``, which
+    write down the names. A source that is declared while the hub runs has none yet: a task of a pool that does not exist
+    waits for ever, so until the next start it runs in Airflow's own, within its DAG's limit of active tasks.
+    """
+    return own if (own := f"source_{source}") in pools() else "default_pool"
 
 
 def reconcile_dag(d: Declared) -> DAG:

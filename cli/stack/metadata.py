@@ -10,6 +10,8 @@ import json
 import sys
 from typing import Any
 
+from core.settings import home
+
 MARK = "OneMap stand-in 模拟数源"
 # A Connection is ours to write over while it carries our mark and the digest of what we wrote: a person who edits one
 # makes it theirs. What is encrypted is compared as it is stored.
@@ -75,6 +77,10 @@ def write_pools(pools: dict[str, dict[str, Any]]) -> None:
                 session.add(
                     Pool(pool=name, slots=pool["slots"], description=pool["description"], include_deferred=False)
                 )
+    written = home() / "pools.json"  # DAGs are parsed without a database: they learn here which pools there are
+    part = written.with_suffix(".part")
+    part.write_text(json.dumps(sorted(there | pools.keys())), "utf-8")
+    part.replace(written)
 
 
 def fail_leftovers() -> int:

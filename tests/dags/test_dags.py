@@ -79,7 +79,9 @@ def test_every_real_source_becomes_a_dag(dags):
     assert not [dag_id for dag_id, dag in made.items() if "声明有误" in dag.tags]
 
 
-def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folder):
+def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
+    (tmp_path / "pools.json").write_text('["source_alpha"]')
     dag = dags.build("sync__alpha", folder)["sync__alpha"]
     assert "onemap/data-docs/" in dag.get_task("sync").doc_md
     assert {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks} == {
@@ -94,6 +96,23 @@ def test_a_sync_plans_reads_by_feed_and_window_publishes_and_settles(dags, folde
     assert "label" in sync.partial_kwargs["map_index_template"]
     assert {dag.get_task(t).trigger_rule.value for t in ("publish", "settle")} == {"all_done"}
     assert dag.max_active_runs == 1
+
+
+def test_a_source_declared_while_the_hub_runs_does_not_wait_for_a_pool_that_nobody_made(
+    dags, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
+    (tmp_path / "pools.json").write_text('["source_alpha"]')
+    made = dags.build(None, folder)
+    assert made["sync__beta"].get_task("sync").partial_kwargs["pool"] == "default_pool"
+    assert made["reconcile__alpha"].get_task("reconcile").partial_kwargs["pool"] == "source_alpha"
+
+
+def test_a_draft_with_open_guesses_is_a_broken_declaration_of_its_own_alone(dags, folder):
+    path = folder / "beta.yaml"
+    path.write_text(path.read_text("utf-8") + "# ? which key\n", "utf-8")
+    made = dags.build(None, folder)
+    assert "声明有误" in made["sync__beta"].tags and "声明有误" not in made["sync__alpha"].tags
 
 
 def test_each_notice_is_a_task_so_that_a_retry_sends_it_alone(dags, folder):

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from pipeline import diagnose
-from pipeline.onboard import steps
+from pipeline.onboard import conformance, steps
 from pipeline.preview import preview
 from sources import loader
 from tests.onboard import foreign
@@ -105,6 +105,38 @@ def test_a_listing_with_nested_records_is_drafted(place, monkeypatch) -> None:
         foreign.forget()
         assert [line for line in diagnose.check("x2") if not line.ok] == []
         assert preview("x2.app", 2).rows[0]["entities"]["case"][0]["case_no"] == "APP/0000"
+
+
+def connected(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The permits, drafted and decided."""
+    permits(place, monkeypatch)
+    steps.draft("x1")
+    for name in ("sources/x1.yaml", "mappings/x1/permit.yaml"):
+        (place / name).write_text(decide((place / name).read_text("utf-8")), "utf-8")
+    foreign.forget()
+    return place / "mappings" / "x1"
+
+
+def test_the_kit_passes_on_a_sound_source_and_runs_its_mapping_tests(place, monkeypatch) -> None:
+    mapping = connected(place, monkeypatch)
+    (mapping / "tests").mkdir()
+    (mapping / "tests" / "permit.yaml").write_text(
+        "feed: x1.permit\ncases:\n  - name: a permit\n    raw: [{permit_no: A1, issued_on: 2026-01-02, last_modified: 2026-01-03}]\n"
+        '    rows: {licence: [{number: A1, issued_at: "2026-01-02 00:00:00", valid_to: null}]}\n'
+    )
+    lines = list(conformance.run("x1"))
+    assert [line for line in lines if line.ok is False] == []
+    told = {line.name for line in lines if line.ok}
+    assert {"窗口 windows", "重放 replay", "中断后续读 resume", "坏应答 hostile", "映射用例 · a permit"} <= told
+    assert 'failures="0"' in conformance.junit("x1", lines)
+
+
+def test_the_kit_finds_a_key_that_names_no_row(place, monkeypatch) -> None:
+    path = connected(place, monkeypatch) / "permit.yaml"
+    path.write_text(path.read_text("utf-8").replace("key: [permit_no]", "key: [permittee]"), "utf-8")
+    foreign.forget()
+    (line,) = [line for line in conformance.run("x1") if line.name == "主键 keys"]
+    assert line.ok is False or "17 " in line.detail
 
 
 def test_what_is_there_is_not_written_over(place, monkeypatch) -> None:
