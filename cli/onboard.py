@@ -149,6 +149,65 @@ def register(source: typer.Typer) -> None:
         )
         return None
 
+    @source.command()
+    def drift(
+        feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. m2.sb")],
+        as_json: Json = False,
+    ) -> None:
+        """变化 · What the live source has changed against mapping and store: columns, widths, codes, with a patch; and when such
+        was seen before. Exit 1 when something differs."""
+        from dataclasses import asdict
+
+        from pipeline import shape
+        from pipeline.onboard import drift as drifts
+        from pipeline.onboard import steps
+        from pipeline.registry import feed as declared
+        from pipeline.registry import mapping
+
+        (seen,) = steps.look(feed.partition(".")[0], [feed])
+        found = drifts.find(mapping(declared(feed)[1]), seen.sample.rows, shape.before(feed))
+        past = shape.timeline(feed)
+        if as_json:
+            output.as_json({"changes": [asdict(one) for one in found], "timeline": past})
+        else:
+            output.table(("变化", "依据", "映射补丁 patch"), [(one.zh, one.detail, one.patch) for one in found])
+            output.table(
+                ("首次", "最近", "次数", "提示", "字段", "内容"),
+                [(p["first_seen"], p["last_seen"], p["count"], p["code"], p["field"], p["detail"]) for p in past],
+                title="时间线 timeline",
+            )
+        if found:
+            raise typer.Exit(1)
+
+    @source.command()
+    def contract(
+        of: Annotated[str, typer.Argument(help="数源部门，或数据项 · department, or feed for Open Data Contract")],
+        out: Annotated[str | None, typer.Option("--out", help="写入文件 · write to a file")] = None,
+    ) -> None:
+        """供给约定 · A department's page, in Chinese, to be sent; of a feed (m2.sl) its Open Data Contract Standard 3 in YAML."""
+        from pathlib import Path
+
+        from serving import provider
+
+        text = provider.odcs(of) if of.isascii() else provider.page(of)
+        if out:
+            Path(out).write_text(text, "utf-8")
+            output.out.print(f"已写 written: {out}", markup=False)
+        else:
+            typer.echo(text)
+
+    @source.command("from-contract")
+    def from_contract(
+        file: Annotated[str, typer.Argument(help="Open Data Contract Standard 3, YAML")],
+        feed: Annotated[str, typer.Argument(help="数据项 · feed that it is of, e.g. b1.permit")],
+    ) -> None:
+        """由约定起草 · A mapping drafted from a provider's Open Data Contract, on standard output; every guess is a doubt."""
+        from pathlib import Path
+
+        from serving import provider
+
+        typer.echo(provider.drafted(Path(file), feed))
+
     @source.command("test")
     def test_(
         source: Annotated[str, typer.Argument(help="数源 · source")],

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from mappings.compiler import Mapped
-from pipeline import issues
+from pipeline import issues, shape
 from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
@@ -51,8 +51,10 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
                 writing.result()
             writing = writer.submit(_write_parts, job, parts, verdicts)
 
-        for batch in decoded:
+        for number, batch in enumerate(decoded):
             job.lost += batch.lost
+            if number == 0 and job.replayed is None and not job.redriving:  # what came before has the shape of then
+                batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows)]
             if mapping is not None:
                 write_mapped()
             mapping = mapper.submit(_map, job, batch, standing)

@@ -133,6 +133,12 @@ def draft(
     return made
 
 
+def best(column: ColumnProfile, among: list[str], known: Knowledge) -> tuple[str, str, str] | None:
+    """(entity, column, reason) that a raw column is likeliest, among some entities; None where nothing speaks for one."""
+    found = [one for one in _candidates(column, known) if one.entity in among and one.fits and one.score >= 0.6]
+    return (found[0].entity, found[0].column, "；".join(found[0].reasons)) if found else None
+
+
 # -- candidates
 
 

@@ -1,0 +1,105 @@
+"""Has a source changed its shape? Asked of the first rows of each batch, before anything is stored."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import sqlalchemy as sa
+
+from connectors.base import Issue
+from core.errors import ProviderError
+from mappings.cleaning import fold_name
+from mappings.language import REST
+from mappings.mapping import Mapping
+from pipeline import map as map_phase
+from pipeline.onboard import drift
+from pipeline.onboard.profile import ColumnProfile, profile
+from sources.declaration import Feed
+from store.engine import engine
+
+_LOOKED = 2000  # rows of a batch that are looked at closely
+_STORED = 500  # records of the store that say what the columns were before
+_USUAL = 0.5  # share of them that had a value: else its absence says nothing
+_SOME = sa.text("select raw::text from source.record where feed = :feed and tombstoned_at is null limit :most")
+_TOLD = sa.text(
+    "select code, field, detail, first_seen_at, last_seen_at, count from landing.issue"
+    " where feed = :feed and code in ('unknown_column', 'column_absent', 'unknown_code', 'shape_changed')"
+    " order by first_seen_at"
+)
+
+
+def guard(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[Issue]:
+    """Issues of columns that vanished or changed their name; new ones are issues of the mapping already.
+
+    :raises ProviderError: the feed's policy is ``hold`` and the shape is another: nothing of the batch is stored.
+    """
+    if not rows.num_rows or not _differs(feed, mapping, rows):
+        return []
+    kinds = ("new", "vanished", "renamed")
+    found = [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
+    if not found:
+        return []
+    told = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
+    if feed.drift == "hold":
+        raise ProviderError(
+            f"the shape of {feed.id} has changed: {told}",
+            remedy=f"see onemap source drift {feed.id}; put the patch into the mapping, or set drift: adapt",
+            zh=f"{feed.id} 的字段有变化（{'；'.join(change.zh for change in found)}），按声明暂不入库，请运行 onemap source drift {feed.id}。",
+            feed=feed.id,
+            code="shape_changed",
+        )
+    return [
+        Issue("column_absent", f"{change.detail}: {change.zh}", field=change.column)
+        for change in found
+        if change.kind != "new"
+    ]
+
+
+def before(feed: str) -> dict[str, ColumnProfile] | None:
+    """What the columns of some of the feed's records are; None where the store has none."""
+    raws = _stored(feed)
+    if not raws:
+        return None
+    table = map_phase.rows_again(pl.Series(raws, dtype=pl.String), pl.Series([""] * len(raws)))
+    return profile(feed, table).columns
+
+
+def timeline(feed: str) -> list[dict[str, Any]]:
+    """What the feed's runs saw of such changes, the oldest first."""
+    with engine().connect() as connection:
+        return [
+            {
+                "first_seen": f"{row.first_seen_at:%Y-%m-%d %H:%M}",
+                "last_seen": f"{row.last_seen_at:%Y-%m-%d %H:%M}",
+                "count": row.count,
+                "code": row.code,
+                "field": row.field,
+                "detail": row.detail[:120],
+            }
+            for row in connection.execute(_TOLD, {"feed": feed})
+        ]
+
+
+def _stored(feed: str) -> list[str]:
+    with engine().connect() as connection:
+        return list(connection.execute(_SOME, {"feed": feed, "most": _STORED}).scalars())
+
+
+def _differs(feed: Feed, mapping: Mapping, rows: pa.Table) -> bool:
+    """Whether it is worth a look: a column nobody knows where that holds, or none of one that records usually have."""
+    names = {fold_name(name) for name in rows.column_names if not name.startswith("_")}
+    known = {fold_name(name): name for name in mapping.contract.columns}
+    if feed.drift == "hold" and mapping.declaration.ignore != REST and names - known.keys():
+        return True
+    if rows.num_rows < drift.LEAST:
+        return False
+    used = {fold_name(name.partition(".")[0]) for name in mapping.declaration.columns} & known.keys()
+    filled = {fold_name(name) for name in rows.column_names if rows.column(name).null_count < rows.num_rows}
+    lacking = used - filled
+    if not lacking:
+        return False
+    raws = [json.loads(raw) for raw in _stored(feed.id)]
+    return any(sum(known[name] in raw for raw in raws) > _USUAL * len(raws) for name in lacking) if raws else False
