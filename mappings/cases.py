@@ -31,7 +31,7 @@ from core import declared
 from mappings import compiler
 from mappings.compiler import Mapping
 
-Scalar = str | int | float | bool | None
+Scalar = str | int | float | bool | datetime | date | None
 
 
 class Case(BaseModel):
