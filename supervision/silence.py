@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 import polars as pl
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from quality.silence import episode
@@ -24,6 +25,30 @@ _BROAD = ("stalled", "C7")  # rest on whatever else the project is expected to d
 def look(connection: Connection, as_of: date, calendar: Calendar | None = None) -> Watched:
     """What is silent; reads alone."""
     return episode.look(connection, loader.load_all().values(), calendar or rulebook.calendar(), as_of)
+
+
+def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:
+    """Outages of ``feeds``, taken as one, after which nothing was inserted with the time that it would have had: kind (feed:
+    of all; department), part, since, resumed (what comes from then on may be the backlog), ended (when it was seen to speak).
+
+    A backlog that kept its own times fills the outage and is none: where it is stamped anew, the first time after the
+    silence lies behind the moment at which the silence was certain.
+    """
+    rows = connection.execute(
+        sa.text(
+            """select o.kind, s.part, s.since, min(a.at), s.ended_at
+               from landing.silence s
+               cross join lateral (select case when s.kind = 'source' then 'feed' else s.kind end as kind) o
+               join landing.arrival a on a.kind = o.kind and a.part = s.part and a.feed = any(:feeds) and a.at >= s.since
+               where s.ended_at is not null and s.approved_by is null and o.kind in ('feed', 'department')
+                 and (s.feed = any(:feeds) or exists (select from unnest(cast(:feeds as text[])) f where f like s.feed || '.%'))
+               group by s.id, o.kind
+               having min(a.at) >= date_trunc(case o.kind when 'feed' then 'hour' else 'day' end, s.found_at)"""
+        ),
+        {"feeds": feeds},
+    ).all()
+    schema = {"kind": pl.String, "part": pl.String} | dict.fromkeys(("since", "resumed", "ended"), pl.Datetime("us"))
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 
 
 def touches(found: pl.DataFrame, cases: pl.DataFrame, projects: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:

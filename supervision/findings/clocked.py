@@ -6,7 +6,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from schemas import channels
-from supervision import limits
+from sources import loader
+from supervision import limits, silence
 from supervision.clock import effective
 from supervision.findings import CASE, FINDING_KEY, KEY, Context, found, stamp, working_days
 from supervision.rule import Days, Rule, Severity, rule
@@ -69,6 +70,31 @@ def returned(c: Context, values: Rule) -> pl.DataFrame:
     )
 
 
+def _of_a_backlog(c: Context, cases: pl.DataFrame, values: Afterwards) -> pl.DataFrame:
+    """Cases that should have been entered during an outage and came with its backlog, stamped anew: (case_id)."""
+    feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
+    municipal = [feed for feed, channel in channels.by_feed(feeds).items() if channel == channels.municipal()]
+    outages = silence.interruptions(c.connection, municipal)
+    caught_up = c.calendar.add(
+        outages["ended"].dt.date().to_numpy(),
+        pl.Series([values.grace_working_days]).new_from_index(0, outages.height).to_numpy(),
+    )
+    outages = outages.with_columns(pl.Series(caught_up).cast(pl.Date).alias("_caught_up"))
+    return (
+        cases.join(outages, how="cross")
+        .filter(
+            (pl.col("kind") == "feed")
+            | ((pl.col("part") == pl.col("handler_code")) | (pl.col("part") == pl.col("handler_name"))).fill_null(False)
+        )
+        .filter(
+            pl.col("_grace").is_between(pl.col("since").dt.date(), pl.col("resumed").dt.date())
+            & pl.col("first_in").is_between(pl.col("resumed"), pl.col("_caught_up").dt.offset_by("1d"))
+        )
+        .select("case_id")
+        .unique()
+    )
+
+
 class Inverted(Rule):
     date_only_tolerance_days: Days
 
@@ -127,7 +153,7 @@ def registered_afterwards(c: Context, values: Afterwards) -> pl.DataFrame:
         & before(pl.col("concluded_at"), pl.col("first_in")).fill_null(False)
     )
     return found(
-        cases.filter(after_grace | burst),
+        cases.filter(after_grace | burst).join(_of_a_backlog(c, cases, values), on="case_id", how="anti"),
         pl.format(
             "办件 {} 的结果在 {} 已作出，首次入库却在 {}，疑似线下审批后补录，待核。",
             "case_no",

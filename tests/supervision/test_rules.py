@@ -268,6 +268,38 @@ def test_c3_registered_afterwards():
     assert keys("2026-03-31", "C3") == {"late", "burst", "licence first"}
 
 
+def outage(since: str, found_at: str, resumed: str, ended: str, *, backlog: str | None = None) -> None:
+    """A silence of the municipal platform that is over; ``backlog``: an hour within it for which rows came late."""
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into landing.silence (feed, kind, part, since, found_at, ended_at, basis, text)
+               values ('m2', 'source', '', %s, %s, %s, 'rhythm', '')""",
+            (since, found_at, ended),
+        )
+        for hour in filter(None, (resumed, backlog)):
+            connection.exec_driver_sql(
+                """insert into landing.arrival (feed, kind, part, at, came, rows)
+                   values ('m2.bj', 'feed', '', %s, '2026-03-20', 9)""",
+                (hour,),
+            )
+
+
+@pytest.mark.parametrize("backlog", [None, "2026-03-11 09:00"])
+def test_c3_accuses_nobody_of_a_backlog_that_is_stamped_anew(backlog):
+    project()
+    outage("2026-03-10 12:00", "2026-03-11 15:00", "2026-03-20 09:00", "2026-03-20 10:00", backlog=backlog)
+    day = {"SUBMITTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-03 09:00", "DONE_OK": "2026-03-10 15:00"}
+    case("backlog", "DG-502", rows_in(day, "2026-03-20 09:30", "2026-03-20 09:30"))
+    case("backlog, next day", "DG-502", rows_in(day, "2026-03-23 11:30", "2026-03-23 11:50"))
+    case("after the backlog", "DG-502", rows_in(day, "2026-03-25 09:30", "2026-03-25 11:30"))
+    before = {"SUBMITTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-03 09:00", "DONE_OK": "2026-03-06 15:00"}
+    case("due before", "DG-502", rows_in(before, "2026-03-20 09:30", "2026-03-20 09:30"))
+    guilty = {"after the backlog", "due before"}
+    if backlog:  # its rows kept their own times: so have those of the cases
+        guilty |= {"backlog", "backlog, next day"}
+    assert keys("2026-03-31", "C3") == guilty
+
+
 def test_c4_time_inverted():
     project()
     case("inverted", "DG-502", {"ACCEPTED": "2026-03-10 09:00", "DONE_OK": "2026-03-10 08:00"})
