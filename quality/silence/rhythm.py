@@ -20,7 +20,7 @@ HISTORY = timedelta(days=400)  # a year and the festival that may come later thi
 QUARTER = 62.0  # working days
 FALSE_ALARMS = 0.05  # a series and quarter; over all series of a feed well below one
 DOUBTS = 3.0  # a quarter: from a quiet time this unusual on, what it might hide is not judged
-FREQUENT = 0.25  # mean quiet time, working days, below which a doubt ends soon by itself
+FREQUENT = 0.5  # mean quiet time, working days, below which a doubt ends soon by itself
 FEW_GAPS, FEW_DAYS = 15, 20  # with less history nothing is learned
 
 _HOUR = np.timedelta64(1, "h")

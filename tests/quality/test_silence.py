@@ -94,6 +94,17 @@ def test_a_feed_that_lives_is_never_called_silent_through_a_year_with_its_holida
     assert silent == []
 
 
+@pytest.mark.parametrize("rows_a_day", [5, 8, 12, 20])
+def test_what_a_freeze_may_hide_is_left_open_from_one_working_day_on_and_before_anybody_is_told(rows_a_day) -> None:
+    froze = datetime(2026, 3, 10, 12)
+    frames = {"a": counted(arrivals(rows_a_day, YEAR, froze))}
+    known = heard(frames, froze)[WHOLE].rhythm
+    assert known.doubt < 1 and known.doubt < known.longest
+    next_day = heard(frames, datetime(2026, 3, 11, 18))[WHOLE]
+    assert next_day.doubtful
+    assert next_day.hole_from < froze, "the last working day's verdicts rest on the hole"
+
+
 def test_a_batch_a_day_is_no_silence_between_two_batches() -> None:
     at = [a.replace(hour=2) for a in arrivals(30, YEAR, datetime(2026, 3, 10), hours=(2,))]
     assert not heard({"a": counted(at)}, datetime(2026, 3, 10, 1, 30))[WHOLE].silent
