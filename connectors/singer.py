@@ -18,6 +18,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import resource
 import shutil
 import signal
@@ -48,6 +49,7 @@ _CHUNK = 16 << 20  # bytes of a payload
 _SAID = 20  # last lines of stderr that an error repeats
 _LONGEST_DISCOVERY = 300.0
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_SECRET = re.compile("password|secret|token|key|credential|auth", re.I)  # names of a tap's config
 _DONE = object()
 
 
@@ -271,13 +273,13 @@ class Singer(Connector):
             raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
 
     def _config(self) -> bytes:
-        """What the tap is configured by; each value from the Connection is hidden from then on."""
+        """What the tap is configured by; what is secret of it is hidden from then on, in nested fields too."""
         given, of = self._options, self.endpoint
         config = {**given.config, **of.extra}
         for name, value in ((given.host_as, of.host), (given.login_as, of.login), (given.password_as, of.password)):
             if name:
                 config[name] = value
-        hide([of.password, *(value for value in of.extra.values() if isinstance(value, str))])
+        hide([of.password, *_strings([value for name, value in of.extra.items() if _SECRET.search(name)])])
         return json.dumps(config, ensure_ascii=False).encode()
 
     def _payload(self, feed: Feed, lines: list[bytes], started: Any) -> Payload:
@@ -416,6 +418,15 @@ class _Tap:
 
     def _told(self) -> str:
         return depersonalise(str(redact(" | ".join(self._said))))[-1000:]
+
+
+def _strings(value: Any) -> list[str]:
+    """Every text within."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for one in value for text in _strings(one)]
+    return [value] if isinstance(value, str) else []
 
 
 def _read(line: bytes) -> _Message | None:

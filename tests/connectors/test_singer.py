@@ -13,6 +13,7 @@ from connectors import connector
 from connectors.endpoint import Endpoint
 from connectors.window import Window
 from core.errors import ConfigurationError, TransientError
+from core.redaction import redact
 from sources.declaration import FilesCursor, WindowCursor
 from tests.connectors import contract
 from tests.connectors.http_cases import feed, source
@@ -134,6 +135,10 @@ def test_an_error_holds_no_secret():
     found = read(key="another-key")
     assert found.error is not None and "401" in str(found.error) and "another-key" not in str(found.error)
     assert found.error.feed == "t.permits"
+    nested = made()
+    nested.endpoint.extra["api_keys"] = {"X-API-KEY": "within-a-field"}
+    contract.read(nested, FULL, Window(full=True))
+    assert "within-a-field" not in redact("a log line with within-a-field")
 
 
 def test_memory_is_bounded():
