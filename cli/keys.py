@@ -15,7 +15,7 @@ Scope = Annotated[
     list[str],
     typer.Option(
         "--scope",
-        help="read:projects、read:personal、read:metrics、admin、town:<9位>、department:<18位>，可多次 · repeatable",
+        help="read:projects、read:personal、read:metrics、admin、town:<9位>、department:<18位>、enterprise:<18位>、agent:<代办员>、team:<专班>，可多次 · repeatable",
     ),
 ]
 

@@ -32,6 +32,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "backup": ("backup", "restore", "rebuild"),
     "guide": ("guide",),
     "report": ("report",),
+    "insight": ("insight",),
     "alerts": ("alerts",),
     "user": ("user",),
     "prepare": ("prepare",),

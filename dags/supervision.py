@@ -55,8 +55,14 @@ def build(
                 context["subject"] = subject
                 bodies.tell(context, subject, text, code, way)
 
+            @task(task_id="learn", task_display_name="用时去向 learn")
+            def learn(done):
+                bodies.learn(done)
+
+            judged = supervise()
             found = silences()
-            chain(supervise(), found)
+            chain(judged, found)
+            learn(judged)
             tell.expand_kwargs(found)
         return dag
 

@@ -29,6 +29,18 @@ def supervise() -> dict[str, Any]:
     return {**asdict(done), "as_of": done.as_of.isoformat(), "refused": sorted(done.refused), "orders": moved.steps}
 
 
+def learn(done: dict[str, Any]) -> None:
+    """On a new day: where the days go, and the reform's ledger."""
+    if not done["whole"]:
+        return
+    _guard()
+    from datetime import date
+
+    from insight import report
+
+    report.keep(date.fromisoformat(done["as_of"]))
+
+
 def advance() -> dict[str, int]:
     """Open, close, urge and escalate."""
     _guard()

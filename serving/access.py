@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,16 +30,30 @@ RAW = "read:raw"  # 原始记录与报文，含个人信息：不发给密钥，
 SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN, DECIDE}
 TIMEOUT_MS = 15_000
 _TOWN = re.compile(r"\d{9}")
+_NAME = re.compile(r"[^\x00-\x1f,\"\\]{1,60}")
+#: kinds of rows that a grant may be held to → whether a value can be one
+_HELD_TO: dict[str, Callable[[str], object]] = {
+    "town": _TOWN.fullmatch,
+    "department": codes.is_valid_uscc,
+    "enterprise": codes.is_valid_uscc,
+    "agent": _NAME.fullmatch,
+    "team": _NAME.fullmatch,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """``actor`` stands in the audit log. ``towns``, ``departments``: None is without restriction; both given: both hold."""
+    """``actor`` stands in the audit log. ``towns``, ``departments``, ``enterprises`` (their codes), ``agents`` and ``teams``: None
+    is without restriction; several kinds given: all hold.
+    """
 
     actor: str
     scopes: frozenset[str] = frozenset({PROJECTS})
     towns: tuple[str, ...] | None = None
     departments: tuple[str, ...] | None = None
+    enterprises: tuple[str, ...] | None = None
+    agents: tuple[str, ...] | None = None
+    teams: tuple[str, ...] | None = None
     key_id: str | None = field(default=None, compare=False)
 
     @property
@@ -49,8 +63,13 @@ class Grant:
 
     @property
     def free(self) -> bool:
-        """Neither towns nor departments restrict it."""
-        return self.towns is None and self.departments is None
+        """Nothing restricts it to some rows."""
+        return self.towns is None and self.departments is None and not self.party
+
+    @property
+    def party(self) -> bool:
+        """An enterprise's, an agent's or a team's: held to some projects."""
+        return self.enterprises is not None or self.agents is not None or self.teams is not None
 
     @property
     def operates(self) -> bool:
@@ -73,8 +92,8 @@ class Grant:
 
     def setting(self) -> str:
         """What ``serving.sight_of`` reads."""
-        told = {"free": self.free, "personal": self.personal, "towns": self.towns, "departments": self.departments}
-        return json.dumps(told)
+        told = {"free": self.free, "personal": self.personal}
+        return json.dumps({**told, **{f"{kind}s": getattr(self, f"{kind}s") for kind in _HELD_TO}})
 
 
 @cache
@@ -100,27 +119,27 @@ def _departments() -> pl.DataFrame:
 def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Grant:
     """A grant from scopes as written: ``read:projects``, ``town:441900119``, ``department:<18 characters>`` ….
 
-    :raises ConfigurationError: an unknown scope, a town that is no 9 digits, a department that is no USCC.
+    :raises ConfigurationError: an unknown scope, a town that is no 9 digits, a department or an enterprise that is no USCC.
     """
     scopes = [scope.strip() for scope in scopes]
     plain = {scope for scope in scopes if scope in SCOPES}
-    found: dict[str, list[str]] = {"town": [], "department": []}
+    found: dict[str, set[str]] = {kind: set() for kind in _HELD_TO}
     for scope in set(scopes) - plain:
         kind, _, value = scope.partition(":")
-        right = (kind == "town" and _TOWN.fullmatch(value)) or (kind == "department" and codes.is_valid_uscc(value))
-        if not right:
+        if kind not in _HELD_TO or not _HELD_TO[kind](value):
             raise ConfigurationError(
                 f"unknown scope {scope!r}",
-                remedy=f"one of {', '.join(sorted(SCOPES))}, town:<9 digits>, department:<unified social credit code>",
-                zh=f"未知的权限范围 {scope}：可用 {'、'.join(sorted(SCOPES))}、town:<9 位镇街代码>、department:<统一社会信用代码>。",
+                remedy=f"one of {', '.join(sorted(SCOPES))}, town:<9 digits>, department:<unified social credit code>, "
+                "enterprise:<unified social credit code>, agent:<name or id>, team:<name>",
+                zh=f"未知的权限范围 {scope}：可用 {'、'.join(sorted(SCOPES))}、town:<9 位镇街代码>、"
+                "department:<统一社会信用代码>、enterprise:<统一社会信用代码>、agent:<代办员>、team:<专班>。",
             )
-        found[kind].append(value)
+        found[kind].add(value)
     return Grant(
         actor,
         frozenset(plain),
-        tuple(sorted(set(found["town"]))) or None,
-        tuple(sorted(set(found["department"]))) or None,
-        key_id,
+        key_id=key_id,
+        **{f"{kind}s": tuple(sorted(values)) or None for kind, values in found.items()},
     )
 
 

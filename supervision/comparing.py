@@ -45,12 +45,13 @@ def compare(proposed: Path, as_of: date) -> Difference:
         if wrong:
             raise wrong[0]
         before, after = rules(), rules(folder)
-        parts = list(_both(as_of, before, after))
+        parts = [difference(was, now) for was, now in both(as_of, before, after)]
     opens, closes, changes, waits = (list(column) for column in zip(*parts, strict=True))
     return Difference(as_of, *(pl.concat(frames).sort(KEY) for frames in (opens, closes, changes)), sum(waits))
 
 
-def _both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]]:
+def both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[Judged, Judged]]:
+    """The city judged by the one and by the other, the same projects at a time."""
     with transaction() as connection:
         listed = city(connection)
         old = (judged for judged in in_chunks(connection, as_of, listed, before))
@@ -60,10 +61,11 @@ def _both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[pl.DataFra
                 return
             scope = [row[0] for row in connection.exec_driver_sql("select project_code from scope")]
             (now,) = in_chunks(connection, as_of, scope, after, size=max(len(scope), 1))
-            yield _difference(was, now)
+            yield was, now
 
 
-def _difference(was: Judged, now: Judged) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]:
+def difference(was: Judged, now: Judged) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]:
+    """(opens, closes, changes, waits) of :class:`Difference` for some projects."""
     judged = pl.col("waits_for").list.len() == 0
     old, new = was.findings.filter(judged), now.findings.filter(judged)
     waits = len(was.findings) - len(old) + len(now.findings) - len(new)

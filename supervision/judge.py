@@ -5,7 +5,7 @@ Reads the unified store and writes nothing; :mod:`supervision.ledger` keeps what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,7 @@ from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.findings import FOUND, Context
+from supervision.read import Frames
 from supervision.rulebook import Needs, Routing, Rulebook
 
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
@@ -43,14 +44,19 @@ class Judged:
     watched: Watched
 
 
+def _as_it_is(frames: Frames) -> Frames:
+    return frames
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A folder of rules, read."""
+    """A folder of rules, read. ``amend``: what is to be supposed of the store beside them; as it is, unless somebody asks what if."""
 
     book: Rulebook
     needs: Needs
     routing: Routing
     calendar: Calendar
+    amend: Callable[[Frames], Frames] = _as_it_is
 
 
 def rules(folder: Path = rulebook.FOLDER) -> Rules:
@@ -61,7 +67,7 @@ def rules(folder: Path = rulebook.FOLDER) -> Rules:
 def context(connection: Connection, as_of: date, by: Rules) -> Context:
     """Everything known of the scope (:func:`supervision.read.set_scope`) as of a day."""
     calendar = by.calendar
-    frames = read.frames(connection)
+    frames = by.amend(read.frames(connection))
     known = facts.gather(frames, as_of, calendar, by.book.clock)
     standing = expected.stand(frames.projects, known)
     cut_off = expected.cut_off(frames.projects, by.book.supervision_start)

@@ -5,6 +5,7 @@ Every loader names file and line of what is wrong (:mod:`core.declared`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -240,7 +241,10 @@ def needs(folder: Path = FOLDER) -> Needs:
     return found
 
 
-def calendar(folder: Path = FOLDER) -> Calendar:
-    """The official calendar under the city's own table ``calendar.yaml``. :raises ConfigurationError: as :func:`load`."""
+def calendar(folder: Path = FOLDER, moved: Mapping[date, bool] | None = None) -> Calendar:
+    """The official calendar under the city's own table ``calendar.yaml``, and under days that are supposed to be otherwise.
+
+    :raises ConfigurationError: as :func:`load`.
+    """
     own = declared.load(folder / "calendar.yaml", CalendarTable)
-    return Calendar(Overrides(years=frozenset(own.years), days=dict(own.days)))
+    return Calendar(Overrides(years=frozenset(own.years), days={**own.days, **(moved or {})}))

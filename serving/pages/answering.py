@@ -58,6 +58,7 @@ _MENU = (
 )
 _OPERATING = (
     ("ops/decisions", "待决事项"),
+    ("insight", "改革台账"),
     ("ops/alerts", "告警"),
     ("ops/subscriptions", "订阅"),
     ("ops/sources", "数源"),

@@ -73,12 +73,12 @@ def of_conditions(
 
 @router.get("/lookup", response_class=HTMLResponse)
 def lookup(request: Request, who: Who, q: Text = None) -> Response:
-    """我要查: cases and projects by number, name or enterprise."""
+    """我要查: cases and projects by number, name or enterprise; a party's own without a question."""
     question = (q or "").replace("\x00", "").strip()
     with reading(who) as connection:
-        rows = whereabouts.found(connection, question, whereabouts.MOST) if question else []
+        rows = whereabouts.found(connection, question, whereabouts.MOST) if question or who.party else []
         cases = whereabouts.cases(connection, question, [r["code"] for r in rows]) if rows or question else []
-    answer = rendered("lookup.html.j2", request, question=question, rows=rows, cases=cases)
+    answer = rendered("lookup.html.j2", request, question=question, rows=rows, cases=cases, own=who.party)
     return logged(request, who, answer, len(rows) + len(cases))
 
 

@@ -58,7 +58,9 @@ def found(connection: Connection, question: str, limit: int) -> list[dict[str, A
             grams=grams,
             text=text,
         )
-    order = "coalesce(v.finished, false), array_position(array['双红', '红', '黄', '蓝', '绿'], v.light), v.id"
+    order = (
+        "coalesce(v.finished, false), array_position(array['双红', '红', '待数据', '黄', '蓝', '绿'], v.light), v.id"
+    )
     rows = select(connection, "project", where, fields=_PROJECT, order=order, limit=limit)
     return [{**row, "code": row["id"], "turns": row["current_items"] or []} for row in rows]
 
@@ -81,6 +83,8 @@ def _turn(case: dict[str, Any]) -> tuple[str, str]:
         return "企业", "等待企业补齐补正材料，期间不计办理时限"
     if case["acceptance_on"] is None:
         return department, "已接件，等待受理决定；5 个工作日内不告知的，视为受理"
+    if case["light"] == "待数据":
+        return department, "办理系统的数据未到齐，是否已办结尚不能判定"
     if case["light"] in ("红", "双红"):
         limit = "法定时限" if case["light"] == "双红" else "承诺时限"
         return department, f"部门办理已超{limit}（{case['due_promised'] or case['due_statutory']} 到期）"

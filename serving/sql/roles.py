@@ -38,6 +38,12 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
             remedy="leave the rest to keys",
             zh="数据库角色只能授予镇街、部门和 read:personal。",
         )
+    if grant.party:
+        raise ConfigurationError(
+            "a database role is held to towns and departments",
+            remedy="make a key of the API for an enterprise, an agent or a team",
+            zh="数据库角色只能按镇街、部门限定；企业、代办员、专班请使用接口密钥。",
+        )
     with transaction() as c:
         quoted = c.dialect.identifier_preparer.quote(name)
         try:

@@ -138,11 +138,30 @@ TOWNS = "(select (serving.sight_of(current_user)).towns)::text[]"
 DEPARTMENTS = "(select (serving.sight_of(current_user)).departments)::text[]"
 LED = "(select (serving.sight_of(current_user)).items)::text[]"
 FREE = "(select (serving.sight_of(current_user)).free)"
+PROJECTS = "(select (serving.sight_of(current_user)).projects)::text[]"  # of an enterprise, an agent, a team
+ENTERPRISE = "(select (serving.sight_of(current_user)).enterprise)"
 
 
-def seen(town: str, department: str) -> str:
-    """A row is shown to who is free of restriction, else where both its town and its department allow it."""
-    return f"({FREE} or (({TOWNS} is null or {town}) and ({DEPARTMENTS} is null or {department})))"
+def seen(town: str, department: str, project: str) -> str:
+    """A row is shown to who is free of restriction, else where its town, its department and its project all allow it."""
+    return (
+        f"({FREE} or (({TOWNS} is null or {town}) and ({DEPARTMENTS} is null or {department})"
+        f" and ({PROJECTS} is null or {project})))"
+    )
+
+
+def of_party(code: str) -> str:
+    """The project is the enterprise's, the agent's or the team's."""
+    return f"{code} = any ({PROJECTS})"
+
+
+def _supervised(alias: str) -> str:
+    """A finding or its order. What is suspected of it, with evidence that may name others, is not an enterprise's to read."""
+    return seen(
+        project_town(f"{alias}.project_code"),
+        f"{alias}.department_code = any ({DEPARTMENTS})",
+        f"({of_party(f'{alias}.project_code')} and not {ENTERPRISE})",
+    )
 
 
 def of_department(code: str, item: str | None = None) -> str:
@@ -167,7 +186,7 @@ def project_department(code: str) -> str:
 
 def of_project(code: str) -> str:
     """What is shown with its project."""
-    return seen(project_town(code), project_department(code))
+    return seen(project_town(code), project_department(code), of_party(code))
 
 
 def _place(entity: str) -> str:
@@ -181,6 +200,7 @@ def _case_seen(alias: str) -> str:
     return seen(
         f"({project_town(f'{alias}.project_code')} or ({alias}.project_code is null and left({alias}.town_code, 9) = any ({TOWNS})))",
         of_department(f"{alias}.department_code", f"{alias}.item_code"),
+        of_party(f"{alias}.project_code"),
     )
 
 
@@ -195,7 +215,9 @@ SEEN: dict[str, str | None] = {
     "case_event": _by_case(),
     "special_procedure": _by_case(),
     "material": _by_case(),
-    "licence": seen(project_town("x.project_code"), of_department("x.organ_code", "x.item_code")),
+    "licence": seen(
+        project_town("x.project_code"), of_department("x.organ_code", "x.item_code"), of_party("x.project_code")
+    ),
     "land_approval": of_project("x.project_code"),
     "engineering": of_project("x.project_code"),
     "redline": of_project("x.project_code"),
@@ -203,14 +225,17 @@ SEEN: dict[str, str | None] = {
     "parcel": seen(
         f"({project_town('x.project_code')} or (x.project_code is null and {_place('parcel')}))",
         project_department("x.project_code"),
+        of_party("x.project_code"),
     ),
     "scene": seen(
         f"({project_town('x.project_code')} or (x.project_code is null and {_place('scene')}))",
         project_department("x.project_code"),
+        of_party("x.project_code"),
     ),
     "change_polygon": seen(
         _place("change_polygon"),
         f"exists (select from supervision.finding gf where gf.case_no = x.id and gf.department_code = any ({DEPARTMENTS}))",
+        f"(not {ENTERPRISE} and exists (select from supervision.finding gf where gf.case_no = x.id and {of_party('gf.project_code')}))",
     ),
     "enterprise": f"""({FREE} or exists (select from store.project ep where ep.applicant_uscc = x.uscc and {of_project("ep.id")}))""",
     "item": None,  # the catalogue is public
@@ -318,7 +343,7 @@ def _project() -> View:
             Column(
                 "open_findings",
                 f"""(select count(*) from supervision.finding f where f.project_code = x.id and f.state in ('open', 'confirmed')
-                    and ({FREE} or {DEPARTMENTS} is null or f.department_code = any ({DEPARTMENTS})))""",
+                    and ({FREE} or (({DEPARTMENTS} is null or f.department_code = any ({DEPARTMENTS})) and not {ENTERPRISE})))""",
                 "int",
                 "未消除发现数",
                 "findings open or confirmed, as far as they are shown",
@@ -393,7 +418,7 @@ def _children() -> list[View]:
 
 def _of_supervision() -> list[View]:
     code = Column("project_code", "x.project_code", "text", "项目代码", "project", nullable=False)
-    finding_seen = seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})")
+    finding_seen = _supervised("x")
     stage = View(
         "project_stage",
         "项目阶段",
@@ -539,7 +564,7 @@ def _of_supervision() -> list[View]:
             Column("why", "x.why", "text", "事由", "why"),
         ),
         ("seq",),
-        finding_seen.replace("x.project_code", "w.project_code").replace("x.department_code", "w.department_code"),
+        _supervised("w"),
     )
     return [stage, item, finding, order, step]
 
@@ -553,11 +578,11 @@ def _change() -> View:
     seen_of = {
         "finding": (
             "supervision.finding x where x.id = c.entity_id",
-            seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})"),
+            _supervised("x"),
         ),
         "work_order": (
             "supervision.work_order x where x.no = c.entity_id",
-            seen(project_town("x.project_code"), f"x.department_code = any ({DEPARTMENTS})"),
+            _supervised("x"),
         ),
         "project_stage": (
             "store.project x where x.id = split_part(c.entity_id, ':', 1)",

@@ -12,6 +12,7 @@ import pytest
 import shapely
 from starlette.testclient import TestClient
 
+from core.errors import ConfigurationError
 from serving import keys, tiles, webhooks
 from serving.access import grant_of, reading
 from serving.api.app import app
@@ -110,6 +111,77 @@ def every_page(client, filled: dict[str, str], named: str = "") -> dict[str, str
     return answers
 
 
+@pytest.fixture(scope="module")
+def parties(store) -> dict[str, str]:
+    """An enterprise, an agent and a team, as scopes: each has one project with cases and findings."""
+    told = rows(
+        f"""select p.id, p.applicant_uscc, p.agent from store.project p
+            where p.applicant_uscc is not null and p.agent is not null
+              and exists (select from supervision.finding f where f.project_code = p.id)
+              and exists (select from store."case" c where c.project_code = p.id and c.department_code in ('{LAND}', '{LAND[8:17]}'))
+            order by 1 limit 1"""
+    )[0]
+    with transaction() as c:
+        c.exec_driver_sql(
+            "insert into supervision.assignment (project_code, kind, name, by) values (%s, 'team', '重点项目专班', 'test')",
+            (told["id"],),
+        )
+    return {
+        "enterprise": f"enterprise:{told['applicant_uscc']}",
+        "agent": f"agent:{told['agent']}",
+        "team": "team:重点项目专班",
+        "code": told["id"],
+    }
+
+
+def test_a_party_sees_its_projects_and_an_enterprise_no_suspicion(ask, store, parties):
+    mine = {
+        "enterprise": ("applicant_uscc", parties["enterprise"].partition(":")[2]),
+        "agent": ("agent", parties["agent"].partition(":")[2]),
+    }
+    for kind, (column, value) in mine.items():
+        client = ask("read:projects", parties[kind])
+        codes = {r["id"] for r in client.get("/v1/projects?limit=1000").json()["items"]}
+        wanted = {
+            r["id"] for r in rows(f"select id from store.project where {column} = :v and gone_at is null", v=value)
+        }
+        assert codes == wanted and parties["code"] in codes
+        cases = {r["project_code"] for r in client.get("/v1/cases?limit=1000").json()["items"]}
+        assert cases and cases <= codes
+        found = client.get("/v1/findings?limit=1000").json()["items"]
+        assert bool(found) == (kind == "agent") and {f["project_code"] for f in found} <= codes
+        assert bool(client.get("/v1/work-orders").json()["items"]) <= (kind == "agent")
+    team = ask("read:projects", parties["team"])
+    assert [r["id"] for r in team.get("/v1/projects").json()["items"]] == [parties["code"]]
+    both = ask("read:projects", parties["team"], "town:441900000")
+    assert both.get("/v1/projects").json()["items"] == []
+
+
+def test_a_project_that_is_handed_over_is_the_next_agents_alone(ask, store, parties):
+    before, after = ask("read:projects", parties["agent"]), ask("read:projects", "agent:接手的代办员")
+    path = f"/v1/projects/{parties['code']}"
+    assert (before.get(path).status_code, after.get(path).status_code) == (200, 404)
+    with transaction() as c:
+        c.exec_driver_sql(
+            "insert into supervision.assignment (project_code, kind, name, by) values (%s, 'agent', '接手的代办员', 'test')",
+            (parties["code"],),
+        )
+    assert (before.get(path).status_code, after.get(path).status_code) == (404, 200)
+    with transaction() as c:
+        c.exec_driver_sql("delete from supervision.assignment where kind = 'agent'")
+
+
+@pytest.mark.parametrize("scope", ["enterprise:none", "agent:", "team:a,b", "party:x"])
+def test_a_party_that_cannot_be_is_refused(scope):
+    with pytest.raises(ConfigurationError, match="unknown scope"):
+        grant_of("t", [scope])
+
+
+def test_a_database_role_is_not_held_to_a_party(store, parties):
+    with pytest.raises(ConfigurationError, match="towns and departments"):
+        roles.make("t_party", [parties["enterprise"]], by="test", login=False)
+
+
 @pytest.mark.parametrize(
     "scopes",
     [
@@ -117,11 +189,15 @@ def every_page(client, filled: dict[str, str], named: str = "") -> dict[str, str
         ("town", "admin", "read:metrics", "read:personal"),
         ("department", "admin", "read:personal"),
         ("town", "department"),
+        ("enterprise", "read:personal"),
+        ("agent", "admin"),
+        ("team", "department"),
     ],
     ids="+".join,
 )
-def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, scopes):
-    given = [{"town": f"town:{two_towns[0]}", "department": f"department:{LAND}"}.get(scope, scope) for scope in scopes]
+def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, parties, scopes):
+    named = {"town": f"town:{two_towns[0]}", "department": f"department:{LAND}", **parties}
+    given = [named.get(scope, scope) for scope in scopes]
     shown, foreign = shown_and_foreign("read:projects", *given)
     assert foreign
     with reading(grant_of("t", ["read:projects", *given])) as c:
