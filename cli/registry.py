@@ -33,6 +33,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "guide": ("guide",),
     "report": ("report",),
     "insight": ("insight",),
+    "care": ("care",),
     "alerts": ("alerts",),
     "user": ("user",),
     "prepare": ("prepare",),

@@ -55,6 +55,10 @@ def build(
                 context["subject"] = subject
                 bodies.tell(context, subject, text, code, way)
 
+            @task(task_id="remind", task_display_name="临期提醒 remind")
+            def remind():
+                return bodies.remind()
+
             @task(task_id="learn", task_display_name="用时去向 learn")
             def learn(done):
                 bodies.learn(done)
@@ -63,6 +67,7 @@ def build(
             found = silences()
             chain(judged, found)
             learn(judged)
+            chain(judged, remind())
             tell.expand_kwargs(found)
         return dag
 

@@ -29,6 +29,15 @@ def supervise() -> dict[str, Any]:
     return {**asdict(done), "as_of": done.as_of.isoformat(), "refused": sorted(done.refused), "orders": moved.steps}
 
 
+def remind() -> int:
+    """Put on the record what agent, enterprise and department are told before it is late; how many reminders are new."""
+    _guard()
+    from core import clock
+    from supervision import care
+
+    return len(care.remind(clock.today()))
+
+
 def learn(done: dict[str, Any]) -> None:
     """On a new day: where the days go, and the reform's ledger."""
     if not done["whole"]:

@@ -39,6 +39,8 @@ from landing.run u where u.ended_at is not null and u.journaled_at is null order
 """
 _DECISIONS = {
     "identity": "select to_jsonb(t) from store.identity_judgement t order by t.id",
+    "assignments": "select to_jsonb(t) from supervision.assignment t order by t.id",
+    "care": "select to_jsonb(t) from supervision.care_note t order by t.id",
     "holds": "select to_jsonb(t) from landing.hold t where t.decision in ('released', 'refused') order by t.id",
     "dismissed": """select jsonb_build_object('feed', t.feed, 'fingerprint', encode(t.fingerprint, 'hex'), 'closed_at', t.closed_at,
                                               'closed_by', t.closed_by, 'note', t.note)
@@ -196,6 +198,10 @@ def restore_decisions(store: str) -> int:
                 ),
                 row,
             )
+        for name, table in (("assignments", "supervision.assignment"), ("care", "supervision.care_note")):
+            for row in found.get(name, []):
+                restore_row(connection, table, row)
+            _advance_numbers(connection, table)
         _advance_numbers(connection, "store.identity_judgement")
     return sum(len(rows) for rows in found.values())
 

@@ -27,7 +27,7 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.pages import alerts, catalogue, decisions, guide, insight, lists, operations, plan, subscriptions
+from serving.pages import alerts, care, catalogue, decisions, guide, insight, lists, operations, plan, subscriptions
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.samesite import SameSite
 from serving.query import projects, space
@@ -62,6 +62,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(operations.router)
     app.include_router(guide.router)
     app.include_router(plan.router)
+    app.include_router(care.router)
     app.include_router(insight.router)
     app.include_router(decisions.router)
     app.include_router(alerts.router)

@@ -17,7 +17,7 @@ from serving.pages.answering import Who, logged, rendered
 from serving.query import whereabouts
 from serving.report import charts, drawing
 from store.engine import transaction
-from supervision import expected, plan
+from supervision import care, expected, plan
 
 router = APIRouter()
 Text = Annotated[str | None, Query(max_length=100)]
@@ -78,7 +78,13 @@ def lookup(request: Request, who: Who, q: Text = None) -> Response:
     with reading(who) as connection:
         rows = whereabouts.found(connection, question, whereabouts.MOST) if question or who.party else []
         cases = whereabouts.cases(connection, question, [r["code"] for r in rows]) if rows or question else []
-    answer = rendered("lookup.html.j2", request, question=question, rows=rows, cases=cases, own=who.party)
+    with transaction() as connection:
+        told = (
+            care.told_of(connection, [r["code"] for r in rows], "enterprise", clock.today())
+            if who.enterprises is not None and who.departments is None
+            else []
+        )
+    answer = rendered("lookup.html.j2", request, told=told, question=question, rows=rows, cases=cases, own=who.party)
     return logged(request, who, answer, len(rows) + len(cases))
 
 

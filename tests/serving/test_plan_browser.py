@@ -24,7 +24,14 @@ def running(address: str) -> tuple[str, str]:  # noqa: F811
 def test_the_pages_of_the_plan_fit_and_lead_on(browser: Browser, running, width: int):  # noqa: F811
     browser.size(width, 900, mobile=width < 720)
     code, case = running
-    for path in (f"project/{code}/plan", "plan", "plan?asked=1&process_type=3", f"lookup?q={case}"):
+    for path in (
+        f"project/{code}/plan",
+        "plan",
+        "plan?asked=1&process_type=3",
+        "insight",
+        "care?agent=x",
+        f"lookup?q={case}",
+    ):
         browser.driver.get(f"{browser.address}{standalone.PLACE}/{path}")
         wide = browser.js("return [document.documentElement.scrollWidth, innerWidth]")
         assert wide[0] <= wide[1], path

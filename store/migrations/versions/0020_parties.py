@@ -13,7 +13,7 @@ _VERSIONS = Path(__file__).parent
 
 _TABLES = """
 create table supervision.assignment (
-    seq bigint generated always as identity primary key,
+    id bigint generated always as identity primary key,
     project_code text not null,
     kind text not null check (kind in ('agent', 'team')),
     name text not null,
@@ -26,6 +26,34 @@ create unique index assignment_now_ix on supervision.assignment (project_code, k
 create index assignment_name_ix on supervision.assignment (kind, name) where until is null;
 comment on table supervision.assignment is '代办与专班 | who looks after a project: one agent and one team at a time, handed over by hand';
 comment on column supervision.assignment.kind is '代办员、专班 | agent, team';
+create table supervision.care_note (
+    id bigint generated always as identity primary key,
+    project_code text not null,
+    kind text not null check (kind in ('note', 'promise')),
+    text text not null,
+    due_on date,
+    at timestamptz not null default now(),
+    by text not null,
+    kept_at timestamptz,
+    kept_by text,
+    check (kind = 'note' or due_on is not null)
+);
+create index care_note_project_ix on supervision.care_note (project_code);
+comment on table supervision.care_note is '代办记录与承诺 | notes and promises of those who look after a project; a promise has its day, and who saw it kept';
+create table supervision.reminder (
+    id bigint generated always as identity primary key,
+    kind text not null check (kind in ('yellow', 'supplement', 'notice')),
+    case_id text not null,
+    project_code text,
+    until date not null,
+    told text not null check (told in ('agent', 'enterprise', 'department')),
+    name text not null,
+    text text not null,
+    at timestamptz not null default now(),
+    unique (kind, case_id, until, told)
+);
+create index reminder_project_ix on supervision.reminder (project_code);
+comment on table supervision.reminder is '临期提醒 | what was told before it is late, to agent, enterprise and department, once each';
 create table supervision.insight (as_of date primary key, made_at timestamptz not null default now(), told jsonb not null);
 comment on table supervision.insight is '改革台账与用时去向 | what the city learned of its cases, a row a day';
 """
@@ -82,4 +110,6 @@ def downgrade() -> None:
         connection.execute(statement.replace("create view", "create or replace view"))
     connection.execute(_function())
     connection.execute("alter type serving.sight drop attribute projects, drop attribute enterprise")
-    connection.execute("drop table supervision.assignment, supervision.insight")
+    connection.execute(
+        "drop table supervision.assignment, supervision.care_note, supervision.reminder, supervision.insight"
+    )
