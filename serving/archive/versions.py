@@ -110,7 +110,7 @@ def behind(
     }
     records = list(connection.execute(sa.text(_RECORDS), values).scalars())
     found = connection.execute(sa.text(_VERSIONS), {"records": records, "at": at})
-    return [Version(**row._mapping | {"raw": rawrow.text(row.raw)}) for row in found]
+    return [Version(**{**row._mapping, "raw": rawrow.text(row.raw)}) for row in found]
 
 
 def rows(connection: Connection, versions: list[Version]) -> dict[str, list[dict[str, Any]]]:

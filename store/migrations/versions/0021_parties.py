@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
@@ -91,17 +91,17 @@ def upgrade() -> None:
     connection.execute(_TABLES)
     connection.execute("alter type serving.sight add attribute projects text[], add attribute enterprise boolean")
     connection.execute(_function().replace("\n    return seen;\nend $$", _PROJECTS))
-    views = (_VERSIONS / "0020_views.sql").read_text(encoding="utf-8")
+    views = (_VERSIONS / "0021_views.sql").read_text(encoding="utf-8")
     connection.execute(views.replace("create view", "create or replace view"))
 
 
 def downgrade() -> None:
     connection = op.get_bind().connection.driver_connection
-    now = (_VERSIONS / "0020_views.sql").read_text(encoding="utf-8")
+    now = (_VERSIONS / "0021_views.sql").read_text(encoding="utf-8")
     wanted = {statement.split("\n")[0] for statement in now.split(";\n") if statement.startswith("create view")}
     before: dict[str, str] = {}
     for path in sorted(_VERSIONS.glob("*_views.sql")):
-        if path.name < "0020":
+        if path.name < "0021":
             for statement in path.read_text(encoding="utf-8").split(";\n"):
                 body = "create view" + statement.partition("create view")[2]  # a comment may stand before the first
                 if body.split("\n")[0] in wanted:
