@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.base import Issue
-from core.errors import ProviderError
+from core.errors import OneMapError, ProviderError
+from core.redaction import redact
 from mappings.cleaning import fold_name
 from mappings.language import REST
 from mappings.mapping import Mapping
@@ -20,6 +22,7 @@ from pipeline.onboard.profile import ColumnProfile, profile
 from sources.declaration import Feed
 from store.engine import engine
 
+log = logging.getLogger(__name__)
 _LOOKED = 2000  # rows of a batch that are looked at closely
 _STORED = 500  # records of the store that say what the columns were before
 _USUAL = 0.5  # share of them that had a value: else its absence says nothing
@@ -39,7 +42,13 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[Issue]:
     if not rows.num_rows or not _differs(feed, mapping, rows):
         return []
     kinds = ("new", "vanished", "renamed")
-    found = [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
+    try:
+        found = [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
+    except OneMapError:
+        raise
+    except Exception as error:  # a row that fails the mapping is that row's: the phases after find it alone
+        log.warning("%s: the shape of the batch could not be looked at: %s", feed.id, redact(str(error)))
+        return []
     if not found:
         return []
     told = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
