@@ -20,13 +20,14 @@ from pipeline import map as map_phase
 from pipeline.onboard import drift
 from pipeline.onboard.profile import ColumnProfile, profile
 from sources.declaration import Feed
+from store import rawrow
 from store.engine import engine
 
 log = logging.getLogger(__name__)
 _LOOKED = 2000  # rows of a batch that are looked at closely
 _STORED = 500  # records of the store that say what the columns were before
 _USUAL = 0.5  # share of them that had a value: else its absence says nothing
-_SOME = sa.text("select raw::text from source.record where feed = :feed and tombstoned_at is null limit :most")
+_SOME = sa.text("select raw from source.record where feed = :feed and tombstoned_at is null limit :most")
 _TOLD = sa.text(
     "select code, field, detail, first_seen_at, last_seen_at, count from landing.issue"
     " where feed = :feed and code in ('unknown_column', 'column_absent', 'unknown_code', 'shape_changed')"
@@ -94,7 +95,7 @@ def timeline(feed: str) -> list[dict[str, Any]]:
 
 def _stored(feed: str) -> list[str]:
     with engine().connect() as connection:
-        return list(connection.execute(_SOME, {"feed": feed, "most": _STORED}).scalars())
+        return [rawrow.text(raw) for raw in connection.execute(_SOME, {"feed": feed, "most": _STORED}).scalars()]
 
 
 def _differs(feed: Feed, mapping: Mapping, rows: pa.Table) -> bool:
