@@ -30,7 +30,8 @@ class FeedHealth:
     ``read_at``: up to when the source was read in full, and ``age`` the seconds since, both by the city's clock;
     ``behind`` how far past the promise, 0 within it.
     ``since``: the first failure of the present row of them. Counts are the last ended run's. ``horizon``: up to when the content
-    speaks; ``silent_since`` where it should speak of a later time, ``silence`` says what is usual and what is missing;
+    speaks; ``silent_since`` where it should speak of a later time, ``silence`` says what is usual and what is missing, ``silence_of``
+    of what: the feed, or its source as a whole;
     ``silent_parts``: departments, towns, items, events or columns of a live feed that are. ``set_aside``: records that the
     unified store cannot take; with any, a light that would be green is failing.
     """
@@ -65,6 +66,7 @@ class FeedHealth:
     horizon: datetime | None = None
     silent_since: datetime | None = None
     silence: str | None = None
+    silence_of: str | None = None
     silent_parts: list[str] = field(default_factory=list)
     set_aside: int = 0
     older_mapping: int = 0
@@ -223,7 +225,8 @@ def _silent(made: FeedHealth, silences: Sequence[Any]) -> None:
         if part:
             made.silent_parts.append(f"{KIND_ZH[kind]} {part}：{text}")
         elif made.silent_since is None:
-            made.silent_since, made.silence = since, text
+            made.silent_since, made.silence_of = since, feed
+            made.silence = text if feed == made.feed else f"{made.source_name}合计：{text}"
             if made.light in ("ok", "late"):
                 made.light = "silent"
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from core import clock
 from pipeline import registry
+from pipeline.health import health
+from quality.silence import episode
 from store import holds
+from store.engine import transaction
 from tests.pipeline.rows import case, rows, run, scalar, window
 
 ANY = window(None, None)
@@ -83,3 +89,18 @@ def test_a_feed_that_says_hold_keeps_a_surprising_batch_until_a_person_lets_it(w
     holds.decide(scalar("select max(id) from landing.hold"), "released", "值班员", "已向数源核实")
     assert run("m2.sb", ANY).outcome == "ok"
     assert scalar("select count(*) from source.record") == stored + 900
+
+
+@pytest.mark.parametrize("silent", ["m2", "m2.bj"])
+def test_health_names_what_is_silent_as_it_stands_on_record(hub, silent) -> None:
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into landing.silence (feed, kind, part, since, found_at, basis, text)
+               values (%s, 'feed', '', '2026-03-02', '2026-03-03', 'rhythm', '无新数据')""",
+            (silent,),
+        )
+    shown = {feed.feed: feed for feed in health("m2")}
+    assert shown["m2.bj"].silence_of == silent and shown["m2.bj"].silence.endswith("无新数据")
+    assert (shown["m2.sl"].silence_of == silent) == (silent == "m2")
+    episode.approve(shown["m2.bj"].silence_of, clock.today(), "值班", "系统割接")
+    assert {feed.silence_of for feed in health("m2")} == {None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from pipeline.health import health
 from standins import world
 from standins.world import freeze
 from supervision.ledger import listed, on_day, supervise
@@ -31,6 +32,7 @@ def test_a_municipal_database_that_stands_still_accuses_nobody(hub, monkeypatch,
     (silent,) = rows("select feed, kind, since::date as since, text from landing.silence where feed = 'm2'")
     assert (silent["kind"], silent["since"]) == ("source", date(2026, 11, 16))
     assert "工作日" in silent["text"] and "通常" in silent["text"]
+    assert {(feed.light, feed.silence_of) for feed in health("m2") if feed.last_run} == {("silent", "m2")}
     lights = {row["light"] for row in rows("select distinct light from supervision.clock where case_id like 'M2:%'")}
     assert "待数据" in lights and not lights & {"绿", "黄"}
     life.advance(now)
