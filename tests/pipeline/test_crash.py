@@ -166,7 +166,7 @@ def test_an_interrupted_run_is_closed_and_the_interrupt_goes_on(world, monkeypat
 def test_a_missing_declaration_or_connection_leaves_an_outcome(hub):
     outcome = sync.run(sync.Task("nosuch.feed", None, None, True, "nosuch.feed full"))
     assert (outcome.outcome, outcome.fault) == ("failed", "configuration")
-    assert scalar("select code from landing.run") == "ConfigurationError"
+    assert scalar("select code from landing.run") == "NotFoundError"
 
 
 def test_the_connector_is_closed_however_it_ends(hub, monkeypatch):
