@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
+import shapely
 
-from connectors import jsonrows
-from connectors.base import Reject
+from connectors import geometry, jsonrows
+from connectors.base import Issue, Reject
 from connectors.limits import Limits
+from core import shapes
 from core.errors import ProviderError, TransientError
 
 _OWN = ("id", "collection", "geometry", "bbox", "assets")
@@ -47,6 +50,7 @@ class Features:
             row.update({name: feature[name] for name in _OWN if name in feature})
             self.rows.append(row)
             self.places.append(place)
+        self.issues = [*self.issues, *_crossing(self.rows)]
         links = page.get("links")
         self.links: list[dict[str, Any]] = []
         if links is not None:
@@ -72,6 +76,21 @@ def read(body: bytes, feed: str, limits: Limits | None = None) -> Features:
             feed=feed,
             code="not_a_page",
         ) from error
+
+
+def _crossing(rows: list[dict[str, msgspec.Raw]]) -> list[Issue]:
+    """Geometries that are no valid shape (a ring that crosses itself, say), told by record; what cannot be read at all is the
+    mapping's to reject."""
+    known = [(row.get("id"), bytes(row["geometry"]).decode("utf-8", "replace")) for row in rows if "geometry" in row]
+    known = [(key, text) for key, text in known if text != "null" and shapes.is_readable(text)]
+    if not known:
+        return []
+    parsed = shapely.from_geojson(np.array([text for _, text in known], dtype=object), on_invalid="ignore")
+    return [
+        Issue("geometry_invalid", why, jsonrows.one(key) if key is not None else None)
+        for (key, _), why in zip(known, geometry.invalid(parsed), strict=True)
+        if why is not None
+    ]
 
 
 def endless(feed: str) -> ProviderError:
