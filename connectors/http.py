@@ -526,6 +526,17 @@ def basic(endpoint: Endpoint) -> Sign | None:
     return sign
 
 
+def bearer(endpoint: Endpoint) -> Sign | None:
+    """The Connection's password as a bearer token; None where there is none."""
+    if not endpoint.password:
+        return None
+
+    def sign(request: requests.PreparedRequest) -> None:
+        request.headers["Authorization"] = f"Bearer {endpoint.password}"
+
+    return sign
+
+
 def raise_for_status(answer: Answer) -> None:
     """The faults that every protocol has by status. 2xx and 304 pass."""
     status, where = answer.status, _bare(answer.url)

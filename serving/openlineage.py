@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.endpoint import Endpoint, resolve
-from connectors.http import Http, Sign
+from connectors.http import Http, bearer
 from core import clock
 from core.errors import ConfigurationError, OneMapError, TransientError
 from core.redaction import redact
@@ -166,7 +166,7 @@ def deliver(look_up: Callable[[str], Endpoint] = resolve) -> int:
         runs = ended(connection, _told(connection))
     if not runs:
         return 0
-    http = Http(endpoint, CONNECTION, SETTINGS, sign=_bearer(endpoint))
+    http = Http(endpoint, CONNECTION, SETTINGS, sign=bearer(endpoint))
     try:
         for run in runs:
             for event in events(run):
@@ -212,12 +212,3 @@ def _send(http: Http, event: dict[str, Any]) -> None:
             remedy="look at the receiver, and at the Connection openlineage",
             zh=f"OpenLineage 接收方未收下事件，稍后重发：{redact(error.zh)}",
         ) from error
-
-
-def _bearer(endpoint: Endpoint) -> Sign | None:
-    """The Connection's password as a bearer token, where it has one."""
-
-    def sign(request: Any) -> None:
-        request.headers["Authorization"] = f"Bearer {endpoint.password}"
-
-    return sign if endpoint.password else None

@@ -71,15 +71,15 @@ def ask(asker: Grant, question: str, project: str | None = None) -> Answer:
     code = project or (named[0] if named else None)
     asked = CODE.sub(" ", question)
     sentences = _of_project(asker, code, asked) if code else []
-    found = said(asked, index(asker).search(asked, 8))
+    hits = index(asker).search(asked, 8)
+    found = said(asked, hits)
     sentences += [Sentence(p.text, p.source) for p in found]
     if not sentences:
-        near = index(asker).search(asked, 3)
-        return Answer(question, False, UNKNOWN, [], [hit.passage.title for hit in near])
+        return Answer(question, False, UNKNOWN, [], [hit.passage.title for hit in hits[:MOST]])
     worded = model.word(asked, [s.text for s in sentences])
     text = worded.text if worded else "\n".join(s.text for s in sentences)
-    more = [hit.passage.title for hit in index(asker).search(asked, 6) if hit.passage not in found]
-    return Answer(question, True, text, sentences, more[:3], worded.by if worded else "search")
+    more = [hit.passage.title for hit in hits if hit.passage not in found]
+    return Answer(question, True, text, sentences, more[:MOST], worded.by if worded else "search")
 
 
 def said(question: str, hits: list[Hit]) -> list[Passage]:

@@ -13,15 +13,15 @@ import logging
 import re
 from dataclasses import dataclass
 
-import requests
-
 from connectors.endpoint import Endpoint, resolve
+from connectors.http import Http, bearer
 from core.errors import OneMapError
 from core.redaction import hide, redact
+from sources.options.base import HttpSettings
 
 log = logging.getLogger(__name__)
 CONNECTION = "guide_model"
-TIMEOUT = (3, 20)
+SETTINGS = HttpSettings(attempts=1, connect=3, read=20, answer=25)
 _CITED = re.compile(r"\[(\d{1,2})\]")
 _FACT = re.compile(r"[A-Z]{2}-[A-Z0-9-]*\d|\d+(?:[.:-]\d+)*")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -51,7 +51,7 @@ def word(question: str, passages: list[str]) -> Worded | None:
     name = str(endpoint.extra.get("model") or "default")
     try:
         said = _asked(endpoint, name, _PERSONAL.sub("（略）", question), sent)
-    except (requests.RequestException, ValueError, LookupError, TypeError) as error:
+    except (OneMapError, ValueError, LookupError, TypeError) as error:
         log.warning("the guide's model did not answer: %s", redact(str(error)))
         return None
     return Worded(said, name) if supported(said, sent) else None
@@ -78,20 +78,19 @@ def supported(said: str, passages: list[str]) -> bool:
 
 def _asked(endpoint: Endpoint, name: str, question: str, passages: list[str]) -> str:
     material = "\n".join(f"[{n}] {text}" for n, text in enumerate(passages, 1))
-    answer = requests.post(
-        f"{endpoint.base}/v1/chat/completions",
-        json={
-            "model": name,
-            "temperature": 0,
-            "messages": [
-                {"role": "system", "content": _TASK},
-                {"role": "user", "content": json.dumps({"问题": question, "材料": material}, ensure_ascii=False)},
-            ],
-        },
-        headers={"Authorization": f"Bearer {endpoint.password}"} if endpoint.password else {},
-        timeout=TIMEOUT,
-        allow_redirects=False,
-        verify=endpoint.extra.get("verify", True),
-    )
-    answer.raise_for_status()
-    return str(answer.json()["choices"][0]["message"]["content"])
+    http = Http(endpoint, CONNECTION, SETTINGS, sign=bearer(endpoint), guarded=False)
+    try:
+        answer = http.post(
+            "/v1/chat/completions",
+            json={
+                "model": name,
+                "temperature": 0,
+                "messages": [
+                    {"role": "system", "content": _TASK},
+                    {"role": "user", "content": json.dumps({"问题": question, "材料": material}, ensure_ascii=False)},
+                ],
+            },
+        )
+    finally:
+        http.close()
+    return str(json.loads(answer.content)["choices"][0]["message"]["content"])
