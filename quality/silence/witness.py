@@ -131,9 +131,11 @@ def _counted(connection: Connection, witness: Witness, until: datetime) -> list[
     }
     rows = connection.execute(
         sa.text(
-            f"""select q.{quotes.at}::date, count(*), count(*) filter (where not exists (
-                    select from {knowing} k where k.feed = any(:known) and k.{known.number} = q.{quotes.number}{matched}))
+            f"""select q.{quotes.at}::date, count(*), count(*) filter (where k.number_ is null)
                 from {quoting} q
+                left join (select distinct {", ".join([f"{known.number} as number_", *quotes.match])}
+                           from {knowing} where feed = any(:known)) k
+                    on k.number_ = q.{quotes.number}{matched}
                 where q.feed = :feed and q.{quotes.number} is not null {of_department}
                   and q.{quotes.at} > :since and q.{quotes.at} <= :until
                 group by 1 order by 1"""
