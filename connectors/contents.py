@@ -27,6 +27,7 @@ from connectors import archives, arrow_text, charsets, geometry, json_mending, j
 from connectors.base import Batch, Issue, Reject
 from connectors.limits import Limits, check
 from core.errors import ProviderError
+from sources.options import listing
 from sources.options.files import FeedOptions, Skip, TableOptions, VectorOptions, XmlOptions
 
 MEDIA_TYPES = {
@@ -290,14 +291,14 @@ def _json(path: Path, where: str, limits: Limits) -> Batch:
     """One document; records that are no JSON are rejected alone."""
     check(limits, "page", path.stat().st_size, "the document")
     body = path.read_bytes()
-    steps = where.split(".") if where != "@" else ["rows"]
+    steps = listing.steps(where) or ["rows"]
     if where == "@":
         body = b'{"rows":' + jsonrows.clean(body) + b"}"
     try:
-        page, issues = jsonrows.sound(body, steps[-1].strip('"'), limits)
+        page, issues = jsonrows.sound(body, steps[-1], limits)
         held = page
         for step in steps:
-            held = bytes(_object.decode(held)[step.strip('"')]).strip()
+            held = bytes(_object.decode(held)[step]).strip()
         if not held.startswith((b"[", b"null")):
             raise ValueError("what stands there is no list")
     except (ValueError, KeyError, msgspec.DecodeError) as error:

@@ -1,4 +1,4 @@
-"""SOAP 1.1, in both of its dialects: document/literal and rpc/encoded; which one, the served WSDL says.
+"""SOAP 1.1 and 1.2, document/literal and rpc; which one, the served WSDL says.
 
 The WSDL is read from the Connection's host (``extra.wsdl``, else ``options.wsdl``): namespaces, port, style and the
 order of parameters come from it. ``soap:address`` is not followed off the host. Declared in ``sources/*.yaml``::
@@ -23,6 +23,16 @@ order of parameters come from it. ``soap:address`` is not followed off the host.
           operation: getProjects
           parameters: {begin: beginDate, end: endDate, start: start, count: count}
           size: 100
+      permits:
+        options:
+          answer: rows                      # any operation whose answer holds rows: connectors/soap_rows.py
+          operation: ListPermits
+          parameters: {district: 东城, query: {onlyOpen: false}}
+          since: query.from                 # the window's bounds, as time writes them
+          until: query.to
+          time: "%Y%m%d"
+          paging: {kind: page, number_as: pageNo, size_as: pageSize, size: 100, total: ListPermitsResult.Total}
+          rows: ListPermitsResult.Items.Permit
 
 Faults: :mod:`connectors.soap_message`. Completeness: :mod:`connectors.soap_document`, :mod:`connectors.listing`.
 """
@@ -38,14 +48,16 @@ import requests
 from lxml import etree
 from zeep.wsse.username import UsernameToken
 
-from connectors import listing, soap_document, soap_encoded, soap_message, xml
+from connectors import listing, multipart, pages, soap_document, soap_encoded, soap_message, soap_rows, xml
+from connectors.answers import descend
 from connectors.base import Batch, CheckLine, Connector, Payload, Proof, Window
 from connectors.http import Again, Answer, Http, basic
 from connectors.soap_service import Service
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
-from core.redaction import redact
+from core.redaction import hide, redact
 from sources import options
-from sources.options.soap import ArrayFeed, DocumentFeed
+from sources.options.listing import steps
+from sources.options.soap import ArrayFeed, DocumentFeed, RowsFeed
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -60,7 +72,9 @@ class Soap(Connector):
     def __init__(self, source: Source, endpoint: Endpoint) -> None:
         super().__init__(source, endpoint)
         given = options.of_source(source)
+        self._given = given
         self._security = given.security
+        self._session: str | None = None  # what the log-in operation answered; "": a cookie has it
         self._wsdl = endpoint.extra.get("wsdl") or given.wsdl
         if not self._wsdl:
             raise ConfigurationError(
@@ -81,8 +95,11 @@ class Soap(Connector):
         try:
             where = self._service.targets[0]
             lines.append(CheckLine("WSDL", True, f"{self._wsdl}: calls go to {where}"))
+            if self._given.login:
+                self._enter()
+                lines.append(CheckLine("登录 log-in", True, self._service.explain(self._given.login.operation)))
         except OneMapError as error:
-            return [CheckLine.failed("WSDL", error)]
+            return [*lines, CheckLine.failed("登录 log-in" if lines else "WSDL", error)]
         for feed in self.source.feeds.values():
             try:
                 lines.append(CheckLine(feed.id, True, self._look(feed)))
@@ -95,6 +112,8 @@ class Soap(Connector):
         try:
             if isinstance(given, DocumentFeed):
                 yield from soap_document.Reader(self._call, given, feed.id, feed.key, window).read()
+            elif isinstance(given, RowsFeed):
+                yield from self._fetch_rows(feed, given, window)
             else:
                 yield from self._fetch_array(feed, given, window)
         except OneMapError as error:
@@ -105,6 +124,8 @@ class Soap(Connector):
         try:
             if isinstance(given, DocumentFeed):
                 yield soap_document.decode(payload, given, feed.key, given.limits)
+            elif isinstance(given, RowsFeed):
+                yield soap_rows.decode(payload, given, given.limits)
             else:
                 yield soap_encoded.decode(payload, given, feed.key, given.limits)
         except OneMapError as error:
@@ -143,10 +164,80 @@ class Soap(Connector):
         payload.facts.update(start=start, count=size)
         return soap_encoded.page(payload, feed.key)
 
+    # -- any operation
+
+    def _fetch_rows(self, feed: Feed, given: RowsFeed, window: Window) -> Iterator[Payload | Proof]:
+        while True:
+            asker = self._asker(feed, given, window)
+            reading = pages.Reader(asker, feed, given, open_end=not asker.bounded)
+            names = {"since": given.since, "until": given.until}
+            asked = {names[one] or "": value for one, value in pages.bounds(given, window).items() if names[one]}
+            try:
+                verdict = yield from reading.listing(asked)
+            except soap_message.SlowPage as error:
+                size = getattr(given.paging, "size", None) or 1
+                if size == 1:
+                    raise TransientError(error.message, remedy=error.remedy, zh=error.zh, code=error.code) from error
+                smaller = given.paging.model_copy(update={"size": size // 2})
+                given = given.model_copy(update={"paging": smaller})
+                continue
+            yield Proof(verdict.complete, verdict.why, verdict.claimed, len(reading.keys), issues=list(verdict.issues))
+            return
+
+    def _asker(self, feed: Feed, given: RowsFeed, window: Window) -> soap_rows.Asker:
+        def call(
+            operation: str, parameters: dict[str, Any], places: dict[str, str], own: dict[str, Any], look: Any
+        ) -> Payload:
+            filled = pages.into(pages.filled(parameters, places), own)
+            secret = pages.into(pages.filled(self._secrets(parameters), places), own)
+            return self._call(operation, secret, shown=filled, look=look)
+
+        path = steps(given.document or given.rows)
+        return soap_rows.Asker(call, feed, given, window, lambda: self._service.knows(given.operation, path))
+
+    def _secrets(self, constants: dict[str, Any]) -> dict[str, Any]:
+        """Constants with what stands for ``{login}``, ``{password}`` and ``{session}``."""
+        if not any(pages.speaks(constants, name) for name in ("login", "password", "session")):
+            return constants
+        if self._given.login and self._session is None and pages.speaks(constants, "session"):
+            self._enter()
+        known = {"login": self.endpoint.login, "password": self.endpoint.password, "session": self._session or ""}
+        return _only(constants, known)
+
+    def _enter(self) -> None:
+        """Open a session. :raises OneMapError: it fails."""
+        given = self._given.login
+        self._session = ""
+        try:
+            payload = self._call(given.operation, self._secrets(given.parameters), shown=given.parameters)
+            body, kind = multipart.envelope(payload.body, payload.media_type)
+            answer = next(iter(xml.children(soap_message.envelope_body(xml.parse(body, kind)))), None)
+            if given.session is None:
+                return
+            found = descend(answer, steps(given.session)) if answer is not None else []
+            held = (xml.content(found[0]) or "").strip() if found else ""
+            if not held:
+                raise AuthenticationError(
+                    f"{given.operation} answers no session at {given.session}",
+                    remedy="check login and password of the Connection, and login.session of the source's options",
+                    zh=f"登录操作 {given.operation} 未返回会话（{given.session}），请核对连接的用户名、密码及数源声明中的 login.session。",
+                    code="no_session",
+                )
+        except OneMapError:
+            self._session = None
+            raise
+        hide([held])
+        self._session = held
+
     def _look(self, feed: Feed) -> str:
         """One small page. :raises OneMapError: whatever is wrong with it."""
         given = options.of_feed("soap", feed)
         nothing = Window(full=True)
+        if isinstance(given, RowsFeed):
+            told = pages.understood(feed, self._asker(feed, given, nothing).ask(pages.first(given), {}))
+            known = self._service.knows(given.operation, steps(given.document or given.rows))
+            word = {True: "as the WSDL says", False: "against the WSDL", None: "of which the WSDL says nothing"}[known]
+            return f"{self._service.explain(given.operation)}; {told}, at {given.rows}, {word}"
         if isinstance(given, ArrayFeed):
             page = self._page(feed, given, nothing, 0, 1)
             return f"{given.operation} answers, {page.items} item"
@@ -159,23 +250,56 @@ class Soap(Connector):
     @cached_property
     def _service(self) -> Service:
         operations = set().union(*(given.operations for given in self._feeds.values()))
+        operations |= {self._given.login.operation} if self._given.login else set()
         try:
-            return Service(self.http, self._wsdl, operations)
+            return Service(self.http, self._wsdl, operations, self._given.port)
         except OneMapError as error:
             raise error.at(source=self.source.source) from error.__cause__
 
-    def _call(self, operation: str, parameters: dict[str, Any]) -> Payload:
-        """One operation with all its attempts. An envelope that does not decode is handed back as it came."""
-        envelope, headers = self._service.message(operation, parameters)
+    def _call(
+        self, operation: str, parameters: dict[str, Any], *, shown: dict[str, Any] | None = None, look: Any = None
+    ) -> Payload:
+        """One operation with all its attempts. An envelope that does not decode is handed back as it came.
+
+        ``shown``: the parameters as they may be kept; ``look``: refuses an answer that is none, to be asked for again.
+        """
+        entered = self._session is not None
+        try:
+            payload = self._exchange(operation, parameters, look)
+        except AuthenticationError:
+            given = self._given.login
+            if given is None or operation == given.operation or not entered:
+                raise
+            old, self._session = self._session or "", None
+            self._enter()
+            renewed = _swapped(parameters, old, self._session or "") if old else parameters
+            payload = self._exchange(operation, renewed, look)
+        told = parameters if shown is None else shown
+        payload.request = {**payload.request, "operation": operation, "parameters": redact(told)}
+        return payload
+
+    def _exchange(self, operation: str, parameters: dict[str, Any], look: Any) -> Payload:
+        login = self._given.login
+        if login is not None and operation != login.operation and self._session is None:
+            self._enter()
+        headers = self._secrets(self._given.headers) if login is None or operation != login.operation else {}
+        envelope, sent = self._service.message(operation, parameters, headers)
         targets = self._service.targets
+
+        def classify(answer: Answer) -> None:
+            self._classify(answer)
+            if look is not None:
+                look(_payload(answer))
+
         for place, target in enumerate(targets):
             try:
                 answer = self.http.post(
                     target,
                     data=_bytes(envelope),
-                    headers=headers,
-                    sign=self._sign(envelope) if self._security == "digest" else None,
-                    classify=self._classify,
+                    headers=sent,
+                    sign=self._sign(envelope) if self._security in ("digest", "text") else None,
+                    classify=classify,
+                    accept=(500,) if "empty" in self._given.faults.values() else (),
                 )
             except ConfigurationError as error:
                 if error.code in ("http_404", "http_405") and place + 1 < len(targets):
@@ -184,9 +308,7 @@ class Soap(Connector):
             if place:
                 targets.insert(0, targets.pop(place))
             break
-        payload = answer.payload(answer.headers.get("Content-Type") or "text/xml")
-        payload.request = {**payload.request, "operation": operation, "parameters": redact(parameters)}
-        return payload
+        return _payload(answer)
 
     def _sign(self, envelope: etree._Element) -> Any:
         """Puts a UsernameToken of its own nonce and time on every attempt."""
@@ -195,7 +317,7 @@ class Soap(Connector):
             token = UsernameToken(
                 self.endpoint.login,
                 self.endpoint.password,
-                use_digest=True,
+                use_digest=self._security == "digest",
                 created=datetime.now(UTC) + self._ahead,
                 zulu_timestamp=True,
             )
@@ -206,7 +328,9 @@ class Soap(Connector):
 
     def _classify(self, answer: Answer) -> None:
         try:
-            soap_message.body(answer)
+            soap_message.body(answer, self._given.faults)
+        except soap_message.NothingFound:
+            return
         except AuthenticationError as error:
             if self._security == "digest" and answer.server_date is not None:
                 ahead = answer.server_date - datetime.now(UTC)
@@ -216,6 +340,30 @@ class Soap(Connector):
             raise
         except xml.DamagedXml:
             return  # the reader narrows it down
+
+
+def _payload(answer: Answer) -> Payload:
+    return answer.payload(answer.headers.get("Content-Type") or "text/xml")
+
+
+def _only(constant: Any, known: dict[str, str]) -> Any:
+    """A constant with these names replaced, at whatever depth."""
+    if isinstance(constant, str):
+        for name, value in known.items():
+            constant = constant.replace(f"{{{name}}}", value)
+        return constant
+    if isinstance(constant, dict):
+        return {name: _only(one, known) for name, one in constant.items()}
+    return [_only(one, known) for one in constant] if isinstance(constant, list) else constant
+
+
+def _swapped(constant: Any, old: str, new: str) -> Any:
+    """Parameters with the new session in place of the one that has ended."""
+    if isinstance(constant, str):
+        return constant.replace(old, new)
+    if isinstance(constant, dict):
+        return {name: _swapped(one, old, new) for name, one in constant.items()}
+    return [_swapped(one, old, new) for one in constant] if isinstance(constant, list) else constant
 
 
 def _bytes(envelope: etree._Element) -> bytes:

@@ -10,11 +10,14 @@ Faults come with HTTP 500, or with 200 from some gateways; the part of ``faultco
 ``Server.userException`` + ``参数…``    ConfigurationError: our request is wrong
 ``Server.…``                           TransientError: tried again
 =====================================  ==========================================================================
+
+A source's own table of faults (``options.faults``) is asked first.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from lxml import etree
 
@@ -40,7 +43,11 @@ class SlowPage(ProviderError):
     """The source could not make so large a page in time: not to be tried again as it stands, but in smaller pages."""
 
 
-def body(answer: Answer) -> etree._Element:
+class NothingFound(ProviderError):
+    """A fault by which the source says that there are no rows."""
+
+
+def body(answer: Answer, table: Mapping[str, str] | None = None) -> etree._Element:
     """The Body of an answer; for ``Http``'s ``classify``, inside its retries.
 
     :raises TransientError: no envelope at all (a proxy's page), or one that was cut.
@@ -66,7 +73,7 @@ def body(answer: Answer) -> etree._Element:
         else:
             raise
     for element in children(found, "Fault"):
-        raise fault(element)
+        raise fault(element, table)
     raise_for_status(answer)
     return found
 
@@ -84,8 +91,8 @@ def envelope_body(root: etree._Element) -> etree._Element:
     return bodies[0]
 
 
-def fault(element: etree._Element) -> OneMapError:
-    """A ``soap:Fault`` as an error of ours."""
+def fault(element: etree._Element, table: Mapping[str, str] | None = None) -> OneMapError:
+    """A ``soap:Fault`` as an error of ours. ``table``: pattern in its code or text → what it means."""
     parts = {local(child): "".join(child.itertext()).strip() for child in children(element)}
     code, said = parts.get("faultcode", "").rpartition(":")[2], parts.get("faultstring", "")
     if "Code" in parts:  # SOAP 1.2: the innermost code counts, its Sender and Receiver are 1.1's Client and Server
@@ -96,14 +103,20 @@ def fault(element: etree._Element) -> OneMapError:
         said = next(("".join(one.itertext()) for one in element.iter() if local(one) == "Text"), "")
     said = redact(" ".join(said.split()))[:200]
     text = f"fault {code or 'without a code'}: {said}"
-    if code.startswith("Client.Auth") or code in _SECURITY:
+    full = "".join(element.itertext())
+    means = next((kind for pattern, kind in (table or {}).items() if re.search(pattern, f"{code} {full}")), None)
+    if means == "empty":
+        return NothingFound(
+            text, remedy="nothing: the source has no rows here", zh=f"数源表示没有数据（{said}）。", code=code
+        )
+    if means == "authentication" or (means is None and (code.startswith("Client.Auth") or code in _SECURITY)):
         return AuthenticationError(
             text,
             remedy="check login and password of the Connection, and this machine's clock",
             zh=f"数源拒绝鉴权（{code}：{said}），请核对连接的用户名、密码，并检查本机时钟。",
             code=code,
         )
-    if code == "Server.Timeout":
+    if means == "smaller" or (means is None and code == "Server.Timeout"):
         return SlowPage(
             text,
             remedy="asked for again in smaller pages; if it lasts, lower size in the source's declaration",
@@ -112,7 +125,8 @@ def fault(element: etree._Element) -> OneMapError:
         )
     # Axis puts the exception's class before its text
     wrong = code == "Server.userException" and _JAVA_CLASS.sub("", said).startswith("参数")
-    if wrong or code.startswith("Client") or code in ("VersionMismatch", "MustUnderstand"):
+    ours = wrong or code.startswith("Client") or code in ("VersionMismatch", "MustUnderstand")
+    if means == "configuration" or (means is None and ours):
         return ConfigurationError(
             text,
             remedy="our request is wrong: compare operation, parameters and size in the declaration with the contract",

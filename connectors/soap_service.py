@@ -37,7 +37,7 @@ class Service:
     :raises ConfigurationError: there is no WSDL where we were told, or it lacks the operations.
     """
 
-    def __init__(self, http: Http, wsdl: str, operations: set[str]) -> None:
+    def __init__(self, http: Http, wsdl: str, operations: set[str], port: str | None = None) -> None:
         self.wsdl = wsdl
         self._loader = _Loader(http, wsdl)
         try:
@@ -48,15 +48,42 @@ class Service:
             raise _no_wsdl(
                 wsdl, f"what stands there is no WSDL that we can read ({type(error).__name__}: {error})"
             ) from error
-        self._binding, address = _port(document, operations, wsdl)
+        self.port, self._binding, address = _port(document, operations, wsdl, port)
         self.targets = _targets(http, wsdl, address, self._loader.answered)
 
-    def style(self, operation: str) -> str:
-        """``document`` or ``rpc``."""
-        return self._binding.get(operation).style
+    def explain(self, operation: str) -> str:
+        """How the operation is called, in words."""
+        described = self._binding.get(operation)
+        version = "1.2" if isinstance(self._binding, Soap12Binding) else "1.1"
+        use = "encoded" if described.style == "rpc" and self._loader.encoded else "literal"
+        wants = described.input.signature() or "nothing"
+        return f"{operation} of port {self.port}, SOAP {version}, {described.style}/{use}, takes {wants}"
 
-    def message(self, operation: str, parameters: dict[str, Any]) -> tuple[etree._Element, dict[str, str]]:
-        """The envelope of a call and its HTTP headers.
+    def knows(self, operation: str, names: list[str]) -> bool | None:
+        """Whether the schema of the answer has that path beneath its element; None where it leaves it open."""
+        output = self._binding.get(operation).output
+        kind = getattr(getattr(output, "body", None), "type", None)
+        for name in names:
+            elements = getattr(kind, "elements", None)
+            if not elements:
+                return None if getattr(kind, "_array_type", None) is not None or kind is None else _leaf(kind)
+            found = [element for title, element in elements if title == name or getattr(element, "name", "") == name]
+            if not found:
+                return (
+                    None
+                    if any(
+                        not hasattr(element, "name") or element.name in (None, "schema", "_value_1")
+                        for _, element in elements
+                    )
+                    else False
+                )
+            kind = found[0].type
+        return True
+
+    def message(
+        self, operation: str, parameters: dict[str, Any], headers: dict[str, Any] | None = None
+    ) -> tuple[etree._Element, dict[str, str]]:
+        """The envelope of a call and its HTTP headers. ``headers``: elements of the SOAP header.
 
         :raises ConfigurationError: the declared parameters are not those of the WSDL.
         """
@@ -71,13 +98,14 @@ class Service:
                 field="parameters",
             ) from error
         envelope = serialized.content
-        if described.style == "rpc":
+        if described.style == "rpc" and self._loader.encoded:
             _encode(envelope, described)
+        if headers:
+            _add_headers(envelope, headers)
         if isinstance(self._binding, Soap12Binding):  # the action stands in the content type
             action = f'; action="{described.soapaction}"' if described.soapaction else ""
             return envelope, {"Content-Type": f"application/soap+xml; charset=utf-8{action}"}
-        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **serialized.headers}
-        return envelope, headers
+        return envelope, {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **serialized.headers}
 
 
 class _Loader(Transport):
@@ -88,6 +116,7 @@ class _Loader(Transport):
         self._http = http
         self.start = http.url(wsdl)
         self._loads = 0
+        self.encoded = False  # whether a binding is of SOAP encoding
         self.answered = self.start  # where the WSDL was at last, after redirects
 
     def load(self, url: str) -> bytes:
@@ -116,18 +145,29 @@ class _Loader(Transport):
             root = xml.parse(answer.content, answer.headers.get("Content-Type"), what=url)
         except xml.DamagedXml as error:
             raise _no_wsdl(url, error.message) from error
+        self.encoded = self.encoded or any(
+            one.get("use") == "encoded" for one in root.iter() if xml.local(one) == "body"
+        )
         return etree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def _port(document: Document, operations: set[str], wsdl: str) -> tuple[SoapBinding, str]:
+def _port(document: Document, operations: set[str], wsdl: str, name: str | None) -> tuple[str, SoapBinding, str]:
     found: set[str] = set()
     ports = [port for service in document.services.values() for port in service.ports.values()]
+    if name is not None and name not in [port.name for port in ports]:
+        raise ConfigurationError(
+            f"the WSDL at {wsdl} has no port {name}; it has {', '.join(port.name for port in ports)}",
+            remedy="correct options.port of the source's declaration, or leave it out",
+            zh=f"WSDL（{wsdl}）中没有端口 {name}，请更正数源声明中的 port。",
+            field="port",
+            code="wsdl_operations",
+        )
     for kind in (Soap11Binding, Soap12Binding):  # where a service has both, the older is what it has had for longer
         for port in ports:
-            if type(port.binding) is kind:
+            if type(port.binding) is kind and name in (None, port.name):
                 offered = set(port.binding._operations)
                 if operations <= offered:
-                    return port.binding, port.binding_options.get("address") or ""
+                    return port.name, port.binding, port.binding_options.get("address") or ""
                 found |= offered
     if not found:
         raise _no_wsdl(wsdl, "what stands there describes no SOAP port")
@@ -153,6 +193,38 @@ def _targets(http: Http, wsdl: str, address: str, answered: str) -> list[str]:
     return list(dict.fromkeys(ordered))
 
 
+def _leaf(kind: Any) -> bool | None:
+    """Of a type without elements: an open one may hold any path, a simple one none."""
+    return None if getattr(kind, "name", "") in ("anyType", "schema", None) or hasattr(kind, "_element") else False
+
+
+def _add_headers(envelope: etree._Element, headers: dict[str, Any]) -> None:
+    """Put elements into the SOAP header; a name without a namespace has that of the operation's own element."""
+    space = etree.QName(envelope).namespace
+    header = envelope.find(f"{{{space}}}Header")
+    if header is None:
+        header = etree.Element(f"{{{space}}}Header")
+        envelope.insert(0, header)
+    body = envelope.find(f"{{{space}}}Body")
+    own = (etree.QName(body[0]).namespace if body is not None and len(body) else None) or ""
+    for name, content in headers.items():
+        header.append(_element(name if name.startswith("{") or not own else f"{{{own}}}{name}", content))
+
+
+def _element(name: str, content: Any) -> etree._Element:
+    """Fields are elements of the same namespace; a list repeats its name."""
+    made = etree.Element(name)
+    space = etree.QName(made).namespace
+    if isinstance(content, dict):
+        for field, value in content.items():
+            inner = field if field.startswith("{") or not space else f"{{{space}}}{field}"
+            for one in value if isinstance(value, list) else [value]:
+                made.append(_element(inner, one))
+    elif content is not None:
+        made.text = str(content).lower() if isinstance(content, bool) else str(content)
+    return made
+
+
 def _encode(envelope: etree._Element, described: Any) -> None:
     """rpc/encoded as Axis 1.x and others of its age expect it: the encoding's name, and a type on each parameter."""
     body = envelope.find(f"{{{ENVELOPE}}}Body")
@@ -172,6 +244,7 @@ def _typed(parameter: etree._Element, qname: etree.QName) -> None:
     parent = parameter.getparent()
     made = etree.Element(parameter.tag, nsmap={"t": qname.namespace, "xsi": xml.XSI})
     made.text = parameter.text
+    made.extend(list(parameter))
     made.set(f"{{{xml.XSI}}}type", f"t:{qname.localname}")
     for name, value in parameter.attrib.items():
         made.set(name, value)

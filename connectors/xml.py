@@ -320,7 +320,8 @@ def record(
     """A record's element → raw columns by local name, but for those to ``omit``.
 
     Simple elements are text, and so are those that only wrap one named in ``inner``. What has elements or attributes of its own, occurs twice, or is named in ``nested`` is a
-    JSON list (``SPHJ`` → ``[{"SPHJMC": …}, …]``); no occurrence, no column.
+    JSON list (``SPHJ`` → ``[{"SPHJMC": …}, …]``); no occurrence, no column. Attributes are columns too, where no element
+    has their name.
     """
     groups: dict[str, list[etree._Element]] = {}
     for child in children(element):
@@ -332,7 +333,10 @@ def record(
         if name not in nested and len(found) == 1 and not _is_deep(one := _unwrapped(found[0], inner)):
             row[name] = content(one)
         else:
-            row[name] = json.dumps([_value(one) for one in found], ensure_ascii=False, separators=(",", ":"))
+            row[name] = json.dumps([value(one) for one in found], ensure_ascii=False, separators=(",", ":"))
+    for name, given in element.attrib.items():
+        if not name.startswith("{") and name not in omit and name != BROKEN:
+            row.setdefault(name, given)
     return row
 
 
@@ -361,20 +365,20 @@ def _is_deep(element: etree._Element) -> bool:
     return len(element) > 0 or any(not name.startswith("{") for name, _ in element.items())
 
 
-def _value(element: etree._Element) -> Any:
+def value(element: etree._Element) -> Any:
     """Nested content as JSON: objects of attributes and children, text where there are none."""
     if not _is_deep(element):
         return content(element)
-    value: dict[str, Any] = {name: given for name, given in element.attrib.items() if not name.startswith("{")}
+    found: dict[str, Any] = {name: given for name, given in element.attrib.items() if not name.startswith("{")}
     for child in children(element):
-        name, one = local(child), _value(child)
-        if name in value:
-            value[name] = [*value[name], one] if isinstance(value[name], list) else [value[name], one]
+        name, one = local(child), value(child)
+        if name in found:
+            found[name] = [*found[name], one] if isinstance(found[name], list) else [found[name], one]
         else:
-            value[name] = one
+            found[name] = one
     if not len(element) and (element.text or "").strip():
-        value["_text"] = element.text
-    return value
+        found["_text"] = element.text
+    return found
 
 
 def _parser(kind: type, **more: Any) -> Any:

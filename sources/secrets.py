@@ -21,6 +21,7 @@ _WRITTEN = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"), "a token (JWT)"),
     (re.compile(r"\b(AKIA|ASIA|LTAI)[A-Za-z0-9]{12,}"), "an access key"),
 )
+_STANDS_FOR = re.compile(r"\{[a-z]+\}")  # what a connector puts in its place: {password}
 _OPAQUE = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
 _BITS = 3.6  # a character of random hexadecimal has up to 4, of base64 up to 6; a name in words has fewer, or no digits
 _REMEDY = "put it into the Airflow Connection and take it out of the file"
@@ -35,6 +36,7 @@ def found(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
                 and _NAMED.search(name)
                 and isinstance(value, str | int)
                 and value not in ("", True)
+                and not _STANDS_FOR.fullmatch(str(value))
             ):
                 yield (*place, name), f"looks like a secret: {_REMEDY}"
             else:

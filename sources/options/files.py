@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sources.options.base import FeedOptions as Base
 from sources.options.base import Pattern, Strict
 from sources.options.database import Charset
-from sources.options.rest import Path
+from sources.options.listing import Path
 
 
 class CasesOptions(Strict):

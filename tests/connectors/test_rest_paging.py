@@ -289,3 +289,171 @@ def test_json_keeps_numbers_as_written_at_any_depth():
         [payload, _] = made.fetch(of, FULL, None)
         [batch] = made.decode(of, payload)
     assert batch.rows.to_pylist()[0] | {"_place": ""} == {"id": "1.10", "big": "12345678901234567890", "_place": ""}
+
+
+# -- answers of other shapes
+
+
+def rows_of(made: Any, of: Any, window: Window = FULL) -> tuple[list[dict[str, Any]], Proof]:
+    found, proof = [], None
+    for one in made.fetch(of, window, None):
+        if isinstance(one, Proof):
+            proof = one
+        else:
+            for batch in made.decode(of, one):
+                found += batch.rows.to_pylist()
+    assert proof is not None
+    return found, proof
+
+
+OAI = {
+    "path": "/oai",
+    "format": "xml",
+    "params": {"verb": "ListRecords", "metadataPrefix": "oai_dc", "from": "{since}"},
+    "time": "iso_utc",
+    "rows": "ListRecords.record",
+    "lift": ["header", "metadata", "dc"],
+    "empty": {"error.code": ["noRecordsMatch"]},
+    "success": {"error": [None]},
+    "message": "error._text",
+    "paging": {
+        "kind": "cursor",
+        "next": "ListRecords.resumptionToken",
+        "cursor_as": "resumptionToken",
+        "keeps": ["verb"],
+        "total": "ListRecords.resumptionToken.completeListSize",
+        "absent": "end",
+        "expired": {"error.code": ["badResumptionToken"]},
+    },
+}
+
+
+def oai(records: int, dies: int = 0):
+    """OAI-PMH 2.0: a token excludes every other argument; the last page's is empty."""
+    left = [dies]
+
+    def answer(asked: Asked) -> Reply:
+        def xml(inner: str) -> Reply:
+            text = f'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>2026-01-01T00:00:00Z</responseDate>{inner}</OAI-PMH>'
+            return Reply(text.encode(), headers={"Content-Type": "text/xml; charset=utf-8"})
+
+        token = asked.query.get("resumptionToken")
+        if token and set(asked.query) != {"verb", "resumptionToken"}:
+            return xml('<error code="badArgument">resumptionToken is exclusive</error>')
+        if token and left[0]:
+            left[0] -= 1
+            return xml('<error code="badResumptionToken">gone</error>')
+        if not records:
+            return xml('<error code="noRecordsMatch">nothing</error>')
+        start = int(token or 0)
+        held = "".join(
+            f'<record><header status="deleted"><identifier>r{n:02d}</identifier></header></record>'
+            if n == 3
+            else f'<record><header><identifier>r{n:02d}</identifier></header><metadata><d:dc xmlns:d="urn:dc"><d:title>许可 {n}</d:title>'
+            f"<d:subject>a</d:subject><d:subject>b</d:subject></d:dc></metadata></record>"
+            for n in range(start, min(records, start + 4))
+        )
+        following = str(start + 4) if start + 4 < records else ""
+        return xml(
+            f'<ListRecords>{held}<resumptionToken completeListSize="{records}" cursor="{start}">{following}</resumptionToken></ListRecords>'
+        )
+
+    return answer
+
+
+def test_oai_pmh_is_read_by_its_declaration_alone():
+    of = feed("oai", ["identifier"], cursor=WindowCursor(kind="window", column="datestamp"), **OAI)
+    with web(oai(11, dies=1)) as there:
+        rows, proof = rows_of(rest(there.url, of), of, Window(datetime(2026, 1, 1), datetime(2026, 2, 1)))
+        assert {row["identifier"] for row in rows} == {f"r{n:02d}" for n in range(11)}
+        assert proof.complete and proof.claimed == 11
+        by_key = {row["identifier"]: row for row in rows}
+        assert by_key["r03"]["status"] == "deleted" and by_key["r04"]["title"] == "许可 4"
+        assert json.loads(by_key["r04"]["subject"]) == ["a", "b"]
+        assert there.asked[0].query["from"] == "2025-12-31T16:00:00Z"
+        assert "from" not in rest(there.url, of).http.get("/oai", params={"verb": "x"}).url
+        rows_of(rest(there.url, of), of)
+        assert "from" not in there.asked[-1].query and "{" not in there.asked[-1].path
+        assert rest(there.url, of).check()[-1].ok
+    with web(oai(0)) as there:
+        rows, proof = rows_of(rest(there.url, of), of)
+        assert not rows and proof.complete
+    wrong = feed("oai", ["identifier"], **{**OAI, "empty": {}})
+    with web(oai(0)) as there, pytest.raises(TransientError) as caught:
+        rows_of(rest(there.url, wrong), wrong)
+    assert "nothing" in str(caught.value)
+    for rows_at in ("ListRecords.recrd", "Records.record", "@"):
+        wrong = feed("oai", ["identifier"], **{**OAI, "rows": rows_at})
+        with web(oai(5)) as there:
+            assert not rest(there.url, wrong).check()[-1].ok
+
+
+def test_odata_graphql_and_arcgis_are_read_by_their_declarations_alone():
+    rows = [{"id": f"r{n:02d}", "t": f"2026-01-{n + 1:02d}"} for n in range(11)]
+
+    def odata(asked: Asked) -> Reply:
+        start = int(asked.query.get("$skiptoken", 0))
+        body: dict[str, Any] = {"@odata.context": "x", "@odata.count": 11, "value": rows[start : start + 4]}
+        if start + 4 < 11:
+            body["@odata.nextLink"] = f"{there.url}/Permits?$skiptoken={start + 4}"
+        return Reply(body)
+
+    paging = {"kind": "link", "next": "@odata.nextLink", "absent": "end", "total": "@odata.count"}
+    filters = {"$filter": "Changed ge {since} and Changed lt {until}", "$count": "true"}
+    of = feed("o", ["id"], path="/Permits", rows="value", paging=paging, params=filters, time="iso_utc")
+    with web(odata) as there:
+        found, proof = rows_of(rest(there.url, of), of, Window(datetime(2026, 1, 1), datetime(2026, 2, 1)))
+        assert len(found) == 11 and proof.complete and proof.claimed == 11
+        assert there.asked[0].query["$filter"] == "Changed ge 2025-12-31T16:00:00Z and Changed lt 2026-01-31T16:00:00Z"
+
+    def graphql(asked: Asked) -> Reply:
+        start = int(asked.json["variables"].get("after") or 0)
+        more = start + 4 < 11
+        edges = [{"cursor": "x", "node": row} for row in rows[start : start + 4]]
+        page = {"edges": edges, "pageInfo": {"endCursor": str(start + 4), "hasNextPage": more}, "totalCount": 11}
+        return Reply({"data": {"permits": page}})
+
+    paging = {
+        "kind": "cursor",
+        "next": "data.permits.pageInfo.endCursor",
+        "more": "data.permits.pageInfo.hasNextPage",
+        "cursor_as": "variables.after",
+        "total": "data.permits.totalCount",
+    }
+    body = {
+        "query": "query($after: String) { permits(after: $after) { edges { node { id t } } } }",
+        "variables": {"n": 4},
+    }
+    given = {"path": "/graphql", "method": "POST", "body": body, "rows": "data.permits.edges", "lift": ["node"]}
+    of = feed("g", ["id"], **given, paging=paging, success={"errors": [None]})
+    with web(graphql) as there:
+        found, proof = rows_of(rest(there.url, of), of)
+        assert len(found) == 11 and found[0]["t"] == "2026-01-01" and proof.complete and proof.claimed == 11
+
+    def arcgis(asked: Asked) -> Reply:
+        start = int(asked.query.get("resultOffset", 0))
+        features = [{"attributes": {"OBJECTID": n, "NAME": f"n{n}"}, "geometry": {"x": 1, "y": 2}} for n in range(11)]
+        page = features[start : start + 4]
+        return Reply({"features": page} | ({"exceededTransferLimit": True} if start + 4 < 11 else {}))
+
+    paging = {"kind": "offset", "offset_as": "resultOffset", "size_as": "resultRecordCount", "size": 4}
+    given = {"path": "/FeatureServer/0/query", "rows": "features", "lift": ["attributes"]}
+    of = feed("a", ["OBJECTID"], **given, params={"where": "1=1", "outFields": "*", "f": "json"}, paging=paging)
+    with web(arcgis) as there:
+        found, proof = rows_of(rest(there.url, of), of)
+        assert {row["OBJECTID"] for row in found} == {str(n) for n in range(11)} and proof.complete
+        assert json.loads(found[0]["geometry"]) == {"x": 1, "y": 2}
+
+
+def test_pages_may_stand_in_the_path():
+    rows = [{"id": str(n)} for n in range(7)]
+
+    def answer(asked: Asked) -> Reply:
+        number = int(asked.path.rpartition("/")[2])
+        return Reply(rows[(number - 1) * 3 : number * 3])
+
+    of = feed("p", ["id"], path="/list/{page}", rows="@", paging={"kind": "page"})
+    with web(answer) as there:
+        found, proof = rows_of(rest(there.url, of), of)
+        assert {row["id"] for row in found} == {str(n) for n in range(7)} and proof.complete
+        assert all(not one.query for one in there.asked)
