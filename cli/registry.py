@@ -33,6 +33,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "guide": ("guide",),
     "report": ("report",),
     "insight": ("insight",),
+    "forecast": ("forecast",),
     "care": ("care",),
     "alerts": ("alerts",),
     "user": ("user",),

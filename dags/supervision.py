@@ -63,10 +63,15 @@ def build(
             def learn(done):
                 bodies.learn(done)
 
+            @task(task_id="foresee", task_display_name="预测 foresee")
+            def foresee(done):
+                return bodies.foresee(done)
+
             judged = supervise()
             found = silences()
             chain(judged, found)
             learn(judged)
+            foresee(judged)
             chain(judged, remind())
             tell.expand_kwargs(found)
         return dag

@@ -50,6 +50,20 @@ def learn(done: dict[str, Any]) -> None:
     report.keep(date.fromisoformat(done["as_of"]))
 
 
+def foresee(done: dict[str, Any]) -> str | None:
+    """On a new day: learn from the cases and forecast what runs; the model's version."""
+    if not done["whole"]:
+        return None
+    _guard()
+    from datetime import date
+
+    from insight.forecast import run
+
+    made = run.foresee(date.fromisoformat(done["as_of"]))
+    log.info("forecast: %s", made)
+    return made.version
+
+
 def advance() -> dict[str, int]:
     """Open, close, urge and escalate."""
     _guard()

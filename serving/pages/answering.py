@@ -51,6 +51,7 @@ _MENU = (
     ("orders", "工单"),
     ("escalations", "上级督办"),
     ("agents", "代办跟进"),
+    ("forecast", "预测"),
     ("care", "代办工作台"),
     ("lookup", "我要查"),
     ("plan", "我要办"),

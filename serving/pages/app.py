@@ -27,10 +27,22 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.pages import alerts, care, catalogue, decisions, guide, insight, lists, operations, plan, subscriptions
+from serving.pages import (
+    alerts,
+    care,
+    catalogue,
+    decisions,
+    forecast,
+    guide,
+    insight,
+    lists,
+    operations,
+    plan,
+    subscriptions,
+)
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.samesite import SameSite
-from serving.query import projects, space
+from serving.query import forecasts, projects, space
 from serving.query.city import LIGHTS, NO_LIGHT, PAGE, City, Filters, board, chosen, city
 
 FOLDER = Path(__file__).resolve().parent
@@ -63,6 +75,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(guide.router)
     app.include_router(plan.router)
     app.include_router(care.router)
+    app.include_router(forecast.router)
     app.include_router(insight.router)
     app.include_router(decisions.router)
     app.include_router(alerts.router)
@@ -211,6 +224,7 @@ def project(request: Request, code: str, who: Who, as_of: date | None = None) ->
         today=clock.today(),
         asked=as_of,
         operations=who.operates,
+        foreseen=None if told.past else forecasts.of_projects(who, [code]),
     )
     return logged(request, who, answer, 1)
 

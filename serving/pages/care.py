@@ -14,7 +14,7 @@ from core.errors import OneMapError
 from serving import audit
 from serving.access import Grant, reading
 from serving.pages.answering import HEADERS, Who, logged, rendered
-from serving.query import projects
+from serving.query import forecasts, projects
 from store.engine import transaction
 from supervision import care
 
@@ -44,6 +44,7 @@ def page(request: Request, who: Who, agent: Name = None, team: Name = None) -> R
         zh=care.KIND_ZH[kind],
         whose=name,
         day=day,
+        foreseen=forecasts.of_projects(who, [p["id"] for p in mine]) if mine else None,
         names={p["id"]: p["project_name"] or p["id"] for p in mine},
         helped=helped,
         writes=_writes(who),
