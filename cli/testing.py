@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from cli import mutation
 from core import settings
 
 
@@ -18,8 +19,11 @@ def register(app: typer.Typer) -> None:
     def test(context: typer.Context) -> None:
         """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …).
 
-        --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are said."""
+        --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are said.
+        --mutants [MODULE …]: 变异测试 · changed code must fail a test: the sample of pyproject.toml, or some of its modules."""
         given = list(context.args)
+        if given[:1] == ["--mutants"]:
+            raise typer.Exit(mutation.run(given[1:]))
         kills = ""
         if "--faults" in given:
             place = given.index("--faults")

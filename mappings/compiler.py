@@ -8,7 +8,7 @@ not fit, a code list that says something else. Language: docs/architecture.md, "
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from core.errors import ConfigurationError
 from core.settings import ROOT
 from mappings import numbers, paths
 from mappings.expressions import RESULTS, TYPES
-from mappings.language import REST, TIMES, Declaration, Value
+from mappings.language import REST, TIMES, Block, Declaration, Test, Value
 from mappings.mapping import RECORDS, REJECTS, Issue, Mapped, Mapping, reading
 from schemas import channels, codes, entities, raw
 from schemas.entities import Column, Entity
@@ -25,6 +25,9 @@ from schemas.entities import Column, Entity
 __all__ = ["RECORDS", "REJECTS", "Issue", "Mapped", "Mapping", "load", "load_all", "read"]
 
 FOLDER = ROOT / "mappings"
+
+Place = tuple[str | int, ...]  # of a key in the file
+Fault = tuple[Place, str]
 
 
 def read(path: Path, *, undecided: bool = False) -> Mapping:
@@ -38,69 +41,109 @@ def read(path: Path, *, undecided: bool = False) -> Mapping:
     if declaration.feed != feed:
         raise document.error(("feed",), f"must be {feed}, as the file's name has it")
     contract = raw.find(feed) or _own(declaration)
-    targets: dict[str, Entity] = {}
-    used: set[str] = set()  # files that the digest covers, besides
-    faults: list[tuple[tuple[str | int, ...], str]] = []
+    faults = [
+        *_value_faults(declaration, contract),
+        *_test_faults(declaration, contract),
+        *_block_faults(declaration, contract),
+        *_coverage_faults(declaration, contract),
+    ]
+    if faults:
+        raise document.errors(faults)
+    targets = {block.entity: entities.load(block.entity) for block in declaration.entities}
+    digest = hashlib.sha256(document.content)
+    for name in sorted(_files(declaration, contract)):
+        digest.update((ROOT / name).read_bytes())
+    return Mapping(feed, declaration.version, digest.hexdigest(), declaration, contract, targets)
 
-    def value_faults(place: tuple[str | int, ...], value: Value, explode: str | None, *, text: bool = False) -> None:
-        """``text``: without ``as`` it is read as text, as the parts of a value are."""
-        for part in (*([value] if text else ()), *(value.first_of or ()), *(value.concat or ())):
+
+def _sound(declaration: Declaration, contract: raw.RawContract) -> Iterator[tuple[int, Block]]:
+    """The blocks that explode nothing, or a nested column of the contract."""
+    for number, block in enumerate(declaration.entities):
+        if block.explode is None or (block.explode in contract.columns and contract.columns[block.explode].nested):
+            yield number, block
+
+
+def _values(declaration: Declaration, contract: raw.RawContract) -> Iterator[tuple[Place, Value, str | None]]:
+    """Every value with its place in the file and the nested column that its block explodes; of sound blocks alone."""
+    for number, part in enumerate(declaration.key):
+        yield ("key", number), part, None
+    for name, value in (("time", declaration.time), ("rank", declaration.rank)):
+        if value is not None:
+            yield (name,), value, None
+    for number, block in _sound(declaration, contract):
+        for name, value in block.columns.items():
+            yield ("entities", number, "columns", name), value, block.explode
+
+
+def _with_parts(value: Value) -> tuple[Value, ...]:
+    return (value, *(value.first_of or ()), *(value.concat or ()))
+
+
+def _value_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[Fault]:
+    """Columns that are not there, code lists that are not there, words that mean nothing where they stand."""
+    for place, value, explode in _values(declaration, contract):
+        # without ``as`` the parts of a key are read as text, as the parts of a value are
+        for part in _with_parts(value) if place[0] == "key" else _with_parts(value)[1:]:
             if (part.format or part.zone) and part.as_ is None:
-                faults.append((place, "format and zone are of times: add as: timestamp"))
-        for name in sorted(value.columns):
-            if not _has(contract, name, explode):
-                faults.append((place, f"the contract of {feed} has no column {name}"))
-        for inner in (value, *(value.first_of or ()), *(value.concat or ())):
+                yield place, "format and zone are of times: add as: timestamp"
+        yield from _missing_columns(place, value.columns, declaration, contract, explode)
+        for inner in _with_parts(value):
             if inner.position and explode is None:
-                faults.append((place, "position: only a block with explode has one"))
+                yield place, "position: only a block with explode has one"
+            if inner.codes is not None and inner.codes not in codes.names():
+                yield place, f"no code list {inner.codes} in schemas/codes"
+
+
+def _missing_columns(
+    place: Place, names: Iterable[str], declaration: Declaration, contract: raw.RawContract, explode: str | None
+) -> Iterator[Fault]:
+    for name in sorted(names):
+        if not _has(contract, name, explode):
+            yield place, f"the contract of {declaration.feed} has no column {name}"
+
+
+def _test_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[Fault]:
+    tests: list[tuple[Place, Test | None, str | None]] = [(("tombstone",), declaration.tombstone, None)]
+    tests += [
+        (("entities", number, "when"), block.when, block.explode) for number, block in _sound(declaration, contract)
+    ]
+    for place, test, explode in tests:
+        yield from _missing_columns(place, test.columns if test else (), declaration, contract, explode)
+
+
+def _block_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[Fault]:
+    """A block's nested column, its entity, and what it fills of that."""
+    sound = dict(_sound(declaration, contract))
+    for number, block in enumerate(declaration.entities):
+        place = ("entities", number)
+        if number not in sound:
+            yield (*place, "explode"), f"the contract of {declaration.feed} has no nested column {block.explode}"
+        elif block.entity not in entities.names():
+            yield (*place, "entity"), f"the common model has no entity {block.entity}"
+        else:
+            entity = entities.load(block.entity)
+            for name, value in block.columns.items():
+                column = entity.columns.get(name)
+                messages = [*_target_faults(entity, name, column, value)]
+                if column is not None and column.codes == channels.LIST:
+                    messages += _channel_faults(declaration.feed, value)
+                yield from (((*place, "columns", name), message) for message in messages)
+
+
+def _files(declaration: Declaration, contract: raw.RawContract) -> set[str]:
+    """The files besides its own on which the meaning of a mapping rests; its digest covers them."""
+    used = {f"schemas/entities/{block.entity}.yaml" for block in declaration.entities}
+    for _, value, _ in _values(declaration, contract):
+        for inner in _with_parts(value):
             if inner.codes is not None:
                 used.add(f"schemas/codes/{inner.codes}.yaml")
-                if inner.codes not in codes.names():
-                    faults.append((place, f"no code list {inner.codes} in schemas/codes"))
             if inner.unit is not None:
                 used.add("mappings/units.yaml")
             if inner.as_ == "industry":
                 used.add("schemas/industry.yaml")
             if inner.as_ == "department":
                 used.add("schemas/catalogue/departments.csv")
-
-    for number, part in enumerate(declaration.key):
-        value_faults(("key", number), part, None, text=True)
-    for name in ("time", "rank"):
-        if part := getattr(declaration, name):
-            value_faults((name,), part, None)
-    tests = [(("tombstone",), declaration.tombstone, None)]
-    for number, block in enumerate(declaration.entities):
-        place = ("entities", number)
-        tests.append(((*place, "when"), block.when, block.explode))
-        if block.explode is not None and not (
-            block.explode in contract.columns and contract.columns[block.explode].nested
-        ):
-            faults.append(((*place, "explode"), f"the contract of {feed} has no nested column {block.explode}"))
-            continue
-        if block.entity not in entities.names():
-            faults.append(((*place, "entity"), f"the common model has no entity {block.entity}"))
-            continue
-        entity = targets.setdefault(block.entity, entities.load(block.entity))
-        used.add(f"schemas/entities/{block.entity}.yaml")
-        for name, value in block.columns.items():
-            at = (*place, "columns", name)
-            value_faults(at, value, block.explode)
-            column = entity.columns.get(name)
-            faults += [(at, message) for message in _target_faults(entity, name, column, value)]
-            if column is not None and column.codes == channels.LIST:
-                faults += [(at, message) for message in _channel_faults(feed, value)]
-    for place, test, explode in tests:
-        for name in sorted(test.columns if test else ()):
-            if not _has(contract, name, explode):
-                faults.append((place, f"the contract of {feed} has no column {name}"))
-    faults += _coverage_faults(declaration, contract)
-    if faults:
-        raise document.errors(faults)
-    digest = hashlib.sha256(document.content)
-    for name in sorted(used):
-        digest.update((ROOT / name).read_bytes())
-    return Mapping(feed, declaration.version, digest.hexdigest(), declaration, contract, targets)
+    return used
 
 
 def _own(declaration: Declaration) -> raw.RawContract:
@@ -173,7 +216,7 @@ def _channel_faults(feed: str, value: Value) -> Iterator[str]:
         yield f"{feed} is no feed of the channel {value.const} ({listed}): add it to schemas/codes/channel.yaml"
 
 
-def _told(contract: raw.RawContract, name: str, exploded: set[str]) -> str:
+def _column_of(contract: raw.RawContract, name: str, exploded: set[str]) -> str:
     """The column, or the field of an exploded one, that a path leads into."""
     if name in contract.columns:
         return name
@@ -181,13 +224,11 @@ def _told(contract: raw.RawContract, name: str, exploded: set[str]) -> str:
     return f"{outer}.{paths.base(name.removeprefix(f'{outer}.'))}" if outer else paths.base(name)
 
 
-def _coverage_faults(
-    declaration: Declaration, contract: raw.RawContract
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _coverage_faults(declaration: Declaration, contract: raw.RawContract) -> Iterator[Fault]:
     exploded = {block.explode for block in declaration.entities if block.explode}
-    used = {_told(contract, name, exploded) for name in declaration.columns}
+    used = {_column_of(contract, name, exploded) for name in declaration.columns}
     rest = declaration.ignore == REST
-    aside: dict[str, tuple[str | int, ...]] = {}
+    aside: dict[str, Place] = {}
     if not rest:
         aside = {name: ("ignore", n) for n, name in enumerate(declaration.ignore)}
     aside |= {name: ("drop", n) for n, name in enumerate(declaration.drop)}

@@ -38,7 +38,7 @@ class Scope:
 
     frame: pl.DataFrame
     faults: list[Fault] = field(default_factory=list)
-    computed: dict[tuple, pl.Series] = field(default_factory=dict)
+    computed: dict[tuple[str, Reading, str | None, bool], pl.Series] = field(default_factory=dict)
 
     bare: dict[str, pl.Series] = field(default_factory=dict)
 

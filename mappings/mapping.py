@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -15,6 +16,7 @@ from mappings import words
 from mappings.cleaning import clean, fold_name, plain, visible, without_controls
 from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
 from mappings.language import REST, Block, Declaration, Reading, Value
+from mappings.times import STAMP
 from schemas import raw
 from schemas.entities import Column, Entity
 
@@ -24,7 +26,7 @@ _VALUES_TOLD = 50  # distinct values of one issue that are named; the rest are c
 RECORDS = {
     "_row": pl.UInt32,
     "record_key": pl.String,
-    "source_time": pl.Datetime("us"),
+    "source_time": STAMP,
     "rank": pl.Int16,
     "tombstone": pl.Boolean,
     "raw": pl.String,
@@ -115,18 +117,18 @@ class Mapping:
         live = frame
         if records["tombstone"].any():
             live = frame.filter(~records["tombstone"])
-        scopes = {None: scope if live is frame else Scope(live)}
+        scopes: dict[str | None, Scope] = {None: scope if live is frame else Scope(live)}
         blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
         for number, block in enumerate(self.declaration.entities):
-            if block.explode not in scopes:
+            if block.explode is not None and block.explode not in scopes:
                 scopes[block.explode], more = self._exploded(live, block.explode, columns.height)
                 unknown += more
             blocks[block.entity].append(self._block(scopes[block.explode], block, number))
         faults = [fault for one in {id(s): s for s in (scope, *scopes.values())}.values() for fault in one.faults]
         exploded = {block.entity for block in self.declaration.entities if block.explode}
         rejects = _rejects(faults, records)
-        told = [] if self.declaration.ignore == REST else unknown
-        issues = [*_unknown_columns(told, every), *_issues(faults, records)]
+        strangers = [] if self.declaration.ignore == REST else unknown
+        issues = [*_unknown_columns(strangers, every), *_issues(faults, records)]
         rejected = rejects["_row"].unique()
         if len(rejected):
             records = records.filter(~pl.col("_row").is_in(rejected.implode()))
@@ -145,7 +147,7 @@ class Mapping:
     def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks]]:
         """Every contract column, cleaned; names compare as :func:`fold_name` has them. The unknown ones. What looked alike."""
         known = {fold_name(name): name for name in self.contract.columns}
-        given = pl.from_arrow(rows)
+        given = pl.DataFrame(rows)
         columns: dict[str, pl.Series] = {}
         unknown: list[tuple[str, pl.Series]] = []
         looks: list[Looks] = []
@@ -199,7 +201,7 @@ class Mapping:
         keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
             pl.concat_str(pl.all(), separator="|")
         )
-        time = pl.Series([None], dtype=RECORDS["source_time"]).new_from_index(0, frame.height)
+        time = pl.Series([None], dtype=STAMP).new_from_index(0, frame.height)
         if declaration.time is not None:
             time = scope.value(declaration.time, declaration.time.as_ or "timestamp")
             if not declaration.time.optional and time.null_count():
@@ -234,7 +236,7 @@ class Mapping:
         known = [*(self.contract.columns[name].fields or ()), "value"]
         parents: list[int] = []
         positions: list[int] = []
-        elements: list[dict] = []
+        elements: list[dict[str, Any]] = []
         for index, text in enumerate(frame[name].to_list()):
             if text is None:
                 continue
@@ -389,7 +391,7 @@ def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
             yield Issue(code, name, row["value"], row["count"], row["record_key"], message)
         rest = group.slice(_VALUES_TOLD)
         if rest.height:
-            yield Issue(code, name, None, rest["count"].sum(), rest["record_key"][0], message)
+            yield Issue(code, name, None, int(rest["count"].sum()), rest["record_key"][0], message)
 
 
 def _unknown_columns(unknown: list[tuple[str, pl.Series]], records: pl.DataFrame) -> Iterator[Issue]:

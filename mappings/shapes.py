@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import polars as pl
 import shapely
@@ -31,13 +34,14 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
     given = np.where(safe, given, "")
     first = np.where(safe, first, "")
     parsed = np.full(len(given), None, dtype=object)
-    for kind, read in (
+    readers: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
         (first == "{", lambda part: shapely.from_geojson(part, on_invalid="ignore")),
         (np.isin(first, list("0123456789")), lambda part: shapely.from_wkb(part, on_invalid="ignore")),
-    ):
+    )
+    for kind, read in readers:
         if kind.any():
             parsed[kind] = read(given[kind])
-    rest = np.equal(parsed, None) & np.char.isalpha(first.astype(str))
+    rest = shapely.is_missing(parsed) & np.char.isalpha(first.astype(str))
     if rest.any():
         parsed[rest] = shapely.from_wkt(given[rest], on_invalid="ignore")
     for position in np.flatnonzero(~shapely.is_valid(parsed) & ~shapely.is_missing(parsed)):

@@ -81,19 +81,19 @@ def of_runs(
     )
     statement = (
         sa.select(
-            run.id,
+            run.id.label("run"),
             run.feed,
-            window,
+            window.label("window"),
             run.outcome,
             run.started_at,
             run.ended_at,
             run.rows_in,
-            stored,
+            stored.label("stored"),
             run.unchanged,
             run.quarantined,
             run.tombstoned,
             run.absent,
-            difference,
+            difference.label("difference"),
         )
         .where(run.outcome.in_(("ok", "held")))
         .order_by(run.id.desc())
@@ -106,46 +106,46 @@ def of_runs(
     if only_unbalanced:
         statement = statement.where(difference != 0)
     with engine().connect() as connection:
-        return [RunBalance(*row) for row in connection.execute(statement)]
+        return [RunBalance(**row) for row in connection.execute(statement).mappings()]
 
 
-def _comparisons() -> sa.Select:
-    """The fields of :class:`Against`, in its order."""
-    told = tables.reconciliation.c
+def _comparisons() -> sa.Select[Any]:
+    """The fields of :class:`Against`."""
+    compared = tables.reconciliation.c
     return sa.select(
-        told.feed,
-        told.run_id,
-        told.started_at,
-        told.outcome,
-        told.complete,
-        told.claimed,
-        told.listed,
-        told.stored,
-        told.missing,
-        told.different,
-        told.extra,
+        compared.feed,
+        compared.run_id.label("run"),
+        compared.started_at.label("at"),
+        compared.outcome,
+        compared.complete,
+        compared.claimed,
+        compared.listed,
+        compared.stored,
+        compared.missing,
+        compared.different,
+        compared.extra,
     )
 
 
 def against_source(feed: str | None = None, *, since: datetime | None = None, limit: int = 200) -> list[Against]:
     """Every comparison with the source, the latest first."""
-    told = tables.reconciliation.c
-    statement = _comparisons().order_by(told.id.desc()).limit(limit)
+    compared = tables.reconciliation.c
+    statement = _comparisons().order_by(compared.id.desc()).limit(limit)
     if feed is not None:
-        statement = statement.where(told.feed == feed)
+        statement = statement.where(compared.feed == feed)
     if since is not None:
-        statement = statement.where(told.started_at >= since)
+        statement = statement.where(compared.started_at >= since)
     with engine().connect() as connection:
-        return [Against(*row) for row in connection.execute(statement)]
+        return [Against(**row) for row in connection.execute(statement).mappings()]
 
 
 def latest_against_source() -> dict[str, Against]:
     """The last comparison of each feed that was ever compared."""
-    told = tables.reconciliation.c
+    compared = tables.reconciliation.c
     with engine().connect() as connection:
-        latest = sa.select(sa.func.max(told.id)).group_by(told.feed)
-        rows = connection.execute(_comparisons().where(told.id.in_(latest)).order_by(told.feed))
-        return {row.feed: Against(*row) for row in rows}
+        latest = sa.select(sa.func.max(compared.id)).group_by(compared.feed)
+        rows = connection.execute(_comparisons().where(compared.id.in_(latest)).order_by(compared.feed))
+        return {row["feed"]: Against(**row) for row in rows.mappings()}
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _uscc(codes: pl.Series) -> pl.Series:
 
 def _certificate(codes: pl.Series) -> pl.Series:
     texts = codes.str.slice(_ROOT).str.replace_all(".", "", literal=True)
-    letters = _bytes(texts, int(texts.str.len_bytes().max()))
+    letters = _bytes(texts, int(texts.str.len_bytes().to_numpy().max()))
     values = letters.astype(np.int32) - ord("0") - np.where(letters >= ord("A"), 7, 0)
     return pl.Series(_hybrid(values, letters > 0, 36))
 

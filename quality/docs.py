@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from core import clock, settings
-from quality.validation import Validated
+from quality.validation import Validated, number_of
 from store.staging import Staged, Verdict
 
 log = logging.getLogger(__name__)
@@ -105,14 +105,11 @@ def note(staged: Staged, results: list[Validated], verdict: Verdict) -> None:
 
 
 def _line(result: Validated) -> Line:
-    failing = [
-        (one.expectation_config.description, check.severity, count)
-        for one, check, count in (
-            (one, result.suite.checks[n], result.found[n])
-            for one in result.result.results
-            for n in (one.expectation_config.meta["check"],)
-        )
-        if count
+    failing: list[tuple[str, str, int]] = [
+        (str(one.expectation_config.description), result.suite.checks[n].severity, result.found[n])
+        for one in result.result.results
+        for n in (number_of(one),)
+        if one.expectation_config is not None and result.found[n]
     ]
     return Line(_name(result), result.rows, len(result.suite.checks), failing)
 

@@ -36,7 +36,7 @@ class _NotAfter(ColumnMapMetricProvider):
         def date_only(stamp: Any) -> Any:
             return sa.cast(sa.cast(stamp, sa.DateTime), sa.Time) == sa.literal_column("time '00:00'")
 
-        later = sa.column(other)
+        later: sa.ColumnClause[Any] = sa.column(other)
         by_date = sa.and_(
             sa.or_(date_only(column), date_only(later)), sa.cast(column, sa.Date) <= sa.cast(later, sa.Date)
         )

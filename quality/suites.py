@@ -104,7 +104,7 @@ class Suite:
     of: Literal["feed", "entity"]
     checks: tuple[Check, ...]
     raw: tuple[str, ...] = ()
-    _compiled: list[Any] = field(default_factory=list, repr=False, compare=False)
+    _compiled: list[ExpectationSuite] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -190,6 +190,7 @@ def _read(path: Path) -> Suite:
     if subject != path.stem or (told.feed is None) == (told.entity is None):
         raise document.error((), f"must say feed or entity, and {path.stem}, as the file's name has it")
     personal: set[str] = set()
+    known: set[str] | None
     if told.entity:
         columns = entities.load(told.entity).columns
         known = {"ord", *columns, *(f"{name}_box" for name, column in columns.items() if column.type == "geometry")}
@@ -255,16 +256,19 @@ def _code_lists(name: str, severity: Severity) -> Iterator[Check]:
 def _compile(suite: Suite) -> ExpectationSuite:
     import great_expectations as gx
     from great_expectations.expectations import row_conditions as gx_conditions
+    from great_expectations.expectations.metadata_types import FailureSeverity
     from great_expectations.expectations.registry import get_expectation_impl
 
     from quality import expectations as _ours  # noqa: F401 - registers them
 
     listed = issues.load_all()
-    made = []
+    compiled = []
     for number, check in enumerate(suite.checks):
-        arguments = {name: laid_out(value) if name in _COLUMNS else value for name, value in check.arguments.items()}
+        arguments: dict[str, Any] = {
+            name: laid_out(value) if name in _COLUMNS else value for name, value in check.arguments.items()
+        }
         if check.when:
-            asked = [
+            asked: list[Any] = [
                 column.is_not_null() if value is None else column == value
                 for column, value in (
                     (gx_conditions.Column(laid_out(name)), value) for name, value in check.when.items()
@@ -273,10 +277,10 @@ def _compile(suite: Suite) -> ExpectationSuite:
             arguments["row_condition"] = asked[0] if len(asked) == 1 else gx_conditions.AndCondition(conditions=asked)
         issue = listed[check.code]
         try:
-            made.append(
+            compiled.append(
                 get_expectation_impl(f"expect_{check.expect}")(
                     **arguments,
-                    severity=_TO_LIBRARY[check.severity],
+                    severity=FailureSeverity(_TO_LIBRARY[check.severity]),
                     description=f"{check.field}：{issue.zh} | {issue.en}",
                     meta={"check": number, "code": check.code},
                 )
@@ -288,4 +292,4 @@ def _compile(suite: Suite) -> ExpectationSuite:
                 zh=f"质量规则 {suite.subject} 第 {number + 1} 条（{check.expect}）有误：{error}",
                 feed=suite.subject if suite.of == "feed" else None,
             ) from error
-    return gx.ExpectationSuite(name=suite.subject, expectations=made)
+    return gx.ExpectationSuite(name=suite.subject, expectations=compiled)

@@ -26,6 +26,7 @@ from store.staging import Staged
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.data_context import AbstractDataContext
     from great_expectations.datasource.fluent import SQLDatasource
 
@@ -77,7 +78,7 @@ def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows:
     result = _asked(staged, suite, table)
     found = [0] * len(suite.checks)
     for one in result.results:
-        number = one.expectation_config.meta["check"]
+        number = number_of(one)
         check = suite.checks[number]
         if one.exception_info and one.exception_info.get("raised_exception", _raised(one.exception_info)):
             raise InternalError(
@@ -91,6 +92,12 @@ def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows:
             found[number] = _written(connection, staged, suite, check, query, f"{staged.schema}.{table}")
         one.result = _counted(rows, found[number])
     return Validated(suite, rows, tuple(found), result)
+
+
+def number_of(result: ExpectationValidationResult) -> int:
+    """The place of the expectation in its suite's ``checks``."""
+    assert result.expectation_config is not None and result.expectation_config.meta is not None  # as suites compiled it
+    return int(result.expectation_config.meta["check"])
 
 
 def _raised(info: dict[str, Any]) -> bool:
@@ -133,7 +140,8 @@ def _written(connection: Connection, staged: Staged, suite: Suite, check: Check,
             "told": TOLD,
             "rest": f"同批其余 more in the same batch (> {TOLD})",
         }
-    return connection.exec_driver_sql(statement, given).scalar_one()
+    rows: int = connection.exec_driver_sql(statement, given).scalar_one()
+    return rows
 
 
 def _value(connection: Connection, check: Check) -> str:
@@ -215,7 +223,7 @@ def _source() -> SQLDatasource:
     kept = _kept[0] if _kept else None
     if kept is None or (kept.pid, kept.url) != (os.getpid(), url) or kept.uses >= _USES:
         _kept.clear()
-        source = _context().data_sources.add_sql(
+        source: SQLDatasource = _context().data_sources.add_sql(  # type: ignore[call-arg] # its stub lacks kwargs
             name="staging",
             connection_string=url.replace("$", r"\$"),
             kwargs={

@@ -79,7 +79,7 @@ def put(body: bytes | Path) -> Kept:
     return kept
 
 
-def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[BinaryIO], None]) -> None:
+def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[BinaryIO], object]) -> None:
     """A file, whole or not at all, and on the disk when this returns.
 
     :raises OneMapError: the disk is full, may not be written to, or fails (:func:`core.errors.storage_error`).
@@ -95,7 +95,7 @@ def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[Bin
         raise storage_error(error, path) from error
 
 
-def _write_local(target: Path, fill: Callable[[BinaryIO], None]) -> None:
+def _write_local(target: Path, fill: Callable[[BinaryIO], object]) -> None:
     private_folder(target.parent)
     part = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
     try:

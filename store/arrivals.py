@@ -61,7 +61,9 @@ def record(connection: Connection, staged: Staged, times: Iterable[str] = ()) ->
         ),
         {"feed": staged.feed},
     )
-    by_day = dict(connection.exec_driver_sql("select at::date, count(*) from arrived group by 1").all())
+    by_day: dict[date, int] = dict(
+        connection.exec_driver_sql("select at::date, count(*) from arrived group by 1").all()
+    )
     connection.exec_driver_sql("drop table arrived")
     return by_day
 

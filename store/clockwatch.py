@@ -82,7 +82,7 @@ def doubt(connection: Connection | None = None) -> Doubt | None:
     if abs(ahead) > TOLERANCE:
         return Doubt("database", ahead)
     # hub and database may stand on one machine; the sources do not. Each is one voice, wall against wall
-    voices = connection.execute(
+    answers = connection.execute(
         sa.text(
             """select distinct on (source) archived_at - (facts ->> 'server_date')::timestamptz
                from landing.receipt
@@ -91,7 +91,7 @@ def doubt(connection: Connection | None = None) -> Doubt | None:
         ),
         {"span": _WITNESSES},
     ).scalars()
-    voices = sorted(voices)
+    voices: list[timedelta] = sorted(answers)
     middle = voices[len(voices) // 2] if voices else timedelta()
     agree = [v for v in voices if abs(v) > _COARSE and (v > timedelta()) == (middle > timedelta())]
     return Doubt("sources", middle) if 2 * len(agree) > len(voices) and abs(middle) > _COARSE else None

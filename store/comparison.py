@@ -70,7 +70,7 @@ def compare(connection: Connection, staged: Staged) -> Compared:
         {"feed": staged.feed},
     )
     late = names["late"]
-    counts = dict(connection.execute(sa.text(f"select kind, count(*) from {late} group by kind")).all())
+    counts: dict[str, int] = dict(connection.execute(sa.text(f"select kind, count(*) from {late} group by kind")).all())
     samples: dict[str, list[str]] = {}
     for kind, key in connection.execute(
         sa.text(

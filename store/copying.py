@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pgpq
 import polars as pl
 import psycopg
@@ -61,7 +63,7 @@ def copy_frame(connection: Connection, table: sa.Table | sa.TableClause, frame: 
     return frame.height
 
 
-def _encoder(field: pa.Field, kind: sa.types.TypeEngine | None):
+def _encoder(field: pa.Field, kind: sa.types.TypeEngine[Any] | None) -> Any:
     if isinstance(kind, JSONB):
         return encoders.LargeStringEncoderBuilder.new_with_output(field, Jsonb())
     return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)

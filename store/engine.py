@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.abc import Buffer
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Connection, Engine
@@ -53,7 +54,7 @@ def engine() -> Engine:
 class _StorableText(StrDumperUnknown):
     """Every text parameter as a column takes it: one NUL in an error's message must not lose the message."""
 
-    def dump(self, text: str) -> bytes:
+    def dump(self, text: str) -> Buffer | None:
         return super().dump(storable(text))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ruamel.yaml import YAML
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from core import settings
@@ -131,7 +132,7 @@ def fold(connection: Connection, entity: str) -> None:
     connection.execute(sa.text(_merged(entity, declared) if declared else _single(entity)), {"entity": entity})
     for column in tables.golden[entity].columns:
         if column.name not in {"id", "provenance", *own_columns(entity), "content_hash", "changed_at", "gone_at"}:
-            kind = column.type.compile(dialect=sa.dialects.postgresql.dialect())
+            kind = column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
             connection.exec_driver_sql(f"alter table folded add column {_q(column.name)} {kind}")
     connection.exec_driver_sql("create index on folded (id)")
     connection.exec_driver_sql("analyze folded")
@@ -257,6 +258,8 @@ def publish(connection: Connection, entity: str) -> dict[str, int]:
            select entity, id, op, columns, sources, content_hash from changing order by id"""
     )
     connection.exec_driver_sql("insert into changed (entity, id, op) select entity, id, op from changing")
-    counts = dict(connection.exec_driver_sql("select op, count(*) from changing group by op").fetchall())
+    counts: dict[str, int] = dict(
+        connection.exec_driver_sql("select op, count(*) from changing group by op").fetchall()
+    )
     connection.exec_driver_sql("drop table changing, folded")
     return counts

@@ -43,6 +43,6 @@ def holds(all_of_them: bool = False) -> list[dict[str, Any]]:
     return _rows(statement)
 
 
-def _rows(statement: sa.Select) -> list[dict[str, Any]]:
+def _rows(statement: sa.Select[Any]) -> list[dict[str, Any]]:
     with engine().connect() as connection:
         return [dict(row) for row in connection.execute(statement).mappings()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -70,7 +71,7 @@ def included(name: str | None, kind: str, parents: dict[str, str | None]) -> boo
     return not (kind == "table" and name == VERSION_TABLE["version_table"])
 
 
-def differences() -> list:
+def differences() -> list[Any]:
     """What metadata and database disagree on; empty when they are equal."""
     with engine().connect() as connection:
         context = MigrationContext.configure(

@@ -55,7 +55,8 @@ class Packer:
         places[:, 0], places[:, 1] = ends[:-1], np.diff(ends)
         held = zstandard.BufferWithSegments(memoryview(data), places.tobytes())
         compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=self._dictionary)
-        packed = pl.Series([one.tobytes() for one in compressor.multi_compress_to_buffer(held)], dtype=pl.Binary)
+        parts = compressor.multi_compress_to_buffer(held)
+        packed = pl.Series([parts[n].tobytes() for n in range(len(parts))], dtype=pl.Binary)
         return packed if not rows.null_count() else packed.set(rows.is_null(), None)
 
 

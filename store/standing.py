@@ -8,6 +8,8 @@ the whole way, as it may close it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -61,7 +63,7 @@ class Standing:
 
 
 def _probe(connection: Connection) -> sa.Table:
-    columns = [sa.Column(name, kind) for name, kind in _COLUMNS.items()]
+    columns: list[sa.Column[Any]] = [sa.Column(name, kind) for name, kind in _COLUMNS.items()]
     table = sa.Table("probe", sa.MetaData(), *columns, prefixes=["TEMPORARY"], postgresql_on_commit="DROP")
     table.create(connection)
     return table

@@ -48,7 +48,7 @@ class Runner:
         }
         self.values: dict[str, Any] = {"feed": staged.feed, "run": staged.run_id}
 
-    def __call__(self, statement: str, **values: Any) -> sa.CursorResult:
+    def __call__(self, statement: str, **values: Any) -> sa.CursorResult[Any]:
         text = statement
         for name, table in self.names.items():
             text = text.replace("{" + name + "}", table)

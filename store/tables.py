@@ -32,7 +32,7 @@ metadata = sa.MetaData(
 )
 
 
-class Box(sa.types.UserDefinedType):
+class Box(sa.types.UserDefinedType[str]):
     """PostgreSQL's native ``box``: the bounding box of a geometry, searchable by GiST without an extension."""
 
     cache_ok = True
@@ -62,23 +62,23 @@ def _comment(zh: str, en: str) -> str:
     return f"{zh} | {en}"
 
 
-def _column(name: str, kind: Any, zh: str, en: str, **options: Any) -> sa.Column:
+def _column(name: str, kind: Any, zh: str, en: str, **options: Any) -> sa.Column[Any]:
     args = options.pop("args", ())
     return sa.Column(name, kind, *args, comment=_comment(zh, en), **options)
 
 
-def _id(zh: str = "编号", en: str = "number") -> sa.Column:
+def _id(zh: str = "编号", en: str = "number") -> sa.Column[Any]:
     return _column("id", sa.BigInteger, zh, en, args=(sa.Identity(always=True),), primary_key=True)
 
 
-def _instant(name: str, zh: str, en: str, **options: Any) -> sa.Column:
+def _instant(name: str, zh: str, en: str, **options: Any) -> sa.Column[Any]:
     return _column(name, TIMESTAMP(timezone=True), zh, en, **options)
 
 
 NOW = sa.func.now()
 
 
-def entity_columns(entity: str) -> list[sa.Column]:
+def entity_columns(entity: str) -> list[sa.Column[Any]]:
     """New columns of an entity as declared; a geometry brings its box, ``<name>_box``."""
     columns = []
     for name, column in declared.load(entity).columns.items():
@@ -578,7 +578,7 @@ def _box_indexes(entity: str) -> list[sa.Index]:
 # -- store -------------------------------------------------------------------------------------------------------------
 
 
-def _golden_extras(entity: str) -> list[sa.Column]:
+def _golden_extras(entity: str) -> list[sa.Column[Any]]:
     written = [
         _column("item_code_written", sa.Text, "事项编码（原文）", "item code as written"),
         _column("project_code_written", sa.Text, "项目代码（原文）", "project code as written"),

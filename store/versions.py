@@ -260,8 +260,8 @@ def write(
     _classify(run, staged, remapped, redriven)
     counts = dict.fromkeys(("new", "changed", "history", "unchanged", "tombstoned"), 0)
     counts |= {
-        action: number
-        for action, number in run("select action, count(*) from {version} where not again group by action")
+        row.action: row.rows
+        for row in run("select action, count(*) as rows from {version} where not again group by action")
     }
     if staged.unchanged:
         counts["unchanged"] += run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -81,7 +82,7 @@ def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDay
 def record(connection: Connection, watched: Watched, now: datetime) -> bool:
     """Bring the record up to date: new silences open, those that speak again end. Returns whether any did."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("silence", ""))))
-    silent = {}
+    silent: dict[tuple[str, str, str], Silence] = {}
     whole = {s.feed for s in watched.silences if s.certain and s.kind == "source"}
     for one in watched.silences:
         if one.certain and not (one.kind != "source" and one.feed.partition(".")[0] in whole):
@@ -126,7 +127,7 @@ def record(connection: Connection, watched: Watched, now: datetime) -> bool:
     return bool(over) or bool(silent.keys() - opened.keys())
 
 
-def listed(*, all_of_them: bool = False) -> list[dict]:
+def listed(*, all_of_them: bool = False) -> list[dict[str, Any]]:
     """Silences on record, open ones first, the latest first."""
     with engine().connect() as connection:
         rows = connection.execute(

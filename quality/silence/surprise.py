@@ -53,7 +53,7 @@ def look(
     """
     rows = staged.rows_in
     came = {"rows": rows, "rejected": rejected, **_counts(connection, staged)}
-    before = dict(
+    before: dict[str, int] = dict(
         connection.execute(
             sa.text(
                 """select part, sum(rows)::bigint from landing.arrival

@@ -68,9 +68,10 @@ def listen(
     connection: Connection, sources: Iterable[Source], calendar: WorkingDays, *, parts: bool = True
 ) -> list[Heard]:
     """Hold everything that came against its rhythm; reads and writes nothing else."""
-    read_at = dict(
-        connection.execute(sa.text("select feed, read_at from landing.completed where read_at is not null")).all()
-    )
+    read_at: dict[str, datetime] = {
+        row.feed: row.read_at
+        for row in connection.execute(sa.text("select feed, read_at from landing.completed where read_at is not null"))
+    }
     outages = _outages(connection)
     counted = _by_item(connection, arrivals.read(connection))
     by_feed = {key[0]: frame for key, frame in counted.partition_by("feed", as_dict=True).items()}

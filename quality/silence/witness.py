@@ -96,9 +96,10 @@ def load() -> list[Witness]:
 
 def heard(connection: Connection, sources: Iterable[Source]) -> list[Proof]:
     """What the witnesses prove; reads alone."""
-    read_at = dict(
-        connection.execute(sa.text("select feed, read_at from landing.completed where read_at is not null")).all()
-    )
+    read_at: dict[str, datetime] = {
+        row.feed: row.read_at
+        for row in connection.execute(sa.text("select feed, read_at from landing.completed where read_at is not null"))
+    }
     declared_feeds = {feed.id for source in sources for feed in source.feeds.values()}
     proofs = []
     for witness in load():
