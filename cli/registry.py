@@ -29,6 +29,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "pages": ("serve",),
     "archive": ("archive",),
     "snapshot": ("snapshot",),
+    "push": ("push",),
     "backup": ("backup", "restore", "rebuild"),
     "guide": ("guide",),
     "report": ("report",),

@@ -117,6 +117,7 @@ def _up(
 
 def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, standins: bool) -> dict[str, str]:
     """Every step to a healthy Airflow; independent ones side by side. Returns the sources that can be read, with names."""
+    from sinks import loader as sinks
     from sources.loader import load, load_all
 
     sources = list(load_all().values())
@@ -136,12 +137,13 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
         for step in steps:
             step.result()
     connections: list[dict[str, Any]] = []
-    missing = hub.missing_connections({source.connection for source in sources})
+    receivers = list(sinks.load_all().values())
+    missing = hub.missing_connections({one.connection for one in (*sources, *receivers)})
     if standins and missing:
         with _step("模拟数源 stand-in sources") as note:
             forms = {source.connection: FORM_OF.get(source.protocol) for source in sources}
             connections = [
-                {**c, "conn_type": forms[c["conn_id"]] or c["conn_type"]}
+                {**c, "conn_type": forms.get(c["conn_id"]) or c["conn_type"]}
                 for c in hub.start_standins()
                 if c["conn_id"] in missing
             ]
@@ -163,6 +165,10 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
         else f"  用户 user: admin   密码见 password in {hub.layout.passwords}\n",
         markup=False,
     )
+    for sink in (one for one in receivers if one.connection in missing):
+        output.out.print(
+            f"[yellow]![/] 未接通推送 not connected: {sink.name} {sink.sink}，缺少连接 {sink.connection}（AIRFLOW_CONN_{sink.connection.upper()}，或界面“管理 > 连接”）"
+        )
     left_out = [source for source in sources if source.connection in missing]
     for source in left_out:
         output.out.print(

@@ -61,7 +61,7 @@ class Mqtt(Connector):
     def check(self) -> list[CheckLine]:
         """Connect with a session of its own (the stream's stays as it is) and subscribe to each feed's topic."""
         lines = []
-        where = f"{self.endpoint.host}:{_port(self.endpoint)}"
+        where = f"{self.endpoint.host}:{port_of(self.endpoint)}"
         for feed in self.source.feeds.values():
             try:
                 session = self._connect(feed, check=True)
@@ -151,7 +151,7 @@ class Mqtt(Connector):
             columns = columns.add_column(0, name, values)
         yield Batch(columns, rejects)
 
-    def _connect(self, feed: Feed, *, check: bool = False) -> _Session:
+    def _connect(self, feed: Feed, *, check: bool = False) -> Session:
         """Connected and subscribed. :raises OneMapError: the broker cannot be reached, or refuses."""
         endpoint = self.endpoint
         name = str(endpoint.extra.get("client_id") or f"onemap-{self.source.source}")
@@ -165,15 +165,15 @@ class Mqtt(Connector):
         client.max_queued_messages_set(0)
         if endpoint.login:
             client.username_pw_set(endpoint.login, endpoint.password or None)
-        context = _tls(endpoint)
+        context = tls_of(endpoint)
         if context is not None:
             client.tls_set_context(context)
-        session = _Session(client)
+        session = Session(client)
         timeout = self.source.timeout.total_seconds()
         client.connect_timeout = min(10.0, timeout)
-        where = f"{endpoint.host}:{_port(endpoint)}"
+        where = f"{endpoint.host}:{port_of(endpoint)}"
         try:
-            client.connect(endpoint.host, _port(endpoint), keepalive=30)
+            client.connect(endpoint.host, port_of(endpoint), keepalive=30)
         except ssl.SSLCertVerificationError as error:
             raise AuthenticationError(
                 f"the certificate of {where} does not verify: {error.verify_message}",
@@ -201,7 +201,7 @@ class Mqtt(Connector):
 
 
 @dataclass(slots=True)
-class _Session:
+class Session:
     """A client with its thread; what arrives stands in ``arrived``."""
 
     client: paho.Client
@@ -265,7 +265,7 @@ class _Session:
         self.client.loop_stop()
 
 
-def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
+def _drain(feed: Feed, session: Session, spool: Spool) -> tuple[int, bool]:
     """Take messages until it is quiet; (how many, was it quiet)."""
     given = options.of_feed("mqtt", feed)
     quiet, longest, most = given.quiet, given.longest, given.most
@@ -285,7 +285,7 @@ def _drain(feed: Feed, session: _Session, spool: Spool) -> tuple[int, bool]:
     return taken, False
 
 
-def _burst(session: _Session, most: int, wait: float) -> list[paho.MQTTMessage]:
+def _burst(session: Session, most: int, wait: float) -> list[paho.MQTTMessage]:
     """What has arrived by now, at most ``most``; waits for the first, the least bit for those on its heels."""
     messages: list[paho.MQTTMessage] = []
     try:
@@ -345,7 +345,7 @@ def _lock_file(feed: Feed) -> Path:
     return folder / f"{feed.id}.lock"
 
 
-def _port(endpoint: Endpoint) -> int:
+def port_of(endpoint: Endpoint) -> int:
     return endpoint.port or (8883 if _wants_tls(endpoint) else 1883)
 
 
@@ -354,7 +354,7 @@ def _wants_tls(endpoint: Endpoint) -> bool:
     return bool(given) and str(given).lower() not in ("false", "0", "no")
 
 
-def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
+def tls_of(endpoint: Endpoint) -> ssl.SSLContext | None:
     if not _wants_tls(endpoint):
         return None
     given = endpoint.extra["tls"]

@@ -133,6 +133,29 @@ class Sftp:
 
         return self._again(read, f"read {entry.name}")
 
+    def put(self, path: str, body: bytes) -> None:
+        """Lay a file down, whole or not at all: under a temporary name, its size looked at, then renamed over what stands there.
+
+        :raises OneMapError: there is no such folder, or it may not be written to.
+        """
+        folder, _, name = path.rpartition("/")
+        part = f"{folder}/.{name}.part"
+
+        def write(client: _Client) -> None:
+            with client.open(part, "wb") as file:
+                file.set_pipelined(True)
+                file.write(body)
+            if client.stat(part).st_size != len(body):
+                raise Changed(f"{name} is shorter than what was sent", remedy="it is sent again by itself")
+            try:
+                client.posix_rename(part, path)
+            except OSError:  # a server without that extension
+                with suppress(FileNotFoundError):
+                    client.remove(path)
+                client.rename(part, path)
+
+        self._again(write, f"write {path}")
+
     def download(self, entry: Entry, target: Path) -> None:
         """The whole file, as listed; a cut transfer goes on where it was cut.
 

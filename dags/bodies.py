@@ -165,6 +165,21 @@ def housekeeping() -> dict[str, Any]:
     return done
 
 
+def push(output: str, period: str | None = None) -> dict[str, Any]:
+    """Bring a receiver up to date. :raises OneMapError: it is away, refuses us, or its receipt does not balance."""
+    _guard()
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from serving.push import run
+    from sinks import loader
+
+    done = run.push(output, period=period if loader.output(output)[1].period else None)
+    log.info("%s: %d rows = %d accepted + %d rejected", output, done.rows, done.accepted, done.rejected)
+    if done.open:
+        raise AirflowSkipException("已送达，等待接收方回执 / delivered, the receipt is to come")
+    return done.as_dict()
+
+
 def broken(reason: str) -> None:
     """:raises AirflowFailException: always; the declaration cannot be used."""
     from airflow.sdk.exceptions import AirflowFailException

@@ -22,6 +22,7 @@ except ImportError:
     from yaml import SafeLoader as Loader
 
 FOLDER = Path(__file__).resolve().parent.parent / "sources"
+SINKS = FOLDER.parent / "sinks"
 _ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _DOUBT = re.compile(r"(?:^|\s)# \?", re.M)
 
@@ -55,6 +56,47 @@ def read(source: str, folder: Path = FOLDER) -> Declared:
         return _declared(source, yaml.load(text, Loader=Loader))
     except Exception as error:  # whatever is wrong with one file, the others' DAGs stand
         return Declared(source=source, broken=f"{path.name}: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A sink as its DAG shows it. ``broken``: why the file cannot be used."""
+
+    sink: str
+    name: str = ""
+    department: str = ""
+    purpose: str = ""
+    connection: str = ""
+    protocol: str = ""
+    schedule: str | None = None
+    by_change: bool = False
+    promise: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)  # id -> Chinese name
+    broken: str = ""
+
+
+def receiver(sink: str, folder: Path = SINKS) -> Receiver:
+    """One sink's declaration; a broken one comes back with its reason."""
+    path = folder / f"{sink}.yaml"
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
+        cron = str(data["schedule"])
+        if len(cron.split()) != 5 or not croniter.is_valid(cron):
+            raise ValueError(f"{cron!r} is no cron of five fields")
+        return Receiver(
+            sink=sink,
+            name=str(data["name"]),
+            department=str(data["owner"]["department"]),
+            purpose=str(data["purpose"]),
+            connection=str(data["connection"]),
+            protocol=str(data["protocol"]),
+            schedule=cron,
+            by_change=data.get("trigger") == "change",
+            promise=str(data.get("promise") or "P1D"),
+            outputs={f"{sink}.{name}": str(output["name"]) for name, output in data["outputs"].items()},
+        )
+    except Exception as error:  # whatever is wrong with one file, the others' DAGs stand
+        return Receiver(sink=sink, broken=f"{path.name}: {type(error).__name__}: {error}")
 
 
 def pools() -> set[str]:

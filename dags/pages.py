@@ -49,13 +49,15 @@ def health_page() -> Response:
     """Readable in ten seconds: the verdict, the troubles, then every feed."""
     from core import clock
     from pipeline.health import health
+    from serving.push.state import LIGHTS as PUSH_LIGHTS
+    from serving.push.state import standing
     from store import arrivals
     from store.engine import transaction
 
     try:
         with transaction() as connection:
             daily = arrivals.daily(connection, clock.today(), CHART_DAYS)
-        shown = view(health(), last_runs(), daily)
+        shown = view(health(), last_runs(), daily) | {"pushes": standing(), "push_lights": PUSH_LIGHTS}
     except OneMapError as error:
         shown = {"unavailable": error.zh}
     return HTMLResponse(rendered(shown), headers=_HEADERS)
@@ -122,10 +124,13 @@ def health_json() -> Response:
     """The same as data."""
     from pipeline.health import health
     from pipeline.machine import conditions
+    from serving.push.state import standing
 
     try:
         feeds = [feed.as_dict() for feed in ordered(health())]
-        return JSONResponse({"feeds": feeds, "machine": [one.as_dict() for one in conditions()]}, headers=_HEADERS)
+        pushes = [one.as_dict() for one in standing()]
+        told = {"feeds": feeds, "pushes": pushes, "machine": [one.as_dict() for one in conditions()]}
+        return JSONResponse(told, headers=_HEADERS)
     except OneMapError as error:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
 

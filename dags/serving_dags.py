@@ -2,16 +2,20 @@
 
 ``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
 ``alerts``: every five minutes: what is wrong, and whoever is to be told. ``snapshot``: nightly files of the store.
+``push__<sink>``: what the hub sends to others, a DAG a declaration of ``sinks/``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, chain, task
+from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, chain, task
 
+from dags import bodies
+from dags.declared import SINKS, Receiver, names, receiver
 from dags.faults import FIRST, RETRIES, ByFault
 
 log = logging.getLogger(__name__)
@@ -104,4 +108,58 @@ def build(
             write()
         return dag
 
-    return {"serve": serve_dag, "alerts": alerts_dag, "snapshot": snapshot_dag}
+    def push_dag(d: Receiver) -> DAG:
+        listed = "\n".join(f"| `{output}` | {name} |" for output, name in d.outputs.items())
+        about = f"""### 推送 · {d.name}（`{d.sink}`）
+
+{d.purpose}。接收方：**{d.department}**　·　连接：`{d.connection}`　·　协议：`{d.protocol}`　·　承诺：{d.promise}
+
+| 推送项 output | 名称 |
+|---|---|
+{listed}
+
+每条记录按主键只送一次；回执存档，送出 = 已收 + 拒收；拒收的在“推送”页查看原因、重推。回补某一期间：触发时填写期间。
+
+*Each row once by its key; receipts are archived; what is refused waits on the page 推送 for a re-drive.*
+"""
+        due = cron(d.schedule)
+        with common(
+            f"push__{d.sink}",
+            f"推送 · {d.name or d.sink}",
+            ["push", d.sink, *(["声明有误"] if d.broken else [])],
+            about if not d.broken else f"### 声明有误 broken declaration\n\n```\n{d.broken}\n```",
+            schedule=AssetOrTimeSchedule(timetable=due, assets=[store]) if d.by_change else due,
+            default_args={
+                "owner": d.department or "onemap",
+                "retries": RETRIES,
+                "retry_delay": FIRST,
+                "retry_policy": ByFault(),
+            },
+            on_failure_callback=failure(f"{d.department or d.sink} 未收到最新数据"),
+            params={
+                "period": Param(
+                    None,
+                    type=["string", "null"],
+                    title="期间 period",
+                    description="按期间推送的另送一期，如 2026-10 / another period of those that are sent whole",
+                ),
+            },
+        ) as dag:
+            if d.broken:
+
+                @task(task_id="declaration")
+                def declaration():
+                    bodies.broken(d.broken)
+
+                declaration()
+                return dag
+
+            @task(task_id="push", task_display_name="推送 push", map_index_template="{{ task.op_kwargs['output'] }}")
+            def push(output, params=None):
+                return bodies.push(output, params["period"])
+
+            push.expand(output=list(d.outputs))
+        return dag
+
+    pushes = {f"push__{name}": partial(push_dag, receiver(name)) for name in names(SINKS)}
+    return {**pushes, "serve": serve_dag, "alerts": alerts_dag, "snapshot": snapshot_dag}

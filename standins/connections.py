@@ -11,6 +11,7 @@ LOGINS = {
     "d_land": "onemap",
     "d_reform": "onemap",
     "d_drop": "onemap",
+    "d_drop_in": "onemap-out",
     "s_wfs": "onemap",
     "s_readings": "onemap",
     "s_mqtt": "onemap",

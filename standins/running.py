@@ -20,7 +20,7 @@ from standins import admin, connections, ports
 from standins.context import Context
 from standins.forms import SHANGHAI, stamp
 from standins.http import BASES, Protocol, Wire
-from standins.systems import d1, d2, drop, gateway, m1, m3, mqtt, p1, p2, s1, s2, s3, s4, tables
+from standins.systems import d1, d2, drop, gateway, m1, m3, mqtt, national, p1, p2, s1, s2, s3, s4, tables
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.25
@@ -52,6 +52,7 @@ class StandIns:
         self.readings = s4.Readings(ctx)
         self.stream = mqtt.Devices(ctx, self.readings.table)
         self.tables = [tables.Tables(ctx, layout, database_url, database_prefix) for layout in tables.LAYOUTS.values()]
+        self.national = national.National(ctx, database_url, database_prefix)
         systems = {
             "p1": [*p1.Interface(ctx, gate).routes(), *self.files.routes()],
             "m1": [*m1.Catalogue(ctx, tokens).routes(), *self.orders.routes()],
@@ -80,7 +81,7 @@ class StandIns:
         self._one_at_a_time = asyncio.Lock()
         self._seen = self._mark()
         bound = ports.sockets(self.ctx.home, ("http", "sftp", "mqtt"))
-        databases = asyncio.gather(*(asyncio.to_thread(table.open) for table in self.tables))
+        databases = asyncio.gather(*(asyncio.to_thread(one.open) for one in (*self.tables, self.national)))
         await asyncio.to_thread(self.ctx.world.refresh)
         await asyncio.to_thread(self.drop.refresh)
         self.orders.open()
@@ -148,6 +149,8 @@ class StandIns:
             http("d_land", port, BASES["d1"], password=secret("d_land"), wsdl="/services/ApprovalQuery?wsdl"),
             http("d_reform", port, BASES["d2"], password=secret("d_reform"), wsdl="/services/ProjectQuery?wsdl"),
             self.drop.connection(),
+            self.drop.receiving(),
+            self.national.connection(),
             http("s_wfs", port, BASES["s1"], password=secret("s_wfs")),
             http("s_features", port, BASES["s2"]),
             http("s_stac", port, BASES["s3"]),

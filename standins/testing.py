@@ -106,8 +106,8 @@ def running(
             loop.call_soon_threadsafe(loop.stop)
             thread.join(START_SECONDS)
             loop.close()
-            for table in stand.tables:
-                table.drop()
+            for one in (*stand.tables, stand.national):
+                one.drop()
 
 
 def wait_for(said: Any, seconds: float = 30.0) -> None:

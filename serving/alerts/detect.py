@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.errors import FAULT_ZH, Fault
 from pipeline.health import FeedHealth, health
 from quality import issues
+from serving.push.state import LIGHTS, Standing, standing
 from serving.render import span
 from sources import loader
 from store.engine import transaction
@@ -30,6 +31,7 @@ KINDS = {
     "quarantine": "隔离增多",
     "drift": "结构漂移",
     "silence": "数源静默",
+    "push": "推送失败",
     "dag": "流程失败",
     "machine": "运行环境",
 }
@@ -63,7 +65,7 @@ class Trouble:
 def detect() -> list[Trouble]:
     """Everything that is wrong now, the worst first."""
     feeds = health()
-    found = [*_failing(feeds), *_late(feeds), *_held(feeds), *_unbalanced(feeds), *_quarantine(), *_drift()]
+    found = [*_failing(feeds), *_late(feeds), *_held(feeds), *_unbalanced(feeds), *_quarantine(), *_drift(), *_pushes()]
     for more in DETECTORS:
         found += more()
     return sorted(found, key=lambda trouble: (-trouble.severity, trouble.key))
@@ -294,6 +296,49 @@ def _drift() -> list[Trouble]:
                 source,
                 [feed],
                 _pages(source, 映射=f"/onemap/map/ops/mapping/{feed}"),
+            )
+        )
+    return found
+
+
+def _pushes() -> list[Trouble]:
+    """What others do not get: one a receiver and state."""
+    groups: dict[tuple[str, str], list[Standing]] = defaultdict(list)
+    for one in standing():
+        if one.light in ("failing", "late", "refused"):
+            groups[one.sink, one.light].append(one)
+    found = []
+    for (sink, light), group in groups.items():
+        worst = max(group, key=lambda one: (one.failures, one.rejected, one.waiting))
+        what = {
+            "failing": f"连续失败 {worst.failures} 次：{worst.zh or worst.error or ''}",
+            "late": f"待送 {sum(one.waiting for one in group)} 条，或回执迟迟未到",
+            "refused": f"拒收 {sum(one.rejected for one in group)} 条",
+        }[light]
+        receiver = f"{worst.department}{f'（{worst.contact}）' if worst.contact else ''}"
+        found.append(
+            Trouble(
+                f"push:{sink}:{light}",
+                "push",
+                3 if light == "failing" and worst.failures >= 3 else 2 if light != "refused" else 1,
+                f"{worst.sink_name} 推送{LIGHTS[light][0]}",
+                what,
+                "接收方：" + receiver
+                if worst.fault in ("provider", "authentication") or light == "refused"
+                else "本方运维",
+                _iso(
+                    min(
+                        (at for one in group if (at := one.failing_since or one.open_since or one.waiting_since)),
+                        default=None,
+                    )
+                ),
+                f"{worst.department} 未收到：{'、'.join(one.name for one in group)}",
+                "查看拒收原因，更正数据或声明后重推"
+                if light == "refused"
+                else "核对连接与接收方状态；恢复后自动原样补送，不重不漏",
+                None,
+                [],
+                {"推送": "/onemap/map/ops/pushes", "连接": f"/connections?name_pattern={worst.connection}"},
             )
         )
     return found

@@ -63,6 +63,7 @@ _OPERATING = (
     ("insight", "改革台账"),
     ("ops/alerts", "告警"),
     ("ops/subscriptions", "订阅"),
+    ("ops/pushes", "推送"),
     ("ops/sources", "数源"),
     ("ops/quarantine", "隔离区"),
     ("ops/balance", "来源与在库"),

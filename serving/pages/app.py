@@ -38,6 +38,7 @@ from serving.pages import (
     lists,
     operations,
     plan,
+    pushes,
     subscriptions,
 )
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
@@ -81,6 +82,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(alerts.router)
     app.include_router(catalogue.router)
     app.include_router(subscriptions.router)
+    app.include_router(pushes.router)
     app.include_router(lists.router)
     return app
 

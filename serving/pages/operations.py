@@ -106,7 +106,7 @@ def receipt(request: Request, number: int, who: Operator) -> Response:
 @router.get("/receipt/{number}/content")
 def content(request: Request, number: int, who: Operator) -> Response:
     """The bytes as received, to be saved."""
-    _may_read_raw(who)
+    may_read_raw(who)
     found = _receipt(number)
     if not found["kept"]:
         raise HTTPException(410, f"回执 {number} 的报文已按保存期限清理。")
@@ -125,7 +125,8 @@ def _receipt(number: int) -> dict[str, Any]:
     return found
 
 
-def _may_read_raw(who: Grant) -> None:
+def may_read_raw(who: Grant) -> None:
+    """:raises HTTPException: what was received or sent, unmasked, is not for who asks."""
     if not who.raw:
         raise HTTPException(403, "原始记录未经脱敏，只对可编辑 Airflow 连接的人员开放。")
 
@@ -161,7 +162,7 @@ def rejected(
 @router.get("/quarantine/{number}", response_class=HTMLResponse)
 def rejected_row(request: Request, number: int, who: Operator) -> Response:
     """One rejected row as it came."""
-    _may_read_raw(who)
+    may_read_raw(who)
     try:
         row = listing.entry(number)
     except ConfigurationError as error:

@@ -37,6 +37,7 @@ class Drop:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.folder = ctx.home / "drop"
+        self.received = ctx.home / "received"  # what the hub laid down: kept from run to run
         self.zips = Zips(ctx)
         self.workbooks = Workbooks(ctx)
         self._built: dict[str, tuple[str, str]] = {}  # path -> (system, digest of rows and fault)
@@ -54,7 +55,7 @@ class Drop:
             sock=sock,
             server_factory=partial(_Server, self.ctx),
             server_host_keys=[self._key],
-            sftp_factory=partial(_ReadOnly, self),
+            sftp_factory=partial(_files, self),
             allow_scp=False,
             gss_host=None,
             process_factory=None,
@@ -79,6 +80,16 @@ class Drop:
             password=self.ctx.secret("d_drop"),
             extra={"host_key": public, "root": ROOT},
         )
+
+    def receiving(self) -> dict[str, Any]:
+        """The Connection d_drop_in: the same server, where the hub lays files down."""
+        return {
+            **self.connection(),
+            "conn_id": "d_drop_in",
+            "login": LOGINS["d_drop_in"],
+            "password": self.ctx.secret("d_drop_in"),
+            "extra": {**self.connection()["extra"], "root": "/in"},
+        }
 
     # -- folder ---------------------------------------------------------------------------------------------------
 
@@ -194,7 +205,16 @@ class _Server(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        return username == LOGINS["d_drop"] and password == self.ctx.secret("d_drop")
+        known = {LOGINS[conn_id]: self.ctx.secret(conn_id) for conn_id in ("d_drop", "d_drop_in")}
+        return known.get(username) == password
+
+
+def _files(drop: Drop, chan: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
+    """What a login finds: the drop, to read; or the folder that others lay files into."""
+    if chan.get_extra_info("username") == LOGINS["d_drop"]:
+        return _ReadOnly(drop, chan)
+    (drop.received / "in").mkdir(parents=True, exist_ok=True)
+    return asyncssh.SFTPServer(chan, chroot=str(drop.received).encode())
 
 
 class _ReadOnly(asyncssh.SFTPServer):

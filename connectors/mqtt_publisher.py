@@ -1,0 +1,95 @@
+"""Messages to a broker: QoS 1, each acknowledged before :meth:`Publisher.publish` returns. The Connection is that of :mod:`connectors.mqtt`."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Self
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from connectors.mqtt import Session, port_of, tls_of
+from core.errors import AuthenticationError, ProviderError, TransientError
+from core.redaction import hide
+
+if TYPE_CHECKING:
+    from connectors.endpoint import Endpoint
+
+_IN_FLIGHT = 200  # messages that wait for their acknowledgement at a time
+
+
+class Publisher:
+    """A session of its own for as long as the block lasts. Time-outs in seconds."""
+
+    def __init__(self, endpoint: Endpoint, client_id: str, timeout: float) -> None:
+        hide(endpoint.secrets)
+        self._endpoint, self._timeout = endpoint, timeout
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, reconnect_on_failure=False
+        )
+        self._client.max_inflight_messages_set(_IN_FLIGHT)
+        if endpoint.login:
+            self._client.username_pw_set(endpoint.login, endpoint.password or None)
+        if (context := tls_of(endpoint)) is not None:
+            self._client.tls_set_context(context)
+        self._session = Session(self._client)
+
+    def __enter__(self) -> Self:
+        """:raises OneMapError: the broker cannot be reached, or refuses."""
+        where = f"{self._endpoint.host}:{port_of(self._endpoint)}"
+        self._client.connect_timeout = min(10.0, self._timeout)
+        try:
+            self._client.connect(self._endpoint.host, port_of(self._endpoint), keepalive=30)
+        except ssl.SSLCertVerificationError as error:
+            raise AuthenticationError(
+                f"the certificate of {where} does not verify: {error.verify_message}",
+                remedy="set extra.tls of the Connection to the CA's file",
+                zh=f"{where} 的证书未通过校验：{error.verify_message}。请在连接的 tls 中填写 CA 证书文件。",
+                code="certificate",
+            ) from error
+        except (OSError, ValueError) as error:
+            raise TransientError(
+                f"no connection to the broker {where}: {error}",
+                remedy="tried again by itself; if it lasts, check network, host and port with the receiver",
+                zh=f"无法连接消息服务 {where}，将自动重试；如持续，请与接收方核对网络、地址与端口。",
+                code="network",
+            ) from error
+        self._client.loop_start()
+        try:
+            self._session.connected(where, self._timeout)
+        except Exception:
+            self._session.close()
+            raise
+        return self
+
+    def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Topic and payload of each.
+
+        :raises ProviderError: a topic or a payload that MQTT does not take. :raises TransientError: not acknowledged in time.
+        """
+        deadline = time.monotonic() + self._timeout
+        waiting = []
+        for topic, payload in messages:
+            try:
+                waiting.append(self._client.publish(topic, payload, qos=1))
+            except ValueError as error:
+                raise ProviderError(
+                    f"the topic {topic!r} cannot be published to: {error}",
+                    remedy="correct options.topic",
+                    zh=f"主题 {topic} 无法发布，请更正 options.topic。",
+                ) from error
+        for number, message in enumerate(waiting, 1):
+            while not message.is_published():
+                if self._session.broken.is_set() or time.monotonic() > deadline:
+                    raise TransientError(
+                        f"the broker acknowledged {number - 1} of {len(waiting)} messages",
+                        remedy="the same messages are sent again by themselves",
+                        zh=f"消息服务只确认了 {len(waiting)} 条中的 {number - 1} 条，将原样重发。",
+                        code="not_acknowledged",
+                    )
+                time.sleep(0.005)
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()

@@ -1,0 +1,86 @@
+"""推送 Pushes: what the hub sends to others: how each output stands, its batches with their receipts, what was refused and a person's
+word on it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
+
+from core.errors import ConfigurationError, NotFoundError
+from serving import audit
+from serving.pages.answering import HEADERS, Who, attached, logged, rendered
+from serving.pages.decisions import Decider
+from serving.pages.operations import Operator, may_read_raw
+from serving.push import ledger, state, words
+from sinks import loader
+from store import archive
+
+router = APIRouter(prefix="/ops")
+Key = Annotated[list[str], Form(min_length=1, max_length=500)]
+
+
+@router.get("/pushes", response_class=HTMLResponse)
+def page(request: Request, who: Operator, output: str | None = None) -> Response:
+    """Every output, trouble first; batches and refused rows, of one where it is named."""
+    standing = state.standing()
+    if output is not None and output not in {one.output for one in standing}:
+        raise HTTPException(404, f"没有推送项 {output}。")
+    answer = rendered(
+        "pushes.html.j2",
+        request,
+        standing=standing,
+        lights=state.LIGHTS,
+        output=output,
+        batches=state.batches(output),
+        refused=state.refused(output),
+        told=words.told,
+        broken=loader.broken(),
+        decides=who.decides,
+        raw=who.raw,
+    )
+    return logged(request, who, answer, len(standing))
+
+
+@router.get("/pushes/batch/{id_}/{part}")
+def content(request: Request, id_: str, part: Literal["body", "receipt"], who: Who) -> Response:
+    """What was sent, or the receiver's receipt, as bytes from the archive."""
+    if not who.operates:
+        raise HTTPException(403, "推送只对全市范围的运维人员开放。")
+    may_read_raw(who)
+    found = next((one for one in state.batches(None, 1_000_000) if one["id"] == id_), None)
+    sha256 = found and found["body_sha256" if part == "body" else "receipt_sha256"]
+    if found is None or not sha256:
+        raise HTTPException(404, "没有这个批次，或还没有回执。")
+    name = found["name"] if part == "body" else f"{found['name']}.receipt"
+    answer = StreamingResponse(
+        archive.read(sha256), media_type="application/octet-stream", headers={**HEADERS, **attached(name)}
+    )
+    return logged(request, who, answer, found["rows"], personal=True)
+
+
+@router.post("/pushes/{output}/redrive")
+def redrive(output: str, who: Decider, key: Annotated[list[str] | None, Form()] = None) -> Response:
+    """Put refused rows up again: those named, else all."""
+    done = _done(output, lambda: ledger.redrive(output, key))
+    audit.append(who.actor, "redrive push", output, {"rows": done, "keys": key or "all"})
+    return RedirectResponse(f"../../pushes?output={output}", 303, headers=HEADERS)
+
+
+@router.post("/pushes/{output}/dismiss")
+def dismiss(output: str, who: Decider, key: Key, note: Annotated[str, Form(min_length=1, max_length=300)]) -> Response:
+    """Leave refused rows out until they change."""
+    done = _done(output, lambda: ledger.dismiss(output, key, who.actor, note))
+    audit.append(who.actor, "dismiss push", output, {"rows": done, "keys": key, "note": note})
+    return RedirectResponse(f"../../pushes?output={output}", 303, headers=HEADERS)
+
+
+def _done(output: str, act: Any) -> int:
+    try:
+        loader.output(output)
+        return act()
+    except NotFoundError as error:
+        raise HTTPException(404, error.zh) from error
+    except ConfigurationError as error:
+        raise HTTPException(409, error.zh) from error
