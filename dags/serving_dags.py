@@ -15,7 +15,7 @@ from typing import Any
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, Param, chain, task
 
 from dags import bodies
-from dags.declared import SINKS, Receiver, names, receiver
+from dags.declared import SINKS, names, receiver
 from dags.faults import FIRST, RETRIES, ByFault
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,8 @@ def build(
             write()
         return dag
 
-    def push_dag(d: Receiver) -> DAG:
+    def push_dag(sink: str) -> DAG:
+        d = receiver(sink)
         listed = "\n".join(f"| `{output}` | {name} |" for output, name in d.outputs.items())
         about = f"""### 推送 · {d.name}（`{d.sink}`）
 
@@ -161,5 +162,5 @@ def build(
             push.expand(output=list(d.outputs))
         return dag
 
-    pushes = {f"push__{name}": partial(push_dag, receiver(name)) for name in names(SINKS)}
+    pushes = {f"push__{name}": partial(push_dag, name) for name in names(SINKS)}
     return {**pushes, "serve": serve_dag, "alerts": alerts_dag, "snapshot": snapshot_dag}

@@ -500,7 +500,9 @@ def test_the_page_shows_it_and_takes_a_persons_word(store, front, declared):
     from serving.pages.app import application
 
     engine, look_up = front
-    database(declared, "t_page", columns={"code": "project_code"}, options={"table": "t", "key": ["code"], "write": "upsert"})
+    database(
+        declared, "t_page", columns={"code": "project_code"}, options={"table": "t", "key": ["code"], "write": "upsert"}
+    )
     with engine.begin() as c:
         c.exec_driver_sql("create table t (code text primary key, check (code is null))")
     count = run.push("t_page.town", look_up=look_up).rejected

@@ -30,6 +30,8 @@ IDS = {
     "d_land",
     "d_reform",
     "d_drop",
+    "d_drop_in",
+    "p_up",
     "s_wfs",
     "s_features",
     "s_stac",
