@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from sources.declaration import Cron, Owner, Span
-from sources.options.rest import Auth, Basic, Expression
+from sources.options.listing import Expression
+from sources.options.rest import Auth, Basic
 
 _ID = r"^[a-z][a-z0-9_]{0,39}$"
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]{0,80}$")]
