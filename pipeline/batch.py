@@ -64,6 +64,7 @@ def _run(
     opened.append(run_id)
     staged: Staged | None = None
     connector: Connector | None = None
+    job: Job | None = None
     try:
         source, feed = registry.feed(feed_id)
         mapping = registry.mapping(feed)
@@ -83,7 +84,8 @@ def _run(
             staged.create(connection)
         landing.reached(run_id, "fetch", mapping_version=mapping.version)
         connector = registry.decoder(source) if offline else registry.connector(source)
-        phases(Job(source, feed, window, mapping, connector, staged, started, trigger))
+        job = Job(source, feed, window, mapping, connector, staged, started, trigger)
+        phases(job)
     except BaseException as error:
         known = _typed(error).at(source=source_id, feed=feed_id)
         if known.fault is Fault.OURS:
@@ -96,6 +98,8 @@ def _run(
     finally:
         if connector is not None:
             connector.close()
+        if job is not None and job.initial is not None:
+            job.initial.give_up()
         if staged is not None:
             _tidy(staged)
         if not offline:  # a replay stands in the journal already

@@ -9,6 +9,7 @@ from connectors.base import Connector, Proof, Window
 from mappings.compiler import Mapping
 from pipeline.outcome import Counts
 from sources.declaration import Feed, Source
+from store.initial import InitialLoad
 from store.landing import Span
 from store.staging import Staged
 
@@ -33,6 +34,7 @@ class Job:
     counts: Counts = field(default_factory=Counts)
     afresh: bool = False  # read as if nothing had been read before: no "not modified since"
     replayed: str | None = None  # outcome of the run of which this is the replay from the archive: it decides at gates
+    initial: InitialLoad | None = None  # the batch is merged while it is read
     redriving: list[int] = field(default_factory=list)  # quarantine entries that go through once more
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RootTransaction
 
 from connectors import planning
 from connectors.base import Issue
@@ -36,7 +38,7 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
     """
     landing.reached(job.run_id, "merge")
     staged, proof = job.staged, job.proof
-    with engine().connect() as connection, connection.begin() as writing:
+    with _writing(job) as (connection, writing):
         issues.stage(connection, staged, [(issue, 1) for issue in (*proof.issues, *_believe(connection, job))])
         merged = merge.commit(
             connection,
@@ -63,6 +65,21 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
         _wait(job, merged, surprises)
     issues.record(staged, [Issue("surprise", one.detail, field=one.field) for one in surprises])
     return merged
+
+
+@contextmanager
+def _writing(job: Job) -> Iterator[tuple[Connection, RootTransaction]]:
+    """The merge's transaction; of an initial load the one that holds it already."""
+    scoped = job.staged.scopes or job.staged.scoped
+    job.staged.loaded = job.initial is not None and job.initial.stands() and not scoped
+    if job.initial is not None and job.staged.loaded:
+        with job.initial.transaction() as begun:
+            yield begun
+        return
+    if job.initial is not None:
+        job.initial.give_up()
+    with engine().connect() as connection, connection.begin() as writing:
+        yield connection, writing
 
 
 def _listing(job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from pipeline.job import Job
 from quality import digits, suites
 from store import tables, values
 from store.engine import refusal, transaction
+from store.initial import InitialLoad
 from store.staging import Staged
 from store.standing import Standing
 
@@ -33,23 +35,26 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
 
     Where a part of a payload could not be decoded, the proof is taken back: what it held is not known.
 
-    ``compare``: rows that are what stands already are found before anything more is made of them (store/standing.py).
+    ``compare``: rows that are what stands already are found before anything more is made of them (store/standing.py);
+    where nothing stands, batches are loaded at once (store/initial.py).
     """
     standing = Standing(job.staged, job.mapping.version) if compare and "acknowledge" not in job.feed.options else None
     verdicts = suites.asked(job.feed.id, job.mapping.entities).verdicts
+    job.initial = InitialLoad(job.staged, job.mapping.version) if compare else None
     with (
         ThreadPoolExecutor(1, thread_name_prefix="map") as mapper,
         ThreadPoolExecutor(1, thread_name_prefix="stage") as writer,
     ):
         mapping: Future[Parts] | None = None
         writing: Future[None] | None = None
+        written = itertools.count()
 
         def write_mapped() -> None:
             nonlocal writing
             parts = mapping.result()
             if writing is not None:
                 writing.result()
-            writing = writer.submit(_write_parts, job, parts, verdicts)
+            writing = writer.submit(_write_parts, job, parts, verdicts, next(written))
 
         for number, batch in enumerate(decoded):
             job.lost += batch.lost
@@ -71,10 +76,20 @@ def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
     return map_phase.isolated(job.mapping, batch, None if whole else standing.among)
 
 
-def _write_parts(job: Job, parts: Parts, verdicts: Verdicts) -> None:
+def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
     with transaction() as connection:
         for decoded, mapped in parts:
             _write_isolated(connection, job, decoded, mapped, verdicts)
+    if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
+        return
+    if job.staged.scopes or job.staged.scoped or (number == 1 and not job.initial.begin()):
+        job.initial.give_up()
+        job.initial = None
+        return
+    if number == 1:
+        with transaction() as connection:
+            job.staged.index(connection)
+    job.initial.take(job.staged.last_row)
 
 
 def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: Mapped, verdicts: Verdicts) -> None:
@@ -105,10 +120,10 @@ def write(
     ``verdicts``: what :func:`quality.suites.asked` wants beside codes. ``again``: the rows are known versions that were
     mapped once more; they did not come in.
     """
-    first = into.next_row
+    ids = into.number(connection, decoded.rows.num_rows)
 
     def numbered(frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.with_columns((pl.col("_row").cast(pl.Int64) + first).alias("row_id"))
+        return frame.with_columns(ids.gather(frame["_row"]))
 
     def received(frame: pl.DataFrame) -> pl.DataFrame:
         return numbered(frame).with_columns(decoded.receipts.gather(frame["_row"]).alias("receipt_id"))
@@ -141,7 +156,7 @@ def write(
     if decoded.rejects and not again:
         into.copy(connection, into.reject, _rejects(decoded))
     # counted when all of it is written: a part that is refused is written anew
-    into.next_row += decoded.rows.num_rows
+    into.last_row = ids.last() or into.last_row
     into.records += records.height
     into.unchanged += mapped.unchanged.height
     if not again:

@@ -93,7 +93,7 @@ def missing(connection: Connection, staged: Staged, listing: bool) -> int:
     """
     run = Runner(connection, staged)
     run("create unlogged table {missing} (record_id bigint not null, reason text not null)")
-    if listing:
+    if listing and not staged.loaded:  # of an initial load nothing can be missing
         run(
             """insert into {missing}
                select r.id, 'absent' from source.record r

@@ -81,7 +81,7 @@ def commit(
         with connection.begin_nested():
             return merge()
     except sa.exc.DBAPIError as error:
-        if refusal(error) is None:
+        if refusal(error) is None or staged.loaded:
             raise
         staged.spared = spared
         _reject_refused(connection, staged, mapping_version, remapped, error)

@@ -12,7 +12,7 @@ For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``stagi
     s12_asked        row_id, record_key, source_time, rank, <raw columns>    what the feed's suite reads as it came
     s12_unchanged    row_id, receipt_id, record_id                           rows that are what stands already
 
-``raw`` is the row as :mod:`store.rawrow` packs it, ``content_hash`` the SHA-256 of its canonical JSON text
+``row_id`` is drawn from the ids of ``source.record``. ``raw`` is the row as :mod:`store.rawrow` packs it, ``content_hash`` the SHA-256 of its canonical JSON text
 (mappings.compiler), by which versions are compared. ``again``: a version known already, mapped once more because it
 stands again; it did not come in. A table of an entity has a column more for each code whose check digit is asked.
 """
@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import rawrow, tables
-from store.copying import copy_frame
+from store.copying import copied, copy_frame
 
 # columns of frames handed to Staging.copy; see the module's text for what they mean
 RECORD = {
@@ -102,9 +102,10 @@ class Staged:
     scopes: set[str] = field(default_factory=set)
     scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
-    next_row: int = 0  # id of the next row staged
+    last_row: int = 0  # id of the last row staged
     records: int = 0  # rows that stand in the staging tables
     unchanged: int = 0  # rows that are what stands already: nothing of them is staged but their record
+    loaded: bool = False  # an initial load: its records are written already (store/initial.py)
     schema: str = tables.STAGING
 
     def __post_init__(self) -> None:
@@ -180,6 +181,18 @@ class Staged:
         """Whether :meth:`create` was committed."""
         return connection.execute(sa.select(sa.func.to_regclass(self.name("record")))).scalar() is not None
 
+    def number(self, connection: Connection, rows: int) -> pl.Series:
+        """Ids for so many rows, ascending; a record that was not known takes its row's."""
+        ids = copied(
+            connection, "select nextval('source.record_id_seq') from generate_series(1, %(rows)s)", {"rows": rows}, 1
+        )
+        return pl.Series("row_id", ids[:, 0], dtype=pl.Int64)
+
+    def index(self, connection: Connection) -> None:
+        """For an initial load, which takes up rows by their ids while others are written."""
+        for table in (self.record, *self.entity.values()):
+            connection.exec_driver_sql(f"create index on {table.fullname} (row_id)")
+
     def copy(self, connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
         """COPY a frame whose columns are some of the table's."""
         copy_frame(connection, table, frame)
@@ -241,7 +254,7 @@ def drop(connection: Connection, runs: Sequence[int]) -> None:
     wanted = {int(run) for run in runs}
     for run, table in leftovers(connection):
         if run in wanted:
-            connection.exec_driver_sql(f"drop table if exists {table}")
+            connection.exec_driver_sql(f"drop table if exists {table} cascade")  # with the view of its versions
 
 
 def leftovers(connection: Connection) -> list[tuple[int, str]]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import polars as pl
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import tables
-from store.copying import copy_frame
+from store.copying import copied, copy_frame
 from store.engine import transaction
 from store.staging import Staged
 
@@ -31,21 +29,14 @@ _COLUMNS = {
 # each key is looked up by the index, whatever the planner knows of a table that has just been filled: read whole for
 # every batch, it would cost the square of the listing
 _FOUND = """
-copy (
-    select p._row, r.id from pg_temp.probe p
-    cross join lateral (
-        select * from source.record where feed = %(feed)s and record_key = p.record_key offset 0
-    ) r
-    where r.content_hash = p.content_hash and r.source_time is not distinct from p.source_time
-      and r.rank is not distinct from p.rank and r.tombstoned_at is null and r.refused_at is null
-      and r.mapping_version = %(mapping_version)s
-      and not exists (select from landing.quarantine q
-                      where q.feed = %(feed)s and q.state = 'open' and q.record_key = p.record_key)
-) to stdout (format binary)
+select p._row, r.id from pg_temp.probe p
+cross join lateral (select * from source.record where feed = %(feed)s and record_key = p.record_key offset 0) r
+where r.content_hash = p.content_hash and r.source_time is not distinct from p.source_time
+  and r.rank is not distinct from p.rank and r.tombstoned_at is null and r.refused_at is null
+  and r.mapping_version = %(mapping_version)s
+  and not exists (select from landing.quarantine q
+                  where q.feed = %(feed)s and q.state = 'open' and q.record_key = p.record_key)
 """
-#: A row of the answer as COPY writes it: number of fields, then each with its length before it.
-_PAIR = np.dtype([("fields", ">i2"), ("of_row", ">i4"), ("_row", ">i8"), ("of_id", ">i4"), ("record_id", ">i8")])
-_HEADER, _TRAILER = 19, 2  # bytes
 
 
 class Standing:
@@ -66,17 +57,9 @@ class Standing:
         with transaction() as connection:
             probe = _probe(connection)
             copy_frame(connection, probe, asked)
-            found = _pairs(connection, self._values)
-        return pl.DataFrame(
-            {"_row": found["_row"].astype(np.uint32), "record_id": found["record_id"].astype(np.int64)}
-        ).sort("_row")
-
-
-def _pairs(connection: Connection, values: dict[str, str | int]) -> np.ndarray:
-    raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    with raw.cursor() as cursor, cursor.copy(_FOUND, values) as copy:
-        content = b"".join(bytes(part) for part in copy)
-    return np.frombuffer(content, _PAIR, (len(content) - _HEADER - _TRAILER) // _PAIR.itemsize, _HEADER)
+            found = copied(connection, _FOUND, self._values, 2)
+        pairs = {"_row": found[:, 0].astype("uint32"), "record_id": found[:, 1]}
+        return pl.DataFrame(pairs).sort("_row")
 
 
 def _probe(connection: Connection) -> sa.Table:

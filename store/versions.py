@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from store import tables
+from store import initial, tables
 from store.landing import code_version
 from store.staging import Staged
 from store.statements import GOOD, ORDER, Runner, same
@@ -71,7 +71,7 @@ judged as (
 )
 select j.row_id, j.receipt_id, j.scope, j.record_key, j.source_time, j.rank, j.tombstone, j.again,
        j.content_hash, j.latest, j.same, j.becomes, j.doomed, j.known is not null as known,
-       coalesce(j.known, case when j.becomes then nextval('source.record_id_seq') end) as record_id,
+       coalesce(j.known, case when j.becomes then j.row_id end) as record_id,
        case
            when j.again then 'again'
            when j.nth > 1 then 'unchanged'
@@ -189,6 +189,9 @@ _ABSENCE = """
 insert into source.absence (record_id, reason, run_id) select m.record_id, m.reason, :run from {missing} m
 """
 
+#: Rows ``e`` of an entity that stand now.
+_STANDING_ROWS = "join {version} v using (row_id) where v.becomes and not v.tombstone"
+
 #: What unify has to take up.
 _DIRTY = """
 insert into store.dirty (record_id, feed, run_id)
@@ -257,7 +260,11 @@ def write(
     """
     run = Runner(connection, staged)
     run.values |= {"mapping_version": mapping_version, "code_version": code_version()}
-    _classify(run, staged, remapped, redriven)
+    if staged.loaded:
+        initial.take_out_rejected(run, staged)
+        run(initial.VERSIONS)
+    else:
+        _classify(run, staged, remapped, redriven)
     counts = dict.fromkeys(("new", "changed", "history", "unchanged", "tombstoned"), 0)
     counts |= {
         row.action: row.rows
@@ -267,6 +274,8 @@ def write(
         counts["unchanged"] += run(
             "select count(*) from {unchanged} u where not exists (select from {version} v where v.row_id = u.row_id)"
         ).scalar_one()
+    if staged.loaded:
+        return counts | {"absent": 0}
     replaced = run("select exists (select from {version} where becomes and known)").scalar_one()
     if replaced:
         run(_TO_HISTORY)
@@ -284,7 +293,7 @@ def write(
         for entity in tables.source_entity:
             _clear(run, entity)
     for entity in staged.entities:
-        _fill(run, staged, entity)
+        initial.fill(run, staged, entity, _STANDING_ROWS, "v.record_id")
     run(_DIRTY)
     if staged.scopes and not staged.spared:
         run(_WITHDRAW_HISTORY)
@@ -301,15 +310,4 @@ def _clear(run: Runner, entity: str) -> None:
                 select record_id from {{version}} where becomes and known
                 union all select record_id from {{missing}}
             ) c where e.record_id = c.record_id"""
-    )
-
-
-def _fill(run: Runner, staged: Staged, entity: str) -> None:
-    preparer = run.connection.dialect.identifier_preparer
-    names = ", ".join(preparer.quote(column.name) for column in tables.entity_columns(entity))
-    run(
-        f"""insert into {tables.source_entity[entity].fullname} (record_id, ord, feed, {names})
-            select v.record_id, e.ord, :feed, {", ".join("e." + name for name in names.split(", "))}
-            from {staged.name(entity)} e join {{version}} v using (row_id)
-            where v.becomes and not v.tombstone"""
     )

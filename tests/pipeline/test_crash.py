@@ -69,6 +69,7 @@ def test_an_error_after_the_commit_leaves_what_was_committed(world, monkeypatch)
 KILLS = [
     "store.landing:write_receipt#2",
     "pipeline.stage:write#2",
+    "store.initial:fill#2",
     "store.landing:close_run",
     "pipeline.acknowledge:send",
 ]

@@ -1,0 +1,161 @@
+"""The initial load of a feed 初次装载, merged while it is still read.
+
+A feed of which nothing stands has nothing to compare a listing with: each staged batch is inserted into ``source.record``,
+``source.<entity>`` and ``store.dirty`` at once, in the transaction that the merge will commit, beside the reading of the next. A
+staged row's id is its record's. What the checks reject afterwards is taken out again before the commit; a batch that is no
+plain initial load after all (a key that comes twice, a part that replaces another, a value that is refused, a reading that takes too
+long) is rolled back, and the merge does it from staging as ever.
+
+While it runs, readers of the change feed wait for its transaction (``store.change.xid``): so it is given up after :data:`LONGEST`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.redaction import redact
+from store import tables
+from store.engine import engine, lock_key
+from store.landing import code_version
+from store.statements import GOOD, Runner
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import RootTransaction
+
+    from store.staging import Staged
+
+log = logging.getLogger(__name__)
+LONGEST = timedelta(minutes=5)
+
+_RANGE = "{row} > :after and {row} <= :upto"
+
+_RECORDS = f"""
+insert into source.record
+    (id, feed, record_key, raw, content_hash, source_time, rank, receipt_id, place, run_id, mapping_version, code_version,
+     tombstoned_at, tombstone)
+overriding system value
+select s.row_id, :feed, s.record_key, s.raw, s.content_hash, s.source_time, s.rank, s.receipt_id, s.place, :run,
+       :mapping_version, :code_version, case when s.tombstone then now() end, case when s.tombstone then 'said' end
+from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
+"""
+
+_DIRTY = f"""
+insert into store.dirty (record_id, feed, run_id)
+select s.row_id, :feed, :run from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
+"""
+
+
+class InitialLoad:
+    """One run's. It has a thread and a connection of its own until the merge takes it over, or it is given up."""
+
+    def __init__(self, staged: Staged, mapping_version: int) -> None:
+        self._staged = staged
+        self._values = {"mapping_version": mapping_version, "code_version": code_version()}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._begun = time.monotonic()
+        self._after = 0
+        self._steps: list[Future[None]] = []
+        self._connection: Connection | None = None
+        self._transaction: RootTransaction | None = None
+
+    def begin(self) -> bool:
+        """Whether nothing of the feed stands and nobody else writes it: rows can be taken then."""
+        self._connection = engine().connect()
+        self._transaction = self._connection.begin()
+        mine = sa.func.pg_try_advisory_xact_lock(lock_key("merge", self._staged.feed))
+        any_of_it = sa.select(tables.record.c.id).where(tables.record.c.feed == self._staged.feed).limit(1)
+        if not self._connection.execute(sa.select(mine)).scalar_one() or self._connection.execute(any_of_it).first():
+            self._end()
+        return self._connection is not None
+
+    def take(self, upto: int) -> None:
+        """Rows up to this id are staged and committed: they are merged when their turn comes."""
+        self._steps = [step for step in self._steps if not step.done() or step.exception()]
+        self._steps.append(self._thread.submit(self._take, upto))
+
+    def stands(self) -> bool:
+        """Wait for what was taken; whether all of it went in as an initial load."""
+        for step in self._steps:
+            step.result()
+        return self._connection is not None
+
+    @contextmanager
+    def transaction(self) -> Iterator[tuple[Connection, RootTransaction]]:
+        """The transaction that holds what was loaded: committed at the end, rolled back by an exception."""
+        assert self._connection is not None and self._transaction is not None
+        try:
+            with self._transaction as transaction:
+                yield self._connection, transaction
+        finally:
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Roll back what is not committed; nothing is loaded any more."""
+        self._thread.shutdown(cancel_futures=True)
+        self._end()
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()  # rolls back
+            self._connection = None
+
+    def _take(self, upto: int) -> None:
+        if self._connection is None:
+            return
+        try:
+            if time.monotonic() - self._begun < LONGEST.total_seconds():
+                self._insert(self._connection, upto)
+                return
+        except sa.exc.DBAPIError as error:  # a key twice, a value refused, a server that went: the merge will see
+            said = redact(str(error.orig)).partition("\n")[0]
+            log.info("run %d is merged when all of it is read: %s", self._staged.run_id, said)
+        self._end()
+
+    def _insert(self, connection: Connection, upto: int) -> None:
+        run = Runner(connection, self._staged)
+        run.values |= self._values | {"after": self._after, "upto": upto}
+        run(_RECORDS)
+        run(_DIRTY)
+        for entity in self._staged.entities:
+            fill(run, self._staged, entity, f"where {_RANGE.format(row='e.row_id')}")
+        self._after = upto
+
+
+def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> None:
+    """Write staged rows ``e`` of an entity: ``of`` says which, ``record`` whose they are."""
+    preparer = run.connection.dialect.identifier_preparer
+    names = [preparer.quote(column.name) for column in tables.entity_columns(entity)]
+    run(
+        f"""insert into {tables.source_entity[entity].fullname} (record_id, ord, feed, {", ".join(names)})
+            select {record}, e.ord, :feed, {", ".join(f"e.{name}" for name in names)} from {staged.name(entity)} e {of}"""
+    )
+
+
+def take_out_rejected(run: Runner, staged: Staged) -> None:
+    """What the checks reject of an initial load was written before they judged it."""
+    if not run("select exists (select from {failed})").scalar_one():
+        return
+    rejected = "in (select row_id from {failed})"
+    run(f"delete from source.record where feed = :feed and id {rejected}")
+    run(f"delete from store.dirty where run_id = :run and record_id {rejected}")
+    for entity in staged.entities:
+        run(f"delete from {tables.source_entity[entity].fullname} where record_id {rejected}")
+
+
+#: Every row that passed the checks is a record that was not known (as ``store.versions`` judges it).
+VERSIONS = f"""
+create view {{version}} as
+select s.row_id, s.receipt_id, s.scope, s.record_key, s.source_time, s.rank, s.tombstone, s.again, s.content_hash,
+       true as latest, false as same, true as becomes, false as doomed, false as known, s.row_id as record_id,
+       case when s.tombstone then 'tombstoned' else 'new' end as action
+from {{record}} s where {GOOD}
+"""
