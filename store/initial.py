@@ -17,21 +17,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RootTransaction
 
 from core.redaction import redact
 from store import tables
 from store.engine import engine, lock_key
 from store.landing import code_version
+from store.staging import Staged
 from store.statements import GOOD, Runner
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import RootTransaction
-
-    from store.staging import Staged
 
 log = logging.getLogger(__name__)
 LONGEST = timedelta(minutes=5)

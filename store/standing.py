@@ -43,7 +43,7 @@ class Standing:
     """Compares the batches of one run with what stands in its feed."""
 
     def __init__(self, staged: Staged, mapping_version: int) -> None:
-        self._values = {"feed": staged.feed, "mapping_version": mapping_version}
+        self._values: dict[str, int | str] = {"feed": staged.feed, "mapping_version": mapping_version}
         record = tables.record.c
         with transaction() as connection:
             first = sa.select(record.id).where(record.feed == staged.feed).limit(1)
