@@ -6,8 +6,8 @@ blanks (Unicode Standard Annex #15), so that what a number is compared by stays 
 
 from alembic import op
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 
