@@ -21,7 +21,7 @@ from pipeline.decode import Decoded
 from pipeline.job import Job
 from quality import digits, suites
 from store import tables, values
-from store.engine import refusal, transaction
+from store.engine import passing, refusal
 from store.initial import InitialLoad
 from store.staging import Staged
 from store.standing import Standing
@@ -77,7 +77,7 @@ def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
 
 
 def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
-    with transaction() as connection:
+    with passing() as connection:
         for decoded, mapped in parts:
             _write_isolated(connection, job, decoded, mapped, verdicts)
     if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
@@ -87,7 +87,7 @@ def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> Non
         job.initial = None
         return
     if number == 1:
-        with transaction() as connection:
+        with passing() as connection:
             job.staged.index(connection)
     job.initial.take(job.staged.last_row)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 Kind = Literal["project_code", "uscc", "certificate"]
@@ -43,18 +44,31 @@ def _bytes(codes: pl.Series, width: int) -> np.ndarray:
     return np.frombuffer(padded.buffers()[2], dtype=np.uint8, count=len(codes) * width).reshape(-1, width)
 
 
-def _hybrid(values: np.ndarray, there: np.ndarray, modulus: int) -> np.ndarray:
-    """ISO 7064 hybrid system: whether the last value is the check of those before it; ``there`` masks padding."""
-    state = np.full(len(values), modulus, dtype=np.int32)
-    for place in range(values.shape[1] - 1):
-        following = ((state + values[:, place] - 1) % modulus + 1) * 2 % (modulus + 1)
-        state = np.where(there[:, place], following, state)
-    return (state + values[:, -1]) % modulus == 1
+def _steps(modulus: int) -> npt.NDArray[np.uint8]:
+    """ISO 7064 hybrid system, a step: (value of a character, state before) → state after, laid out in one row. A value of
+    ``modulus`` is padding and leaves the state as it is."""
+    values, states = np.ogrid[: modulus + 1, : modulus + 1]
+    after = ((states + values - 1) % modulus + 1) * 2 % (modulus + 1)
+    after[modulus] = states
+    return after.astype(np.uint8).ravel()
+
+
+_STEPS = {modulus: _steps(modulus) for modulus in (10, 36)}
+
+
+def _hybrid(values: npt.NDArray[np.uint8], modulus: int) -> npt.NDArray[np.bool_]:
+    """ISO 7064 hybrid system: whether the last value is the check of those before it."""
+    steps = _STEPS[modulus]
+    rows = np.ascontiguousarray(values.T).astype(np.uint16) * np.uint16(modulus + 1)  # a character after the other, of all
+    state = np.full(len(values), modulus, dtype=np.uint8)
+    for row in rows[:-1]:
+        state = steps.take(row + state)
+    return (state.astype(np.int32) + values[:, -1]) % modulus == 1
 
 
 def _project_code(codes: pl.Series) -> pl.Series:
-    digits = _bytes(codes.str.replace_all("-", "", literal=True), 20).astype(np.int32) - ord("0")
-    right = pl.Series(_hybrid(digits, np.ones_like(digits, dtype=bool), 10))
+    digits = _bytes(codes.str.replace_all("-", "", literal=True), 20) - np.uint8(ord("0"))
+    right = pl.Series(_hybrid(digits, 10))
     return codes.str.contains(_OLD_PROJECT_CODE) | (codes.str.contains(_MONTH) & right)
 
 
@@ -67,11 +81,14 @@ def _uscc(codes: pl.Series) -> pl.Series:
     return pl.Series((31 - values[:, :17] @ weights % 31) % 31 == values[:, 17])
 
 
+_BASE_36 = np.full(256, 36, dtype=np.uint8)
+_BASE_36[ord("0") : ord("9") + 1] = np.arange(10)
+_BASE_36[ord("A") : ord("Z") + 1] = np.arange(10, 36)
+
+
 def _certificate(codes: pl.Series) -> pl.Series:
     texts = codes.str.slice(_ROOT).str.replace_all(".", "", literal=True)
-    letters = _bytes(texts, int(texts.str.len_bytes().to_numpy().max()))
-    values = letters.astype(np.int32) - ord("0") - np.where(letters >= ord("A"), 7, 0)
-    return pl.Series(_hybrid(values, letters > 0, 36))
+    return pl.Series(_hybrid(_BASE_36[_bytes(texts, int(texts.str.len_bytes().to_numpy().max()))], 36))
 
 
 _FORMS: dict[Kind, str] = {"project_code": _PROJECT_CODE, "uscc": _USCC, "certificate": _CERTIFICATE}

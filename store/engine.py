@@ -89,6 +89,15 @@ def transaction() -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def passing() -> Iterator[Connection]:
+    """A :func:`transaction` that need not be on the disk when it ends: a later commit brings it there, and a server that falls
+    before it has nothing that depends on it (what a run received and staged, of which nothing is merged yet)."""
+    with engine().begin() as connection:
+        connection.exec_driver_sql("set local synchronous_commit = off")
+        yield connection
+
+
 def lock_key(space: str, name: str) -> int:
     """A stable 64-bit key of PostgreSQL's advisory locks for a named thing."""
     digest = hashlib.sha256(f"onemap:{space}:{name}".encode()).digest()

@@ -230,8 +230,7 @@ def publish(connection: Connection, entity: str) -> dict[str, int]:
                            select n.key from jsonb_each(to_jsonb(f) - 'provenance' - 'content_hash') n
                            where n.value is distinct from to_jsonb(g) -> n.key order by 1) end as columns,
                        case when f.id is not null then array(
-                           select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1) end as sources,
-                       f.content_hash
+                           select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1) end as sources
                 from touched t
                 left join folded f on f.id = t.id
                 left join {table} g on g.id = t.id
@@ -254,8 +253,8 @@ def publish(connection: Connection, entity: str) -> dict[str, int]:
         f"update {table} g set gone_at = now(), changed_at = now() from changing c where c.op = 'DEL' and g.id = c.id"
     )
     connection.exec_driver_sql(
-        """insert into store.change (entity, entity_id, op, columns, sources, content_hash)
-           select entity, id, op, columns, sources, content_hash from changing order by id"""
+        """insert into store.change (entity, entity_id, op, columns, sources)
+           select entity, id, op, columns, sources from changing order by id"""
     )
     connection.exec_driver_sql("insert into changed (entity, id, op) select entity, id, op from changing")
     counts: dict[str, int] = dict(

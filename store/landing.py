@@ -26,7 +26,7 @@ from core.errors import InternalError, TransientError
 from core.redaction import redact
 from store import archive, tables
 from store.archive import Kept
-from store.engine import engine, lock_key, transaction
+from store.engine import engine, lock_key, passing, transaction
 
 COUNTS = ("rows_in", "new", "changed", "history", "unchanged", "quarantined", "tombstoned", "absent")
 
@@ -151,7 +151,7 @@ def bury(connection: Connection, feed: str) -> list[int]:
 
 def reached(run_id: int, phase: str, **known: Any) -> None:
     """Note the phase that a run is in, and what else of its row is known by then."""
-    with transaction() as connection:
+    with passing() as connection:
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run_id).values(phase=phase, **known))
 
 
@@ -198,11 +198,13 @@ def write_receipt(
 ) -> int:
     """Record an archived payload, committed at once; returns the receipt's id, which grows with time.
 
+    It is on the disk with the run's next synced commit: its end at the latest, whatever the outcome.
+
     ``restore`` puts the bytes into the archive again, should housekeeping have dropped them as nobody's just now.
     """
     facts = redact(facts)
     signature = facts.get("signature")
-    with transaction() as connection:
+    with passing() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(payload_lock(kept.sha256))))
         if not archive.exists(kept.sha256):
             restore()

@@ -51,9 +51,12 @@ class Standing:
 
     def among(self, records: pl.DataFrame) -> pl.DataFrame:
         """``_row`` and ``record_id`` of the records (:data:`mappings.mapping.RECORDS`) that stand just so."""
+        nothing = pl.DataFrame(schema={"_row": pl.UInt32, "record_id": pl.Int64})
+        if not self._any:
+            return nothing
         asked = records.filter(~pl.col("tombstone") & pl.col("record_key").is_not_null()).select(*_COLUMNS)
-        if not self._any or asked.is_empty():
-            return pl.DataFrame(schema={"_row": pl.UInt32, "record_id": pl.Int64})
+        if asked.is_empty():
+            return nothing
         with transaction() as connection:
             probe = _probe(connection)
             copy_frame(connection, probe, asked)
