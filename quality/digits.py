@@ -59,7 +59,9 @@ _STEPS = {modulus: _steps(modulus) for modulus in (10, 36)}
 def _hybrid(values: npt.NDArray[np.uint8], modulus: int) -> npt.NDArray[np.bool_]:
     """ISO 7064 hybrid system: whether the last value is the check of those before it."""
     steps = _STEPS[modulus]
-    rows = np.ascontiguousarray(values.T).astype(np.uint16) * np.uint16(modulus + 1)  # a character after the other, of all
+    rows = np.ascontiguousarray(values.T).astype(np.uint16) * np.uint16(
+        modulus + 1
+    )  # a character after the other, of all
     state = np.full(len(values), modulus, dtype=np.uint8)
     for row in rows[:-1]:
         state = steps.take(row + state)

@@ -569,7 +569,6 @@ def _source_table(entity: str) -> sa.Table:
             if entity == "licence"
             else ()
         ),
-        *_box_indexes(entity),
         schema=SOURCE,
         comment=_comment(f"{about.zh}（数源）", f"{entity} as each source tells it, current versions that stand"),
     )
