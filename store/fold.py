@@ -2,7 +2,7 @@
 
 ``schemas/authority.yaml`` says which feed is believed for which field; rows of equal authority are ordered by version, then
 by the source's time, then by key: a total order, so that the result does not depend on the order of arrival. Works on
-temporary tables of :mod:`store.unify`: ``taken(record_id)`` and ``touched(entity, id)``.
+temporary tables, made for one entity at a time: ``enrolling(record_id)``, ``touched(id)``, ``folded``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ruamel.yaml import YAML
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Connection
 
 from core import settings
@@ -38,6 +38,10 @@ IDS = {
 #: Entities whose rows are kept every one: the row's own place is its id.
 KEPT = ("case_event", "special_procedure", "material")
 OF_CASES = ("case", *KEPT)
+#: Entities of whose changes others have to know.
+FOLLOWED = ("project", "engineering", "case")
+#: A function takes at most a hundred arguments.
+_ARGUMENTS = 90
 
 
 @cache
@@ -61,58 +65,68 @@ def _q(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def enroll(connection: Connection, entity: str) -> None:
-    """Say anew which golden row each changed source row speaks of; both the old and the new one are ``touched``."""
-    rows = "select record_id from taken"
+def enroll(connection: Connection, entity: str, rows: str) -> bool:
+    """Say anew which golden row each source row speaks of; the old and the new ones are ``touched(id)``. False: none is.
+
+    ``rows``: a query of ``record_id``.
+    """
     joins = ""
-    if entity in OF_CASES:
+    if entity == "case":
         joins = "join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"
-        rows += f" union select s.record_id from source.{_q(entity)} s join moved using (channel, case_no)"
-    if entity == "project":
-        # a code that cannot be one stands once a founder says it: rows that quote it are looked at again
-        rows += f""" union select s.record_id from source.project s where s.project_code in (
-                        select f.project_code from source.project f join taken using (record_id) where f.feed in ({_founders(entity)})
-                        union select m.id from taken join store.member m on m.entity = 'project' and m.record_id = taken.record_id)"""
     if entity == "licence":
         joins = "join licence_id l on l.record_id = s.record_id and l.ord = s.ord"
-        rows = "select record_id from licence_id union select record_id from taken"
-    id_ = "r.feed || '|' || r.record_key || '|' || s.ord" if entity in KEPT else IDS[entity]
-    keep = _founded(entity)
-    connection.exec_driver_sql(f"create temp table enrolling on commit drop as {rows}")
-    connection.exec_driver_sql("create index on enrolling (record_id)")
+    connection.exec_driver_sql(
+        f"create temp table enrolling on commit drop as select distinct record_id from ({rows}) asked"
+    )
     connection.exec_driver_sql("analyze enrolling")
+    connection.exec_driver_sql(
+        f"""create temp table come on commit drop as
+            select * from (
+                select s.record_id, s.ord, s.feed, {IDS[entity]} as id
+                from enrolling e join source.{_q(entity)} s using (record_id) {joins} where {_founded(entity)}) rows
+            where id is not null"""
+    )
+    connection.exec_driver_sql("analyze come")
+    connection.exec_driver_sql("create temp table touched (id text not null) on commit drop")
     connection.execute(
         sa.text(
-            f"""with gone as (
-                    delete from store.member m using enrolling e
-                    where m.entity = :entity and m.record_id = e.record_id returning m.id),
-                come as (
-                    select s.record_id, s.ord, {id_} as id
-                    from enrolling e join source.{_q(entity)} s using (record_id)
-                    join source.record r on r.id = s.record_id {joins} where {keep}),
-                said as (insert into touched (entity, id)
-                    select :entity, id from gone union select :entity, id from come where id is not null
-                    on conflict do nothing)
-                select 1"""
+            """with gone as (
+                   delete from store.member m using enrolling e
+                   where m.entity = :entity and m.record_id = e.record_id
+                     and not exists (select from come c where (c.record_id, c.ord, c.id) = (m.record_id, m.ord, m.id))
+                   returning m.id)
+               insert into touched select id from gone union select id from come"""
         ),
         {"entity": entity},
     )
     connection.execute(
         sa.text(
-            f"""insert into store.member (entity, record_id, ord, id)
-                select :entity, record_id, ord, id from (
-                    select s.record_id, s.ord, {id_} as id
-                    from enrolling e join source.{_q(entity)} s using (record_id)
-                    join source.record r on r.id = s.record_id {joins} where {keep}) come
-                where id is not null"""
+            """insert into store.member (entity, record_id, ord, id)
+               select :entity, record_id, ord, id from come c
+               where not exists (select from store.member m
+                                 where m.entity = :entity and m.record_id = c.record_id and m.ord = c.ord)"""
         ),
         {"entity": entity},
     )
-    connection.exec_driver_sql("drop table enrolling")
+    connection.exec_driver_sql("analyze touched")
+    return connection.exec_driver_sql("select exists (select from touched)").scalar_one()
+
+
+def forget(connection: Connection) -> None:
+    """Drop what was made for one entity."""
+    connection.exec_driver_sql("drop table if exists enrolling, come, touched, folded")
 
 
 def _founders(entity: str) -> str:
     return _list(tuple(authority().get(entity, {}).get("founders", ())))
+
+
+def quoting(entity: str) -> str:
+    """Rows of records that only quote what a founder among ``taken`` says, or said: a code that cannot be one stands once
+    a founder says it. A query of ``record_id``."""
+    return f"""select s.record_id from source.{_q(entity)} s where s.project_code in (
+                   select f.project_code from source.{_q(entity)} f join taken using (record_id) where f.feed in ({_founders(entity)})
+                   union select m.id from taken join store.member m on m.entity = '{entity}' and m.record_id = taken.record_id)"""
 
 
 def _founded(entity: str) -> str:
@@ -120,39 +134,72 @@ def _founded(entity: str) -> str:
     if not (feeds := _founders(entity)):
         return "true"
     return (
-        f"(r.feed in ({feeds}) or store.project_code_valid(s.project_code) or store.project_code_old(s.project_code)"
+        f"(s.feed in ({feeds}) or store.project_code_valid(s.project_code) or store.project_code_old(s.project_code)"
         f" or exists (select from source.project f where f.project_code = s.project_code and f.feed in ({feeds}))"
         f" or exists (select from store.project_alias a where a.alias = s.project_code))"
     )
 
 
-def fold(connection: Connection, entity: str) -> None:
-    """The golden candidates of everything touched, as the temporary table ``folded``: id, own columns, provenance."""
+def standing(entity: str, beside: str = "") -> str:
+    """A query of the golden candidates of everything touched: id, own columns, provenance.
+
+    ``beside``: of an entity of several sources what else is to be gathered from its rows, as aggregates.
+    """
     declared = authority().get(entity)
-    connection.execute(sa.text(_merged(entity, declared) if declared else _single(entity)), {"entity": entity})
-    for column in tables.golden[entity].columns:
-        if column.name not in {"id", "provenance", *own_columns(entity), "content_hash", "changed_at", "gone_at"}:
-            kind = column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
-            connection.exec_driver_sql(f"alter table folded add column {_q(column.name)} {kind}")
-    connection.exec_driver_sql("create index on folded (id)")
-    connection.exec_driver_sql("analyze folded")
+    return _merged(entity, declared, beside) if declared else _single(entity)
 
 
 def _single(entity: str) -> str:
     """One source: the latest row of each id, whole."""
     columns = ", ".join(f"s.{_q(name)}" for name in own_columns(entity))
-    return f"""create temp table folded on commit drop as
-        select distinct on (m.id) m.id, {columns},
-               jsonb_build_object('*', r.feed || '|' || r.record_key) as provenance
+    return f"""select distinct on (m.id) m.id, {columns}, jsonb_build_object('*', r.feed || '|' || r.record_key) as provenance
         from touched t
-        join store.member m on m.entity = t.entity and m.id = t.id
+        join store.member m on m.entity = '{entity}' and m.id = t.id
         join source.{_q(entity)} s on s.record_id = m.record_id and s.ord = m.ord
         join source.record r on r.id = s.record_id
-        where t.entity = :entity
         order by m.id, r.source_time desc nulls last, r.rank desc nulls last, r.feed, r.record_key, s.ord"""
 
 
-def _merged(entity: str, declared: dict[str, Any]) -> str:
+def keep(connection: Connection, entity: str) -> dict[str, int]:
+    """Publish the rows of ``due(record_id, fresh)`` of an entity that keeps every one: each hangs on the case of its number.
+
+    The id of such a row is its own place, so ``store.member`` has only those that are not a record's first.
+    """
+    columns = ", ".join(f"s.{_q(name)}" for name in own_columns(entity))
+    connection.exec_driver_sql(
+        f"""create temp table enrolling on commit drop as
+            select record_id, bool_and(fresh) as fresh from due group by record_id;
+            create temp table touched on commit drop as
+            select r.feed || '|' || r.record_key || '|0' as id
+            from enrolling e join source.record r on r.id = e.record_id where not e.fresh
+            union all
+            select m.id from enrolling e join store.member m on m.entity = '{entity}' and m.record_id = e.record_id
+            where not e.fresh;
+            analyze enrolling; analyze touched"""
+    )
+    counts = publish(
+        connection,
+        entity,
+        f"""select r.feed || '|' || r.record_key || '|' || s.ord as id, {columns}, n.case_id,
+                   jsonb_build_object('*', r.feed || '|' || r.record_key) as provenance, s.record_id, s.ord, s.feed
+            from enrolling e
+            join source.{_q(entity)} s using (record_id)
+            join source.record r on r.id = s.record_id
+            join store.case_member n on n.channel = s.channel and n.case_no = s.case_no""",
+    )
+    connection.exec_driver_sql(
+        f"""delete from store.member m using enrolling e
+            where m.entity = '{entity}' and m.record_id = e.record_id and not e.fresh
+              and not exists (select from folded f where f.id = m.id);
+            insert into store.member (entity, record_id, ord, id)
+            select '{entity}', record_id, ord, id from folded f
+            where ord > 0 and not exists (select from store.member m where m.entity = '{entity}' and m.record_id = f.record_id
+                                          and m.ord = f.ord)"""
+    )
+    return counts
+
+
+def _merged(entity: str, declared: dict[str, Any], beside: str) -> str:
     """Several sources: each column from the first row that has a value, in the column's order of feeds."""
     orders: dict[tuple[str, ...], str] = {tuple(declared["feeds"]): "at_0"}
     place = {}
@@ -174,14 +221,12 @@ def _merged(entity: str, declared: dict[str, Any]) -> str:
     values = ", ".join(f"{first(_q(name), name)} as {_q(name)}" for name in names)
     sources = ", ".join(f"'{name}', {first('_ref', name)}" for name in names if not name.endswith("_box"))
     columns = ", ".join(f"s.{_q(name)}" for name in names)
-    return f"""create temp table folded on commit drop as
-        select _id as id, {values}, jsonb_strip_nulls(jsonb_build_object({sources})) as provenance
+    return f"""select _id as id, {values}, {beside} jsonb_strip_nulls(jsonb_build_object({sources})) as provenance
         from (select m.id as _id, r.feed || '|' || r.record_key as _ref, {columns}, {positions}
               from touched t
-              join store.member m on m.entity = t.entity and m.id = t.id
+              join store.member m on m.entity = '{entity}' and m.id = t.id
               join source.{_q(entity)} s on s.record_id = m.record_id and s.ord = m.ord
               join source.record r on r.id = s.record_id
-              where t.entity = :entity
               order by m.id, at_0) rows
         group by _id"""
 
@@ -208,57 +253,113 @@ def _list(feeds: tuple[str, ...]) -> str:
     return ", ".join(f"'{feed}'" for feed in feeds)
 
 
-def publish(connection: Connection, entity: str) -> dict[str, int]:
-    """``folded`` → the golden table and the feed of changes; counts by ADD, MOD, DEL. Drops ``folded``.
+def content(entity: str, row: str = "f") -> str:
+    """SQL of a golden row's content as one text: of its columns what PostgreSQL writes of them as ``jsonb``.
 
-    Only rows whose content changed are written; an id that nothing speaks of any more is marked gone. The changed ids
-    are left in ``changed(entity, id, op)``.
+    Written piece by piece it takes a third of the time of ``to_jsonb(row)::text``.
+    """
+    kinds = {column.name: column.type for column in tables.golden[entity].columns}
+    pieces: list[str] = []
+    for name in sorted(golden_columns(entity), key=lambda name: (len(name), name)):  # the order of keys in jsonb
+        value, kind = f"{row}.{_q(name)}", kinds[name]
+        if isinstance(kind, (sa.BigInteger, sa.Numeric, sa.Boolean, JSONB)):
+            text = f"coalesce({value}::text, 'null')"
+        elif isinstance(kind, ARRAY):
+            text = f"coalesce(to_jsonb({value})::text, 'null')"
+        else:
+            text = f"coalesce(to_json({value}), 'null')"
+        pieces += [f"'{', ' if pieces else '{'}\"{name}\": '", text]
+    pieces.append("'}'")
+    parts = [pieces[at : at + _ARGUMENTS] for at in range(0, len(pieces), _ARGUMENTS)]
+    return " || ".join(f"concat({', '.join(part)})" for part in parts)
+
+
+def publish(
+    connection: Connection, entity: str, candidates: str, parameters: dict[str, Any] | None = None
+) -> dict[str, int]:
+    """``candidates`` (a query: id, content, provenance) → the golden table and the feed of changes; counts by ADD, MOD, DEL.
+
+    Only rows whose content changed are written; an id of ``touched`` that nothing speaks of any more is marked gone. The
+    changed ids are left in ``changed(entity, id)`` where others depend on them, the candidates in ``folded``.
     """
     table = f"store.{_q(entity)}"
-    content = golden_columns(entity)
-    listed = ", ".join(_q(name) for name in content)
+    names = golden_columns(entity)
+    listed = ", ".join(_q(name) for name in names)
+    connection.execute(
+        sa.text(
+            f"""create temp table folded on commit drop as
+                select f.*, sha256(convert_to({content(entity)}, 'UTF8')) as content_hash
+                from ({candidates} offset 0) f"""
+        ),
+        parameters or {},
+    )
+    connection.exec_driver_sql("analyze folded (id)")
     connection.exec_driver_sql(
-        """alter table folded add column content_hash bytea;
-            update folded f set content_hash = sha256(convert_to((to_jsonb(f) - 'provenance' - 'content_hash')::text, 'UTF8'))"""
+        f"""create temp table changing on commit drop as
+            select f.id, g.id is null as new,
+                   case when g.id is null or g.gone_at is not null then 'ADD'
+                              when g.content_hash <> f.content_hash then 'MOD' end as op,
+                   case when g.gone_at is null and g.content_hash <> f.content_hash then array(
+                       select was.key
+                       from (select to_jsonb(g) as old, to_jsonb(f) as new offset 0) both_
+                       cross join jsonb_each(old - array['provenance', 'content_hash', 'changed_at', 'gone_at']) was
+                       where was.value is distinct from new -> was.key order by 1) end as columns
+            from folded f left join {table} g on g.id = f.id
+            where g.id is null or g.gone_at is not null or g.content_hash <> f.content_hash or g.provenance <> f.provenance
+            union all
+            select g.id, false, 'DEL', null from {table} g
+            where g.id in (select id from touched) and g.gone_at is null and not exists (select from folded f where f.id = g.id)"""
+    )
+    written: dict[str, int] = dict(
+        connection.exec_driver_sql("select coalesce(op, ''), count(*) from changing group by op").fetchall()
+    )
+    if not written:
+        connection.exec_driver_sql("drop table changing")
+        return {}
+    told, new = connection.exec_driver_sql(
+        "select (select count(*) from folded), (select count(*) from changing where new)"
+    ).one()
+    all_new = written == {"ADD": told} and told == new
+    if not all_new:
+        connection.exec_driver_sql("analyze changing (id, op)")
+    updates = ", ".join(f"{_q(name)} = excluded.{_q(name)}" for name in names if name != "id")
+    among = (
+        ""
+        if all_new  # nothing to find again, nothing to be in conflict with
+        else f"""join changing using (id)
+            on conflict (id) do update set {updates}, provenance = excluded.provenance, content_hash = excluded.content_hash,
+                changed_at = case when g.content_hash = excluded.content_hash and g.gone_at is null then g.changed_at else now() end,
+                gone_at = null"""
+    )
+    connection.exec_driver_sql(
+        f"""insert into {table} as g ({listed}, provenance, content_hash)
+            select {listed}, provenance, content_hash from folded {among}"""
+    )
+    if "DEL" in written:
+        connection.exec_driver_sql(
+            f"update {table} g set gone_at = now(), changed_at = now() from changing c where c.op = 'DEL' and g.id = c.id"
+        )
+    sources = (
+        "array(select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1)"
+        if entity in authority()
+        else "array[split_part(f.provenance ->> '*', '|', 1)]"
     )
     connection.execute(
         sa.text(
-            f"""create temp table changing on commit drop as
-                select :entity as entity, coalesce(f.id, g.id) as id,
-                       case when f.id is null then 'DEL' when g.id is null or g.gone_at is not null then 'ADD' else 'MOD' end as op,
-                       case when f.id is not null and g.gone_at is null and g.id is not null then array(
-                           select n.key from jsonb_each(to_jsonb(f) - 'provenance' - 'content_hash') n
-                           where n.value is distinct from to_jsonb(g) -> n.key order by 1) end as columns,
-                       case when f.id is not null then array(
-                           select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1) end as sources
-                from touched t
-                left join folded f on f.id = t.id
-                left join {table} g on g.id = t.id
-                where t.entity = :entity
-                  and case when f.id is null then g.id is not null and g.gone_at is null
-                           else g.id is null or g.gone_at is not null or g.content_hash <> f.content_hash end"""
+            f"""insert into store.change (entity, entity_id, op, columns, sources)
+                select :entity, id, 'ADD', null, {sources} from folded f order by id"""
+            if all_new
+            else f"""insert into store.change (entity, entity_id, op, columns, sources)
+                select :entity, id, op, columns, case when f.id is not null then {sources} end
+                from changing left join folded f using (id) where op is not null order by id"""
         ),
         {"entity": entity},
     )
-    updates = ", ".join(f"{_q(name)} = excluded.{_q(name)}" for name in content if name != "id")
-    connection.exec_driver_sql(
-        f"""insert into {table} as g ({listed}, provenance, content_hash, changed_at, gone_at)
-            select {listed}, provenance, content_hash, now(), null from folded
-            on conflict (id) do update set {updates}, provenance = excluded.provenance, content_hash = excluded.content_hash,
-                changed_at = case when g.content_hash = excluded.content_hash and g.gone_at is null then g.changed_at else now() end,
-                gone_at = null
-            where g.content_hash <> excluded.content_hash or g.gone_at is not null or g.provenance <> excluded.provenance"""
-    )
-    connection.exec_driver_sql(
-        f"update {table} g set gone_at = now(), changed_at = now() from changing c where c.op = 'DEL' and g.id = c.id"
-    )
-    connection.exec_driver_sql(
-        """insert into store.change (entity, entity_id, op, columns, sources)
-           select entity, id, op, columns, sources from changing order by id"""
-    )
-    connection.exec_driver_sql("insert into changed (entity, id, op) select entity, id, op from changing")
-    counts: dict[str, int] = dict(
-        connection.exec_driver_sql("select op, count(*) from changing group by op").fetchall()
-    )
-    connection.exec_driver_sql("drop table changing, folded")
-    return counts
+    if entity in FOLLOWED:
+        connection.execute(
+            sa.text("insert into changed (entity, id) select :entity, id from changing where op is not null"),
+            {"entity": entity},
+        )
+    connection.exec_driver_sql("drop table changing")
+    written.pop("", None)
+    return written

@@ -12,14 +12,15 @@ from sqlalchemy.engine import Connection
 from schemas import channels
 from store import issues
 
-#: From so many changed nodes on, the whole graph is judged anew: cheaper than looking for neighbours.
-WHOLE = 50_000
+#: From so many changed nodes on, if they are a good part of all, the whole graph is judged anew: cheaper than looking for
+#: neighbours.
+WHOLE = 5_000
 #: So many different applicants under one number, or holders of documents of one number, are strangers: it says nothing.
 STRANGERS = 4
 
 
 def rebuild_item_codes(connection: Connection) -> bool:
-    """Codes and aliases of the catalogue's versions → ``store.item_code``; True where a meaning changed.
+    """Codes and aliases of the catalogue's versions → ``store.item_code``; True where a meaning changed (``changed_code``).
 
     ``valid_to`` of a version is its last day, that day included; where versions of an item overlap, the later one holds
     (docs/source-systems.md, M1). A code means an item on the days on which the version that names it holds.
@@ -46,16 +47,21 @@ def rebuild_item_codes(connection: Connection) -> bool:
            where octet_length(code) <= 600  -- no code is longer, nor would the key of store.item_code take it
            group by code, item_code, at"""
     )
-    gone = connection.exec_driver_sql(
-        """delete from store.item_code c
-           where not exists (select from wanted_code w
-                             where (w.code, w.item_code, w.valid_from, w.valid_to)
-                                 = (c.code, c.item_code, c.valid_from, c.valid_to))"""
-    ).rowcount
-    come = connection.exec_driver_sql(
-        "insert into store.item_code select * from wanted_code on conflict do nothing"
-    ).rowcount
-    return bool(gone or come)
+    connection.exec_driver_sql(
+        """with gone as (
+               delete from store.item_code c
+               where not exists (select from wanted_code w
+                                 where (w.code, w.item_code, w.valid_from, w.valid_to)
+                                     = (c.code, c.item_code, c.valid_from, c.valid_to))
+               returning code)
+           insert into changed_code select code from gone"""
+    )
+    connection.exec_driver_sql(
+        """with come as (insert into store.item_code select * from wanted_code on conflict do nothing returning code)
+           insert into changed_code select code from come"""
+    )
+    connection.exec_driver_sql("drop table wanted_code")
+    return connection.exec_driver_sql("select exists (select from changed_code)").scalar_one()
 
 
 def channel_lists() -> dict[str, list[str]]:
@@ -68,40 +74,49 @@ def channel_lists() -> dict[str, list[str]]:
     }
 
 
-def cluster(connection: Connection, *, whole: bool = False) -> None:
+def cluster(connection: Connection, *, codes_changed: bool = False) -> None:
     """Join nodes (channel, case_no) to cases around everything in ``taken``; fills ``moved``.
 
-    ``whole``: every node, as the meaning of item codes decides what may be joined.
+    ``codes_changed``: also around what is of an item of ``changed_code``, as its meaning decides what may be joined.
     """
     connection.exec_driver_sql(
-        """create temp table node (channel text, case_no text, round int, label text,
-                                   primary key (channel, case_no)) on commit drop"""
+        f"""create temp table node (channel text, case_no text, round int, label text,
+                                    primary key (channel, case_no)) on commit drop;
+            insert into node (channel, case_no, round)
+            select channel, case_no, 0 from (
+                select channel, case_no from source."case" join taken using (record_id)
+                union select channel, case_no from source.case_event join taken using (record_id)
+                union select channel, case_no from source.special_procedure join taken using (record_id)
+                union select channel, case_no from source.material join taken using (record_id)
+                union select cm.channel, cm.case_no
+                      from taken join store.member m on m.entity = 'case' and m.record_id = taken.record_id
+                      join store.case_member cm on cm.case_id = m.id
+                      where not taken.fresh
+                {
+            '''union select channel, case_no from source."case"
+                    where item_code in (select code from changed_code)'''
+            if codes_changed
+            else ""
+        }
+            ) changed
+            where channel is not null and case_no is not null;
+            analyze node"""
     )
-    connection.exec_driver_sql(
-        """insert into node (channel, case_no, round)
-           select channel, case_no, 0 from (
-               select channel, case_no from source."case" join taken using (record_id)
-               union select channel, case_no from source.case_event join taken using (record_id)
-               union select channel, case_no from source.special_procedure join taken using (record_id)
-               union select channel, case_no from source.material join taken using (record_id)
-               union select cm.channel, cm.case_no
-                     from taken join store.member m on m.entity = 'case' and m.record_id = taken.record_id
-                     join store.case_member cm on cm.case_id = m.id
-           ) changed
-           where channel is not null and case_no is not null"""
-    )
-    _close_over_neighbours(connection, whole)
+    _close_over_neighbours(connection)
     _forget_unspoken(connection)
     _join_nodes(connection)
 
 
-def _close_over_neighbours(connection: Connection, whole: bool) -> None:
+def _close_over_neighbours(connection: Connection) -> None:
     """Everything that the changed nodes may touch: through numbers, judgements, and cases as they stand.
 
     Nodes that only events tell of stand in ``store.case_member`` alone.
     """
     count = connection.exec_driver_sql("select count(*) from node").scalar_one()
-    if whole or count > WHOLE:
+    stored = connection.exec_driver_sql(
+        "select greatest(reltuples, 0) from pg_class where oid = 'store.case_member'::regclass"
+    ).scalar_one()
+    if count > WHOLE and count > stored / 4:
         connection.exec_driver_sql(
             """insert into node (channel, case_no, round)
                select channel, case_no, 0 from source."case" where case_no is not null
@@ -160,12 +175,18 @@ def _refuse_crowds(connection: Connection) -> None:
     connection.execute(
         sa.text(
             """create temp table crowded on commit drop as
+               with several as (  -- most numbers have one applicant, which takes no counting
+                   select s.municipal_no as number from node n join source."case" s using (channel, case_no)
+                   where s.municipal_no is not null group by s.municipal_no
+                   having min(s.applicant_id) <> max(s.applicant_id) or min(s.applicant_name) <> max(s.applicant_name))
                select s.municipal_no as number, min(r.feed) as feed, min(r.record_key) as record,
                       s.municipal_no || ': '
                       || greatest(count(distinct s.applicant_id), count(distinct store.normal_name(s.applicant_name)))
                       || ' applicants' as detail
-               from node n join source."case" s using (channel, case_no) join source.record r on r.id = s.record_id
-               where s.municipal_no is not null
+               from several
+               join source."case" s on s.municipal_no = several.number
+               join node n using (channel, case_no)
+               join source.record r on r.id = s.record_id
                group by s.municipal_no
                having case when count(s.applicant_id) = 0 then count(distinct store.normal_name(s.applicant_name))
                            else count(distinct s.applicant_id) end >= :strangers"""
@@ -235,8 +256,7 @@ def _join_nodes(connection: Connection) -> None:
         ),
         parameters,
     )
-    connection.exec_driver_sql("update node set label = channel || ':' || case_no")
-    connection.exec_driver_sql("analyze node, edge")
+    connection.exec_driver_sql("update node set label = channel || ':' || case_no; analyze node; analyze edge")
     while connection.exec_driver_sql(
         """update node n set label = l.label
            from (select channel, case_no, min(label) as label from (
@@ -280,3 +300,4 @@ def _join_nodes(connection: Connection) -> None:
            set case_id = excluded.case_id, why = excluded.why, judgement_id = excluded.judgement_id, joined_at = now()
            where (case_member.case_id, case_member.why) is distinct from (excluded.case_id, excluded.why)"""
     )
+    connection.exec_driver_sql("drop table node, crowded, attribute, edge, joined")

@@ -44,8 +44,8 @@ from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
 """
 
 _DIRTY = f"""
-insert into store.dirty (record_id, feed, run_id)
-select s.row_id, :feed, :run from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
+insert into store.dirty (record_id, feed, run_id, fresh)
+select s.row_id, :feed, :run, true from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
 """
 
 

@@ -546,6 +546,11 @@ version_scope = sa.Table(
 
 #: Keys by which source rows of one entity find each other (store/identity.py, store/fold.py); others are found by their record.
 _LOOKED_UP = {("channel", "case_no"), ("project_code",)}
+#: By what a row of another entity names, rows that depend on it are found (store/unify.py, store/resolve.py).
+_NAMED = {
+    "case": ("project_code", "engineering_code", "applicant_id"),
+    "licence": ("project_code", "engineering_code", "certificate_id"),
+}
 
 
 def _source_table(entity: str) -> sa.Table:
@@ -564,6 +569,7 @@ def _source_table(entity: str) -> sa.Table:
         *columns,
         *([sa.Index(None, *key)] if tuple(key) in _LOOKED_UP else []),
         *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
+        *(sa.Index(None, name) for name in _NAMED.get(entity, ())),  # what depends on a row of another entity
         *(
             (sa.Index("licence_normal_number_ix", sa.text("store.normal_number(number)")),)
             if entity == "licence"
@@ -667,8 +673,34 @@ dirty = sa.Table(
     _column("feed", sa.Text, "数据流", "feed", nullable=False),
     _column("run_id", sa.BigInteger, "批次", "run", nullable=False),
     _instant("at", "时间", "when", nullable=False, server_default=NOW),
+    _column(
+        "fresh",
+        sa.Boolean,
+        "是否新记录",
+        "the record was not known before: no golden row rests on it",
+        nullable=False,
+        server_default=sa.false(),
+    ),
     schema=STORE,
     comment=_comment("待归一：已变更而尚未归一的记录", "changed records that unify has not yet taken"),
+)
+
+unfolded = sa.Table(
+    "unfolded",
+    metadata,
+    # no index: it is read whole, and empty between two runs
+    _column(
+        "entity",
+        sa.Text,
+        "实体",
+        "whose golden rows have to follow; feed: it is asked whether it made any",
+        nullable=False,
+    ),
+    _column("record_id", sa.BigInteger, "记录", "a record whose rows were identified"),
+    _column("id", sa.Text, "编号", "a golden row that depends on what changed; a feed"),
+    _column("fresh", sa.Boolean, "是否新记录", "as in dirty", nullable=False, server_default=sa.false()),
+    schema=STORE,
+    comment=_comment("待合成：已归一而统一行尚未更新", "what unify has identified and not yet folded"),
 )
 
 case_member = sa.Table(

@@ -1,27 +1,44 @@
 """Identify and fold: from the sources' rows to the unified store, costing what changed.
 
-One transaction from taking the dirty records to publishing the golden rows: killed at any instant, the next run begins
-where this one began. Order: the catalogue first, since its codes say what everything else speaks of; then projects; then
-cases; then what hangs on cases.
+Two steps. *Identify* takes dirty records in the order in which they came: the catalogue first, since its codes say what
+everything else speaks of; then projects; then which numbers are one case. *Fold* brings the golden rows of everything else
+up to date: cases and then licences; what hangs on cases; what stands by itself. What identify leaves to fold waits in
+``store.unfolded``.
+
+Up to :data:`AT_ONCE` records go through both in one transaction. More, as on a first load, are taken :data:`CHUNK` at a time:
+identify commits, then fold works side by side, each part in a transaction of its own. Killed at any instant, the next run
+begins with what still waits.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from schemas import channels
-from store import fold, identity, issues, rawrow, tables
+from store import fold, identity, issues, rawrow, resolve, tables
 from store.engine import engine, lock_key, refusal, transaction
 from store.values import storable_json
 
 log = logging.getLogger(__name__)
 
 FIRST = ("item", "project", "enterprise", "engineering")
-INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事项)
+#: What hangs on no case: each entity by itself.
+ALONE = tuple(entity for entity in tables.golden if entity not in (*FIRST, *fold.OF_CASES, "licence"))
+#: So many records go through all steps in one transaction.
+AT_ONCE = 20_000
+#: So many, in the order in which they came, are identified in one transaction when more wait.
+CHUNK = 500_000
+#: About so many records of an entity whose rows stand each for itself are folded in one transaction.
+PART = 30_000
+#: Statements at a time on the database, whose work it is.
+WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(slots=True)
@@ -29,7 +46,7 @@ class Unified:
     """What a run of unify did: records taken, golden rows by entity and operation, and records that were set aside.
 
     ``without_golden``: feeds among the taken of whose records none speaks of a golden row; ``columns``: of a refold,
-    what changed by entity.
+    what changed by entity; ``spoke``: feeds whose records made golden rows.
     """
 
     taken: int = 0
@@ -37,10 +54,18 @@ class Unified:
     refused: list[str] = field(default_factory=list)
     without_golden: list[str] = field(default_factory=list)
     columns: dict[str, list[str]] = field(default_factory=dict)
+    spoke: set[str] = field(default_factory=set)
 
     @property
     def written(self) -> int:
         return sum(sum(counts.values()) for counts in self.changes.values())
+
+    def add(self, entity: str, counts: dict[str, int]) -> None:
+        """Count what was published of an entity."""
+        if counts:
+            known = self.changes.setdefault(entity, {})
+            for op, number in counts.items():
+                known[op] = known.get(op, 0) + number
 
 
 def unify() -> Unified:
@@ -51,49 +76,149 @@ def unify() -> Unified:
 
     :raises sa.exc.DBAPIError: the database fails, or fails without any of the records.
     """
-    try:
+    result = Unified()
+    with _by_itself():
         with transaction() as connection:
-            return _unify(connection)
-    except sa.exc.DBAPIError as error:
-        if refusal(error) is None:
-            raise
-        log.warning("unify: the database refuses a record, which is looked for: %s", refusal(error))
-        refused = _find_refused(error)
-    with transaction() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
-        keys = [_set_aside(connection, record, said) for record, said in refused.items()]
-        result = _unify(connection)
-        result.refused = keys
-        return result
-
-
-def _unify(connection: Connection) -> Unified:
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
-    result = Unified(taken=_take(connection))
-    if result.taken:
-        _work(connection, result)
-        result.without_golden = _without_golden(connection)
-        connection.exec_driver_sql("delete from store.dirty d using taken_seq t where d.seq = t.seq")
+            last = connection.exec_driver_sql("select max(seq) from store.dirty").scalar()
+        while (end := _next(last)) is not None:
+            try:
+                _chunk(end, result)
+            except sa.exc.DBAPIError as error:
+                if refusal(error) is None:
+                    raise
+                log.warning("unify: the database refuses a record, which is looked for: %s", refusal(error))
+                if not (found := _find_refused(error, end)):
+                    raise
+                for record, said in found.items():
+                    with transaction() as connection:
+                        result.refused.append(_set_aside(connection, record, said))
     return result
 
 
-def _without_golden(connection: Connection) -> list[str]:
-    """Feeds whose records stand and make no golden row: a code that nobody founds, an entity that nothing folds."""
-    connection.execute(
-        sa.text(
-            """create temp table unfounded on commit drop as
-               select f.feed, cast(null as text) as record, 'no record of the feed makes a golden row' as detail
-               from (select distinct d.feed from store.dirty d join taken_seq using (seq)) f
-               where exists (select from source.record r where r.feed = f.feed and r.tombstoned_at is null
-                             and r.refused_at is null)
-                 and not exists (select from source.record r
-                                 join store.member m on m.entity = any(:entities) and m.record_id = r.id
-                                 where r.feed = f.feed)"""
-        ),
-        {"entities": tables.entities()},
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """One unify at a time; parts of one that was killed have ended."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as holding:
+        key = lock_key("unify", "")
+        holding.execute(sa.select(sa.func.pg_advisory_lock(key)))
+        try:
+            holding.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", "part"))))
+            yield
+        finally:
+            holding.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+
+
+def wait() -> None:
+    """Wait until a unify that is under way has ended: who judges must not see a case before its events."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock_key("unify", ""))))
+
+
+@contextmanager
+def _part() -> Iterator[Connection]:
+    """A transaction of the run; see :func:`_by_itself`."""
+    with transaction() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock_key("unify", "part"))))
+        _settings(connection)
+        yield connection
+
+
+def _settings(connection: Connection) -> None:
+    # temporary tables are analysed as soon as they are filled: a small sample does
+    connection.exec_driver_sql("set local default_statistics_target = 10")
+
+
+def _next(last: int | None) -> int | None:
+    """Up to which number dirty records are taken next; None: none waits, nor does anything of a run before."""
+    with transaction() as connection:
+        first, waits = connection.execute(
+            sa.text(
+                """select (select min(seq) from store.dirty where seq <= :last), exists (select from store.unfolded)"""
+            ),
+            {"last": last},
+        ).one()
+    if first is None:
+        return 0 if waits else None
+    return min(last, first + CHUNK - 1)
+
+
+def _chunk(end: int, result: Unified) -> None:
+    """Identify and fold the dirty records up to a number, and before them what a run that was killed left to be folded."""
+    with transaction() as connection:
+        waiting = connection.execute(
+            sa.text(
+                """select (select count(*) from store.unfolded)
+                        + (select count(*) from (select from store.dirty where seq <= :end limit :at_once + 1) d)"""
+            ),
+            {"end": end, "at_once": AT_ONCE},
+        ).scalar_one()
+    if waiting <= AT_ONCE:
+        with _part() as connection:
+            _whole(connection, end, result)
+        return
+    _fold_side_by_side(result)
+    _refresh_statistics()
+    with _part() as connection:
+        result.taken += _identify(connection, end, result)
+    _fold_side_by_side(result)
+
+
+def _refresh_statistics() -> None:
+    """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours."""
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        grown = connection.exec_driver_sql(
+            """select format('%I.%I', schemaname, relname) from pg_stat_user_tables
+               where schemaname in ('source', 'store') and n_mod_since_analyze > 1000 and n_mod_since_analyze > n_live_tup / 3"""
+        ).scalars()
+        for table in list(grown):
+            connection.exec_driver_sql(f"analyze {table}")
+
+
+def _whole(connection: Connection, end: int, result: Unified) -> None:
+    """Everything up to a number in the caller's transaction."""
+    _settings(connection)
+    _fold_all(connection, result)
+    result.taken += _identify(connection, end, result)
+    _fold_all(connection, result)
+
+
+def _fold_all(connection: Connection, result: Unified) -> None:
+    for entity, parts in _waiting(connection).items():
+        if parts:
+            _fold(connection, result, entity)
+    _tell_without_golden(connection, result)
+
+
+def _fold_side_by_side(result: Unified) -> None:
+    def one(entity: str, part: int, parts: int) -> None:
+        with _part() as connection:
+            _fold(connection, result, entity, part, parts)
+
+    with transaction() as connection:
+        waiting = _waiting(connection)
+    with ThreadPoolExecutor(WORKERS) as pool:  # the longest first
+        done = [pool.submit(one, entity, part, parts) for entity, parts in waiting.items() for part in range(parts)]
+    for each in done:
+        each.result()
+    with _part() as connection:
+        _tell_without_golden(connection, result)
+
+
+def _waiting(connection: Connection) -> dict[str, int]:
+    """Entity → into how many parts its folding may be divided; cases, which licences follow, come first."""
+    found: dict[str, int] = dict(
+        connection.exec_driver_sql("select entity, count(*) from store.unfolded group by entity").fetchall()
     )
-    issues.add(connection, "no_golden_row", "entity", "unfounded")
-    return list(connection.exec_driver_sql("select feed from unfounded order by 1").scalars())
+    cases = {"case": 1} if found.keys() & {"case", "licence"} else {}
+    return (
+        cases
+        | {entity: -(-found[entity] // PART) for entity in fold.KEPT if entity in found}
+        | {entity: 1 for entity in ALONE if entity in found}
+    )
+
+
+#: Beyond every number of a dirty record.
+_LAST = 2**62
 
 
 def refold(apply: bool = False) -> Unified:
@@ -101,14 +226,14 @@ def refold(apply: bool = False) -> Unified:
 
     Without ``apply`` nothing is written: what comes back says what would change, by entity and column.
     """
-    with engine().connect() as connection, connection.begin() as writing:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("unify", ""))))
+    with _by_itself(), engine().connect() as connection, connection.begin() as writing:
         before = connection.exec_driver_sql("select coalesce(max(seq), 0) from store.change").scalar_one()
         connection.exec_driver_sql(
             """insert into store.dirty (record_id, feed, run_id)
                select id, feed, run_id from source.record where refused_at is null"""
         )
-        result = _unify(connection)
+        result = Unified()
+        _whole(connection, _LAST, result)
         rows = connection.execute(
             sa.text(
                 """select entity, array_agg(distinct name order by name) from store.change c
@@ -126,13 +251,16 @@ def refold(apply: bool = False) -> Unified:
 _MOST_REFUSED = 100
 
 
-def _find_refused(error: sa.exc.DBAPIError) -> dict[int, str]:
-    """Dirty records that unify cannot take, by halves, each with what the database says.
+def _find_refused(error: sa.exc.DBAPIError, end: int) -> dict[int, str]:
+    """Records among those up to a number, or that wait to be folded, that unify cannot take, by halves, each with what the
+    database says.
 
     In a trial the records that are left out are hidden from the sources' tables too, so that none of them can disturb.
 
     :raises sa.exc.DBAPIError: ``error``, where it comes without any of the records, or of too many.
     """
+    waiting = """select record_id from store.dirty where seq <= :end
+                 union select record_id from store.unfolded where record_id is not null"""
     accepted: list[int] = []
     refused: dict[int, str] = {}
 
@@ -141,16 +269,16 @@ def _find_refused(error: sa.exc.DBAPIError) -> dict[int, str]:
             try:
                 connection.execute(
                     sa.text(
-                        """create temp table hidden on commit drop as
-                           select distinct record_id from store.dirty where record_id <> all(:kept)"""
+                        f"""create temp table hidden on commit drop as
+                            select record_id from ({waiting}) w where record_id <> all(:kept)"""
                     ),
-                    {"kept": accepted + records},
+                    {"kept": accepted + records, "end": end},
                 )
                 for table in tables.source_entity.values():
                     connection.exec_driver_sql(
                         f"delete from {table.fullname} s using hidden h where s.record_id = h.record_id"
                     )
-                _unify(connection)
+                _whole(connection, end, Unified())
             except sa.exc.DBAPIError as refusing:
                 if (said := refusal(refusing)) is None:
                     raise
@@ -174,8 +302,7 @@ def _find_refused(error: sa.exc.DBAPIError) -> dict[int, str]:
     if refuses([]) is not None:
         raise error
     with engine().connect() as connection:
-        dirty = connection.exec_driver_sql("select distinct record_id from store.dirty order by 1").scalars().all()
-    admit(list(dirty))
+        admit(list(connection.execute(sa.text(f"{waiting} order by 1"), {"end": end}).scalars()))
     return refused
 
 
@@ -207,290 +334,204 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
     ).scalar_one()
 
 
-def _take(connection: Connection) -> int:
-    connection.exec_driver_sql("create temp table taken_seq on commit drop as select seq, record_id from store.dirty")
-    connection.exec_driver_sql(
-        "create temp table taken on commit drop as select distinct record_id from taken_seq; create unique index on taken (record_id)"
+def _identify(connection: Connection, end: int, result: Unified) -> int:
+    """Take the dirty records up to a number as ``taken``, identify what they speak of, leave the rest to be folded."""
+    connection.execute(
+        sa.text(
+            """create temp table taken (record_id bigint, feed text, fresh boolean) on commit drop;
+               create temp table changed (entity text, id text) on commit drop"""
+        )
     )
+    taken = connection.execute(
+        sa.text(
+            """with gone as (delete from store.dirty where seq <= :end returning record_id, feed, fresh)
+               insert into taken select record_id, min(feed), bool_and(fresh) from gone group by record_id"""
+        ),
+        {"end": end},
+    ).rowcount
+    if taken:
+        connection.exec_driver_sql("analyze taken")
+        codes_changed = _publish_first(connection, result)
+        identity.cluster(connection, codes_changed=codes_changed)
+        _leave(connection)
+        connection.exec_driver_sql("drop table applicant, moved_project, changed_code, moved")
+    connection.exec_driver_sql("drop table taken, changed")
+    return taken
+
+
+def _publish_first(connection: Connection, result: Unified) -> bool:
+    """What all else speaks of: catalogue, projects, enterprises, works. True where a code means something else now."""
     connection.exec_driver_sql(
-        "create temp table touched (entity text, id text, primary key (entity, id)) on commit drop"
+        """create temp table applicant (applicant_uscc text) on commit drop;  -- who applies, before and after
+           create temp table changed_code (code text) on commit drop"""
     )
-    connection.exec_driver_sql("create temp table changed (entity text, id text, op text) on commit drop")
-    connection.exec_driver_sql("analyze taken")
-    return connection.exec_driver_sql("select count(*) from taken").scalar_one()
-
-
-def _work(connection: Connection, result: Unified) -> None:
-    def publish(entity: str) -> None:
-        if counts := fold.publish(connection, entity):
-            result.changes[entity] = counts
-
     codes_changed = False
     for entity in FIRST:
-        fold.enroll(connection, entity)
-        fold.fold(connection, entity)
+        rows = f"""select record_id from taken t
+                   where not fresh or exists (select from {_source(entity)} s where s.record_id = t.record_id)"""
         if entity == "project":
-            _applicants(connection)
-        publish(entity)
-        if (
-            entity == "item"
-            and connection.exec_driver_sql("select exists (select from touched where entity = 'item')").scalar_one()
-        ):
-            codes_changed = identity.rebuild_item_codes(connection)
+            rows += " union all " + fold.quoting(entity)
+        if fold.enroll(connection, entity, rows):
+            if entity == "project":
+                connection.exec_driver_sql(
+                    "insert into applicant select p.applicant_uscc from touched join store.project p using (id)"
+                )
+            result.add(entity, fold.publish(connection, entity, fold.standing(entity)))
+            result.spoke.update(_speaking(connection))
+            if entity == "project":
+                connection.exec_driver_sql("insert into applicant select applicant_uscc from folded")
+            if entity == "item":
+                codes_changed = identity.rebuild_item_codes(connection)
+        fold.forget(connection)
     connection.exec_driver_sql(
         """create temp table moved_project on commit drop as  -- every code that means a project which changed
            select id as code from changed where entity = 'project'
-           union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id"""
+           union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id;
+           analyze moved_project; analyze applicant; analyze changed; analyze changed_code"""
     )
-    identity.cluster(connection, whole=codes_changed)
-    fold.enroll(connection, "case")
-    _touch_cases(connection, codes_changed)
-    fold.fold(connection, "case")
-    _resolve_cases(connection)
-    publish("case")
-    for entity in fold.KEPT:
-        fold.enroll(connection, entity)
-        fold.fold(connection, entity)
-        connection.exec_driver_sql(
-            """update folded f set case_id = m.case_id from store.case_member m
-               where m.channel = f.channel and m.case_no = f.case_no"""
-        )
-        publish(entity)
-    _licences(connection, codes_changed)
-    publish("licence")
-    for entity in tables.golden:
-        if entity not in (*FIRST, *fold.OF_CASES, "licence"):
-            fold.enroll(connection, entity)
-            fold.fold(connection, entity)
-            publish(entity)
+    return codes_changed
 
 
-def _applicants(connection: Connection) -> None:
-    """Who applies, before and after: by their names cases find projects."""
+def _source(entity: str) -> str:
+    return tables.source_entity[entity].fullname if entity != "case" else 'source."case"'
+
+
+def _speaking(connection: Connection) -> list[str]:
+    """Feeds of whose records some speak of a golden row."""
+    return list(connection.exec_driver_sql("select distinct feed from come").scalars())
+
+
+def _leave(connection: Connection) -> None:
+    """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded."""
     connection.exec_driver_sql(
-        """create temp table applicant on commit drop as
-           select applicant_uscc from folded where applicant_uscc is not null
-           union select p.applicant_uscc from touched t join store.project p on p.id = t.id
-                 where t.entity = 'project' and p.applicant_uscc is not null"""
+        """create temp table known on commit drop as
+           select t.record_id, r.feed || '|' || r.record_key || '|0' as id
+           from taken t join source.record r on r.id = t.record_id where not t.fresh;
+           analyze known;
+           insert into store.unfolded (entity, id) select distinct 'feed', feed from taken"""
     )
+    for entity in ("case", *fold.KEPT, "licence", *ALONE):
+        source = _source(entity)
+        was = "select from store.member m where m.entity = :entity and m.record_id = k.record_id"
+        if entity in fold.KEPT:
+            was += f" union all select from store.{entity} g where g.id = k.id and g.gone_at is null"
+        also = []
+        if entity in fold.OF_CASES or entity == "licence":
+            also.append(
+                f"select s.record_id, false from {source} s join moved m using (channel, case_no) where m.was is not null"
+            )
+        if entity == "licence":
+            also += [
+                f"select record_id, false from {source} where {column} in ({asked})"
+                for column, asked in (
+                    ("project_code", "select code from moved_project"),
+                    ("engineering_code", "select id from changed where entity = 'engineering'"),
+                    ("type_code", "select code from changed_code"),
+                    ("item_code", "select code from changed_code"),
+                )
+            ]
+        connection.execute(
+            sa.text(
+                f"""insert into store.unfolded (entity, record_id, fresh)
+                    select :entity, record_id, bool_and(fresh) from (
+                        select t.record_id, t.fresh from taken t
+                        where exists (select from {source} s where s.record_id = t.record_id)
+                        union all
+                        select k.record_id, false from known k where exists ({was})
+                        {" ".join("union all " + rows for rows in also)}) rows
+                    group by record_id"""
+            ),
+            {"entity": entity},
+        )
+    _leave_cases(connection)
+    connection.exec_driver_sql("drop table known")
 
 
-def _touch_cases(connection: Connection, codes_changed: bool) -> None:
+def _leave_cases(connection: Connection) -> None:
     """Cases to resolve again because a code, a project, a work or an applicant that one of their rows names has changed, or
     because their day of receipt is that of an event."""
-    connection.execute(
-        sa.text(
-            """insert into touched (entity, id)
-               select 'case', m.id
-               from source."case" s join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
-               where :all or s.project_code in (select code from moved_project)
-                  or s.engineering_code in (select id from changed where entity = 'engineering')
-                  or exists (select from moved_project) and s.applicant_id in (select applicant_uscc from applicant)
-               union
-               select 'case', c.id
-               from taken join source.case_event e using (record_id)
-               join store.case_member m on m.channel = e.channel and m.case_no = e.case_no
-               join store."case" c on c.id = m.case_id and coalesce(c.submitted_at, c.accepted_at, c.concluded_at) is null
-               on conflict do nothing"""
-        ),
-        {"all": codes_changed},
-    )
-
-
-def _resolve_cases(connection: Connection) -> None:
-    """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
-
-    Received on the first day that a row of the case tells, else its first event; of no known day, the codes are the latest.
-    """
-    connection.execute(
-        sa.text(
-            """update folded f set
-                   channel = split_part(f.id, ':', 1), case_no = substr(f.id, strpos(f.id, ':') + 1),
-                   channels = (select array_agg(channel order by array_position(cast(:channels as text[]), channel))
-                               from (select distinct s.channel from store.member m
-                                     join source."case" s on s.record_id = m.record_id and s.ord = m.ord
-                                     where m.entity = 'case' and m.id = f.id) standing),
-                   item_code_written = f.item_code, project_code_written = f.project_code,
-                   item_code = (select i.item_code from store.item_code i
-                                where i.code = f.item_code and d.day >= i.valid_from and d.day < i.valid_to
-                                order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1)
-               from (select f.id, coalesce(
-                                (select min(coalesce(s.submitted_at, s.accepted_at, s.concluded_at)) from store.member m
-                                 join source."case" s on s.record_id = m.record_id and s.ord = m.ord
-                                 where m.entity = 'case' and m.id = f.id),
-                                (select min(e.at) from store.case_member m
-                                 join source.case_event e on e.channel = m.channel and e.case_no = m.case_no
-                                 where m.case_id = f.id),
-                                '9999-12-31')::date as day
-                     from folded f) d
-               where d.id = f.id"""
-        ),
-        {"channels": channels.ranked()},
-    )
-    connection.execute(
-        sa.text(
-            """create temp table candidate on commit drop as
-               with row_ as (
-                   select f.id, s.project_code, s.engineering_code, s.channel = f.channel as own, s.version, r.source_time,
-                          r.feed, r.record_key
-                   from folded f
-                   join store.member m on m.entity = 'case' and m.id = f.id
-                   join source."case" s on s.record_id = m.record_id and s.ord = m.ord
-                   join source.record r on r.id = s.record_id),
-               named as (
-                   select p.id, p.applicant_uscc, store.normal_name(p.project_name) as name
-                   from store.project p where p.gone_at is null and p.applicant_uscc is not null),
-               found as (
-                   select id, project_code as code, 'written' as link, 1 as place, version, source_time, feed, record_key
-                   from row_ where own and project_code is not null
-                   union all
-                   select row_.id, e.project_code, 'engineering', 2, null, row_.source_time, row_.feed, row_.record_key
-                   from row_ join store.engineering e on e.id = row_.engineering_code and e.gone_at is null
-                   where e.project_code is not null
-                   union all
-                   select id, project_code, 'crosswalk', 3, version, source_time, feed, record_key
-                   from row_ where not own and project_code is not null
-                   union all
-                   select f.id, min(n.id), 'identity', 4, null, null, null, null
-                   from folded f join named n on n.applicant_uscc = f.applicant_id and n.name = store.normal_name(f.project_name)
-                   where f.applicant_type is distinct from :internal and store.uscc_valid(f.applicant_id)
-                   group by f.id having count(*) = 1)
-               select found.*, coalesce(a.project_id, found.code) as project_id
-               from found left join store.project_alias a on a.alias = found.code"""
-        ),
-        {"internal": INTERNAL},
-    )
-    connection.execute(
-        sa.text(
-            """update folded f set project_code = c.project_id, project_link = c.link
-               from (select distinct on (x.id) x.id, x.project_id, x.link
-                     from (select c.*, p.id is not null and (
-                                      p.applicant_uscc is null or g.applicant_id is null or g.applicant_type = :internal
-                                      or g.applicant_id in (p.applicant_uscc, substr(p.applicant_uscc, 9, 9))) as fits,
-                                  p.id is not null as known,
-                                  store.project_code_valid(c.project_id) or store.project_code_old(c.project_id) as shaped
-                           from candidate c join folded g using (id)
-                           left join store.project p on p.id = c.project_id and p.gone_at is null) x
-                     where x.fits or x.known or x.shaped
-                     order by x.id, x.fits desc, x.place, x.version desc nulls last, x.source_time desc nulls last,
-                              x.feed, x.record_key) c
-               where c.id = f.id"""
-        ),
-        {"internal": INTERNAL},
-    )
     connection.exec_driver_sql(
-        """update folded f set project_code = null
-           where not exists (select from candidate c where c.id = f.id and c.project_id = f.project_code)
-              or project_link is null;
-           drop table candidate"""
+        """insert into store.unfolded (entity, id)
+           select 'case', m.id
+           from (select record_id, ord from source."case" where project_code in (select code from moved_project)
+                 union select record_id, ord from source."case"
+                       where engineering_code in (select id from changed where entity = 'engineering')
+                 union select record_id, ord from source."case" where item_code in (select code from changed_code)
+                 union select record_id, ord from source."case"
+                       where applicant_id in (select applicant_uscc from applicant) and exists (select from moved_project)) s
+           join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
+           where not exists (select from taken t where t.record_id = s.record_id)
+           union
+           select 'case', c.id
+           from taken join source.case_event e using (record_id)
+           join store.case_member m on m.channel = e.channel and m.case_no = e.case_no
+           join store."case" c on c.id = m.case_id and coalesce(c.submitted_at, c.accepted_at, c.concluded_at) is null"""
     )
 
 
-def _licences(connection: Connection, codes_changed: bool) -> None:
-    """Licences: one a certificate; a document of another source is the certificate of the same number and item.
-
-    Its item is that of its type code, or of its case; its project the one written, of its work, or of its case.
-    """
-    _reach_licences(connection, codes_changed)
-    connection.execute(
-        sa.text(
-            """create temp table crowded_licence on commit drop as
-               select store.normal_number(s.number) as normal, min(r.feed) as feed, min(r.record_key) as record,
-                      min(s.number) || ': ' || count(distinct store.normal_name(s.holder_name)) || ' holders' as detail
-               from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
-               where s.number is not null
-               group by 1 having count(distinct store.normal_name(s.holder_name)) >= :strangers"""
-        ),
-        {"strangers": identity.STRANGERS},
-    )
-    issues.add(connection, "join_refused", "number", "crowded_licence")
+def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, parts: int = 1) -> None:
+    """Bring golden rows up to date, in the caller's transaction: of cases and licences; of an entity whose rows stand each for
+    itself, of every ``parts``-th record; of another."""
+    entities = ["case", "licence"] if entity == "case" else [entity]
     connection.exec_driver_sql(
-        """create temp table licence_of on commit drop as
-           select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
-                  nullif(store.normal_number(s.number), crowd.normal) as normal,
-                  coalesce((select i.item_code from store.item_code i where i.code = s.type_code
-                            and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
-                            and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
-                            order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1),
-                           s.item_code, c.item_code) as item
-           from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
-           left join crowded_licence crowd on crowd.normal = store.normal_number(s.number)
-           left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
-           left join store."case" c on c.id = m.case_id"""
+        """create temp table due (entity text, record_id bigint, id text, fresh boolean) on commit drop;
+           create temp table if not exists changed (entity text, id text) on commit drop"""
     )
     connection.execute(
         sa.text(
-            """create temp table licence_id on commit drop as
-               with listed as (
-                   select normal, item, certificate_id from licence_of where feed = :directory and normal is not null),
-               of_item as (
-                   select normal, item, min(certificate_id) as certificate_id from listed group by normal, item having count(*) = 1),
-               of_number as (
-                   select normal, min(certificate_id) as certificate_id from listed group by normal having count(*) = 1)
-               select a.record_id, a.ord, coalesce(
-                          case when a.feed = :directory then a.certificate_id end,
-                          i.certificate_id, n.certificate_id,
-                          a.certificate_id, a.channel || ':' || coalesce(a.item, '') || ':' || a.normal,
-                          a.feed || '|' || a.record_key) as id
-               from licence_of a
-               left join of_item i on i.normal = a.normal and i.item = a.item
-               left join of_number n on n.normal = a.normal and a.item is null"""
+            """with gone as (
+                   delete from store.unfolded
+                   where entity = any(:entities) and (:parts = 1 or record_id % :parts = :part)
+                   returning entity, record_id, id, fresh)
+               insert into due select * from gone"""
         ),
-        {"directory": fold.authority()["licence"]["feeds"][0]},
+        {"entities": entities, "part": part, "parts": parts},
     )
-    fold.enroll(connection, "licence")
-    fold.fold(connection, "licence")
-    connection.exec_driver_sql(
-        """update folded f set
-               item_code_written = f.type_code, project_code_written = f.project_code,
-               case_id = x.case_id, item_code = x.item,
-               project_code = coalesce(
-                   (select p.id from store.project p
-                    where p.id = coalesce((select project_id from store.project_alias a where a.alias = f.project_code), f.project_code)),
-                   (select e.project_code from store.engineering e where e.id = f.engineering_code),
-                   (select c.project_code from store."case" c where c.id = x.case_id), f.project_code)
-           from (select l.id, max(o.case_id) as case_id, (array_agg(o.item order by o.feed, o.record_key, o.ord) filter (where o.item is not null))[1] as item
-                 from licence_id l join licence_of o using (record_id, ord) group by l.id) x
-           where x.id = f.id"""
-    )
+    connection.exec_driver_sql("analyze due")
+    if entity == "case":
+        result.add("case", resolve.cases(connection))
+        result.spoke.update(_speaking(connection))
+        fold.forget(connection)
+        result.add("licence", resolve.licences(connection))
+        result.spoke.update(_speaking(connection))
+    elif entity in fold.KEPT:
+        result.add(entity, fold.keep(connection, entity))
+        result.spoke.update(connection.exec_driver_sql("select distinct feed from folded").scalars())
+    else:
+        if fold.enroll(connection, entity, "select record_id from due"):
+            result.add(entity, fold.publish(connection, entity, fold.standing(entity)))
+        result.spoke.update(_speaking(connection))
+    fold.forget(connection)
+    connection.exec_driver_sql("drop table due, changed")
 
 
-def _reach_licences(connection: Connection, codes_changed: bool) -> None:
-    """Fills ``reached``: documents that changed, or whose case, work or project did, and all that share a number or a
-    certificate with one of them, however far: what a document is, is decided among these."""
-    connection.exec_driver_sql(
-        "create temp table reached (record_id bigint, ord int, turn int, primary key (record_id, ord)) on commit drop"
+def _tell_without_golden(connection: Connection, result: Unified) -> None:
+    """Feeds whose records stand and make no golden row: a code that nobody founds, an entity that nothing folds."""
+    asked = set(connection.exec_driver_sql("delete from store.unfolded where entity = 'feed' returning id").scalars())
+    if not (silent := sorted(asked - result.spoke)):
+        return
+    hangs = " ".join(
+        f"""and not exists (select from source.record r join store.{entity} g
+                            on g.id = r.feed || '|' || r.record_key || '|0' and g.gone_at is null
+                            where r.feed = f.feed)"""
+        for entity in fold.KEPT
     )
     connection.execute(
         sa.text(
-            """insert into reached
-               select s.record_id, s.ord, 0
-               from source.licence s left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
-               where :all
-                  or s.record_id in (
-                      select record_id from taken
-                      union select o.record_id from taken
-                            join store.member g on g.entity = 'licence' and g.record_id = taken.record_id
-                            join store.member o on o.entity = 'licence' and o.id = g.id)
-                  or m.case_id in (select id from changed where entity = 'case')
-                  or s.engineering_code in (select id from changed where entity = 'engineering')
-                  or s.project_code in (select code from moved_project)"""
+            f"""create temp table unfounded on commit drop as
+                select f.feed, cast(null as text) as record, 'no record of the feed makes a golden row' as detail
+                from unnest(cast(:feeds as text[])) f(feed)
+                where exists (select from source.record r where r.feed = f.feed and r.tombstoned_at is null
+                              and r.refused_at is null)
+                  and not exists (select from source.record r
+                                  join store.member m on m.entity = any(:entities) and m.record_id = r.id
+                                  where r.feed = f.feed)
+                  {hangs}"""
         ),
-        {"all": codes_changed},
+        {"feeds": silent, "entities": tables.entities()},
     )
-    turn = 0
-    while connection.execute(
-        sa.text(
-            """with here as (
-                   select s.number, s.certificate_id from reached r join source.licence s using (record_id, ord) where r.turn = :turn)
-               insert into reached
-               select o.record_id, o.ord, :turn + 1
-               from source.licence o
-               where store.normal_number(o.number) in (select store.normal_number(number) from here)
-                  or o.certificate_id in (select certificate_id from here)
-               on conflict do nothing"""
-        ),
-        {"turn": turn},
-    ).rowcount:
-        turn += 1
-        connection.exec_driver_sql("analyze reached")
+    issues.add(connection, "no_golden_row", "entity", "unfounded")
+    result.without_golden = sorted(
+        {*result.without_golden, *connection.exec_driver_sql("select feed from unfounded").scalars()}
+    )
+    connection.exec_driver_sql("drop table unfounded")

@@ -194,10 +194,10 @@ _STANDING_ROWS = "join {version} v using (row_id) where v.becomes and not v.tomb
 
 #: What unify has to take up.
 _DIRTY = """
-insert into store.dirty (record_id, feed, run_id)
-select v.record_id, :feed, :run from {version} v where v.becomes
+insert into store.dirty (record_id, feed, run_id, fresh)
+select v.record_id, :feed, :run, not v.known from {version} v where v.becomes
 union all
-select m.record_id, :feed, :run from {missing} m
+select m.record_id, :feed, :run, false from {missing} m
 """
 
 #: Unlike rows of one key in one part of one payload, of which the last stands and the others are history.

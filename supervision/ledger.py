@@ -21,7 +21,7 @@ from core import clock
 from core.errors import ConfigurationError, NotFoundError
 from core.redaction import redact
 from quality.silence import episode
-from store import clockwatch, issues
+from store import clockwatch, issues, unify
 from store.engine import lock_key, refusal, transaction
 from store.values import EXPLAINING_CHARS, storable
 from supervision import items, positions, silence
@@ -99,6 +99,7 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
     if as_of is None:
         clockwatch.require()
         as_of = clock.today()
+    unify.wait()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("supervise", ""))))
         last = connection.exec_driver_sql(

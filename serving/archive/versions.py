@@ -48,14 +48,14 @@ class Version:
 _RECORDS = """
 with golden as (
     select unnest(cast(:entities as text[])) as entity, unnest(cast(:ids as text[])) as id
-    union
-    select 'case_event', id from store.case_event where case_id = any(:cases)
-    union
-    select 'special_procedure', id from store.special_procedure where case_id = any(:cases)
-    union
-    select 'material', id from store.material where case_id = any(:cases)
 ),
-gone as (
+told as (  -- of rows that are kept every one, provenance names the record
+    select provenance ->> '*' as ref from store.case_event where case_id = any(:cases) and gone_at is null
+    union
+    select provenance ->> '*' from store.special_procedure where case_id = any(:cases) and gone_at is null
+    union
+    select provenance ->> '*' from store.material where case_id = any(:cases) and gone_at is null
+    union
     select p.value as ref from store."case" x, jsonb_each_text(x.provenance) p where x.gone_at is not null and x.project_code = :code and :whole
     union
     select p.value from store.licence x, jsonb_each_text(x.provenance) p where x.gone_at is not null and x.project_code = :code and :whole
@@ -65,7 +65,7 @@ gone as (
 )
 select m.record_id from golden g join store.member m on m.entity = g.entity and m.id = g.id
 union
-select r.id from gone join source.record r on r.feed = split_part(gone.ref, '|', 1) and r.record_key = substr(gone.ref, strpos(gone.ref, '|') + 1)"""
+select r.id from told join source.record r on r.feed = split_part(told.ref, '|', 1) and r.record_key = substr(told.ref, strpos(told.ref, '|') + 1)"""
 
 _VERSIONS = """
 with chosen as (

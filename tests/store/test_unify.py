@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import signal
+import subprocess
+import sys
 from datetime import datetime
 
 import pytest
@@ -12,6 +15,7 @@ import sqlalchemy as sa
 from core import codes
 from core.errors import ConfigurationError
 from store import judgement, tables
+from store import unify as unifying
 from store.engine import transaction
 from store.hash import of_store
 from store.unify import unify
@@ -171,7 +175,20 @@ WORLD = [
 ]
 
 
-@pytest.mark.usefixtures("hub")
+@pytest.fixture(params=["at once", "by parts"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """As a few changes go, in one transaction, and as a large load does: chunk by chunk, parts side by side."""
+    if request.param == "by parts":
+        by_parts(monkeypatch)
+    return request.param
+
+
+def by_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"AT_ONCE": 0, "CHUNK": 3, "PART": 1, "WORKERS": 3}.items():
+        monkeypatch.setattr(unifying, name, value)
+
+
+@pytest.mark.usefixtures("hub", "way")
 class TestUnify:
     def test_one_case_of_three_systems_each_field_from_who_is_believed(self) -> None:
         for tell in WORLD:
@@ -453,3 +470,83 @@ def test_a_code_means_an_item_up_to_the_last_day_and_of_two_versions_the_later_h
         put("m2.sb", no, day, case=row)
     unify()
     assert [row["item_code"] for _, row in sorted(golden("case", "item_code").items())] == [old, own]
+
+
+#: A unify in a process of its own that ends at the n-th call of one of its steps.
+_KILLED = """
+import os, signal, sys
+from store import unify
+name, times = sys.argv[1], int(sys.argv[2])
+unify.AT_ONCE, unify.CHUNK, unify.PART, unify.WORKERS = 0, 4, 1, 2
+true, left = getattr(unify, name), [times]
+def deadly(*args):
+    left[0] -= 1
+    if left[0] <= 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return true(*args)
+setattr(unify, name, deadly)
+unify.unify()
+"""
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("place", [("_leave", 1), ("_fold", 3), ("_tell_without_golden", 2)])
+def test_a_unify_that_is_killed_goes_on_where_it_was(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    for tell in WORLD:
+        tell()
+    unify()
+    whole = of_store()
+    with transaction() as c:  # the same records, never unified
+        c.execute(
+            sa.text(
+                "insert into store.dirty (record_id, feed, run_id, fresh) select id, feed, 1, true from source.record"
+            )
+        )
+        for table in (*tables.golden.values(), tables.member, tables.case_member, tables.item_code, tables.change):
+            c.execute(sa.delete(table))
+    name, times = place
+    done = subprocess.run([sys.executable, "-c", _KILLED, name, str(times)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert of_store() != whole
+    unify()
+    assert of_store() == whole
+    assert unify().taken == 0
+    with transaction() as c:
+        assert c.execute(sa.select(sa.func.count()).select_from(tables.unfolded)).scalar() == 0
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_record_that_a_part_cannot_take_is_set_aside_and_the_rest_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_parts(monkeypatch)
+    with transaction() as c:
+        c.execute(sa.text("alter table store.case_event add constraint no_such check (event <> 'BAD')"))
+    for tell in WORLD:
+        tell()
+    for n in range(6):
+        put(
+            "d3.log_v3",
+            f"E{n}",
+            case_event={"channel": "D3", "case_no": "S1", "event": "BAD" if n == 4 else "HANDLING"},
+        )
+    assert unify().refused == ["d3.log_v3 E4"]
+    assert len(golden("case_event")) == 6 and set(golden("licence")) == {"C1"}
+
+
+@pytest.mark.usefixtures("hub")
+def test_rows_of_one_record_come_and_go(way: str) -> None:
+    def tell(count: int) -> None:
+        put("m2.spcl", "S1|1", "2026-03-02", case_event=None)
+        with transaction() as c:
+            [found] = c.execute(sa.select(tables.record.c.id)).scalars()
+            for n in range(count):
+                row = {"channel": "M2", "case_no": "S1", "event": "HANDLING", "limit_days": count}
+                c.execute(
+                    sa.insert(tables.source_entity["case_event"]).values(record_id=found, ord=n, feed="m2.spcl", **row)
+                )
+        unify()
+
+    for count in (3, 1, 0, 2):
+        tell(count)
+        assert sorted(golden("case_event")) == [f"m2.spcl|S1|1|{n}" for n in range(count)]
+        with transaction() as c:
+            assert c.execute(sa.select(sa.func.count()).select_from(tables.member)).scalar() == max(count - 1, 0)
