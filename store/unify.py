@@ -167,7 +167,7 @@ def _refresh_statistics() -> None:
     """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         grown = connection.exec_driver_sql(
-            """select format('%I.%I', schemaname, relname) from pg_stat_user_tables
+            """select quote_ident(schemaname) || '.' || quote_ident(relname) from pg_stat_user_tables
                where schemaname in ('source', 'store') and n_mod_since_analyze > 1000 and n_mod_since_analyze > n_live_tup / 3"""
         ).scalars()
         for table in list(grown):

@@ -520,6 +520,7 @@ def test_a_record_that_a_part_cannot_take_is_set_aside_and_the_rest_stands(monke
     by_parts(monkeypatch)
     with transaction() as c:
         c.execute(sa.text("alter table store.case_event add constraint no_such check (event <> 'BAD')"))
+        c.execute(sa.text("alter table landing.quarantine disable trigger all"))  # these records came by no run
     for tell in WORLD:
         tell()
     for n in range(6):
