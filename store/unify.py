@@ -183,23 +183,27 @@ def _whole(connection: Connection, end: int, result: Unified) -> None:
 
 
 def _fold_all(connection: Connection, result: Unified) -> None:
-    for entity, parts in _waiting(connection).items():
-        if parts:
-            _fold(connection, result, entity)
+    for entity in _waiting(connection):
+        _fold(connection, result, entity)
     _tell_without_golden(connection, result)
 
 
 def _fold_side_by_side(result: Unified) -> None:
-    def one(entity: str, part: int, parts: int) -> None:
+    def one(entity: str, part: int, parts: int) -> Unified:
+        own = Unified()
         with _part() as connection:
-            _fold(connection, result, entity, part, parts)
+            _fold(connection, own, entity, part, parts)
+        return own
 
     with transaction() as connection:
         waiting = _waiting(connection)
     with ThreadPoolExecutor(WORKERS) as pool:  # the longest first
         done = [pool.submit(one, entity, part, parts) for entity, parts in waiting.items() for part in range(parts)]
     for each in done:
-        each.result()
+        own = each.result()
+        result.spoke |= own.spoke
+        for entity, counts in own.changes.items():
+            result.add(entity, counts)
     with _part() as connection:
         _tell_without_golden(connection, result)
 
