@@ -70,11 +70,11 @@ def register(app: typer.Typer) -> None:
         """重建 · Make the store again from the archive alone: receipts, runs and decisions of its journal, in their order."""
         from cli.stack import backup as room
         from pipeline import rebuild as replay
-        from store import migrate
+        from serving.sql import provide
 
         attach()
         with room.databases(Layout.here()):
-            migrate.upgrade()
+            provide.upgrade()
             with output.err.status("") as status:
                 made = replay.run(
                     store, missing=missing, on_progress=lambda n, of: status.update(f"批次 {n:,} / {of:,}")

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def prepare() -> None:
         """部署准备 · Make and migrate both databases, make the pools; for docker compose and the like, safe to repeat."""
-        from store import migrate
+        from serving.sql import provide
 
         for name in ("ONEMAP_DATABASE_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
             if not os.environ.get(name):
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
                     f"{name} is not set", remedy="./onemap up needs no preparation", zh=f"未设置 {name}。"
                 )
             _make(os.environ[name])
-        migrate.upgrade()
+        provide.upgrade()
         _run(airflow.command("db", "migrate"))
         _run([sys.executable, "-P", "-m", "cli.stack.metadata"], json.dumps({"pools": pools()}))
         output.out.print("✓ 就绪 ready")

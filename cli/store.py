@@ -43,7 +43,13 @@ def register(app: typer.Typer) -> None:
             migrate.downgrade("-1")
             output.out.print("✓ 统一库结构已退回一版 one migration back")
             return
-        migrate.upgrade()
+        from serving.sql import dictionary, provide
+
+        made = provide.upgrade()
+        if made:
+            output.out.print("视图 views: " + "、".join(made), markup=False)
+        if dictionary.write():
+            output.out.print("数据字典 data dictionary: docs/data-dictionary.md", markup=False)
         output.out.print("✓ 统一库结构已是最新 up to date")
 
     @store.command()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +14,42 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
+from schemas import codes
 
 FOLDER = ROOT / "schemas" / "entities"
 
 Type = Literal["text", "int", "decimal", "date", "timestamp", "bool", "json", "geometry"]
+
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: Names that other tables and views of the store have.
+_TAKEN = frozenset(
+    [
+        "record",
+        "record_history",
+        "raw_dictionary",
+        "member",
+        "change",
+        "audit",
+        "audit_seal",
+        "dirty",
+        "case_member",
+        "project_alias",
+        "identity_judgement",
+        "item_code",
+        "schema_version",
+        "project_stage",
+        "stage_item",
+        "finding",
+        "work_order",
+        "order_step",
+        "clock",
+    ]
+)
+#: Columns that the store itself puts on every row.
+_OWN = frozenset(["id", "record_id", "ord", "feed", "provenance", "content_hash", "changed_at", "gone_at"])
+#: Ids of golden rows that the store makes where no columns name one.
+_MADE = frozenset(["case_id", "event_id", "licence_id", "material_id", "special_id"])
 
 
 class _Strict(BaseModel):
@@ -65,9 +100,42 @@ def read(path: Path) -> Entity:
     """:raises ConfigurationError: with file and line."""
     document = declared.read(path)
     entity = declared.build(document, Entity)
-    if entity.entity != path.stem:
-        raise document.error(("entity",), f"must be the file's name, {path.stem}")
+    if found := list(_faults(entity, path.stem)):
+        raise document.errors(found)
     return entity
+
+
+def _faults(entity: Entity, name: str) -> Iterator[tuple[declared.Place, str]]:
+    """What is wrong with an entity beyond its model."""
+    if entity.entity != name:
+        yield ("entity",), f"must be the file's name, {name}"
+    if not _NAME.fullmatch(name):
+        yield ("entity",), "names a table: small letters, digits and _, at most 40, beginning with a letter"
+    if name in _TAKEN:
+        yield ("entity",), f"{name} is a table or view of the store already: choose another name"
+    if not entity.columns:
+        yield ("columns",), "an entity has columns"
+    for at, one in enumerate(entity.key):
+        if one not in entity.columns and one not in _MADE:
+            like = get_close_matches(one, entity.columns, 1)
+            yield ("key", at), f"{one} is no column" + (f"; did you mean {like[0]}?" if like else "")
+        elif one in entity.columns and entity.columns[one].type in ("json", "geometry"):
+            yield ("key", at), f"{one} is of type {entity.columns[one].type}, which names no row"
+    if not entity.key or len(set(entity.key)) < len(entity.key):
+        yield ("key",), "names the golden row: one column or several, none twice"
+    for column in entity.columns.values():
+        if not _NAME.fullmatch(column.name) or column.name in _OWN or column.name.endswith("_box"):
+            yield (
+                ("columns", column.name),
+                "is no name of a column: small letters, digits and _, and none of the store's own "
+                f"({', '.join(sorted(_OWN))}, …_box)",
+            )
+        if column.codes is not None and column.codes not in codes.load_all():
+            like = get_close_matches(column.codes, codes.load_all(), 1)
+            meant = f"; did you mean {like[0]}?" if like else ""
+            yield ("columns", column.name, "codes"), f"there is no schemas/codes/{column.codes}.yaml{meant}"
+        if column.codes is not None and column.type in ("geometry", "json"):
+            yield ("columns", column.name), f"codes are not of type {column.type}"
 
 
 @cache

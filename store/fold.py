@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from core import settings
 from schemas import channels
+from schemas import entities as model
 from store import tables
 
 #: Golden ids, in SQL over a source row ``s``, its record ``r`` and (cases) its node ``n``.
@@ -42,6 +43,25 @@ OF_CASES = ("case", *KEPT)
 FOLLOWED = ("project", "engineering", "case")
 #: A function takes at most a hundred arguments.
 _ARGUMENTS = 90
+
+
+def id_of(entity: str) -> str:
+    """The golden id, in SQL over a source row ``s``: of an entity that the code does not know, its declared key, joined by ``|``."""
+    if entity in IDS:
+        return IDS[entity]
+    columns = model.load(entity).columns
+    return " || '|' || ".join(
+        _TEXT.get(columns[name].type, "s.{}::text").format(_q(name)) for name in model.load(entity).key
+    )
+
+
+#: A key's value as text, the same whatever the session's settings.
+_TEXT = {
+    "text": "s.{}",
+    "timestamp": """to_char(s.{}, 'YYYY-MM-DD"T"HH24:MI:SS')""",
+    "date": "to_char(s.{}, 'YYYY-MM-DD')",
+    "decimal": "trim_scale(s.{})::text",
+}
 
 
 @cache
@@ -82,7 +102,7 @@ def enroll(connection: Connection, entity: str, rows: str) -> bool:
     connection.exec_driver_sql(
         f"""create temp table come on commit drop as
             select * from (
-                select s.record_id, s.ord, s.feed, {IDS[entity]} as id
+                select s.record_id, s.ord, s.feed, {id_of(entity)} as id
                 from enrolling e join source.{_q(entity)} s using (record_id) {joins} where {_founded(entity)}) rows
             where id is not null"""
     )

@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
-from store import tables
+from store import evolve, tables
 from store.engine import engine, lock_key
 
 # Airflow may share the database and keeps its own alembic_version in public
@@ -29,11 +29,17 @@ def config() -> Config:
 
 
 def upgrade(revision: str = "head") -> None:
-    """Migrate the hub's database; two at once wait for each other.
+    """Migrate the hub's database, then make what ``schemas/entities`` declare beyond it; two at once wait for each other.
 
-    :raises core.errors.ConfigurationError: no database is set or running.
+    :raises core.errors.ConfigurationError: no database is set or running, or a declared type is not the stored one.
     """
-    _go(command.upgrade, revision, make=True)
+
+    def way(made: Config, to: str) -> None:
+        command.upgrade(made, to)
+        if to == "head":
+            evolve.bring(made.attributes["connection"])
+
+    _go(way, revision, make=True)
 
 
 def downgrade(revision: str) -> None:

@@ -73,9 +73,9 @@ class Hub:
 
     def migrate(self) -> None:
         """The hub's own tables."""
-        from store import migrate
+        from serving.sql import provide
 
-        migrate.upgrade()
+        provide.upgrade()
 
     def migrate_airflow(self) -> None:
         """Airflow's tables; skipped where this Airflow has migrated this database before."""

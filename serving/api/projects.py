@@ -327,6 +327,25 @@ def licences(
 
 
 @router.get(
+    "/rows/{entity}",
+    tags=["统一库 store"],
+    responses=answers("Any"),
+    summary="任一实体的行 · rows of any entity of the model, a new one too",
+)
+def rows(
+    request: Request,
+    asker: Asker,
+    entity: Annotated[Literal[tuple(sorted(tables.golden))], Path(description="实体 · entity")],  # type: ignore[valid-type]
+    updated_since: UpdatedSince = None,
+    limit: Limit = 100,
+    cursor: After = None,
+) -> Response:
+    where = filters.changed(updated_since)
+    with reading(asker) as c:
+        return listed(request, listing.page(c, entity, where, after=cursor, limit=limit))
+
+
+@router.get(
     "/statistics", tags=["统计 statistics"], responses=answers("statistics"), summary="统计 · counts over what you see"
 )
 def statistics(

@@ -92,6 +92,11 @@ def cases(
     return _of_town(made, town)
 
 
+def changed(since: datetime | None) -> Filter:
+    """Rows of any view of an entity, changed since then."""
+    return Filter().where("v.changed_at >= :updated_since", updated_since=_instant(since))
+
+
 def findings(
     *,
     project: str | None = None,

@@ -51,5 +51,17 @@ def _cell(words: str) -> str:
     return " ".join(words.split()).replace("|", "\\|")
 
 
+def write() -> bool:
+    """Write the page where it says something else, and can be written; whether it was."""
+    now = text()
+    try:
+        if PATH.read_text(encoding="utf-8") == now:
+            return False
+        PATH.write_text(now, encoding="utf-8")
+    except OSError:  # an installed hub whose papers are not its own to write
+        return False
+    return True
+
+
 if __name__ == "__main__":
-    PATH.write_text(text(), encoding="utf-8")
+    write()

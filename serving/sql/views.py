@@ -242,6 +242,21 @@ SEEN: dict[str, str | None] = {
     "national_task": None,
 }
 
+
+def seen_of(entity: str) -> str | None:
+    """Who is shown a row of an entity: as :data:`SEEN` has it; of another, whoever sees its project, else its department, else
+    only who is free of restriction.
+    """
+    if entity in SEEN:
+        return SEEN[entity]
+    columns = entities.load(entity).columns
+    if "project_code" in columns:
+        return of_project("x.project_code")
+    if "department_code" in columns:
+        return f"({FREE} or ({DEPARTMENTS} is not null and {TOWNS} is null and {PROJECTS} is null and {of_department('x.department_code')}))"
+    return FREE
+
+
 _WAITS = """exists (select from supervision.waiting w where w.rule = x.rule and w.project_code = x.project_code
             and w.item_code = x.item_code and w.case_no = x.case_no)"""
 _LIGHT = """(select case min(array_position(array['双红', '红', '待数据', '黄', '蓝', '绿'], k.light))
@@ -297,7 +312,7 @@ def _simple(entity: str, key: tuple[str, ...] = ("id",), extra: tuple[Column, ..
         f'store."{entity}" x',
         (*_entity(entity), *extra, *_ends()),
         key,
-        SEEN[entity],
+        seen_of(entity),
         "x.gone_at is null",
     )
 
@@ -413,6 +428,7 @@ def _children() -> list[View]:
                 "site_reading",
             )
         ),
+        *(_simple(entity) for entity in entities.names() if entity not in SEEN),
     ]
 
 
@@ -573,9 +589,9 @@ def _change() -> View:
     # offset 0: a change is judged by the key of its row; without it the planner may read whole tables for a page
     cases = " ".join(
         f"""when '{entity}' then {f'''exists (select from store."{entity}" x where x.id = c.entity_id and {rule} offset 0)''' if rule else "true"}"""
-        for entity, rule in SEEN.items()
+        for entity, rule in {**SEEN, **{one: seen_of(one) for one in entities.names() if one not in SEEN}}.items()
     )
-    seen_of = {
+    beside = {
         "finding": (
             "supervision.finding x where x.id = c.entity_id",
             _supervised("x"),
@@ -592,7 +608,7 @@ def _change() -> View:
     }
     cases += " " + " ".join(
         f"when '{entity}' then exists (select from {rows} and {rule} offset 0)"
-        for entity, (rows, rule) in seen_of.items()
+        for entity, (rows, rule) in beside.items()
     )
     return View(
         "change",
@@ -630,6 +646,11 @@ def ddl() -> str:
         made += _create(view, "asked", "")
         made.append("")
     return "\n".join(made)
+
+
+def statements(view: View, schema: str) -> list[str]:
+    """``create view`` of one of them in ``onemap`` or ``asked``, with its comments."""
+    return _create(view, schema, " with (security_barrier)" if schema == "onemap" else "")
 
 
 def _create(view: View, schema: str, options: str) -> list[str]:
