@@ -19,6 +19,7 @@ def check(source_id: str) -> list[CheckLine]:
     for feed in registry.feeds(source):
         try:
             registry.mapping(feed)
+            registry.feed(feed.id)
         except OneMapError as error:
             lines.append(CheckLine(f"mapping {feed.mapping}", False, error.message, error.remedy))
     try:

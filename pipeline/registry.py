@@ -10,7 +10,7 @@ from connectors.endpoint import Endpoint, resolve
 from core.errors import ConfigurationError
 from mappings import compiler
 from mappings.compiler import Mapping
-from sources import loader
+from sources import agreement, loader
 from sources.declaration import Feed, Source
 
 
@@ -30,8 +30,10 @@ def broken() -> dict[str, ConfigurationError]:
 
 
 def feed(feed_id: str) -> tuple[Source, Feed]:
-    """:raises ConfigurationError: there is no such feed."""
-    return loader.load(feed_id.partition(".")[0]), loader.feed(feed_id)
+    """:raises ConfigurationError: there is no such feed, or declaration, mapping and contract do not agree."""
+    found = loader.load(feed_id.partition(".")[0]), loader.feed(feed_id)
+    agreement.hold(*feed_id.split(".", 1))
+    return found
 
 
 def draft(feed_id: str) -> tuple[Source, Feed]:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _ID = r"^[a-z][a-z0-9_]{0,39}$"  # part of DAG ids, pools, file names and keys of the store
 _NO_TIME = timedelta(0)
@@ -23,6 +23,13 @@ def _cron(text: str) -> str:
     if len(text.split()) != 5 or not croniter.is_valid(text):
         raise ValueError(f"{text!r} is no cron of five fields: minute hour day month weekday")
     return text
+
+
+def _duration(value: Any) -> Any:
+    """Durations say their unit: PT20M, P1D. A bare number would be read as seconds."""
+    if isinstance(value, int | float) or (isinstance(value, str) and not value.strip().lstrip("-").startswith("P")):
+        raise ValueError(f"{value!r} is no duration: write PT20M, PT3H, P1D")
+    return value
 
 
 def _positive(span: timedelta) -> timedelta:
@@ -46,8 +53,8 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
-Span = Annotated[timedelta, AfterValidator(_positive)]
-Lag = Annotated[timedelta, AfterValidator(_not_negative)]
+Span = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Lag = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
 Columns = Annotated[list[str], AfterValidator(_distinct)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -59,7 +66,7 @@ class _Strict(BaseModel):
 class Owner(_Strict):
     """Who answers for the source (数源部门)."""
 
-    department: str
+    department: str = Field(min_length=1)
     contact: str = Field("", description="Office and telephone of duty, no person's data")
 
 
@@ -67,7 +74,7 @@ class WindowCursor(_Strict):
     """Rows carry an increment time; half-open windows of it are read."""
 
     kind: Literal["window"]
-    column: str = Field(description="The raw column that the source filters by")
+    column: str = Field(min_length=1, description="The raw column that the source filters by")
     lag: Lag = Field(
         timedelta(minutes=10),
         description="Rows may become visible that late, and our clock may differ: the last lag is read again",
@@ -120,7 +127,7 @@ class Rhythm(_Strict):
         description="entity.column of when a row speaks, where the increment does not say it; scope: the stamp in the name of "
         "the part that is sent; none: the increment, else when it is received",
     )
-    delay: timedelta | None = Field(
+    delay: Lag | None = Field(
         None, description="How long after that time a row may become visible at the source; default: the cursor's lag"
     )
     surprise: Literal["tell", "hold"] = Field(

@@ -7,15 +7,13 @@ temporary tables, made for one entity at a time: ``enrolling(record_id)``, ``tou
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from ruamel.yaml import YAML
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Connection
 
-from core import settings
+from schemas import authority as beliefs
 from schemas import channels
 from schemas import entities as model
 from store import tables
@@ -64,10 +62,9 @@ _TEXT = {
 }
 
 
-@cache
 def authority() -> dict[str, dict[str, Any]]:
     """``schemas/authority.yaml``: entity → feeds in order, and fields with an order of their own."""
-    return YAML(typ="safe").load(settings.ROOT / "schemas" / "authority.yaml")
+    return {entity: belief.model_dump() for entity, belief in beliefs.load().items()}
 
 
 def own_columns(entity: str) -> list[str]:

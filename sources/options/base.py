@@ -66,3 +66,46 @@ def _pattern(value: str) -> str:
 
 Pattern = Annotated[str, AfterValidator(_pattern)]
 """A regular expression that compiles."""
+
+
+def _unlike(names: list[str]) -> list[str]:
+    if len({name.casefold() for name in names}) < len(names) or not all(name.strip() for name in names):
+        raise ValueError("names a column twice, or one without a name")
+    return names
+
+
+Text = Annotated[str, Field(min_length=1)]
+Names = Annotated[list[str], AfterValidator(_unlike)]
+"""Columns, each once."""
+
+
+def _crs(value: str) -> str:
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        found = CRS.from_user_input(value)
+        if (
+            not re.search(r"[:+\[=]", value) and found.name.casefold() != value.casefold()
+        ):  # PROJ guesses by part of a name
+            raise CRSError(value)
+    except CRSError:
+        raise ValueError(
+            f"{value!r} is no coordinate reference that PROJ knows: write EPSG:4547, a PROJ string or WKT"
+        ) from None
+    return value
+
+
+Crs = Annotated[str, AfterValidator(_crs)]
+"""A coordinate reference that PROJ knows."""
+
+
+def _window(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    west, south, east, north = value
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise ValueError("is no window: west, south, east, north in degrees, west and south the smaller")
+    return value
+
+
+Degrees = Annotated[tuple[float, float, float, float], AfterValidator(_window)]
+"""West, south, east, north."""

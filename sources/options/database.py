@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field
 
 from sources.options.base import FeedOptions as Base
+from sources.options.base import Names, Strict, Text
 from sources.options.base import SourceOptions as BaseSource
-from sources.options.base import Strict
 
 
 def _charset(name: str) -> str:
@@ -35,16 +35,16 @@ Zone = Annotated[str, AfterValidator(_zone)]
 class Acknowledge(Strict):
     """Which column says that a row was taken, and which name the row."""
 
-    column: str
-    by: list[str] = Field(min_length=1)
+    column: Text
+    by: Names = Field(min_length=1)
 
 
 class FeedOptions(Base):
     """``options`` of a feed."""
 
-    table: str = Field(description="Table or view")
-    exclude: list[str] = Field(default_factory=list, description="Columns never read")
-    order: list[str] = Field(default_factory=list, description="After increment and key, where these name no row")
+    table: Text = Field(description="Table or view")
+    exclude: Names = Field(default_factory=list, description="Columns never read")
+    order: Names = Field(default_factory=list, description="After increment and key, where these name no row")
     acknowledge: Acknowledge | None = Field(None, description="Set to 1 after our commit")
     rows: int = Field(50_000, ge=1, description="Rows of one payload at most")
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sources.options.base import Crs, Degrees, Names, Pattern, Strict, Text
 from sources.options.base import FeedOptions as Base
-from sources.options.base import Pattern, Strict
 from sources.options.database import Charset
 from sources.options.listing import Path
 
@@ -38,7 +38,7 @@ class TableOptions(Strict):
     delimiter: str = Field(",", min_length=1, max_length=1)
     quote: str | None = Field('"', min_length=1, max_length=1, description="null: no value is quoted")
     header_row: int | None = Field(1, ge=1, description="Line of the names; null: there is none, see columns")
-    columns: list[str] = Field(default_factory=list, description="Names of the columns, instead of the header's")
+    columns: Names = Field(default_factory=list, description="Names of the columns, instead of the header's")
     footer: int = Field(0, ge=0, le=1000, description="Rows at the end that are none")
 
     @model_validator(mode="after")
@@ -57,7 +57,7 @@ class JsonOptions(Strict):
 class XmlOptions(Strict):
     """``content: xml``: a document with elements of one name."""
 
-    record: str = Field(description="Local name of a record's element, at whatever depth")
+    record: Text = Field(description="Local name of a record's element, at whatever depth")
     nested: list[str] = Field(default_factory=list, description="Elements that may repeat, always a JSON list")
     charset: Charset | None = Field(None, description="Of a document that declares none and is no UTF-8")
 
@@ -66,11 +66,11 @@ class VectorOptions(Strict):
     """``content: vector``: GeoPackage, shapefile (zipped too), DBF, GeoJSON, KML: what GDAL reads."""
 
     layer: str | None = Field(None, description="Default: the only one")
-    crs: str | None = Field(
+    crs: Crs | None = Field(
         None, description="Coordinate reference that the file lacks, or says wrongly: whatever PROJ knows"
     )
     charset: Charset | None = Field(None, description="Of a DBF that does not say it")
-    window: tuple[float, float, float, float] | None = Field(
+    window: Degrees | None = Field(
         None,
         description="West, south, east, north in degrees in which geometries are plausible; default: Dongguan",
     )
@@ -79,7 +79,7 @@ class VectorOptions(Strict):
 class Skip(Strict):
     """Rows that are none, such as sums (合计): those whose column matches."""
 
-    column: str
+    column: Text
     matches: Pattern = Field(description="A regular expression for the whole value, blanks aside")
 
 

@@ -123,7 +123,7 @@ class FeedOptions(ListingOptions):
     paging, where it has no parameters of its own.
     """
 
-    path: str = Field(description="Under the Connection's base URL")
+    path: str = Field(min_length=1, description="Under the Connection's base URL")
     method: Literal["GET", "POST"] = "GET"
     format: Literal["json", "xml"] = "json"
     params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict, description="Constants of the query")
