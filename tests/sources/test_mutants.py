@@ -66,7 +66,7 @@ def some(request) -> Any:
     """A few of the places, the same each time; all of them with ``--dirt``."""
     whole = request.config.getoption("--dirt", default=False)
 
-    def chosen(data: Any, most: int = 12) -> list[Place]:
+    def chosen(data: Any, most: int = 4) -> list[Place]:
         every = list(places(data))
         return every if whole or len(every) <= most else random.Random(7).sample(every, most)
 
