@@ -159,6 +159,24 @@ def _exploded(spans: pl.DataFrame, *columns: str) -> pl.DataFrame:
     )
 
 
+def spans(days: pl.DataFrame) -> pl.DataFrame:
+    """:data:`DAYS` as stretches: project_code, holder, department, item_code, item_name, case_id, from_, until (the last day), days."""
+    same = ["project_code", "holder", "department", "item_code", "item_name", "case_id"]
+    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift(1)) for name in same)
+    return (
+        days.sort("project_code", "day")
+        .with_columns(changed.cum_sum().alias("_run"))
+        .group_by("_run", maintain_order=True)
+        .agg(
+            *(pl.col(name).first() for name in same),
+            pl.col("day").min().alias("from_"),
+            pl.col("day").max().alias("until"),
+            pl.len().alias("days"),
+        )
+        .drop("_run")
+    )
+
+
 _NOTICES = """
 select distinct on (1, 2) p.case_id, p.started_at::date as from_, true as notice
 from scope_case s join store.special_procedure p on p.case_id = s.id

@@ -83,6 +83,14 @@ def looked_after(connection: Connection, kind: Kind, name: str) -> list[dict[str
     return [dict(row._mapping) for row in rows]
 
 
+def who_looks_after(connection: Connection, codes: list[str]) -> dict[str, tuple[str | None, str | None]]:
+    """Project → (agent, team), of those that are asked for."""
+    rows = connection.execute(
+        sa.text(f"select id, agent, team from ({_LOOKED_AFTER}) t where id = any(:codes)"), {"codes": codes}
+    )
+    return {row.id: (row.agent, row.team) for row in rows}
+
+
 def assign(code: str, kind: Kind, name: str | None, *, by: str, why: str) -> None:
     """Give a project to an agent or a team, or hand it over; ``name`` None: to nobody of that kind any more.
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from core.errors import ConfigurationError
 from serving import rulebook
 from serving.access import departments
-from serving.api import docs, guide, operations, plans, projects, space
+from serving.api import care, docs, guide, insight, operations, plans, projects, space
 from serving.api.describe import schemas
 from serving.problems import BY_STATUS, KINDS, Problem, answer
 
@@ -29,7 +29,16 @@ app = FastAPI(
     redoc_url=None,
     openapi_url="/openapi.json",
 )
-for router in (projects.router, space.features, space.vector_tiles, guide.router, plans.router, operations.router):
+for router in (
+    projects.router,
+    space.features,
+    space.vector_tiles,
+    guide.router,
+    plans.router,
+    insight.router,
+    care.router,
+    operations.router,
+):
     app.include_router(router)
 docs.mount(app)
 

@@ -220,6 +220,7 @@ def schemas() -> dict[str, Any]:
             "items": _object(["condition", "items"], condition=text, items={"type": "array", "items": text}),
         },
     )
+    made |= _of_insight() | _of_care()
     made["Any"] = {"type": "object"}
     made["Problem"] = {
         "type": "object",
@@ -237,6 +238,202 @@ def schemas() -> dict[str, Any]:
         },
     }
     return made
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_MAYBE = {"type": ["string", "null"]}
+_NUMBER = {"type": "integer"}
+_SHARE = {"type": ["number", "null"]}
+_DAY = {"type": ["string", "null"], "format": "date"}
+_TIME = {"type": ["string", "null"], "format": "date-time"}
+_FLAG = {"type": "boolean"}
+
+
+def _list(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _of_insight() -> dict[str, Any]:
+    """The reform's ledger, days, paths, forecasts."""
+    figure = {
+        "key": _TEXT,
+        "zh": _TEXT,
+        "value": {**_SHARE, "description": "null: the data do not carry it, note says why"},
+        "unit": _TEXT,
+        "target": {"type": "number", "description": "what the city's case reports, for comparison alone"},
+        "note": _TEXT,
+        "columns": _list(_TEXT),
+    }
+    holder = _object(["holder", "zh", "days"], holder=_TEXT, zh=_TEXT, days=_NUMBER, share=_SHARE)
+    cells: dict[str, Any] = {"type": "array", "items": {"type": ["string", "number", "boolean", "null"]}}
+    reason = _object(
+        ["name", "value", "usual", "effect", "zh"],
+        name=_TEXT,
+        zh=_TEXT,
+        **dict.fromkeys(("value", "usual"), {"type": "number"}),
+        effect={"type": "number", "description": "by how much it moves the chance, were it alone not as usual"},
+    )
+    case = _object(
+        ["case_id", "chance", "waits", "reasons"],
+        **dict.fromkeys(("case_id", "version"), _TEXT),
+        **dict.fromkeys(
+            (
+                "case_no",
+                "project_code",
+                "item_code",
+                "item_name",
+                "department_name",
+                "department_code",
+                "town_code",
+                "light",
+                "promised_unit",
+            ),
+            _MAYBE,
+        ),
+        chance={**_SHARE, "description": "of becoming overdue; null: overdue already, or its source is silent (why)"},
+        why=_MAYBE,
+        waits={**_FLAG, "description": "its source is silent: no forecast"},
+        **dict.fromkeys(("due_promised", "likely_on", "first_on", "last_on", "as_of"), _DAY),
+        data_as_of=_TIME,
+        **dict.fromkeys(("used_promised", "promised_limit"), {"type": ["integer", "null"]}),
+        reasons=_list(reason),
+    )
+    model = {
+        "anyOf": [
+            _object(
+                ["version", "as_of", "taught", "late", "confidence"],
+                version=_TEXT,
+                **dict.fromkeys(("as_of", "cut"), _DAY),
+                made_at=_TIME,
+                **dict.fromkeys(("taught", "late"), _NUMBER),
+                confidence={"type": "number", "description": "share of ends that the interval is to hold"},
+            ),
+            {"type": "null"},
+        ]
+    }
+    days = ("begins_on", "begins_first", "begins_last", "done_on", "done_first", "done_last")
+    step = _object(
+        ["project_code", "item_code"],
+        **dict.fromkeys(("project_code", "item_code"), _TEXT),
+        item_name=_MAYBE,
+        **dict.fromkeys(days, _DAY),
+    )
+    spent = _object(
+        ["holder", "days"],
+        holder=_TEXT,
+        **dict.fromkeys(("department", "item_code", "item_name", "case_id"), _MAYBE),
+        **dict.fromkeys(("from_", "until"), _DAY),
+        days=_NUMBER,
+    )
+    return {
+        "insight": _object(
+            ["as_of", "projects", "elapsed", "figures", "holders"],
+            as_of=_DAY,
+            **dict.fromkeys(("projects", "elapsed"), _NUMBER),
+            figures=_list(
+                _object(list(figure), **figure, rows={**_NUMBER, "description": "how many rows it comes of"})
+            ),
+            holders=_list(holder),
+            departments=_list(_object(["days"], department=_MAYBE, days=_NUMBER)),
+            items=_list(_object(["days"], holder=_TEXT, item_code=_MAYBE, item_name=_MAYBE, days=_NUMBER)),
+        ),
+        "insight_figure": _object([*figure, "rows"], **figure, rows=_list(cells)),
+        "bottlenecks": _object(
+            ["as_of", "by", "enough", "items"],
+            as_of=_DAY,
+            by=_TEXT,
+            enough={**_NUMBER, "description": "ended cases below which nothing is said"},
+            items=_list(
+                _object(
+                    ["cases"],
+                    **dict.fromkeys(("item_code", "item_name", "department", "town_code"), _MAYBE),
+                    year={"type": ["integer", "null"]},
+                    cases=_NUMBER,
+                    **dict.fromkeys(("median", "ninth", "late"), _SHARE),
+                )
+            ),
+        ),
+        "paths": _object(
+            ["as_of", "variants", "ways", "steps", "kept", "order"],
+            as_of=_DAY,
+            variants=_list(
+                _object(["path", "projects"], path=_list(_TEXT), projects=_NUMBER, example=_TEXT, share=_SHARE)
+            ),
+            **dict.fromkeys(("ways", "steps", "kept"), _NUMBER),
+            order=_list(
+                _object(
+                    ["steps", "kept"], item_code=_TEXT, prerequisite=_TEXT, steps=_NUMBER, kept=_NUMBER, share=_SHARE
+                )
+            ),
+        ),
+        "days": _object(
+            ["project_code", "elapsed", "holders", "spans"],
+            project_code=_TEXT,
+            begun_on=_DAY,
+            until={**_DAY, "description": "the first day that is not counted"},
+            elapsed=_NUMBER,
+            running=_FLAG,
+            holders=_list(holder),
+            spans=_list(spent),
+        ),
+        "forecasts": _object(["model", "items"], model=model, items=_list(case)),
+        "forecast": _object(
+            ["chance", "cases", "steps", "model"], chance=_SHARE, cases=_list(case), steps=_list(step), model=model
+        ),
+    }
+
+
+def _of_care() -> dict[str, Any]:
+    """Who looks after what, the day, the record."""
+    note = _object(
+        ["id", "kind", "text", "at", "by"],
+        id=_NUMBER,
+        kind={"enum": ["note", "promise"]},
+        project_code=_TEXT,
+        text=_TEXT,
+        due_on=_DAY,
+        **dict.fromkeys(("at", "kept_at"), _TIME),
+        by=_TEXT,
+        kept_by=_MAYBE,
+    )
+    reminder = _object(
+        ["kind", "case_id", "until", "told", "text", "at"],
+        **dict.fromkeys(("kind", "case_id", "told", "text"), _TEXT),
+        until=_DAY,
+        **dict.fromkeys(("at", "sent_at"), _TIME),
+    )
+    row = {"type": "object"}
+    return {
+        "care_list": _object(
+            ["items"],
+            items=_list(
+                _object(
+                    ["id"],
+                    id=_TEXT,
+                    **dict.fromkeys(("project_name", "town_code", "applicant_name", "agent", "team"), _MAYBE),
+                )
+            ),
+        ),
+        "care_day": _object(
+            ["as_of", "projects", "due", "waits", "changed", "notes", "reminders"],
+            as_of=_DAY,
+            **dict.fromkeys(("projects", "due", "waits", "changed", "notes", "reminders"), _list(row)),
+        ),
+        "care": _object(
+            ["project_code", "agent", "team", "history", "notes", "reminders"],
+            project_code=_TEXT,
+            agent=_MAYBE,
+            team=_MAYBE,
+            history=_list(
+                _object(
+                    ["kind", "name", "since"], kind=_TEXT, name=_TEXT, since=_TIME, until=_TIME, by=_TEXT, why=_MAYBE
+                )
+            ),
+            notes=_list(note),
+            reminders=_list(reminder),
+        ),
+        "care_note_made": _object(["id"], id=_NUMBER),
+    }
 
 
 _PROBLEMS = {

@@ -70,8 +70,7 @@ def everything(client, filled: dict[str, str], named: str = "") -> dict[str, str
     """The answers of every GET route of the API, its listings to their end; of those alone whose path has ``named``."""
     answers = {}
     for path, methods in app.openapi()["paths"].items():
-        assert set(methods) == {"get"}
-        if named not in path:
+        if named not in path or "get" not in methods:  # what writes is asked by tests/serving/test_insight_api.py
             continue
         known = {p["name"] for p in methods["get"].get("parameters", [])}
         for collection in COLLECTIONS if "{collection}" in path else ("",):
@@ -228,6 +227,7 @@ def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, parties, sco
             "y": "0",
             "area": "town",
             "feed": "m2.sl",
+            "key": "starts",
         }
         named = "" if (code, case) == own else "{"  # the listings are read once
         answers = everything(api, filled, named) | every_page(browser, filled, named)
@@ -305,6 +305,7 @@ def test_a_key_for_the_whole_city_sees_all(ask, store):
         "z": "0",
         "x": "0",
         "y": "0",
+        "key": "starts",
     }
     text = "".join(everything(ask("read:projects"), filled).values())
     assert len([name for name in everywhere if name not in text]) < 0.02 * len(everywhere)
