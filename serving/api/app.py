@@ -69,7 +69,8 @@ def _described() -> dict[str, Any]:
     if app.openapi_schema is None:
         document = _made()
         components = document.setdefault("components", {})
-        components["schemas"] = schemas()
+        sent = {model.__name__: model.model_json_schema() for model in (care.Note, care.HandOver)}
+        components["schemas"] = schemas() | sent
         components["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer", "description": "om_…"},
             "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

@@ -6,13 +6,14 @@ reads who looks after its projects and its own reminders, nothing that is writte
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.errors import NotFoundError
 from serving import audit
@@ -29,12 +30,19 @@ Name = Annotated[str | None, Query(min_length=1, max_length=60, pattern=TEXT)]
 _NAME = r"^[^\x00-\x1f\"\\,]*[^\x00-\x20\"\\,][^\x00-\x1f\"\\,]*$"
 
 
+def _written(value: object) -> object:
+    """:raises ValueError: a day that is not written as one: a number would be read as seconds since 1970."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("not of the form of a date")
+    return value
+
+
 class Note(BaseModel):
     """A note; with a day a promise."""
 
     model_config = ConfigDict(extra="forbid")
     text: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-    due_on: date | None = None
+    due_on: Annotated[date, BeforeValidator(_written)] | None = None
 
 
 class HandOver(BaseModel):
@@ -57,13 +65,18 @@ def listed(request: Request, asker: Asker, agent: Name = None, team: Name = None
     return JSONResponse({"items": [caring.told(row) for row in rows]})
 
 
-@router.get("/care/day", responses=answers("care_day"), summary="代办工作台 · an agent's day, a team's board")
-def day(request: Request, asker: Asker, agent: Name = None, team: Name = None) -> Response:
-    if (agent is None) == (team is None):
-        raise Problem("invalid-parameter", "agent 与 team 须给且只给一个。", "Give agent or team, one of them.")
+@router.get(
+    "/care/{kind}/{name}/day", responses=answers("care_day"), summary="代办工作台 · an agent's day, a team's board"
+)
+def day(
+    request: Request,
+    asker: Asker,
+    kind: Annotated[Literal["agent", "team"], Path(description="代办员、专班 · agent, team")],
+    name: Annotated[str, Path(min_length=1, max_length=60, pattern=TEXT, description="姓名或编号、专班 · name")],
+) -> Response:
     if not caring.works(asker):
         raise _refused()
-    found = caring.day(asker, "agent" if agent else "team", agent or team or "")
+    found = caring.day(asker, kind, name)
     request.state.rows = len(found.projects)
     return JSONResponse(jsonable_encoder(found.as_dict()))
 

@@ -86,17 +86,17 @@ def test_a_key_gets_its_own_rows_and_no_others(ask, pair, kind):
 
 def test_the_day_is_of_the_projects_that_are_shown(ask, pair):
     mine, other = pair
-    whole = ask("read:projects").get("/v1/care/day", params={"agent": mine["agent"]}).json()
+    whole = ask("read:projects").get(f"/v1/care/agent/{mine['agent']}/day").json()
     assert mine["id"] in {p["id"] for p in whole["projects"]}
     client = ask("read:projects", scope("agent", mine))
-    assert {p["id"] for p in client.get("/v1/care/day", params={"agent": mine["agent"]}).json()["projects"]} == {
+    assert {p["id"] for p in client.get(f"/v1/care/agent/{mine['agent']}/day").json()["projects"]} == {
         p["id"] for p in whole["projects"]
     }
-    assert client.get("/v1/care/day", params={"agent": other["agent"]}).json()["projects"] == []
-    assert client.get("/v1/care/day", params={"team": "乙专班"}).json()["projects"] == []
+    assert client.get(f"/v1/care/agent/{other['agent']}/day").json()["projects"] == []
+    assert client.get("/v1/care/team/乙专班/day").json()["projects"] == []
     for kind in ("enterprise", "town"):
-        assert ask("read:projects", scope(kind, mine)).get("/v1/care/day?team=甲专班").status_code == 403
-    assert client.get("/v1/care/day").status_code == 400
+        assert ask("read:projects", scope(kind, mine)).get("/v1/care/team/甲专班/day").status_code == 403
+    assert client.get("/v1/care/crowd/x/day").status_code == 400
 
 
 def test_notes_and_promises_are_written_by_those_who_look_after_and_read_by_no_enterprise(ask, pair):

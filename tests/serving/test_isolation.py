@@ -228,6 +228,8 @@ def test_no_route_tells_of_what_is_not_shown(ask, store, two_towns, parties, sco
             "area": "town",
             "feed": "m2.sl",
             "key": "starts",
+            "kind": "agent",
+            "name": "代办员",
         }
         named = "" if (code, case) == own else "{"  # the listings are read once
         answers = everything(api, filled, named) | every_page(browser, filled, named)
@@ -306,6 +308,8 @@ def test_a_key_for_the_whole_city_sees_all(ask, store):
         "x": "0",
         "y": "0",
         "key": "starts",
+        "kind": "agent",
+        "name": "代办员",
     }
     text = "".join(everything(ask("read:projects"), filled).values())
     assert len([name for name in everywhere if name not in text]) < 0.02 * len(everywhere)
