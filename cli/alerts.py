@@ -50,6 +50,16 @@ def register(app: typer.Typer) -> None:
         )
 
     @alerts.command()
+    def remind(as_json: Json = False) -> None:
+        """发送提醒 · Send the reminders that wait, as the DAG alerts does; each once."""
+        from serving import alerts as room
+
+        done = room.remind(_base())
+        output.as_json(done) if as_json else output.out.print(
+            f"✓ 消息 {done['sent']}  提醒 {done['reminders']}  未送达 {done['failed']}"
+        )
+
+    @alerts.command()
     def test(route: Annotated[str, typer.Argument(help="路由名称 · name of a route in routes.yaml")]) -> None:
         """发送测试通知 · A message that says it is a test; exit 1 when it did not arrive."""
         from serving import alerts as room

@@ -32,14 +32,24 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option("--department", help="只看该部门，18 位代码，可多次 · department, repeatable"),
         ] = None,
+        enterprise: Annotated[
+            list[str] | None,
+            typer.Option("--enterprise", help="只看该企业的项目，统一社会信用代码 · enterprise, repeatable"),
+        ] = None,
+        agent: Annotated[
+            list[str] | None, typer.Option("--agent", help="只看该代办员的项目，姓名或编号 · agent, repeatable")
+        ] = None,
+        team: Annotated[list[str] | None, typer.Option("--team", help="只看该专班的项目 · team, repeatable")] = None,
         given: Given = False,
     ) -> None:
-        """新建 · Make an account; its password is shown once. Held to a town or a department, it sees the One Map's pages alone."""
+        """新建 · Make an account; its password is shown once. Held to some rows, it sees the One Map's pages alone."""
         from serving import accounts, audit
 
         password = _password(given)
-        accounts.make(name, role, password, by=by, towns=town or [], departments=department or [])
-        audit.append(by, "account made", name, {"role": role, "towns": town, "departments": department})
+        asked = {"town": town, "department": department, "enterprise": enterprise, "agent": agent, "team": team}
+        held = {kind: values for kind, values in asked.items() if values}
+        accounts.make(name, role, password, by=by, held=held)
+        audit.append(by, "account made", name, {"role": role, **held})
         output.out.print(
             f"✓ {name}（{accounts.ROLES[role][0]}）" + ("" if given else f"  口令 password: {password}"), markup=False
         )
@@ -53,13 +63,12 @@ def register(app: typer.Typer) -> None:
         if as_json:
             return output.as_json(rows)
         return output.table(
-            ("账号", "角色", "镇街", "部门", "建立", "停用"),
+            ("账号", "角色", "限于", "建立", "停用"),
             [
                 (
                     r["name"],
                     accounts.ROLES[r["role"]][0],
-                    "、".join(r["towns"] or []),
-                    "、".join(r["departments"] or []),
+                    "、".join(value for kind in accounts.HELD_TO for value in r[f"{kind}s"] or []),
                     f"{r['made_at']:%Y-%m-%d}",
                     f"{r['closed_at']:%Y-%m-%d}" if r["closed_at"] else None,
                 )

@@ -66,7 +66,7 @@ def build(
             "告警 · 事项与通知",
             ["serving"],
             "### 告警\n\n每五分钟看一遍：读取失败、超过时效、大批注销待决、未平账、隔离增多、结构漂移、流程失败。一个故障一件事项，新开时通知一次，"
-            "未恢复按间隔重发，恢复时通知一次；谁收到由 `serving/alerts/routes.yaml` 定，地址与密钥在连接里（docs/alerts.md）。\n\n"
+            "未恢复按间隔重发，恢复时通知一次；临期提醒（补正、公示、黄灯）每条发一次；谁收到由 `serving/alerts/routes.yaml` 定，地址与密钥在连接里（docs/alerts.md）。\n\n"
             "*Looks every five minutes; one incident a trouble: told once, repeated by a schedule, closed by a message.*",
             schedule=cron("*/5 * * * *"),
             default_args={"owner": "onemap", "retries": 1, "retry_delay": FIRST},
@@ -82,7 +82,17 @@ def build(
                 guard()
                 return incidents.run(conf.get("api", "base_url", fallback="") or "http://localhost:8080")
 
-            alert()
+            @task(task_id="remind", task_display_name="临期提醒 remind", trigger_rule="all_done")
+            def remind():
+                from airflow.sdk import conf
+
+                from core.logging import guard
+                from serving import alerts as incidents
+
+                guard()
+                return incidents.remind(conf.get("api", "base_url", fallback="") or "http://localhost:8080")
+
+            chain(alert(), remind())
         return dag
 
     def snapshot_dag() -> DAG:

@@ -1,7 +1,7 @@
 """Accounts of people: one name and password for Airflow (``onemap_provider.auth``) and for the pages on their own.
 
-A password is kept as scrypt (RFC 7914) with its own salt. A role says what its holder may do; towns and departments, which rows:
-whoever is held to some sees nothing of Airflow, only the One Map's pages with those rows.
+A password is kept as scrypt (RFC 7914) with its own salt. A role says what its holder may do; towns, departments, enterprises, agents
+and teams, which rows: whoever is held to some sees nothing of Airflow, only the One Map's pages with those rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,21 +31,22 @@ LEAST = 10  # characters of a password
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 _COST = {"n": 1 << 14, "r": 8, "p": 1}
 _NOBODY = secrets.token_bytes(16)
+#: kinds of rows that an account may be held to, as in a key's scopes; each is a column of its plural's name
+HELD_TO = ("town", "department", "enterprise", "agent", "team")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``towns``, ``departments``: None is without restriction."""
+    """``held``: kind of :data:`HELD_TO` → the rows that it is held to; empty is without restriction."""
 
     name: str
     role: str
-    towns: tuple[str, ...] | None
-    departments: tuple[str, ...] | None
+    held: dict[str, tuple[str, ...]]
 
     @property
     def restricted(self) -> bool:
-        """Held to rows of some towns or departments."""
-        return self.towns is not None or self.departments is not None
+        """Held to some rows."""
+        return bool(self.held)
 
     @property
     def airflow_role(self) -> str | None:
@@ -55,13 +56,14 @@ class Account:
     def grant(self) -> Grant:
         """What the pages show it."""
         scopes = frozenset({PROJECTS}) | (frozenset() if self.restricted else ROLES[self.role][2])
-        return Grant(f"account:{self.name}", scopes, self.towns, self.departments)
+        return Grant(f"account:{self.name}", scopes, **{f"{kind}s": values for kind, values in self.held.items()})
 
 
-def make(
-    name: str, role: str, password: str, *, by: str, towns: Iterable[str] = (), departments: Iterable[str] = ()
-) -> None:
-    """:raises ConfigurationError: the name is taken or none, an unknown role, town or department, a short password."""
+def make(name: str, role: str, password: str, *, by: str, held: Mapping[str, Iterable[str]] | None = None) -> None:
+    """``held``: kind of :data:`HELD_TO` → the rows that it is held to.
+
+    :raises ConfigurationError: the name is taken or none, an unknown role, a value that can be none of its kind, a short password.
+    """
     if not _NAME.fullmatch(name) or name == "admin":
         raise ConfigurationError(
             f"no account can be called {name!r}",
@@ -71,21 +73,23 @@ def make(
     if role not in ROLES:
         known = ", ".join(ROLES)
         raise ConfigurationError(f"no role {role!r}", remedy=f"one of {known}", zh=f"没有角色 {role}，可用：{known}。")
-    held = grant_of(name, [PROJECTS, *(f"town:{t}" for t in towns), *(f"department:{d}" for d in departments)])
+    grant = grant_of(
+        name, [PROJECTS, *(f"{kind}:{value}" for kind, values in (held or {}).items() for value in values)]
+    )
     digest, salt = _digest(password)
     with transaction() as connection:
         done = connection.execute(
             sa.text(
-                """insert into serving.account (name, role, digest, salt, towns, departments, made_by)
-                   values (:name, :role, :digest, :salt, :towns, :departments, :by) on conflict (name) do nothing"""
+                """insert into serving.account (name, role, digest, salt, towns, departments, enterprises, agents, teams, made_by)
+                   values (:name, :role, :digest, :salt, :towns, :departments, :enterprises, :agents, :teams, :by)
+                   on conflict (name) do nothing"""
             ),
             {
                 "name": name,
                 "role": role,
                 "digest": digest,
                 "salt": salt,
-                "towns": list(held.towns) if held.towns else None,
-                "departments": list(held.departments) if held.departments else None,
+                **{f"{kind}s": list(getattr(grant, f"{kind}s") or ()) or None for kind in HELD_TO},
                 "by": by,
             },
         ).rowcount
@@ -135,7 +139,7 @@ def listed() -> list[dict[str, Any]]:
     """Every account, closed ones too."""
     with transaction() as connection:
         rows = connection.exec_driver_sql(
-            "select name, role, towns, departments, made_at, made_by, closed_at from serving.account order by name"
+            "select name, role, towns, departments, enterprises, agents, teams, made_at, made_by, closed_at from serving.account order by name"
         )
         return [dict(row._mapping) for row in rows]
 
@@ -149,9 +153,8 @@ def _row(name: str) -> Any:
 
 
 def _account(row: Any) -> Account:
-    return Account(
-        row.name, row.role, tuple(row.towns) if row.towns else None, tuple(row.departments) if row.departments else None
-    )
+    held = {kind: tuple(values) for kind in HELD_TO if (values := getattr(row, f"{kind}s"))}
+    return Account(row.name, row.role, held)
 
 
 def _digest(password: str) -> tuple[bytes, bytes]:

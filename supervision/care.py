@@ -21,6 +21,7 @@ Kind = Literal["agent", "team"]
 KIND_ZH = {"agent": "代办员", "team": "专班"}
 SOON = 3  # natural days before a 补正 or a notice ends on which it is told
 KINDS = {"yellow": "黄灯", "supplement": "补正将到期", "notice": "公示将结束"}
+TOLD_ZH = {"agent": "代办员", "enterprise": "企业", "department": "部门"}
 START = "施工许可"
 ENOUGH = 3  # projects on either side from which a comparison is made
 

@@ -67,7 +67,7 @@ def _tell(route: routes.Route, repeat_hours: float, base: str) -> list[str]:
 
 def _send(route: routes.Route, event: str, incident: dict[str, Any], base: str) -> bool:
     title, body = send.words(event, incident, base)
-    error = _deliver(route.channel, title, body)
+    error = deliver(route.channel, title, body)
     with transaction() as connection:
         told = {"id": incident.get("id"), "route": route.name, "channel": route.channel, "event": event, "title": title}
         connection.execute(sa.text(_MESSAGE), {**told, "error": error})
@@ -76,7 +76,8 @@ def _send(route: routes.Route, event: str, incident: dict[str, Any], base: str) 
     return error is None
 
 
-def _deliver(channel: str, title: str, body: str) -> str | None:
+def deliver(channel: str, title: str, body: str) -> str | None:
+    """Send into a channel; why it did not arrive, None: it did."""
     try:
         send.send(channel, title, body)
     except OneMapError as problem:
@@ -107,7 +108,7 @@ def try_route(name: str, base: str, by: str) -> str | None:
         "pages": {"告警": "/onemap/map/ops/alerts"},
     }
     title, body = send.words("test", {"kind": "dag", "severity": 1, "content": content}, base)
-    error = _deliver(known[name].channel, title, body.replace(f"{detect.KINDS['dag']}：", "", 1))
+    error = deliver(known[name].channel, title, body.replace(f"{detect.KINDS['dag']}：", "", 1))
     with transaction() as connection:
         told = {
             "id": None,

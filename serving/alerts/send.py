@@ -24,7 +24,7 @@ from core.errors import ConfigurationError, TransientError
 from core.redaction import hide, redact
 from serving.alerts.detect import KINDS, SEVERITY_ZH
 
-EVENTS = {"opened": "告警", "repeated": "仍未恢复", "closed": "已恢复", "test": "测试"}
+EVENTS = {"opened": "告警", "repeated": "仍未恢复", "closed": "已恢复", "test": "测试", "reminder": "临期提醒"}
 _SCHEMES = {"onemap_wecom": "wecombot", "onemap_dingtalk": "dingtalk", "onemap_feishu": "feishu"}
 _TIMEOUT = 20
 

@@ -52,6 +52,7 @@ _MENU = (
     ("escalations", "上级督办"),
     ("agents", "代办跟进"),
     ("forecast", "预测"),
+    ("reminders", "提醒"),
     ("care", "代办工作台"),
     ("lookup", "我要查"),
     ("plan", "我要办"),

@@ -39,6 +39,7 @@ from serving.pages import (
     operations,
     plan,
     pushes,
+    reminders,
     subscriptions,
 )
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
@@ -78,6 +79,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(care.router)
     app.include_router(forecast.router)
     app.include_router(insight.router)
+    app.include_router(reminders.router)
     app.include_router(decisions.router)
     app.include_router(alerts.router)
     app.include_router(catalogue.router)

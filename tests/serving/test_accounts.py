@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from core import codes
 from core.errors import ConfigurationError, NotFoundError
 from serving import accounts
-from serving.access import DECIDE, RAW
+from serving.access import DECIDE, PROJECTS, RAW, grant_of
 from serving.pages import standalone
 from tests.hub import hub, migrated  # noqa: F401
 
@@ -24,10 +25,30 @@ def test_roles_say_what_may_be_done_and_rows_what_is_seen(hub):  # noqa: F811
         accounts.make(f"a-{role}", role, PASSWORD, by="test")
         grant = accounts.check(f"a-{role}", PASSWORD).grant()
         assert (DECIDE in grant.scopes, RAW in grant.scopes, grant.free, grant.personal) == (decides, raw, True, False)
-    accounts.make("changan", "admin", PASSWORD, by="test", towns=["441900119"])
+    accounts.make("changan", "admin", PASSWORD, by="test", held={"town": ["441900119"]})
     held = accounts.find("changan")
     assert held.airflow_role is None and held.grant().towns == ("441900119",)
     assert not held.grant().operates and not held.grant().decides
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("enterprise", "91441900MA4UKQ6P9X"), ("agent", "周超"), ("team", "重点项目专班")]
+)
+def test_an_account_is_held_to_a_party_as_a_key_is(hub, kind, value):  # noqa: F811
+    made = f"a-{kind}-{len(value)}"
+    if kind == "enterprise":
+        value = next(
+            code
+            for code in (f"91441900MA4UKQ6P9{c}" for c in "0123456789ABCDEFGHJKLMNPQRTUWXY")
+            if codes.is_valid_uscc(code)
+        )
+    accounts.make(made, "operator", PASSWORD, by="test", held={kind: [value]})
+    account = accounts.check(made, PASSWORD)
+    assert account.held == {kind: (value,)} and account.airflow_role is None
+    assert account.grant() == grant_of(f"account:{made}", [PROJECTS, f"{kind}:{value}"])
+    assert account.grant().party and not account.grant().decides
+    with pytest.raises(ConfigurationError):
+        accounts.make(f"b-{kind}", "operator", PASSWORD, by="test", held={kind: ["a,b"]})
 
 
 def test_a_wrong_password_a_closed_and_an_unknown_account_are_nobody(hub):  # noqa: F811
@@ -85,7 +106,7 @@ def test_airflow_takes_the_hubs_accounts_and_forgets_a_closed_one(hub, monkeypat
     from onemap_provider.auth import Accounts
 
     accounts.make("li", "operator", PASSWORD, by="test")
-    accounts.make("town", "operator", PASSWORD, by="test", towns=["441900119"])
+    accounts.make("town", "operator", PASSWORD, by="test", held={"town": ["441900119"]})
     manager = Accounts()
     monkeypatch.setattr(
         manager, "generate_jwt", lambda user, expiration_time_in_seconds: f"{user.username}:{user.role}"

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import sqlalchemy as sa
 
+from core import clock
 from core.errors import ConfigurationError, NotFoundError
 from serving import alerts
 from serving.alerts import detect, incidents, routes, send
@@ -242,3 +243,75 @@ def test_what_waits_for_a_feed_is_named():
     assert detect.waiting_rules(["nobody.x"]) == detect.waiting_rules(
         ["own.y"]
     )  # those that need their own evidence alone
+
+
+# -- reminders ---------------------------------------------------------------------------------------------------------
+
+
+def reminded(told: str, name: str, case: str = "c1", days: int = 2) -> None:
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into supervision.reminder (kind, case_id, project_code, until, told, name, text)
+                   values ('yellow', :case, 'p', cast(:day as date) + cast(:days as int), :told, :name, :text)"""
+            ),
+            {
+                "case": case,
+                "day": clock.today(),
+                "days": days,
+                "told": told,
+                "name": name,
+                "text": f"黄灯：办件 {case}",
+            },
+        )
+
+
+REMINDERS = """
+reminders:
+- {name: 代办组, channel: agents, told: [agent]}
+- {name: 国土, channel: land, told: [department], names: ["*自然资源局"]}
+"""
+
+
+def test_a_reminder_is_sent_once_by_its_route_and_many_to_one_recipient_in_one_message(hub, receiver, routed):  # noqa: F811
+    routed(REMINDERS)
+    receiver.connection("agents", "onemap_webhook", "t")
+    receiver.connection("land", "onemap_webhook", "t")
+    for case in ("c1", "c2"):
+        reminded("agent", "周超", case)
+    reminded("department", "东莞市自然资源局")
+    reminded("enterprise", "91441900MA4UXXXX0X")  # no route: on the pages alone
+    reminded("agent", "吴敏", days=-1)  # its day has passed
+    assert alerts.remind(BASE) == {"sent": 2, "failed": 0, "reminders": 3}
+    texts = [json.dumps(body, ensure_ascii=False) for _, body in receiver.taken]
+    agents = next(text for text in texts if "周超" in text)
+    assert "c1" in agents and "c2" in agents and "2 件" in agents and f"{BASE}/onemap/map/reminders" in agents
+    assert alerts.remind(BASE) == {"sent": 0, "failed": 0, "reminders": 0}
+    assert {r["sent_by"] for r in rows("select sent_by from supervision.reminder where sent_at is not null")} == {
+        "代办组",
+        "国土",
+    }
+
+
+def test_a_reminder_that_no_channel_took_is_tried_again_and_not_at_once(hub, receiver, routed):  # noqa: F811
+    routed(REMINDERS)
+    receiver.connection("agents", "onemap_webhook", "t")
+    reminded("agent", "周超")
+    receiver.refuse = True
+    assert alerts.remind(BASE)["failed"] == 1
+    waiting = rows("select tries, error, sent_at from supervision.reminder")[0]
+    assert waiting["tries"] == 1 and waiting["error"] and waiting["sent_at"] is None
+    receiver.refuse = False
+    assert alerts.remind(BASE) == {"sent": 0, "failed": 0, "reminders": 0}
+    with transaction() as connection:
+        connection.execute(sa.text("update supervision.reminder set at = at - interval '1 hour'"))
+    assert alerts.remind(BASE)["sent"] == 1
+
+
+def test_a_reminder_waits_for_the_hours_of_its_route(hub, receiver, routed):  # noqa: F811
+    now = clock.now()
+    closed = f"{(now.hour + 2) % 24:02}:00-{(now.hour + 3) % 24:02}:00"
+    routed(f"reminders:\n- {{name: 代办组, channel: agents, told: [agent], hours: '{closed}'}}\n")
+    receiver.connection("agents", "onemap_webhook", "t")
+    reminded("agent", "周超")
+    assert alerts.remind(BASE) == {"sent": 0, "failed": 0, "reminders": 0} and not receiver.taken

@@ -57,6 +57,18 @@ def test_the_enterprise_reads_its_reminder_and_no_other(running):
     assert running["case_no"] not in browser(f"enterprise:{other[0]['u']}").get(f"{standalone.PLACE}/lookup").text
 
 
+def test_a_page_of_reminders_shows_each_party_its_own(running):
+    care.remind(clock.today())
+    whole = browser().get(f"{standalone.PLACE}/reminders").text
+    assert whole.count(running["case_no"]) >= 3 and running["agent"] not in whole
+    own = browser(f"enterprise:{running['applicant_uscc']}").get(f"{standalone.PLACE}/reminders").text
+    assert running["case_no"] in own and "代办员<small>" not in own and "部门<small>" not in own
+    agent = browser(f"agent:{running['agent']}").get(f"{standalone.PLACE}/reminders?told=agent").text
+    assert running["agent"] in agent and "企业<small>" not in agent
+    nobody = browser("agent:没有的人").get(f"{standalone.PLACE}/reminders").text
+    assert running["case_no"] not in nobody
+
+
 def test_an_agents_day_is_of_its_projects(running):
     page = browser(f"agent:{running['agent']}").get(f"{standalone.PLACE}/care").text
     assert running["case_no"] in page and "今天要盯" in page
