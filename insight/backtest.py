@@ -56,19 +56,24 @@ class Backtest:
     removed: int
 
 
-def replay(change: Change, year: int, today: date) -> Backtest:
-    """Replay a year: the cases that were accepted in it, judged at its end (today, while it runs).
-
-    :raises ConfigurationError: the year is still to come; an item, a prerequisite that the catalogue has not.
-    """
+def check(change: Change, year: int, today: date) -> None:
+    """:raises ConfigurationError: the year is still to come; an item, a prerequisite that the catalogue has not."""
     if year > today.year:
         raise ConfigurationError(
             f"{year} is still to come",
             remedy="a past year, or this one",
             zh=f"{year} 年尚未到来，请选过去的年度或今年。",
         )
-    as_of = min(date(year, 12, 31), today)
     _known(change)
+
+
+def replay(change: Change, year: int, today: date) -> Backtest:
+    """Replay a year: the cases that were accepted in it, judged at its end (today, while it runs).
+
+    :raises ConfigurationError: as :func:`check`.
+    """
+    check(change, year, today)
+    as_of = min(date(year, 12, 31), today)
     before = judge.rules()
     after = replace(
         judge.rules(change.folder),

@@ -6,6 +6,7 @@ import polars as pl
 
 from supervision.judge import Judged
 
+LISTED = 200  # projects of a way that are named
 TRACES = {"project_code": pl.String, "path": pl.List(pl.String), "finished": pl.Boolean}
 STEPS = {
     "project_code": pl.String,
@@ -40,10 +41,14 @@ def traces(judged: Judged) -> pl.DataFrame:
 
 
 def variants(found: pl.DataFrame) -> pl.DataFrame:
-    """path, projects, share: the distinct ways, the most trodden first."""
+    """path, projects, example, codes (at most :data:`LISTED`), share: the distinct ways, the most trodden first."""
     return (
         found.group_by("path")
-        .agg(pl.len().alias("projects"), pl.col("project_code").min().alias("example"))
+        .agg(
+            pl.len().alias("projects"),
+            pl.col("project_code").min().alias("example"),
+            pl.col("project_code").sort().head(LISTED).alias("codes"),
+        )
         .with_columns((pl.col("projects") / max(found.height, 1)).alias("share"))
         .sort("projects", pl.col("path").list.join(" "), descending=[True, False])
     )

@@ -20,7 +20,7 @@ BY = {"item": ["item_code", "item_name"], "town": ["town_code"], "department": [
 class Whole:
     """Of the whole city, or of some projects: sums, and beside each the cases or projects that it comes of.
 
-    ``spent``: holder, department, item_code, item_name, days, projects. ``elapsed``: days of all projects, the sum of ``spent``.
+    ``spent``: project_code, holder, department, item_code, item_name, days. ``elapsed``: days of all projects, the sum of ``spent``.
     ``cases``: one row an ended case (:func:`_cases`). ``traces``, ``steps``: see :mod:`insight.paths`.
     """
 
@@ -42,20 +42,22 @@ def gather(as_of: date, by: Rules | None = None, projects: Iterable[str] | None 
             elapsed += int(found.projects["elapsed"].sum())
             counted += found.projects.height
             spent.append(
-                found.days.group_by("holder", "department", "item_code", "item_name").agg(
-                    pl.len().alias("days"), pl.col("project_code").n_unique().alias("projects")
+                found.days.group_by("project_code", "holder", "department", "item_code", "item_name").agg(
+                    pl.len().cast(pl.Int64).alias("days")
                 )
             )
             cases.append(_cases(judged))
             traces.append(paths.traces(judged))
             steps.append(paths.steps(judged))
-    summed = (
-        pl.concat(spent)
-        .group_by("holder", "department", "item_code", "item_name")
-        .agg(pl.col("days", "projects").sum())
-        .sort("days", "holder", "department", "item_code", descending=[True, False, False, False])
+    return Whole(
+        as_of,
+        elapsed,
+        counted,
+        pl.concat(spent).sort(pl.all(), nulls_last=True),
+        pl.concat(cases),
+        pl.concat(traces),
+        pl.concat(steps),
     )
-    return Whole(as_of, elapsed, counted, summed, pl.concat(cases), pl.concat(traces), pl.concat(steps))
 
 
 def _cases(judged: Judged) -> pl.DataFrame:

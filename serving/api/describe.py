@@ -357,7 +357,14 @@ def _of_insight() -> dict[str, Any]:
             ["as_of", "variants", "ways", "steps", "kept", "order"],
             as_of=_DAY,
             variants=_list(
-                _object(["path", "projects"], path=_list(_TEXT), projects=_NUMBER, example=_TEXT, share=_SHARE)
+                _object(
+                    ["path", "projects"],
+                    path=_list(_TEXT),
+                    projects=_NUMBER,
+                    example=_TEXT,
+                    codes=_list(_TEXT),
+                    share=_SHARE,
+                )
             ),
             **dict.fromkeys(("ways", "steps", "kept"), _NUMBER),
             order=_list(

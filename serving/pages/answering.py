@@ -62,6 +62,7 @@ _MENU = (
 _OPERATING = (
     ("ops/decisions", "待决事项"),
     ("insight", "改革台账"),
+    ("what-if", "推演"),
     ("ops/alerts", "告警"),
     ("ops/subscriptions", "订阅"),
     ("ops/pushes", "推送"),

@@ -41,6 +41,7 @@ from serving.pages import (
     pushes,
     reminders,
     subscriptions,
+    whatif,
 )
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
 from serving.pages.samesite import SameSite
@@ -80,6 +81,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(forecast.router)
     app.include_router(insight.router)
     app.include_router(reminders.router)
+    app.include_router(whatif.router)
     app.include_router(decisions.router)
     app.include_router(alerts.router)
     app.include_router(catalogue.router)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from markupsafe import Markup
 
 from insight import report
-from serving.access import towns
+from insight.days import HOLDER_ZH, HOLDERS
+from serving.access import Grant, towns
 from serving.pages.answering import Who, logged, rendered
 from serving.report import charts, drawing
 
 router = APIRouter()
+_TEXT = r"^[^\x00]*$"
+_MOST = 500
 
 
 @router.get("/insight", response_class=HTMLResponse)
 def page(request: Request, who: Who) -> Response:
     """As it was kept after the last judgement of the whole city."""
-    if not who.free:
-        raise HTTPException(403, "改革台账是全市的数，只对可见全市的人员开放。")
+    _city(who)
     told = report.latest()
     drawn = None
     if told:
@@ -32,6 +36,52 @@ def page(request: Request, who: Who) -> Response:
         }
     answer = rendered("insight.html.j2", request, t=told, drawn=drawn, towns=towns())
     return logged(request, who, answer, len(told["figures"]) if told else 0)
+
+
+@router.get("/insight/days", response_class=HTMLResponse)
+def days(
+    request: Request,
+    who: Who,
+    holder: Annotated[Literal[HOLDERS], Query()],
+    department: Annotated[str | None, Query(max_length=100, pattern=_TEXT)] = None,
+    item: Annotated[str | None, Query(max_length=64, pattern=_TEXT)] = None,
+) -> Response:
+    """The rows of a sum of days: which projects they were of, the most first."""
+    _city(who)
+    rows = report.days(holder, department, item)
+    answer = rendered(
+        "insight-days.html.j2",
+        request,
+        rows=rows[:_MOST],
+        projects=len(rows),
+        total=sum(row["days"] for row in rows),
+        asked={"holder": HOLDER_ZH[holder], "department": department, "item": item},
+        most=_MOST,
+    )
+    return logged(request, who, answer, len(rows))
+
+
+@router.get("/insight/steps", response_class=HTMLResponse)
+def steps(
+    request: Request,
+    who: Who,
+    item: Annotated[str, Query(max_length=64, pattern=_TEXT)],
+    prerequisite: Annotated[str, Query(max_length=64, pattern=_TEXT)],
+) -> Response:
+    """The breaches of one order of the catalogue."""
+    _city(who)
+    told = report.latest() or {"broken": [], "as_of": None}
+    rows = [b for b in told["broken"] if (b["item_code"], b["prerequisite"]) == (item, prerequisite)]
+    answer = rendered(
+        "insight-steps.html.j2", request, rows=rows, item=item, prerequisite=prerequisite, as_of=told["as_of"]
+    )
+    return logged(request, who, answer, len(rows))
+
+
+def _city(who: Grant) -> None:
+    """:raises HTTPException: who asks does not see the whole city."""
+    if not who.free:
+        raise HTTPException(403, "改革台账是全市的数，只对可见全市的人员开放。")
 
 
 def _bars(label: str, rows: list[tuple[str, int]], whole: int) -> Markup:

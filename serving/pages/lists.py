@@ -26,7 +26,14 @@ from supervision.orders.life import STATE_ZH, STEP_ZH
 router = APIRouter()
 Kind = Literal["csv", "xlsx"]
 _TEXT = r"^[^\x00]*$"
-LATE_ZH = {"running": "在办超期", "all": "逾期办件（在办与已办结）", "soon": "临期", "open": "在办"}
+LATE_ZH = {
+    "running": "在办超期",
+    "all": "逾期办件（在办与已办结）",
+    "soon": "临期",
+    "open": "在办",
+    "ended": "已办结",
+    "accepted": "已受理（在办与已办结）",
+}
 #: what a file holds: list → (title, what it shows of a row)
 _FILES: dict[str, list[tuple[str, Callable[[dict[str, Any]], Any]]]] = {}
 
@@ -39,7 +46,12 @@ def _asked(
     severity: Annotated[str | None, Query(pattern=r"^[1-3]?$")] = None,
     state: Annotated[str | None, Query(pattern=r"^[a-z]{0,12}$")] = None,
     project: Annotated[str | None, Query(max_length=64, pattern=_TEXT)] = None,
-    late: Annotated[Literal["", "running", "all", "soon", "open"] | None, Query()] = None,
+    late: Annotated[Literal["", "running", "all", "soon", "open", "ended", "accepted"] | None, Query()] = None,
+    item: Annotated[str | None, Query(max_length=64, pattern=_TEXT)] = None,
+    named: Annotated[str | None, Query(max_length=100, pattern=_TEXT)] = None,
+    handled: Annotated[str | None, Query(pattern=r"^\d{0,12}$")] = None,
+    ended: Annotated[str | None, Query(pattern=r"^(\d{4})?$")] = None,
+    accepted: Annotated[str | None, Query(pattern=r"^(\d{4})?$")] = None,
     light: Annotated[Literal["", "双红", "红", "待数据", "黄", "蓝", "绿", "灰"] | None, Query()] = None,
     overdue: Annotated[Literal["", "1"] | None, Query()] = None,
     sort: Annotated[str | None, Query(pattern=r"^-?[a-z]{0,20}$")] = None,
@@ -54,6 +66,11 @@ def _asked(
         "state": state,
         "project": project,
         "late": late,
+        "item": item,
+        "named": named,
+        "handled": handled,
+        "ended": ended,
+        "accepted": accepted,
         "light": light,
         "overdue": overdue,
     }

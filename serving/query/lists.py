@@ -116,12 +116,19 @@ from asked."case" c left join asked.project p on p.id = c.project_code""",
         },
         {
             "q": "(c.project_code = :q or c.case_no = :q or c.id = :q or p.project_name like '%' || :q || '%' or c.item_name like '%' || :q || '%')",
-            "late": f"case :late when 'running' then {_LATE} when 'all' then {limits.overdue_sql('c')} when 'soon' then c.light = '黄' else c.ended_at is null end",
+            "late": f"case :late when 'running' then {_LATE} when 'all' then {limits.overdue_sql('c')} when 'soon' then c.light = '黄'"
+            " when 'ended' then c.ended_at is not null and c.acceptance_on is not null when 'accepted' then c.acceptance_on is not null"
+            " else c.ended_at is null end",
             "light": "c.light = :light",
             "department": _DEPARTMENT.format("c.department_code"),
             "town": "p.town_code = :town",
             "project": "c.project_code = :project",
             "item": "c.item_code = :item",
+            "named": """coalesce(c.department_name, (select i.department from asked.item i where i.item_code = c.item_code
+                        order by i.valid_from desc nulls last limit 1)) = :named""",
+            "handled": "left(c.town_code, 9) = :handled",
+            "ended": "extract(year from c.ended_at) = cast(:ended as int)",
+            "accepted": "extract(year from c.acceptance_on) = cast(:accepted as int)",
         },
         "array_position(array['双红', '红', '黄', '蓝', '绿', '灰'], c.light) nulls last, c.due_promised, c.id",
         "c.id",
