@@ -17,12 +17,13 @@ from core import clock
 from serving import rulebook
 from serving.access import Grant, reading
 from serving.guide import model
-from serving.guide.index import Hit, Index, normal
+from serving.guide.index import Hit, Index, named
 from serving.guide.passages import Passage, Source, gather
 from serving.kept import Kept
 from serving.query import projects
 
 SHARE = 0.25  # of the question's weight that a passage must speak of, else nothing was found
+FOREIGN = 0.4  # the same, where the question has words that are known nowhere
 NEAR = 0.85  # of the best score, from which a second passage is told beside it
 MOST = 3
 CODE = re.compile(r"\d{4}-\d{6}-\d{2}-\d{2}-\d{6}")
@@ -85,12 +86,14 @@ def ask(asker: Grant, question: str, project: str | None = None) -> Answer:
 def said(question: str, hits: list[Hit]) -> list[Passage]:
     """Which of the hits are the answer: the best one if it speaks of the question, and others as good.
 
-    It does where it covers enough of the question's weight, or where one of its names stands in the question.
+    It does where it is called by the question's words and covers enough of its weight, or where one of its names stands in the question,
+    nearly at least.
     """
     if not hits:
         return []
-    best, text = hits[0], normal(question)
-    if best.share < SHARE and not any(len(name) > 1 and normal(name) in text for name in best.passage.names):
+    best = hits[0]
+    spoken_of = best.called and best.share >= (FOREIGN if best.foreign else SHARE)
+    if not spoken_of and not named(best.passage, question):
         return []
     return [best.passage, *(h.passage for h in hits[1:] if h.score >= NEAR * best.score and h.share >= best.share)][
         :MOST

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import http.server
 import json
+import random
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from pypinyin import lazy_pinyin
+from starlette.testclient import TestClient
 
 from connectors.endpoint import Endpoint
 from serving.access import Grant
 from serving.guide import answer, model
+from serving.pages import standalone
 from tests.serving.conftest import rows
 
 SET = yaml.safe_load(Path(__file__).with_name("guide_questions.yaml").read_text(encoding="utf-8"))
+STRANGERS = yaml.safe_load(Path(__file__).with_name("guide_strangers.yaml").read_text(encoding="utf-8"))
 CITY = Grant("test")
 
 
@@ -32,6 +38,55 @@ def test_the_right_source_is_found_for_nearly_every_question(store):
     assert count >= 200
     assert len(first) <= 0.05 * count
     assert len(three) <= 0.02 * count
+
+
+def test_strangers_are_understood_or_told_that_nothing_was_found(store):
+    """The right source is first for most and never made up: what the guide cannot place it says it does not know."""
+    index = answer.index(CITY)
+    for lot in ("first", "second"):
+        found = {question: [hit.passage.id for hit in index.search(question, 3)] for question, _ in STRANGERS[lot]}
+        first = sum(found[q][:1] == [wanted] for q, wanted in STRANGERS[lot]) / len(STRANGERS[lot])
+        three = sum(wanted in found[q] for q, wanted in STRANGERS[lot]) / len(STRANGERS[lot])
+        silent = sum(not answer.ask(CITY, q).found for q, _ in STRANGERS[lot]) / len(STRANGERS[lot])
+        print(f"\n{lot}: {len(STRANGERS[lot])} questions: top-1 {first:.3f}, top-3 {three:.3f}, not known {silent:.3f}")
+        assert first >= 0.8 and three >= 0.87 and silent <= 0.1
+    assert [q for q in STRANGERS["unknown"] if answer.ask(CITY, q).found] == []
+
+
+def test_an_instruction_in_a_question_changes_no_answer(store):
+    for question in STRANGERS["injected"]:
+        found = answer.ask(CITY, question)
+        texts = {p.text for p in answer.index(CITY).passages}
+        assert found.found and all(s.text in texts for s in found.sentences)
+
+
+def _typed(question: str) -> str:
+    return "".join(lazy_pinyin(question))
+
+
+def _misheard(question: str, chance: random.Random) -> str:
+    """One letter in place of another of the same sound."""
+    same: dict[str, list[str]] = {}
+    letters = [chr(n) for n in range(0x4E00, 0x9FA6)]
+    for letter, sound in zip(letters, lazy_pinyin("".join(letters)), strict=True):
+        same.setdefault(sound, []).append(letter)
+    place = chance.choice([n for n, letter in enumerate(question) if "\u4e00" <= letter <= "\u9fff"])
+    others = [letter for letter in same[lazy_pinyin(question[place])[0]] if letter != question[place]]
+    return question[:place] + chance.choice(others or [question[place]]) + question[place + 1 :]
+
+
+@pytest.mark.parametrize("kind", ["pinyin", "misheard", "polite"])
+def test_other_ways_to_type_the_same_question_find_the_same(store, kind):
+    chance = random.Random(5)
+    change = {
+        "pinyin": _typed,
+        "misheard": lambda q: _misheard(q, chance),
+        "polite": lambda q: f"您好，麻烦问一下，{q}呢？谢谢",
+    }[kind]
+    index, asked = answer.index(CITY), SET["questions"][::4]
+    right = sum([h.passage.id for h in index.search(change(q), 1)] == [wanted] for q, wanted in asked) / len(asked)
+    print(f"\n{kind}: top-1 {right:.3f}")
+    assert right >= 0.9
 
 
 def test_every_sentence_has_a_source_that_exists(store):
@@ -128,3 +183,19 @@ def test_no_personal_data_and_no_project_code_go_out(store, endpoint):
     answer.ask(CITY, f"我是 44190019900101001X，电话 13812345678，项目 {code} 的施工许可到哪了", code)
     out = json.dumps(endpoint, ensure_ascii=False)
     assert "44190019900101001X" not in out and "13812345678" not in out and code not in out
+
+
+def test_on_the_page_each_source_is_a_link_that_opens(store):
+    app = standalone.make("link", "operator", ["testserver"])
+    client = TestClient(app, cookies={standalone.COOKIE: "link"})
+    code = rows("select project_code from supervision.position limit 1")[0]["project_code"]
+    for question in ("施工许可证多久", "C13是什么规则", f"项目 {code} 现在轮到谁"):
+        page = client.get(f"{standalone.PLACE}/guide", params={"q": question}).text
+        links = re.findall(r'出处：<a href="([^"]+)"', page)
+        assert links, question
+        for link in links:
+            opened = client.get(f"{standalone.PLACE}/{link.replace('&amp;', '&')}")
+            assert opened.status_code == 200, link
+    item = client.get(f"{standalone.PLACE}/item/DG-604").text
+    assert "建筑工程施工许可证核发" in item and "承诺" in item and "第 1 版" in item
+    assert client.get(f"{standalone.PLACE}/item/DG-000").status_code == 404
