@@ -96,7 +96,7 @@ def every_page(client, filled: dict[str, str], named: str = "") -> dict[str, str
             continue
         kinds = ("",) if "{kind}" not in route.path else ("html", "docx") if "report" in route.path else ("csv", "xlsx")
         for kind in kinds:
-            given = {**filled, "kind": kind, "name": filled["code"]}
+            given = {**filled, "kind": kind, "name": filled["code"], "id_": "none", "part": "request"}
             given["number"] = filled["no"] if route.path.startswith("/case/") else filled["number"]
             path = re.sub(r"\{(\w+)(:\w+)?\}", lambda m, g=given: g[m[1]], route.path)
             for query in (
