@@ -1,7 +1,8 @@
 """Findings against the planted truth of told worlds: ``python -m bench.supervision_score [--seeds 20] [--projects 120] [--later 17]``.
 
 Each world is taken in through mappings, checks and merge, judged as of its day, then moved on and judged again. Printed:
-precision and recall by rule. Ends with 1 where anything planted is not found, or anything else is.
+precision and recall by rule, and how many plans (一项目一方案) hold the expected items and no others. Ends with 1 where anything planted
+is not found, anything else is, or a plan differs.
 """
 
 from __future__ import annotations
@@ -12,15 +13,40 @@ from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from bench import scratch
+from core import clock
 from standins import world
+from store.engine import transaction
+from supervision import judge, plan
 from supervision.ledger import on_day
 from tests.supervision.test_scored import key, not_over
 from tests.supervision.told import planted, take
 
 FIRST_DAY = date(2026, 1, 20)
+
+
+def planned(as_of: date) -> tuple[int, list[str]]:
+    """(projects, those whose plan is not the expected items): every project of the world."""
+    by = judge.rules()
+    items = on_day(as_of, by).standing.items
+    wanted = {
+        code: (
+            set(mine.filter(pl.col("expected").fill_null(False))["item_code"]),
+            set(mine.filter(pl.col("expected").is_null())["item_code"]),
+        )
+        for (code,), mine in items.partition_by("project_code", as_dict=True).items()
+    }
+    differ = []
+    with transaction() as connection:
+        for code, (expected, unknown) in wanted.items():
+            made = plan.of_project(connection, code, as_of, by)
+            lines = {line.item_code for line in made.lines} if made else set()
+            if lines != expected or {row["item_code"] for row in (made.not_judged if made else ())} != unknown:
+                differ.append(code)
+    return len(wanted), differ
 
 
 def score(folder: Path, patch: pytest.MonkeyPatch, scratch_folder: Path) -> tuple[Counter, Counter, Counter]:
@@ -47,6 +73,7 @@ def main() -> int:
     parser.add_argument("--later", type=int, default=17, help="days that each world is moved on by; 0: not at all")
     options = parser.parse_args()
     totals = [Counter(), Counter(), Counter()]
+    plans, differ = 0, []
     with scratch.server() as url:
         for seed in range(options.first, options.first + options.seeds):
             today = FIRST_DAY + timedelta(days=37 * (seed - 1) % 340)
@@ -61,8 +88,10 @@ def main() -> int:
                         world.advance(told, options.later)
                     parts = score(told, patch, Path(folder))
                     totals = [a + b for a, b in zip(totals, parts, strict=True)]
+                    count, other = planned(clock.today())
+                    plans, differ = plans + count, differ + other
                     print(
-                        f"seed {seed:>3} {'later' if step else today}  right {parts[0].total():>4}  wrong {parts[1].total()}  missed {parts[2].total()}",
+                        f"seed {seed:>3} {'later' if step else today}  right {parts[0].total():>4}  wrong {parts[1].total()}  missed {parts[2].total()}  plans {count}, unlike {len(other)}",
                         flush=True,
                     )
     right, wrong, missed = totals
@@ -72,7 +101,8 @@ def main() -> int:
         print(
             f"{rule:<10}{planted_:>8}{right[rule] / found if found else 1:>11.4f}{right[rule] / planted_ if planted_ else 1:>8.4f}"
         )
-    return 1 if wrong or missed else 0
+    print(f"plans: {plans}, unlike what is expected: {', '.join(differ) or 'none'}")
+    return 1 if wrong or missed or differ else 0
 
 
 if __name__ == "__main__":
