@@ -1,17 +1,16 @@
-"""Silent sources: ``python -m bench.alive [--projects 590] [--instants 20] [--whole 1]``.
+"""Silent sources: ``python -m bench.alive [--projects 590] [--instants 20] [--worlds 8] [--minutes 60]``.
 
 A told world is taken into a store once. Then every feed is frozen at random instants of its last year, holidays included: how
 many working days until it is called silent; and how often a feed that lives is called silent. Every department and town that
-has a rhythm is frozen alone. With ``--whole`` whole worlds are frozen, taken in, judged, thawed and judged again: findings and
-orders opened from the hole, and what differs after the thaw from the undisturbed world. Ends with 1 where a finding was
-opened that the whole data would not open, or the thawed world differs.
+has a rhythm is frozen alone. Then in each of several worlds every feed, every source and the busiest departments and towns are
+frozen, judged and thawed (:mod:`bench.frozen`): findings and orders opened from the hole, and what differs after the thaw
+from the undisturbed world. Ends with 1 where anything was opened that the whole data would not open, or differs.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
-import shutil
 import tempfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -20,37 +19,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bench import scratch
+from bench import frozen, scratch
 from quality.silence import watch
 from quality.silence.watch import Heard
 from sources import loader
 from standins import world
-from standins.world import freeze
 from store import arrivals
-from store import hash as store_hash
 from store.engine import transaction
 from supervision import rulebook
-from supervision.ledger import listed, supervise
-from supervision.orders import life
-from tests.supervision.told import planted, take
+from tests.supervision.told import take
 
 TODAY = date(2026, 11, 24)
-FROZEN: list[tuple[str, dict[str, str]]] = [
-    ("m2", {}),
-    ("d3", {}),
-    ("d4", {}),
-    ("p1/licence", {}),
-    ("p3", {}),
-    ("m2/EX_GDBS_BJ", {"BJBMZZJGDM": "11441900000100060T"}),
-    ("m2/EX_GDBS_SL", {"GXDXZQHDM": "441900106"}),
-    ("d1", {}),
-    ("p1", {}),
-    ("m2/EX_GDBS_BJ", {}),
-    ("m2/EX_GDBS_SL", {}),
-    ("s1", {}),
-    ("m1", {}),
-    ("d5", {}),
-]
+FIRST_DAY = date(2026, 1, 20)
 
 
 class Told:
@@ -147,73 +127,21 @@ def frozen_parts(told: Told, chance: random.Random) -> None:
         print(f"{feed} by {kind}, days until it is called silent: {found}", flush=True)
 
 
-def key(row: dict) -> tuple:
-    return row["rule"], row["project_code"], row["item_code"], row["case_no"]
-
-
-def dark(file: str, where: dict[str, str], folder: Path, into: Path, chance: random.Random) -> tuple[datetime, int]:
-    """A copy of a told world in which ``file`` is silent for days; returns since when, and how many lines that holds back."""
-    lines = 0
-    for days in (chance.choice((2, 4, 7, 11, 18, 25)), 18, 40, 90):  # some sources have no line in a few days
-        shutil.rmtree(into, ignore_errors=True)
-        shutil.copytree(folder, into)
-        at = datetime.combine(TODAY, time(10)) - timedelta(days=days)
-        if lines := freeze.freeze(into, file, at, where=where):
-            break
-    return at, lines
-
-
-def frozen_worlds(url: str, projects: int, frozen: list[tuple[str, dict[str, str]]], seed: int) -> int:
-    """One world with each of ``frozen`` frozen, judged, thawed, judged again; returns how many differ from what they must be."""
-    wrong = 0
-    chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        whole = world.make(Path(folder) / "whole", projects=projects, seed=seed, today=TODAY)
-        truth = {key(row) for row in planted(whole)}
-        with scratch.database(url, "undisturbed"):
-            take(whole, patch, Path(folder) / "clock")
-            supervise(TODAY)
-            undisturbed = store_hash.of_store()
-            ledger = {key(row) for row in listed().to_dicts() if row["state"] == "open"}
-        for number, (file, where) in enumerate(frozen):
-            held = Path(folder) / "frozen"
-            at, lines = dark(file, where, whole, held, chance)
-            with scratch.database(url, f"frozen{number}"):
-                now = take(held, patch, Path(folder) / "clock")
-                done = supervise(TODAY)
-                opened = {key(row) for row in listed().to_dicts()}
-                orders = life.advance(now).steps.get("dispatched", 0)
-                of_false = [row for row in sent() if row not in truth]
-                freeze.thaw(held, now)
-                take(held, patch, Path(folder) / "clock")
-                supervise(TODAY)
-                after = {key(row) for row in listed().to_dicts() if row["state"] == "open"}
-                same = store_hash.of_store() == undisturbed
-            bad = opened - truth
-            wrong += bool(bad) + bool(of_false) + (after != ledger) + (not same) + (not lines)
-            print(
-                f"{file} {where or ''} frozen {at:%m-%d}, {lines} lines held back: opened {len(opened)}, false {sorted(bad)}, "
-                f"orders {orders}, of them false {len(of_false)}, not judged {sum(done.not_judged.values())}; "
-                f"thawed: same store {same}, same ledger {after == ledger or sorted(after ^ ledger)}",
-                flush=True,
-            )
-    return wrong
-
-
-def sent() -> list[tuple]:
-    """The findings for which orders exist."""
-    with transaction() as connection:
-        rows = connection.exec_driver_sql("select rule, project_code, item_code, case_no from supervision.work_order")
-        return [tuple(row) for row in rows]
+def made(url: str, folder: Path, worlds: int, projects: int) -> list[frozen.Made]:
+    """Told worlds of several days of a year, Spring Festival and National Day among them, taken in and judged."""
+    return [
+        frozen.make(url, folder, seed, FIRST_DAY + timedelta(days=37 * (seed - 1) % 340), projects)
+        for seed in range(1, worlds + 1)
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--projects", type=int, default=590)
     parser.add_argument("--instants", type=int, default=20)
-    parser.add_argument("--whole", type=int, default=1, help="worlds in which each of FROZEN is frozen")
-    parser.add_argument("--only", nargs="*", default=[], help="of FROZEN these files alone")
-    parser.add_argument("--whole-projects", type=int, default=40)
+    parser.add_argument("--worlds", type=int, default=8, help="in which everything is frozen, a feed at a time")
+    parser.add_argument("--world-projects", type=int, default=80)
+    parser.add_argument("--minutes", type=float, help="at most so long for the frozen worlds")
     options = parser.parse_args()
     chance = random.Random(1)
     with scratch.server() as url:
@@ -228,9 +156,10 @@ def main() -> int:
                 told = Told()
                 frozen_feeds(told, options.instants, chance)
                 frozen_parts(told, chance)
-        frozen = [one for one in FROZEN if not options.only or one[0] in options.only]
-        wrong = [frozen_worlds(url, options.whole_projects, frozen, 20 + n) for n in range(options.whole)]
-        return 1 if sum(wrong) else 0
+        with tempfile.TemporaryDirectory() as folder:
+            worlds = made(url, Path(folder), options.worlds, options.world_projects)
+            until = datetime.now() + timedelta(minutes=options.minutes) if options.minutes else None
+            return 1 if frozen.campaign(url, worlds, chance, until) else 0
 
 
 if __name__ == "__main__":

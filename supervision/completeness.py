@@ -31,6 +31,10 @@ HOLES = {
     "silent": pl.Boolean,
 }
 
+#: Up to when each feed, or a part of it, has spoken: a verdict about a later time is not proven. ``own``: as verdicts ask whose
+#: own evidence comes by the feed.
+EDGES = {"feed": pl.String, "kind": pl.String, "part": pl.String, "own": pl.Boolean, "upto": pl.Datetime("us")}
+
 # A source that adds rows for months (imagery) is never complete to the hour: there, up to when it was last read in full counts.
 _INTERVALS = """
     select f.feed, lower(part), upper(part)
@@ -78,12 +82,32 @@ def silences(watched: Watched, feeds: list[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=HOLES, orient="row")
 
 
+def edges(watched: Watched) -> pl.DataFrame:
+    """Up to when the feeds have spoken, as :data:`EDGES`; not those whose silence a person called right."""
+    rows = []
+    for one in watched.spoken:
+        source = (one.feed.partition(".")[0], "source", "")
+        if not {source, (one.feed, "feed", ""), (one.feed, one.kind, one.part)} & watched.approved:
+            rows.append((one.feed, *((one.kind, one.part) if one.part else (None, None)), one.own, one.upto))
+    return pl.DataFrame(rows, schema=EDGES, orient="row")
+
+
 def waiting(
-    found: pl.DataFrame, holes: pl.DataFrame, needs: Needs, own: pl.DataFrame, touches: pl.DataFrame, as_of: date
+    found: pl.DataFrame,
+    holes: pl.DataFrame,
+    edges: pl.DataFrame,
+    needs: Needs,
+    own: pl.DataFrame,
+    touches: pl.DataFrame,
+    as_of: date,
 ) -> pl.DataFrame:
     """``found`` with ``waits_for`` (feeds, empty: judged) and ``silent_since`` (where one of them is silent), less ``needs``, the
     key of completeness.yaml. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
-    departments, towns and items that each row of ``found`` rests on."""
+    departments, towns and items that each row of ``found`` rests on.
+
+    A verdict waits for a feed that has a hole in what it rests on, and for one that has not spoken yet of the time after that: it may
+    have fallen silent unnoticed.
+    """
     asked = found.with_row_index("_row").filter(pl.col("since").is_not_null())
     feeds = holes["feed"].unique().to_list()
 
@@ -103,10 +127,24 @@ def waiting(
     last = pl.coalesce(
         pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))
     )
+    asks = pl.concat(
+        part.select("_row", "feed", "since", "until", "ripe", pl.lit(of_own).alias("_own"))
+        for part, of_own in zip(wanted, (False, False, True, False), strict=True)
+    )
+    in_holes = asks.join(holes, on="feed").filter(
+        (pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us")))
+    )
+    proof = pl.coalesce("until", "ripe").cast(pl.Datetime("us")) + pl.duration(days=1)
+    unproven = asks.join(edges, left_on=["feed", "_own"], right_on=["feed", "own"]).filter(pl.col("upto") < proof)
     blocked = (
-        pl.concat(part.select("_row", "feed", "since", "until") for part in wanted)
-        .join(holes, on="feed")
-        .filter((pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us"))))
+        pl.concat(
+            [
+                in_holes.select("_row", "feed", "kind", "part", "hole_from", "silent"),
+                unproven.select(
+                    "_row", "feed", "kind", "part", pl.col("upto").alias("hole_from"), pl.lit(False).alias("silent")
+                ),
+            ]
+        )
         .join(
             touches.with_columns(pl.lit(True).alias("_touched")),
             left_on=["_row", "kind", "part"],

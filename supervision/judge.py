@@ -121,9 +121,10 @@ def judge(
     by_channel = pl.DataFrame(
         list(channels.by_feed(feeds).items()), schema={"feed": pl.String, "channel": pl.String}, orient="row"
     )
+    heard = completeness.edges(watched)
+    findings = _waiting(told, gaps, heard, by_channel, _routed(told, _answerable(told, found)))
     cases = silence.lights(told.facts.cases, gaps, by_channel, told.frames.projects, as_of)
-    known = replace(told.facts, cases=cases)
-    findings = _waiting(told, gaps, by_channel, _routed(told, _answerable(told, found)))
+    known = replace(told.facts, cases=silence.unproven(cases, findings))
     return Judged(as_of, known, told.standing, findings, watched)
 
 
@@ -165,7 +166,9 @@ def in_chunks(
         yield judge(connection, as_of, chunk, by, watched)
 
 
-def _waiting(c: Context, gaps: pl.DataFrame, by_channel: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def _waiting(
+    c: Context, gaps: pl.DataFrame, heard: pl.DataFrame, by_channel: pl.DataFrame, found: pl.DataFrame
+) -> pl.DataFrame:
     """A feed that is declared and was never read in full is a hole like any other."""
     cases = (
         c.cases.select(pl.format("case {}", "case_id").alias("ref"), "channel")
@@ -174,7 +177,7 @@ def _waiting(c: Context, gaps: pl.DataFrame, by_channel: pl.DataFrame, found: pl
     )
     documents = c.frames.licences.select(pl.format("licence {}", "licence_id").alias("ref"), "feed")
     touches = silence.touches(found, c.cases, c.frames.projects, c.standing.items)
-    return completeness.waiting(found, gaps, c.needs, pl.concat([cases, documents]), touches, c.as_of)
+    return completeness.waiting(found, gaps, heard, c.needs, pl.concat([cases, documents]), touches, c.as_of)
 
 
 def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:

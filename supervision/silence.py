@@ -140,6 +140,13 @@ def lights(
     )
 
 
+def unproven(cases: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
+    """``cases`` with the light :data:`WAITING` where that one is overdue waits for data."""
+    waits = findings.filter((pl.col("rule") == "overdue") & (pl.col("waits_for").list.len() > 0))["case_id"]
+    late = pl.col("light").is_in([RED, DOUBLE_RED]) & pl.col("case_id").is_in(waits.implode())
+    return cases.with_columns(pl.when(late).then(pl.lit(WAITING)).otherwise("light").alias("light"))
+
+
 def shown(one: Heard) -> dict[str, Any]:
     """A series as JSON: its rhythm, its two clocks and what comes of them."""
     data = asdict(one)

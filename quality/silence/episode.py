@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from core.errors import ConfigurationError
 from quality.silence import watch, witness
 from quality.silence.rhythm import WorkingDays
+from quality.silence.spoken import Spoken, spoken
 from sources import loader
 from sources.declaration import Source
 from store.engine import engine, lock_key, transaction
@@ -23,8 +24,7 @@ _DAY = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class Silence:
     """A source, feed or part that lacks what should have come. ``since``: the last time that its content speaks of;
-    ``hole_from``: from then on something may be missing; ``certain``: False where it is only quiet for long (what it
-    may hide is left open, nobody is told)."""
+    ``hole_from``: from then on something may be missing."""
 
     feed: str
     kind: str
@@ -33,16 +33,16 @@ class Silence:
     hole_from: datetime
     basis: str
     text: str
-    certain: bool = True
 
 
 @dataclass(slots=True)
 class Watched:
-    """All that was heard, and what is silent of it. ``approved``: silences that a person called right."""
+    """All that was heard, what is silent of it, and up to when who spoke. ``approved``: silences that a person called right."""
 
     heard: list[watch.Heard]
     silences: list[Silence]
     approved: set[tuple[str, str, str]] = field(default_factory=set)
+    spoken: list[Spoken] = field(default_factory=list)
 
     @property
     def holes(self) -> list[Silence]:
@@ -53,7 +53,11 @@ class Watched:
 def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDays, today: date) -> Watched:
     """What is silent now; reads alone."""
     sources = list(sources)
-    heard = watch.listen(connection, sources, calendar)
+    heard: list[watch.Heard] = []
+    spoke: list[Spoken] = []
+    for source, feeds, read, of_source in watch.listen(connection, sources, calendar):
+        heard += of_source
+        spoke += spoken(source, feeds, read, of_source, calendar)
     silences = [
         Silence(
             one.feed,
@@ -63,10 +67,9 @@ def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDay
             one.hole_from,
             "rhythm" if one.rhythm.learned else "declared",
             one.text,
-            one.silent,
         )
         for one in heard
-        if one.silent or one.doubtful
+        if one.silent
     ]
     for proof in witness.heard(connection, sources):
         since = datetime.combine(proof.since, datetime.min.time())
@@ -76,16 +79,16 @@ def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDay
         sa.text("select feed, kind, part from landing.silence where ended_at is null and approved_until >= :today"),
         {"today": today},
     )
-    return Watched(heard, silences, {tuple(row) for row in approved})
+    return Watched(heard, silences, {tuple(row) for row in approved}, spoke)
 
 
 def record(connection: Connection, watched: Watched, now: datetime) -> bool:
     """Bring the record up to date: new silences open, those that speak again end. Returns whether any did."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("silence", ""))))
     silent: dict[tuple[str, str, str], Silence] = {}
-    whole = {s.feed for s in watched.silences if s.certain and s.kind == "source"}
+    whole = {s.feed for s in watched.silences if s.kind == "source"}
     for one in watched.silences:
-        if one.certain and not (one.kind != "source" and one.feed.partition(".")[0] in whole):
+        if not (one.kind != "source" and one.feed.partition(".")[0] in whole):
             earlier = silent.get((one.feed, one.kind, one.part))
             if earlier is None or one.basis == "witness":
                 silent[one.feed, one.kind, one.part] = one
@@ -113,7 +116,7 @@ def record(connection: Connection, watched: Watched, now: datetime) -> bool:
                 "text": one.text,
             },
         )
-    deaf = whole | {s.feed for s in watched.silences if s.certain and s.kind == "feed"}
+    deaf = whole | {s.feed for s in watched.silences if s.kind == "feed"}
     over = [
         number
         for (feed, kind, part), number in opened.items()

@@ -19,8 +19,6 @@ from scipy.stats import genpareto
 HISTORY = timedelta(days=400)  # a year and the festival that may come later this year
 QUARTER = 62.0  # working days
 FALSE_ALARMS = 0.05  # a series and quarter; over all series of a feed well below one
-DOUBTS = 3.0  # a quarter: from a quiet time this unusual on, what it might hide is not judged
-FREQUENT = 0.5  # mean quiet time, working days, below which a doubt ends soon by itself
 FEW_GAPS, FEW_DAYS = 15, 20  # with less history nothing is learned
 
 _HOUR = np.timedelta64(1, "h")
@@ -30,6 +28,8 @@ _REST, _HOLIDAY, _WORK, _NEAR_HOLIDAY, _MONTH_END = range(5)
 _PRIOR = {_REST: 0.0, _HOLIDAY: 0.0, _NEAR_HOLIDAY: 0.8, _MONTH_END: 1.0}
 _PRIOR_DAYS = 3.0
 _UNSURE = 3.0
+_TRICKLE = 0.2  # of what a working day usually brings
+_DUE = 10.0  # rows, below which few is no news
 _FINEST = 0.02  # of a working day: hours say no more
 
 
@@ -70,11 +70,10 @@ class Clock:
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """What is usual. ``longest``: the longest usual quiet time, in units of the clock, None: no silence is unusual;
-    ``doubt``: from which on what it may hide is left open; ``low`` and ``high`` rows of a usual working day (5 %, 95 %);
+    ``low`` and ``high`` rows of a usual working day (5 %, 95 %);
     ``learned``: from history, else by the declaration."""
 
     longest: float | None
-    doubt: float | None
     low: int = 0
     high: int = 0
     mean: float = 0.0
@@ -135,8 +134,8 @@ def _weights(by_day: np.ndarray, kinds: np.ndarray, spoken: np.ndarray) -> np.nd
     return np.minimum(weight, 3.0)
 
 
-def learn(gaps: np.ndarray, alarms: float = FALSE_ALARMS, quarter: float = QUARTER) -> tuple[float, float] | None:
-    """(longest usual quiet time, the one from which on one doubts) of past ones; None: too few of them.
+def learn(gaps: np.ndarray, alarms: float = FALSE_ALARMS, quarter: float = QUARTER) -> float | None:
+    """The longest usual quiet time by past ones; None: too few of them.
 
     ``alarms``: how many silences that were none may be told a quarter; ``quarter``: its length on the clock.
     """
@@ -148,13 +147,9 @@ def learn(gaps: np.ndarray, alarms: float = FALSE_ALARMS, quarter: float = QUART
     shape, scale = _tail(over - base)
     a_quarter = 0.1 * len(gaps) * quarter / gaps.sum()  # quiet times above the base
 
-    def level(times: float) -> float:
-        return float(base + genpareto.isf(min(times / a_quarter, 1.0), shape, scale=scale))
-
-    longest = max(level(alarms), 1.1 * float(gaps.max()))
-    longest *= 1 + _UNSURE / np.sqrt(len(gaps))  # few quiet times say little of the longest
-    doubt = min(level(DOUBTS), longest) if gaps.mean() < FREQUENT else longest
-    return longest, doubt
+    level = float(base + genpareto.isf(min(alarms / a_quarter, 1.0), shape, scale=scale))
+    # few quiet times say little of the longest
+    return max(level, 1.1 * float(gaps.max())) * (1 + _UNSURE / float(np.sqrt(len(gaps))))
 
 
 def _tail(over: np.ndarray) -> tuple[float, float]:
@@ -165,6 +160,39 @@ def _tail(over: np.ndarray) -> tuple[float, float]:
     mean, ratio = over.mean(), over.mean() ** 2 / over.var(ddof=1)
     shape = float(np.clip(0.5 * (1 - ratio), -0.5, 0.25))
     return shape, float(max(mean * (1 - shape), _FINEST))
+
+
+def trickle(
+    hours: np.ndarray, rows: np.ndarray, clock: Clock, calendar: WorkingDays, until: datetime
+) -> tuple[datetime, int, float] | None:
+    """(since which day, rows that came, rows that were due) where a series still speaks, and brings far less than ever: the last
+    whole working days, each :data:`_TRICKLE` of what was due at most, and together half of what any as many days ever brought.
+
+    ``until``: up to when all has come. None: as usual, or so few are due that nothing can be said.
+    """
+    first, end = hours[0].astype("datetime64[D]"), np.datetime64(until.date())
+    days = np.arange(first, end, dtype="datetime64[D]")
+    worked = calendar.is_counted(days)
+    if worked.sum() < 3 * FEW_DAYS:
+        return None
+    by_day = np.bincount((hours.astype("datetime64[D]") - first).astype(int), weights=rows, minlength=len(days) + 1)
+    weight = np.diff(clock.at(np.append(days, end).astype("datetime64[s]")))
+    place = np.maximum(np.cumsum(worked) - 1, 0)  # what comes on a day of rest counts with the working day before
+    came = np.bincount(place, weights=by_day[: len(days)])
+    due = np.bincount(place, weights=weight)
+    due *= came.sum() / due.sum()
+    few = np.where(day_kinds(days, calendar)[worked] == _NEAR_HOLIDAY, _TRICKLE / 5, _TRICKLE)
+    low = came < few * due
+    length = int(np.argmin(low[::-1])) if not low.all() else 0
+    if length == 0 or due[-length:].sum() < _DUE or came[-length:].sum() == 0:
+        return None
+    ratio = came[-length:].sum() / due[-length:].sum()
+    total_came, total_due = (np.concatenate([[0], np.cumsum(of[:-length])]) for of in (came, due))
+    before = (total_came[length:] - total_came[:-length]) / np.maximum(total_due[length:] - total_due[:-length], 1e-9)
+    if ratio >= 0.5 * np.quantile(before, 0.01):
+        return None
+    since = days[worked][-length].astype("datetime64[s]").item()
+    return since, int(came[-length:].sum()), float(due[-length:].sum())
 
 
 def without_outages(gaps: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ its feed, so that it is silent only where the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,11 +35,13 @@ KIND_ZH = {
 }
 _PART_DAYS = 20  # days with rows, below which a part has no rhythm of its own
 _WAVE_DAYS = 40  # below which nothing is said of a department, town or item by what comes of the others
+_WAVE_SHARE = 1 / 3  # of the days from its first to its last; below it lives by single projects, which end
 _PART_ALARMS = 0.2  # of all parts of a feed together, a quarter
 _PART_SLACK = 1.5  # so much longer than ever before
 _WAVES = 3.0  # departments, towns and items come in waves of projects
 _DAY = timedelta(days=1)
 _DECLARED_SLACK = 1.5
+_GRACE = 0.25  # working days after its last row that a series is taken as heard at most
 _AHEAD = timedelta(days=120)  # how far ahead is said when a feed will be called silent
 
 
@@ -47,8 +49,10 @@ _AHEAD = timedelta(days=120)  # how far ahead is said when a feed will be called
 class Heard:
     """One series. ``feed`` is a source's id where ``kind`` is source. ``read_at``: up to when it was read; ``horizon``: up to
     when its content speaks; ``quiet``: what lies between, in ``rhythm``'s unit (ordinary working days; of a part, rows of
-    its feed); ``silent``: longer than usual, ``doubtful``: long enough to leave open what it may hide;
-    ``due``: when it will be called silent, if nothing comes; ``hole_from``: from then on something may be missing."""
+    its feed); ``silent``: longer than usual;
+    ``due``: when it will be called silent, if nothing comes; ``hole_from``: from then on something may be missing;
+    ``heard_to``: up to when one takes it as heard, half a row more being due by then at most; ``mean_gap``: its mean quiet time in
+    working days, None: too little history."""
 
     feed: str
     kind: str
@@ -58,16 +62,22 @@ class Heard:
     rhythm: Rhythm
     quiet: float
     silent: bool
-    doubtful: bool
     hole_from: datetime
     due: datetime | None = None
     text: str = ""
+    heard_to: datetime = datetime.min
+    mean_gap: float | None = None
+
+
+#: A feed, its counts (:func:`store.arrivals.read`), and up to when it was read.
+Counted = tuple[Feed, pl.DataFrame, datetime]
 
 
 def listen(
-    connection: Connection, sources: Iterable[Source], calendar: WorkingDays, *, parts: bool = True
-) -> list[Heard]:
-    """Hold everything that came against its rhythm; reads and writes nothing else."""
+    connection: Connection, sources: Iterable[Source], calendar: WorkingDays
+) -> Iterator[tuple[Source, dict[str, Counted], set[str], list[Heard]]]:
+    """Hold everything that came against its rhythm, a source at a time: its feeds with what was counted of them, those that were
+    read, and what was heard. Reads and writes nothing else."""
     read_at: dict[str, datetime] = {
         row.feed: row.read_at
         for row in connection.execute(sa.text("select feed, read_at from landing.completed where read_at is not null"))
@@ -78,15 +88,14 @@ def listen(
     received = {
         key[0]: frame for key, frame in arrivals.received(connection).partition_by("feed", as_dict=True).items()
     }
-    heard: list[Heard] = []
     for source in sources:
         feeds = {
             feed.id: (feed, by_feed[feed.id], read_at[feed.id])
             for feed in source.feeds.values()
             if feed.id in by_feed and feed.id in read_at
         }
-        heard += hear(source, feeds, calendar, outages, received, parts=parts)
-    return heard
+        read = {feed.id for feed in source.feeds.values() if feed.id in read_at}
+        yield source, feeds, read, hear(source, feeds, calendar, outages, received)
 
 
 def _by_item(connection: Connection, counted: pl.DataFrame) -> pl.DataFrame:
@@ -100,7 +109,7 @@ def _by_item(connection: Connection, counted: pl.DataFrame) -> pl.DataFrame:
 
 def hear(
     source: Source,
-    feeds: dict[str, tuple[Feed, pl.DataFrame, datetime]],
+    feeds: dict[str, Counted],
     calendar: WorkingDays,
     outages: dict[str, list[tuple[datetime, datetime]]],
     received: dict[str, pl.DataFrame],
@@ -123,7 +132,7 @@ def hear(
 
 def _source(
     source: Source,
-    feeds: dict[str, tuple[Feed, pl.DataFrame, datetime]],
+    feeds: dict[str, Counted],
     calendar: WorkingDays,
     outages: dict[str, list[tuple[datetime, datetime]]],
 ) -> Heard | None:
@@ -171,10 +180,11 @@ def _feed(
         by_receipt.rhythm,
         by_receipt.quiet,
         True,
-        True,
         found.hole_from,
         None,
         by_receipt.text,
+        found.heard_to,
+        found.mean_gap,
     )
 
 
@@ -206,14 +216,21 @@ def _judged(
     quiet = max(float(clock.at(asked)) - float(lasts[-1]), 0.0)
     usual_gaps = np.maximum(firsts[1:] - lasts[:-1], 0.0)[_undisturbed(hours, outages)]
     known = _known(usual_gaps, hours, rows, calendar, declared)
+    mean_gap = (float(usual_gaps.sum()) + quiet) / len(usual_gaps) if len(usual_gaps) >= rhythm.FEW_GAPS else None
+    heard_to = max(clock.when(float(lasts[-1]) + min(0.5 * (mean_gap or 0.0), _GRACE)) or horizon, horizon)
     silent = known.longest is not None and quiet > known.longest
-    doubtful = silent or (known.doubt is not None and quiet > known.doubt)
     due = None
     if known.longest is not None and not silent:
         due = clock.when(float(lasts[-1]) + known.longest)
         due = due + delay if due else None
     text = _text(known, usual, horizon, quiet, until)
-    return Heard(feed, kind, "", until, horizon, known, quiet, silent, doubtful, horizon - delay - _HOUR, due, text)
+    if not silent and known.learned and (few := rhythm.trickle(hours, rows, clock, calendar, asked)) is not None:
+        silent, due = True, None
+        horizon, came, wanted = few
+        text = f"通常每个工作日 {known.low}–{known.high} 条；{horizon:%m-%d} 起仅 {came} 条，应有约 {wanted:.0f} 条（读至 {until:%m-%d %H:%M}）"
+        heard_to = min(heard_to, horizon)
+    hole_from = horizon - delay - _HOUR
+    return Heard(feed, kind, "", until, horizon, known, quiet, silent, hole_from, due, text, heard_to, mean_gap)
 
 
 _HOUR = timedelta(hours=1)
@@ -235,18 +252,18 @@ def _known(
     low, high = rhythm.usual_day(worked)
     mean = float(worked.mean()) if len(worked) else 0.0
     if declared == "any":
-        return Rhythm(None, None, low, high, mean, len(gaps))
+        return Rhythm(None, low, high, mean, len(gaps))
     learned = rhythm.learn(gaps) if len(worked) >= rhythm.FEW_DAYS else None
     if learned is not None:
-        return Rhythm(learned[0], learned[1], low, high, mean, len(gaps), True)
+        return Rhythm(learned, low, high, mean, len(gaps), True)
     if declared is None or rows.sum() < rhythm.FEW_GAPS:
-        return Rhythm(None, None, low, high, mean, len(gaps))
+        return Rhythm(None, low, high, mean, len(gaps))
     seen = float(gaps.max()) if len(gaps) else 0.0
     longest = max(float(declared), _DECLARED_SLACK * seen)
-    return Rhythm(longest, longest, low, high, mean, len(gaps))
+    return Rhythm(longest, low, high, mean, len(gaps))
 
 
-def _parts(feeds: dict[str, tuple[Feed, pl.DataFrame, datetime]], live: dict[str, Heard]) -> list[Heard]:
+def _parts(feeds: dict[str, Counted], live: dict[str, Heard]) -> list[Heard]:
     """The parts of live feeds: what a feed has of a part, by what it has of the others, and by what its sister feeds have
     of the same part (a department's conclusions stop while its acceptances go on)."""
     heard: list[Heard] = []
@@ -275,13 +292,19 @@ def _parts(feeds: dict[str, tuple[Feed, pl.DataFrame, datetime]], live: dict[str
                 if len(spoken) < _PART_DAYS:
                     continue
                 found = None
-                if kind not in SHARED or len(spoken) >= _WAVE_DAYS:
+                if kind not in SHARED or _steady(spoken, by_others[0]):
                     found = _behind(spoken, by_others, alarms, _WAVES if kind in SHARED else _PART_SLACK)
                 if found is None and key in sisters:
                     found = _behind(spoken, _by_day(sisters[key]), alarms, _PART_SLACK)
                 if found is not None:
                     heard.append(_part(live[name], feed, kind, key[0], spoken, *found))
     return heard
+
+
+def _steady(spoken: np.ndarray, days: np.ndarray) -> bool:
+    """Whether a department, town or item is more than a few projects: it has rows on many days, and on many of those of the feed."""
+    lived = int(np.searchsorted(days, spoken[-1], side="right") - np.searchsorted(days, spoken[0]))
+    return len(spoken) >= _WAVE_DAYS and len(spoken) >= _WAVE_SHARE * lived
 
 
 def _by_day(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -300,7 +323,7 @@ def _behind(
     learned = rhythm.learn(gaps, alarms, float(total[-1]) * rhythm.QUARTER / max(len(days), 1))
     if learned is None:
         return None
-    longest = max(learned[0], slack * float(gaps.max()))
+    longest = max(learned, slack * float(gaps.max()))
     quiet = float(total[-1] - at[-1])
     return (quiet, longest, float(gaps.max())) if quiet > longest else None
 
@@ -311,9 +334,9 @@ def _part(
     horizon = (spoken[-1] + 1).astype("datetime64[s]").item()
     of = "填写该字段" if kind == "column" else f"属于该{KIND_ZH[kind]}"
     text = f"自 {spoken[-1]} 起，应相伴而来的 {quiet:.0f} 条数据中没有一条{of}（以往最多间隔 {before:.0f} 条）"
-    known = Rhythm(longest, longest, gaps=len(spoken) - 1, learned=True)
+    known = Rhythm(longest, gaps=len(spoken) - 1, learned=True)
     hole_from = horizon - _DAY - feed.delay
-    return Heard(feed.id, kind, part, whole.read_at, horizon, known, quiet, True, True, hole_from, None, text)
+    return Heard(feed.id, kind, part, whole.read_at, horizon, known, quiet, True, hole_from, None, text)
 
 
 def _undisturbed(hours: np.ndarray, outages: list[tuple[datetime, datetime]]) -> np.ndarray:

@@ -31,6 +31,7 @@ FOUND = {
     "evidence": pl.List(pl.String),  # golden rows: "case M2:…", "licence …", "change_polygon …"
     "since": pl.Date,  # a verdict from absence: from which day data must be complete; null: it rests on what is there
     "until": pl.Date,  # the last day of that; null: to the day asked about
+    "ripe": pl.Date,  # without `until`: the day on which it came to hold, of which the sources must have spoken
     "rests_on": pl.List(pl.String),  # codes: the verdict rests on what these departments' own systems tell
 }
 

@@ -38,7 +38,7 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
         pl.format("办件 {}（{}）{}。", "case_no", pl.col("item_name").fill_null(""), limits.said()),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
         evidence=CASE,
-        since=pl.when(pl.col("open")).then(pl.col("acceptance_on")),
+        since=pl.col("acceptance_on"),  # a pause, or of a running case its end, may not have come
         until=due,
     )
 
@@ -67,6 +67,7 @@ def returned(c: Context, values: Rule) -> pl.DataFrame:
         kind=pl.col("returned"),
         evidence=CASE,
         since=pl.col("ended_at").dt.date(),
+        ripe=pl.col("ended_at").dt.date(),
     )
 
 
@@ -336,6 +337,9 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
     pauses = pauses.join(_just_before_due(c, values), on=["case_id", "kind", "started_at"], how="left").with_columns(
         pl.col("_just_before").fill_null(False)
     )
+    so_long = pl.when(special).then(values.unlimited_working_days).otherwise(values.supplement_working_days)
+    ripe = c.calendar.add(pauses["started_at"].dt.date().to_numpy(), pauses.select(so_long).to_series().to_numpy())
+    pauses = pauses.with_columns(pl.Series(ripe).cast(pl.Date).alias("_ripe"))
     name = pl.when(special).then(pl.lit("特别程序")).otherwise(pl.lit("补正"))
     rows = (
         pauses.filter(over_limit | unlimited | waiting | pl.col("_just_before"))
@@ -365,6 +369,7 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
         # that a pause goes on, nobody says: its end may not have come yet
         since=pl.when(pl.col("_open") & (pl.col("kind_") != "临期挂起")).then(pl.col("started_at").dt.date()),
         until=pl.when(pl.col("kind_") == "超批准时限").then("limit_until"),
+        ripe=pl.col("_ripe"),
     )
 
 

@@ -175,6 +175,7 @@ def built_before_permitted(c: Context, values: Unpermitted) -> pl.DataFrame:
         case_no=pl.col("polygon_code"),
         evidence=pl.concat_list(pl.format("change_polygon {}", "polygon_code")),
         since=pl.col("cut_off"),
+        ripe=pl.col("seen_after"),
     )
 
 
@@ -225,4 +226,5 @@ def stalled_on_the_ground(c: Context, values: Stalled) -> pl.DataFrame:
         kind=pl.lit("实地停滞"),
         evidence=pl.concat_list(pl.format("project {}", "project_code")),
         since=pl.col("issued_on"),
+        ripe=pl.col("looked_on"),
     )

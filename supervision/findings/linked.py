@@ -182,6 +182,7 @@ def order_inverted(c: Context, values: Rule) -> pl.DataFrame:
         ),
         evidence=CASE,
         since=pl.when("_only_never").then(pl.col("cut_off")),
+        ripe=pl.col("issued_at").dt.date(),
     )
 
 
@@ -240,7 +241,8 @@ def split_or_doubled(c: Context, values: Rule) -> pl.DataFrame:
             "case_no",
         ),
         evidence=pl.concat_list(pl.format("case {}", "case_id_a"), pl.format("case {}", "case_id")),
-        since=pl.when(pl.col("open") & pl.col("open_a")).then(pl.col("receipt_at_a").dt.date()),
+        since=pl.when(pl.col("open_a")).then(pl.col("receipt_at_a").dt.date()),  # its end may not have come
+        ripe=pl.col("receipt_at").dt.date(),
     )
 
 
@@ -302,6 +304,7 @@ def broken_reference(c: Context, values: Rule) -> pl.DataFrame:
             pl.col("case_id").first(),
             pl.format("{}（{}）", "quoted", "field").alias("_numbers"),
             pl.format("licence {}", "licence_id").unique().alias("evidence"),
+            pl.col("issued_at").max().dt.date().alias("ripe"),
         )
         .with_columns(pl.col("_numbers").list.join("、"))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, time
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
@@ -73,6 +74,8 @@ def on_paper(c: Context, values: Stalled) -> pl.DataFrame:
         | ((pl.col("expires_at").dt.date() < c.as_of) & pl.col("_permit").is_null()).fill_null(False)
     ).select("project_code")
     rows = current.join(excused, on="project_code", how="anti").join(dead, on="project_code", how="anti")
+    ripe = c.calendar.add(rows["last_on"].to_numpy(), np.full(rows.height, values.quiet_working_days))
+    rows = rows.with_columns(pl.Series(ripe).cast(pl.Date).alias("ripe_on"))
     return found(
         rows,
         pl.format(
@@ -87,4 +90,5 @@ def on_paper(c: Context, values: Stalled) -> pl.DataFrame:
         case_no=pl.lit(""),
         evidence=pl.concat_list(pl.format("project {}", "project_code"), "row"),
         since=pl.col("last_on"),
+        ripe=pl.col("ripe_on"),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from quality.silence import watch
 from quality.silence.rhythm import FEW_GAPS, learn, without_outages
+from quality.silence.spoken import spoken
 from sources.declaration import Feed, Rhythm, Source
 from supervision.calendar import Calendar
 
@@ -94,15 +95,55 @@ def test_a_feed_that_lives_is_never_called_silent_through_a_year_with_its_holida
     assert silent == []
 
 
-@pytest.mark.parametrize("rows_a_day", [5, 8, 12, 20])
-def test_what_a_freeze_may_hide_is_left_open_from_one_working_day_on_and_before_anybody_is_told(rows_a_day) -> None:
+@pytest.mark.parametrize("rows_a_day", [1.5, 5, 20])
+def test_what_a_freeze_may_hide_is_not_taken_as_heard_long_before_it_is_found(rows_a_day) -> None:
     froze = datetime(2026, 3, 10, 12)
     frames = {"a": counted(arrivals(rows_a_day, YEAR, froze))}
-    known = heard(frames, froze)[WHOLE].rhythm
-    assert known.doubt < 1 and known.doubt < known.longest
-    next_day = heard(frames, datetime(2026, 3, 11, 18))[WHOLE]
-    assert next_day.doubtful
-    assert next_day.hole_from < froze, "the last working day's verdicts rest on the hole"
+    next_day = heard(frames, datetime(2026, 3, 10, 23))[WHOLE]
+    assert not next_day.silent
+    assert next_day.heard_to < froze + timedelta(hours=5), "a verdict about the end of that day rests on the hole"
+
+
+def spoken_to(frames: dict[str, pl.DataFrame], now: datetime, *, own: bool = False, **rhythm) -> dict[tuple, datetime]:
+    of = source(**rhythm)
+    feeds = {f"x.{name}": (of.feeds[name], frame, now) for name, frame in frames.items()}
+    told = spoken(of, feeds, set(feeds), watch.hear(of, feeds, CALENDAR, {}, {}), CALENDAR)
+    return {(one.feed, one.part): one.upto for one in told if one.own == own}
+
+
+def test_a_table_that_seldom_speaks_is_answered_for_by_its_source_and_one_that_speaks_often_by_itself() -> None:
+    now, froze = datetime(2026, 3, 20, 8), datetime(2026, 3, 16, 12)
+    frames = {"a": counted(arrivals(9, YEAR, now)), "b": counted(arrivals(0.2, YEAR, froze), "x.b")}
+    upto = spoken_to(frames, now)
+    assert upto["x.b", ""] == spoken_to(frames, now, own=True)["x.b", ""] > datetime(2026, 3, 19)
+    frames["b"] = counted(arrivals(2, YEAR, froze), "x.b")
+    upto = spoken_to(frames, now)
+    assert upto["x.b", ""] < datetime(2026, 3, 17, 12) and upto["x.a", ""] > datetime(2026, 3, 19)
+
+
+def test_an_event_that_stops_holds_its_feed_back_and_a_part_that_speaks_often_answers_for_itself() -> None:
+    now, froze = datetime(2026, 3, 20, 8), datetime(2026, 3, 16)
+    at = arrivals(9, YEAR, now)
+    days = [a.replace(hour=0) for a in at]
+    ended = [day for day in days if day < froze]
+    alive = pl.concat([counted(at), counted(days, kind="department", part="甲")])
+    silent = pl.concat([alive, counted(ended, kind="department", part="乙")])
+    assert spoken_to({"a": silent}, now)["x.a", "乙"] <= froze
+    assert spoken_to({"a": silent}, now)["x.a", "甲"] > datetime(2026, 3, 19)
+    assert spoken_to({"a": alive}, now)["x.a", ""] > datetime(2026, 3, 19)
+    no_ends = pl.concat([alive, counted(ended, kind="event", part="DONE_OK")])
+    assert spoken_to({"a": no_ends}, now)["x.a", ""] <= froze
+
+
+@pytest.mark.parametrize(("rows_a_day", "trickle"), [(24, 1), (24, 2), (100, 5)])
+def test_a_feed_that_still_brings_a_row_a_day_and_no_more_is_silent_within_two_days(rows_a_day, trickle) -> None:
+    froze, now = datetime(2026, 3, 10), datetime(2026, 3, 12, 8)
+    at = arrivals(rows_a_day, YEAR, froze)
+    drops = [froze + timedelta(days=day, hours=9 + 2 * n) for day in range(2) for n in range(trickle)]
+    found = heard({"a": counted(at + drops)}, now)[WHOLE]
+    assert found.silent and "仅" in found.text and found.hole_from < froze
+    back = arrivals(rows_a_day, datetime(2026, 3, 12), datetime(2026, 3, 13))
+    assert not heard({"a": counted(at + drops + back)}, datetime(2026, 3, 13, 8))[WHOLE].silent
 
 
 def test_a_batch_a_day_is_no_silence_between_two_batches() -> None:
@@ -159,5 +200,5 @@ def test_an_outage_of_the_past_teaches_no_patience() -> None:
     gaps = np.random.default_rng(1).exponential(0.1, 400)
     with_outage = np.append(gaps, 12.0)
     assert without_outages(with_outage).max() < 12
-    assert learn(with_outage)[0] == pytest.approx(learn(gaps)[0], rel=0.05)
+    assert learn(with_outage) == pytest.approx(learn(gaps), rel=0.05)
     assert learn(gaps[: FEW_GAPS - 1]) is None
