@@ -24,7 +24,7 @@ SOURCE_OFTEN = 1.0  # and up to which a source's is
 PART_OFTEN = 1.25  # for the word of a department, town or item, an event or a column
 _PART_DAYS = 20
 _DAY = timedelta(days=1)
-_PARTS = {"kind": pl.String, "part": pl.String, "upto": pl.Datetime("us")}
+_PARTS: dict[str, pl.DataType | type[pl.DataType]] = {"kind": pl.String, "part": pl.String, "upto": pl.Datetime("us")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def spoken(
         one, frame = whole.get((feed.id, "feed")), feeds.get(feed.id)
         parts = _parts(frame[1], frame[2], calendar) if frame else pl.DataFrame(schema=_PARTS)
         late = feed.delay if feed.delay >= _DAY else timedelta(0)  # parts are known by the day
-        narrow = parts.filter(~pl.col("kind").is_in(SHARED))["upto"].min()
+        narrow = min(parts.filter(~pl.col("kind").is_in(SHARED))["upto"].to_list(), default=None)
         for own in (True, False):
             if (upto := _whole(feed, one, together, narrow, own=own, alone=len(source.feeds) == 1)) is not None:
                 found.append(Spoken(feed.id, "feed", "", own, upto - (late if upto == narrow else feed.delay)))
