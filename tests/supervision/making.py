@@ -52,9 +52,7 @@ def put(entity: str, id_: str, **values: Any) -> None:
             sa.insert(table).values(id=id_, content_hash=content, provenance={"*": f"test.feed|{id_}"}, **values)
         )
         connection.execute(
-            sa.insert(tables.metadata.tables["store.change"]).values(
-                entity=entity, entity_id=id_, op="MOD", content_hash=content
-            )
+            sa.insert(tables.metadata.tables["store.change"]).values(entity=entity, entity_id=id_, op="MOD")
         )
 
 
