@@ -51,7 +51,7 @@ def commit(job: Job, *, remapped: bool = False, dry_run: bool = False) -> merge.
         )
         surprises = []
         if not remapped:
-            by_day = arrivals.record(connection, staged, job.feed.rhythm.time)
+            by_day = arrivals.record(connection, staged, job.feed.rhythm.time, getattr(job.feed.cursor, "column", None))
             surprises = _surprises(connection, job, merged, by_day)
         surprising = bool(surprises) and not dry_run and not _may_surprise(connection, job)
         if dry_run or surprising:

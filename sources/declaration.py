@@ -120,7 +120,7 @@ class Rhythm(_Strict):
     longest: int | Literal["any"] | None = Field(
         None,
         description="Working days without new data that are still normal, until a history is there to learn from; "
-        "any: no silence is unusual (a list that changes once a year)",
+        "any: no silence is unusual (a list that changes once a year), so that one is found by its source's or by witnesses alone",
     )
     time: list[str] = Field(
         default_factory=list,

@@ -3,11 +3,13 @@
 A row counts by its own time — the feed's increment, else the latest of the columns that its declaration names
 (``rhythm.time``), else the time of receipt — so that a first full load brings the history of years, and neither the
 order of arrival nor reading again changes a count. A time later than its receipt is believed by nobody and counts
-nowhere.
+nowhere; nor does a version that differs from the one before in its increment alone: a load time that is fresh over old data
+is no news.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
@@ -16,10 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from schemas import entities
+from store import rawrow
 from store.staging import Staged
 
 KEPT = timedelta(days=400)  # older arrivals teach nothing that is still usual
 CLOCKS_DIFFER = timedelta(minutes=10)
+_LOOKED_AT = 500  # changed versions of a batch
 SCOPE = "scope"  # as a time: the stamp in the name of the part that is sent
 _STAMP = r"(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])([01]\d|2[0-3])([0-5]\d)"
 _PARTS = {  # kind of part -> columns that name it, the first that is filled
@@ -35,9 +39,11 @@ _NAME = (
 _NAMED = {"town_code": "case when length(e.{0}) >= 9 then left(e.{0}, 9) end"}  # six digits are the city
 
 
-def record(connection: Connection, staged: Staged, times: Iterable[str] = ()) -> dict[date, int]:
+def record(
+    connection: Connection, staged: Staged, times: Iterable[str] = (), increment: str | None = None
+) -> dict[date, int]:
     """Count the batch's new versions; returns their number by the day that they speak of. ``times``: ``entity.column`` by which
-    rows speak where the feed has no increment.
+    rows speak where the feed has no increment; ``increment``: the raw column of it.
 
     Call it after :func:`store.merge.apply`, which says what is new.
     """
@@ -45,9 +51,13 @@ def record(connection: Connection, staged: Staged, times: Iterable[str] = ()) ->
         sa.text(
             f"""create temp table arrived on commit drop as
                 select row_id, at, finished_at::date as came from ({_spoken(staged, list(times))}) s
-                where at between finished_at - :kept and finished_at + :differ"""
+                where at between finished_at - :kept and finished_at + :differ and row_id <> all(:anew)"""
         ),
-        {"differ": CLOCKS_DIFFER, "kept": KEPT},
+        {
+            "differ": CLOCKS_DIFFER,
+            "kept": KEPT,
+            "anew": _stamped_anew(connection, staged, increment) if increment else [],
+        },
     )
     parts = ["select 'feed', '', date_trunc('hour', at), came, count(*) from arrived group by 3, 4"]
     for entity in staged.entities:
@@ -91,6 +101,29 @@ def _spoken(staged: Staged, times: list[str]) -> str:
     return f"""select v.row_id, {at} as at, r.finished_at
                from {version} v join landing.receipt r on r.id = v.receipt_id {told}
                where v.action in ('new', 'changed', 'history', 'tombstoned') {group}"""
+
+
+def _stamped_anew(connection: Connection, staged: Staged, increment: str) -> list[int]:
+    """Changed versions that say what the version before said, but for the increment; of more than :data:`_LOOKED_AT` all, where
+    those that are looked at are such."""
+    changed = f"{staged.name('version')} v where v.action = 'changed'"
+    rows = connection.execute(
+        sa.text(
+            f"""select v.row_id, r.raw, h.raw from (select row_id, record_id from {changed} limit :most) v
+                join source.record r on r.id = v.record_id
+                cross join lateral (select raw from source.record_history h where h.record_id = r.id and h.withdrawn_at is null
+                                    order by h.id desc limit 1) h"""
+        ),
+        {"most": _LOOKED_AT},
+    ).all()
+    anew = [row_id for row_id, now, before in rows if _said(now, increment) == _said(before, increment)]
+    if len(rows) == _LOOKED_AT == len(anew):
+        return list(connection.execute(sa.text(f"select row_id from {changed}")).scalars())
+    return anew
+
+
+def _said(raw: bytes, increment: str) -> dict[str, object]:
+    return {name: value for name, value in json.loads(rawrow.text(raw)).items() if name.lower() != increment.lower()}
 
 
 def _of_entity(staged: Staged, entity: str) -> list[str]:

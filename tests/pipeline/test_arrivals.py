@@ -42,6 +42,18 @@ def test_a_row_of_the_future_moves_no_horizon(world) -> None:
     assert counted() == {"2026-03-02 08": 1}
 
 
+def test_rows_that_are_stamped_anew_and_say_what_they_said_move_no_horizon(world) -> None:
+    world["m2.sb"].pages = [[case(n, SBSJ="2026-03-02 09:00:00", INSERTTIME="2026-03-02 09:30:00") for n in range(3)]]
+    run("m2.sb", ANY)
+    again = {n: case(n, SBSJ="2026-03-02 09:00:00", INSERTTIME="2026-03-05 09:30:00") for n in range(3)}
+    world["m2.sb"].pages = [list(again.values())]
+    assert run("m2.sb", ANY).counts.changed == 3, "each is stored"
+    assert counted() == {"2026-03-02 09": 3}, "and none is news"
+    world["m2.sb"].pages = [[again[1] | {"SBXMMC": "另名", "INSERTTIME": "2026-03-05 10:30:00"}]]
+    run("m2.sb", ANY)
+    assert counted() == {"2026-03-02 09": 3, "2026-03-05 10": 1}
+
+
 def _usual(world) -> None:
     for day in (2, 3, 4):
         world["m2.sb"].pages = [[case(100 * day + n, INSERTTIME=f"2026-03-0{day} 10:{n:02}:00") for n in range(30)]]
