@@ -170,14 +170,15 @@ def _ratio(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else round(one / other, 2)
 
 
-def _city(server: str, projects: int) -> dict[str, Any]:
-    with _database(server, "bench_city") as url, tempfile.TemporaryDirectory(prefix="onemap-home-") as home:
+def _apart(server: str, name: str, *command: str) -> dict[str, Any]:
+    """What a module of the bench prints last, run as a process on a hub of its own."""
+    with _database(server, name) as url, tempfile.TemporaryDirectory(prefix="onemap-home-") as home:
         env = os.environ | {"ONEMAP_DATABASE_URL": url, "ONEMAP_HOME": home}
         subprocess.run(
             [sys.executable, "-m", "cli", "store", "migrate"], check=True, env=env, stdout=subprocess.DEVNULL
         )
         done = subprocess.run(
-            [sys.executable, "-m", "bench.city", str(projects)],
+            [sys.executable, "-m", *command],
             env=env,
             stdout=subprocess.PIPE,
             text=True,
@@ -189,23 +190,33 @@ def _city(server: str, projects: int) -> dict[str, Any]:
 
 def _unify(server: str, say: Say) -> dict[str, Any]:
     """First unify and the next after a few changes, on a city put straight into the sources' tables (bench/unify_scale.py)."""
-    with _database(server, "bench_unify") as url, tempfile.TemporaryDirectory(prefix="onemap-home-") as home:
-        env = os.environ | {"ONEMAP_DATABASE_URL": url, "ONEMAP_HOME": home}
-        for module in (("cli", "store", "migrate"), ("bench.unify_scale", "--here", str(_UNIFIED))):
-            done = subprocess.run(
-                [sys.executable, "-m", *module], env=env, stdout=subprocess.PIPE, text=True, check=True
-            )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = _apart(server, "bench_unify", "bench.unify_scale", "--here", str(_UNIFIED))
     say(
         f"{found['records']} records: unify {found['unify_s']} s, after {found['changed']} changes {found['changed_s']} s"
     )
     return found
 
 
+def _protocols(server: str, rows: int, say: Say) -> dict[str, Any]:
+    """Every protocol beside its floor (:mod:`bench.protocols`); why not, where none can be run here."""
+    try:
+        found = _apart(server, "bench_protocols", "bench.protocols", "--rows", str(rows))
+    except (subprocess.SubprocessError, OSError, sa.exc.SQLAlchemyError) as why:
+        say(f"no protocols: {why}")
+        return {"told": str(why)}
+    for name, one in found.items():
+        told = (
+            one.get("told")
+            or f"{one['rows_per_s']} rows/s, {one['ratio']} of its floor ({one['way']}), {one['peak_mib']} MiB"
+        )
+        say(f"{name}: {told}")
+    return found
+
+
 def _told_city(server: str, projects: int, say: Say) -> dict[str, Any]:
     """The city's figures; none of them, and why, where it cannot be read here: the other figures stand."""
     try:
-        city = _city(server, projects)
+        city = _apart(server, "bench_city", "bench.city", str(projects))
     except (subprocess.SubprocessError, OSError, sa.exc.SQLAlchemyError) as why:
         say(f"no city: {why}")
         names = ("records", "read_s", "unify_s", "rows_per_s", "bytes_per_record", "a_day")
@@ -221,6 +232,7 @@ def run(say: Say, *, quick: bool, rows: int | None = None, rounds: int | None = 
         hot = _hot_path(server, rows, rounds, with_rivals, say)
         small = _hot_path(server, min(SMALL, rows), rounds, with_rivals, say)
         unify = _unify(server, say)
+        protocols = _protocols(server, 5_000 if quick else 20_000, say)
         city = _told_city(server, 20 if quick else 300, say)
     return {
         "commit": commit(),
@@ -232,6 +244,7 @@ def run(say: Say, *, quick: bool, rows: int | None = None, rounds: int | None = 
         "small": small,
         "unify": unify,
         "city": {k: city[k] for k in ("records", "read_s", "unify_s", "a_day")},
+        "protocols": protocols,
         "store": {"bytes_per_record": city["bytes_per_record"], "records": city["records"]},
     }
 
@@ -256,10 +269,11 @@ _HEAD = """# What the bench found
 
 One row a run of `./onemap bench`; rows of `--quick` are marked. Ratios are of one sitting: `vs floor` ours over the floor's
 (less is better), the others theirs over ours (more is better). Aims: floor ≤ 1.6, dlt ≥ 5, Singer ≥ 10, ≤ 500 MiB,
-unify ≥ 50,000 records/s, ≤ 1,500 bytes a record. `load` is the machine's at the end: above its cores the run was disturbed.
+unify ≥ 50,000 records/s, ≤ 1,500 bytes a record; each protocol ≤ 3 of its own floor, in the order database, SOAP, zip/XML, workbook,
+GML, GeoJSON, MQTT (`bench/protocols.py` says what is compared). `load` is the machine's at the end: above its cores the run was disturbed.
 
-| commit | when | rows | rows/s | vs floor | vs dlt | again vs dlt | vs Singer | 20,000 rows vs dlt | 100 rows, s | peak MiB | unify rows/s | bytes/record | load/cores |
-|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| commit | when | rows | rows/s | vs floor | vs dlt | again vs dlt | vs Singer | 20,000 rows vs dlt | 100 rows, s | peak MiB | unify rows/s | bytes/record | protocols | load/cores |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 """
 
 
@@ -278,6 +292,8 @@ def write(found: dict, path: Path = RESULTS) -> None:
         hot["peak_mib"],
         found["unify"]["rows_per_s"],
         found["store"]["bytes_per_record"],
+        " · ".join(str(one.get("ratio") or "–") for one in found["protocols"].values() if isinstance(one, dict))
+        or None,
         f"{found['load']}/{found['cores']}",
     ]
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []

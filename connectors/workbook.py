@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -311,6 +312,7 @@ def _column(reference: str) -> int:
     return _letters(found[1]) if found else 0
 
 
+@lru_cache(maxsize=LAST_COLUMN)
 def _letters(letters: str) -> int:
     column = 0
     for letter in letters.upper():

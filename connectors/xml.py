@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +36,7 @@ BROKEN = (
 )
 RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 _CHUNK = 1 << 18
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*?\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
@@ -291,7 +293,12 @@ def stream(
 def local(element: etree._Element) -> str:
     """An element's name without its namespace; empty for comments and processing instructions."""
     tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+    return _bare(tag) if isinstance(tag, str) else ""
+
+
+@lru_cache(maxsize=4096)
+def _bare(tag: str) -> str:
+    return tag.rpartition("}")[2]
 
 
 def children(element: etree._Element, name: str | None = None) -> list[etree._Element]:
@@ -309,6 +316,8 @@ def is_nil(element: etree._Element) -> bool:
 
 def content(element: etree._Element) -> str | None:
     """The text of an element without elements of its own; None when nil."""
+    if _is_plain(element):
+        return element.text or ""
     if is_nil(element):
         return None
     return "".join(element.itertext()) if len(element) else element.text or ""
@@ -330,10 +339,12 @@ def record(
             groups.setdefault(name, []).append(child)
     row: dict[str, str | None] = {}
     for name, found in groups.items():
-        if name not in nested and len(found) == 1 and not _is_deep(one := _unwrapped(found[0], inner)):
-            row[name] = content(one)
-        else:
-            row[name] = json.dumps([value(one) for one in found], ensure_ascii=False, separators=(",", ":"))
+        if name not in nested and len(found) == 1:
+            one = _unwrapped(found[0], inner)
+            if _is_plain(one) or not _is_deep(one):
+                row[name] = content(one)
+                continue
+        row[name] = _JSON.encode([value(one) for one in found])
     for name, given in element.attrib.items():
         if not name.startswith("{") and name not in omit and name != BROKEN:
             row.setdefault(name, given)
@@ -361,13 +372,18 @@ def _unwrapped(element: etree._Element, names: Collection[str]) -> etree._Elemen
     return element
 
 
+def _is_plain(element: etree._Element) -> bool:
+    """Text and nothing else, as most elements are."""
+    return not len(element) and not element.items()
+
+
 def _is_deep(element: etree._Element) -> bool:
     return len(element) > 0 or any(not name.startswith("{") for name, _ in element.items())
 
 
 def value(element: etree._Element) -> Any:
     """Nested content as JSON: objects of attributes and children, text where there are none."""
-    if not _is_deep(element):
+    if _is_plain(element) or not _is_deep(element):
         return content(element)
     found: dict[str, Any] = {name: given for name, given in element.attrib.items() if not name.startswith("{")}
     for child in children(element):
