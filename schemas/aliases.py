@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict
-from pypinyin import Style, lazy_pinyin
 
 from core import declared
 from core.settings import ROOT
@@ -71,6 +70,8 @@ def initials(name: str) -> str | None:
     bare = _BRACKETS.sub("", name)
     if not _HAN.search(bare):
         return None
+    from pypinyin import Style, lazy_pinyin  # its dictionaries take 54 MiB, which only drafts and drifts need
+
     return "".join(lazy_pinyin(bare, style=Style.FIRST_LETTER)).casefold()
 
 

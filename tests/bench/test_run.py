@@ -34,6 +34,7 @@ def test_a_commit_has_one_row(measured: dict, tmp_path) -> None:
         "load": 1.0,
         "hot_path": measured,
         "small": measured,
+        "protocols": {"soap": {"ratio": 2.5}, "mqtt": {"told": "no broker"}},
         "unify": {"rows_per_s": 7},
         "store": {"bytes_per_record": 8},
     }
