@@ -303,7 +303,9 @@ def _bare(tag: str) -> str:
 
 def children(element: etree._Element, name: str | None = None) -> list[etree._Element]:
     """Child elements, of one local name or all."""
-    return [child for child in element if isinstance(child.tag, str) and name in (None, local(child))]
+    if name is None:
+        return [child for child in element if isinstance(child.tag, str)]
+    return [child for child in element if isinstance(child.tag, str) and local(child) == name]
 
 
 def is_nil(element: etree._Element) -> bool:
@@ -334,14 +336,21 @@ def record(
     """
     groups: dict[str, list[etree._Element]] = {}
     for child in children(element):
-        name = local(child)
-        if name not in omit:
-            groups.setdefault(name, []).append(child)
+        name = _bare(child.tag)  # type: ignore[arg-type]  # of a child element a text
+        if name in omit:
+            continue
+        if name in groups:
+            groups[name].append(child)
+        else:
+            groups[name] = [child]
     row: dict[str, str | None] = {}
     for name, found in groups.items():
         if name not in nested and len(found) == 1:
-            one = _unwrapped(found[0], inner)
-            if _is_plain(one) or not _is_deep(one):
+            one = _unwrapped(found[0], inner) if inner else found[0]
+            if _is_plain(one):
+                row[name] = one.text or ""
+                continue
+            if not _is_deep(one):
                 row[name] = content(one)
                 continue
         row[name] = _JSON.encode([value(one) for one in found])
@@ -353,9 +362,8 @@ def record(
 
 def is_damaged(element: etree._Element) -> bool:
     """Whether a record holds a mark of what could not be read."""
-    return any(charsets.MARKED.search(part) for part in element.itertext()) or any(
-        charsets.MARKED.search(value) for one in element.iter() for value in one.attrib.values()
-    )
+    texts = [*element.itertext(), *(value for one in element.iter() for value in one.values())]
+    return charsets.MARKED.search("\n".join(texts)) is not None
 
 
 def _unwrapped(element: etree._Element, names: Collection[str]) -> etree._Element:
@@ -383,7 +391,9 @@ def _is_deep(element: etree._Element) -> bool:
 
 def value(element: etree._Element) -> Any:
     """Nested content as JSON: objects of attributes and children, text where there are none."""
-    if _is_plain(element) or not _is_deep(element):
+    if _is_plain(element):
+        return element.text or ""
+    if not _is_deep(element):
         return content(element)
     found: dict[str, Any] = {name: given for name, given in element.attrib.items() if not name.startswith("{")}
     for child in children(element):
