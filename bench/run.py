@@ -232,7 +232,7 @@ def run(say: Say, *, quick: bool, rows: int | None = None, rounds: int | None = 
         hot = _hot_path(server, rows, rounds, with_rivals, say)
         small = _hot_path(server, min(SMALL, rows), rounds, with_rivals, say)
         unify = _unify(server, say)
-        protocols = _protocols(server, 5_000 if quick else 20_000, say)
+        protocols = _protocols(server, SMALL, say)
         city = _told_city(server, 20 if quick else 300, say)
     return {
         "commit": commit(),

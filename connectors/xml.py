@@ -336,7 +336,7 @@ def record(
     """
     groups: dict[str, list[etree._Element]] = {}
     for child in children(element):
-        name = _bare(child.tag)  # type: ignore[arg-type]  # of a child element a text
+        name = _bare(child.tag)  # of a child element a text
         if name in omit:
             continue
         if name in groups:

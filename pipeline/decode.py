@@ -27,7 +27,7 @@ from quality import issues as issue_list
 from sources.declaration import Feed
 
 log = logging.getLogger(__name__)
-BATCH_ROWS = 8_000  # three are in memory at once: read, mapped, written
+BATCH_ROWS = 5_000  # three are in memory at once: read, mapped, written
 BATCH_BYTES = 16 << 20
 _RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
 _UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")

@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import rawrow, tables
-from store.copying import copied, copy_frame
+from store.copying import copy_frame, numbers
 
 # columns of frames handed to Staging.copy; see the module's text for what they mean
 RECORD = {
@@ -183,8 +183,11 @@ class Staged:
 
     def number(self, connection: Connection, rows: int) -> pl.Series:
         """Ids for so many rows, ascending; a record that was not known takes its row's."""
-        ids = copied(
-            connection, "select nextval('source.record_id_seq') from generate_series(1, %(rows)s)", {"rows": rows}, 1
+        ids = numbers(
+            connection,
+            "select nextval('source.record_id_seq') as id from generate_series(1, %(rows)s)",
+            {"rows": rows},
+            ["id"],
         )
         return pl.Series("row_id", ids[:, 0], dtype=pl.Int64)
 

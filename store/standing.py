@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import tables
-from store.copying import copied, copy_frame
+from store.copying import copy_frame, numbers
 from store.engine import transaction
 from store.staging import Staged
 
@@ -60,7 +60,7 @@ class Standing:
         with transaction() as connection:
             probe = _probe(connection)
             copy_frame(connection, probe, asked)
-            found = copied(connection, _FOUND, self._values, 2)
+            found = numbers(connection, _FOUND, self._values, ["_row", "id"])
         pairs = {"_row": found[:, 0].astype("uint32"), "record_id": found[:, 1]}
         return pl.DataFrame(pairs).sort("_row")
 
