@@ -20,14 +20,16 @@ import polars as pl
 import pytest
 
 from bench import frozen, scratch
+from pipeline import sync
 from quality.silence import watch
 from quality.silence.watch import Heard
 from sources import loader
 from standins import world
+from standins.world.truth import KEYS
 from store import arrivals
 from store.engine import transaction
 from supervision import rulebook
-from tests.supervision.told import take
+from tests.supervision.told import ASIDE, take
 
 TODAY = date(2026, 11, 24)
 FIRST_DAY = date(2026, 1, 20)
@@ -62,10 +64,21 @@ class Told:
         return float((self.calendar.is_counted(days) & (of_day >= 9) & (of_day < 18)).sum() / 9)
 
 
+def take_aside(patch: pytest.MonkeyPatch) -> None:
+    """What no rule looks at: materials, results, and the readings of the site by HTTP and by MQTT."""
+    patch.setitem(KEYS, "s4_mqtt.reading", KEYS["s4.reading"])
+    with transaction() as connection:
+        connection.exec_driver_sql("delete from landing.completed where feed = any(%(aside)s)", {"aside": list(ASIDE)})
+    for source, feeds in (("m2", ["sbcl", "spjg"]), ("s4", ["reading"]), ("s4_mqtt", ["reading"])):
+        for outcome in sync.source(source, feeds=feeds):
+            if outcome.outcome != "ok":
+                raise RuntimeError(f"{outcome.feed}: {outcome.error}")
+
+
 def frozen_feeds(told: Told, instants: int, chance: random.Random) -> None:
     """How long until each feed is called silent, and how often it is while it lives."""
     first = datetime.combine(TODAY, time()) - timedelta(days=330)
-    moments = sorted(first + timedelta(minutes=chance.randrange(330 * 24 * 60)) for _ in range(instants))
+    shares = sorted(chance.random() for _ in range(instants))
     rows_a_day = {
         feed: frame["rows"].sum() / 250
         for (feed,), frame in told.counted.filter((pl.col("kind") == "feed") & (pl.col("at") > first))
@@ -77,7 +90,11 @@ def frozen_feeds(told: Told, instants: int, chance: random.Random) -> None:
     alarms: dict[str, int] = {}
     unjudged: dict[str, int] = {}
     for source in told.sources:
-        for at in moments:
+        began = told.counted.filter(pl.col("feed").str.starts_with(f"{source}."))["at"].min()
+        if began is None:
+            continue
+        begin = max(first, began + timedelta(days=25))  # of the site's readings a world tells a month
+        for at in (begin + share * (datetime.combine(TODAY, time()) - begin) for share in shares):
             for one in told.hear(source, at):
                 name = one.feed if one.kind == "feed" else f"{one.feed} (whole)"
                 if one.silent:
@@ -127,7 +144,7 @@ def frozen_parts(told: Told, chance: random.Random) -> None:
         print(f"{feed} by {kind}, days until it is called silent: {found}", flush=True)
 
 
-def made(url: str, folder: Path, worlds: int, projects: int) -> list[frozen.Made]:
+def worlds_of(url: str, folder: Path, worlds: int, projects: int) -> list[frozen.Made]:
     """Told worlds of several days of a year, Spring Festival and National Day among them, taken in and judged."""
     return [
         frozen.make(url, folder, seed, FIRST_DAY + timedelta(days=37 * (seed - 1) % 340), projects)
@@ -153,11 +170,12 @@ def main() -> int:
             ):
                 made = world.make(Path(folder) / "world", projects=options.projects, today=TODAY)
                 take(made, patch, Path(folder) / "clock")
+                take_aside(patch)
                 told = Told()
                 frozen_feeds(told, options.instants, chance)
                 frozen_parts(told, chance)
         with tempfile.TemporaryDirectory() as folder:
-            worlds = made(url, Path(folder), options.worlds, options.world_projects)
+            worlds = worlds_of(url, Path(folder), options.worlds, options.world_projects)
             until = datetime.now() + timedelta(minutes=options.minutes) if options.minutes else None
             return 1 if frozen.campaign(url, worlds, chance, until) else 0
 

@@ -119,6 +119,8 @@ def copied(url: str, made: Made) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
         shutil.copytree(made.home, home)
+        # a pool that has not closed yet, or a vacuum, would keep the template from being copied
+        _sql(url, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{made.name}'")
         _sql(url, f"create database {made.name}_copy template {made.name}")
         try:
             with hub(url, f"{made.name}_copy", home) as patch:

@@ -20,10 +20,14 @@ def register(app: typer.Typer) -> None:
         """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …).
 
         --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are said.
+        --silence [ARGUMENT …]: 静默演练 · every feed, source and part of told worlds is frozen and thawed (bench/alive.py).
         --mutants [MODULE …]: 变异测试 · changed code must fail a test: the sample of pyproject.toml, or some of its modules."""
         given = list(context.args)
         if given[:1] == ["--mutants"]:
             raise typer.Exit(mutation.run(given[1:]))
+        if given[:1] == ["--silence"]:
+            command = [sys.executable, "-m", "bench.alive", *given[1:]]
+            raise typer.Exit(subprocess.run(command, cwd=settings.ROOT).returncode)
         kills = ""
         if "--faults" in given:
             place = given.index("--faults")
