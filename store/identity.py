@@ -89,9 +89,8 @@ def cluster(connection: Connection, *, codes_changed: bool = False) -> None:
                 union select channel, case_no from source.special_procedure join taken using (record_id)
                 union select channel, case_no from source.material join taken using (record_id)
                 union select cm.channel, cm.case_no
-                      from taken join store.member m on m.entity = 'case' and m.record_id = taken.record_id
+                      from known join store.member m on m.entity = 'case' and m.record_id = known.record_id
                       join store.case_member cm on cm.case_id = m.id
-                      where not taken.fresh
                 {
             '''union select channel, case_no from source."case"
                     where item_code in (select code from changed_code)'''

@@ -354,11 +354,17 @@ def _identify(connection: Connection, end: int, result: Unified) -> int:
         {"end": end},
     ).rowcount
     if taken:
-        connection.exec_driver_sql("analyze taken")
+        connection.exec_driver_sql(
+            """analyze taken;
+               create temp table known on commit drop as  -- with the id of what may hang on a case by the record's own place
+               select t.record_id, r.feed || '|' || r.record_key || '|0' as id
+               from taken t join source.record r on r.id = t.record_id where not t.fresh;
+               analyze known"""
+        )
         codes_changed = _publish_first(connection, result)
         identity.cluster(connection, codes_changed=codes_changed)
         _leave(connection)
-        connection.exec_driver_sql("drop table applicant, moved_project, changed_code, moved")
+        connection.exec_driver_sql("drop table applicant, moved_project, changed_code, moved, known")
     connection.exec_driver_sql("drop table taken, changed")
     return taken
 
@@ -371,8 +377,12 @@ def _publish_first(connection: Connection, result: Unified) -> bool:
     )
     codes_changed = False
     for entity in FIRST:
-        rows = f"""select record_id from taken t
-                   where not fresh or exists (select from {_source(entity)} s where s.record_id = t.record_id)"""
+        rows = f"""select record_id from taken t where exists (select from {_source(entity)} s where s.record_id = t.record_id)
+                   union all
+                   select record_id from known k
+                   where exists (select from store.member m where m.entity = '{entity}' and m.record_id = k.record_id)"""
+        if not connection.exec_driver_sql(f"select exists ({rows})").scalar():
+            continue
         if entity == "project":
             rows += " union all " + fold.quoting(entity)
         if fold.enroll(connection, entity, rows):
@@ -407,13 +417,7 @@ def _speaking(connection: Connection) -> list[str]:
 
 def _leave(connection: Connection) -> None:
     """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded."""
-    connection.exec_driver_sql(
-        """create temp table known on commit drop as
-           select t.record_id, r.feed || '|' || r.record_key || '|0' as id
-           from taken t join source.record r on r.id = t.record_id where not t.fresh;
-           analyze known;
-           insert into store.unfolded (entity, id) select distinct 'feed', feed from taken"""
-    )
+    connection.exec_driver_sql("insert into store.unfolded (entity, id) select distinct 'feed', feed from taken")
     for entity in ("case", *fold.KEPT, "licence", *ALONE):
         source = _source(entity)
         was = "select from store.member m where m.entity = :entity and m.record_id = k.record_id"
@@ -448,7 +452,6 @@ def _leave(connection: Connection) -> None:
             {"entity": entity},
         )
     _leave_cases(connection)
-    connection.exec_driver_sql("drop table known")
 
 
 def _leave_cases(connection: Connection) -> None:
