@@ -200,7 +200,11 @@ class Reader:
         def ask(start: int) -> listing.Page:
             page = self._asker.ask(asked | _sized(paging) | {paging.offset_as: start + paging.start}, {})
             self._new(page)
-            keys = ["" if isinstance(key, Nameless) else "|".join(part or "" for part in key) for key in page.keys]
+            nameless = f"{UNDECIDED}{{}}" if UNDECIDED in self._feed.key else ""
+            keys = [
+                nameless.format(key.content) if isinstance(key, Nameless) else "|".join(part or "" for part in key)
+                for key in page.keys
+            ]
             payload = self._payload(page, None, asked, start=start)
             return listing.Page(payload, keys, page.items, page.digest, page.total, columns=page.columns)
 

@@ -41,7 +41,10 @@ class Progress:
         given = list(keys)
         fresh = {key for key in given if _names(key)} - self.seen
         self.seen |= fresh
-        self._nameless |= {key for key in given if isinstance(key, Nameless)}
+        nameless = {key for key in given if isinstance(key, Nameless)}
+        if UNDECIDED in self._key:  # a draft: rows are told apart by their content
+            fresh |= nameless - self._nameless
+        self._nameless |= nameless
         self._stuck = 0 if fresh else self._stuck + 1
         if given and not self.seen and UNDECIDED not in self._key:
             there = None if columns is None else {name.casefold() for name in columns}

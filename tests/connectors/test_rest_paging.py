@@ -457,3 +457,12 @@ def test_pages_may_stand_in_the_path():
         found, proof = rows_of(rest(there.url, of), of)
         assert {row["id"] for row in found} == {str(n) for n in range(7)} and proof.complete
         assert all(not one.query for one in there.asked)
+
+
+@pytest.mark.parametrize(("kind", "paging"), [(kind, one) for kind in PAGING for one in PAGING[kind]])
+def test_a_draft_whose_key_nobody_has_decided_is_read_whole_too(kind, paging):
+    rows = [{"id": f"r{n:02d}"} for n in range(47)]
+    of = feed("x", ["?"], path="/list", rows="result.items", paging=paging)
+    with web(server(rows, kind)) as there:
+        found, proof = read(rest(there.url, of), of)
+    assert len(found) == 47 and proof.complete, proof.why
