@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from store import migrate
+from serving.sql import provide
 from store.engine import dispose
 
 
@@ -26,7 +26,7 @@ def migrated(postgres_server: str) -> Iterator[str]:
         connection.execute(sa.text(f"create database {name}"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        migrate.upgrade()
+        provide.upgrade()
         dispose()
     yield name
     with admin.connect() as connection:
