@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 
 import msgspec
 import pyarrow as pa
@@ -32,6 +33,7 @@ _row = msgspec.json.Decoder(Row)
 _text = msgspec.json.Decoder(str)
 _strings = msgspec.json.Decoder(list[str | None])
 _NULL = b"null"
+_ABSENT = Raw(_NULL)
 _BOM = b"\xef\xbb\xbf"
 _MARK = "\ufffd\\\\".encode()  # how charsets' marks begin within JSON
 RAW = 1 << 18  # characters of a rejected record that quarantine keeps
@@ -104,6 +106,8 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
     if _MARK not in array:
         try:
             found = _rows.decode(array)
+            if _names(array) != sum(len(row) + sum(map(_names, row.values())) for row in found):
+                return _without_twice(array, place)
             return found, [f"{place} {n}" for n in range(1, len(found) + 1)], []
         except (msgspec.ValidationError, RecursionError):
             pass
@@ -119,6 +123,39 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
         except (msgspec.DecodeError, RecursionError):
             rejects.append(_no_object(where, bytes(item)))
     return kept, places, rejects
+
+
+def _names(written: bytes | Raw) -> int:
+    """How many names of fields stand in a JSON text, about: colons behind a quotation mark that is not escaped."""
+    written = bytes(written)
+    return written.count(b'":') - written.count(b'\\":')
+
+
+def _without_twice(array: bytes, place: str) -> tuple[list[Row], list[str], list[Reject]]:
+    """:func:`rows` of an array in which a name may stand twice in one object: with unlike values nothing says which counts,
+    and its record is rejected."""
+    kept, places, rejects = [], [], []
+    for number, item in enumerate(_items.decode(array), 1):
+        where, twice = f"{place} {number}", set[str]()
+        with suppress(ValueError, RecursionError):  # msgspec read it
+            json.loads(bytes(item), object_pairs_hook=partial(_note_twice, twice))
+        if twice:
+            named = ", ".join(sorted(twice))
+            message = f"{where} has {named} twice, with unlike values"
+            rejects.append(Reject(where, "column_ambiguous", message, bytes(item).decode("utf-8", "replace")[:RAW]))
+        else:
+            kept.append(_row.decode(item))
+            places.append(where)
+    return kept, places, rejects
+
+
+def _note_twice(twice: set[str], pairs: list[tuple[str, object]]) -> dict[str, object]:
+    read: dict[str, object] = {}
+    for name, value in pairs:
+        if name in read and read[name] != value:
+            twice.add(name)
+        read[name] = value
+    return read
 
 
 def _undecodable(place: str, item: bytes) -> Reject:
@@ -179,7 +216,9 @@ def _alike(array: bytes) -> tuple[dict[str, pa.Array], int] | None:
         found = _decoder(kinds).decode(array)
     except (ValueError, msgspec.DecodeError, RecursionError):
         return None
-    values = zip(*map(msgspec.structs.astuple, found), strict=True)
+    values = list(zip(*map(msgspec.structs.astuple, found), strict=True))
+    if not _is_each_name_once(array, kinds, values):
+        return None
     columns = {
         name: pa.array(column, pa.large_string()) if textual else text(column)
         for (name, textual), column in zip(kinds, values, strict=True)
@@ -187,11 +226,24 @@ def _alike(array: bytes) -> tuple[dict[str, pa.Array], int] | None:
     return columns, len(found)
 
 
+def _is_each_name_once(array: bytes, kinds: Sequence[tuple[str, bool]], values: list[tuple]) -> bool:
+    """Whether the array has as many names of fields as its rows; ``values`` lose their marks of what was absent."""
+    within, absent = 0, 0
+    for place, (_, textual) in enumerate(kinds):
+        if not textual:
+            within += _names(b",".join(values[place]))
+            absent += sum(value is _ABSENT for value in values[place])
+        elif missing := values[place].count(msgspec.UNSET):
+            values[place] = tuple(None if value is msgspec.UNSET else value for value in values[place])
+            absent += missing
+    return not values or _names(array) == within + len(kinds) * len(values[0]) - absent
+
+
 @lru_cache(maxsize=256)
 def _decoder(kinds: tuple[tuple[str, bool], ...]) -> msgspec.json.Decoder:
     """Of a list of objects with these names; text is read as text, all else is left as written."""
     fields = [
-        (f"f{place}", str | None, None) if textual else (f"f{place}", Raw, Raw(_NULL))
+        (f"f{place}", str | None | msgspec.UnsetType, msgspec.UNSET) if textual else (f"f{place}", Raw, _ABSENT)
         for place, (_, textual) in enumerate(kinds)
     ]
     names = {f"f{place}": name for place, (name, _) in enumerate(kinds)}

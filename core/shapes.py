@@ -41,6 +41,12 @@ def _is_readable_wkb(text: str) -> bool:
     return len(re.findall("0107[0-9a-f]{2}00[0-9a-f]{2}|00[0-9a-f]{2}00[0-9a-f]{2}07", lower)) <= _NESTED
 
 
+def is_drawable(shapes: shapely.Geometry | np.ndarray | None) -> np.ndarray:
+    """Whether there is a shape that lies on the Earth, in degrees: what has no point, NaN or 1e300 is no place on a map."""
+    west, south, east, north = np.moveaxis(np.asarray(shapely.bounds(shapes)), -1, 0)
+    return (west >= -180) & (east <= 180) & (south >= -90) & (north <= 90)  # comparing with NaN is false
+
+
 def is_tangled(geometry: shapely.Geometry | None) -> bool:
     """Whether an invalid geometry crosses itself so often that nobody can make it valid. Linear but for those."""
     if geometry is None or shapely.is_valid(geometry):

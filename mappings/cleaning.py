@@ -41,11 +41,11 @@ _BLANKS = "\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f"
 _COMPATIBLE = "\u2e80-\u2fdf\uf900-\ufaff\U0002f800-\U0002fa1f"
 _COMBINING = "\u0300-\u036f"
 _DASHES = "\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d"
-#: Cyrillic and Greek letters, and the Latin ones that they look like
+#: letters of other alphabets and signs, and the Latin letters that they look like
 _TWINS = dict(
     zip(
-        "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",
-        "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo",  # pragma: allowlist secret
+        "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧοıİſ\u212a",
+        "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXoiIsK",  # pragma: allowlist secret
         strict=True,
     )
 )

@@ -100,9 +100,12 @@ class Scope:
     def identifier(self, name: str) -> pl.Series:
         """A raw column that names something, without the words that say "none"; what they stood for is noted."""
         if name not in self.bare:
-            self.bare[name], words = placeholders.without(self.column(name))
-            if words is not None:
-                self.fault(words, "placeholder", name, self.column(name), False)
+            written = self.column(name)
+            bare, words = placeholders.without(written)
+            self.bare[name], numbers = placeholders.numbers(bare)
+            for found, code in ((words, "placeholder"), (numbers, "code_as_number")):
+                if found is not None:
+                    self.fault(found, code, name, written, False)
         return self.bare[name]
 
     def test(self, test: Test) -> pl.Series:
@@ -254,6 +257,8 @@ MESSAGES = {
     "out_of_range": "数值超出范围 the number is out of range",
     "look_alike": "含不可见或形近字符，已归一 invisible or look-alike characters, made plain",
     "placeholder": "以占位词代替编号，按空值处理 a word for «none» where a number or code belongs, taken as empty",
+    "code_as_number": "编号曾被当作数字 a program took the code for a number",
+    "column_ambiguous": "同名列取值不一，无法判断以哪个为准 the column stands there twice, with unlike values",
     "unknown_column": "契约中没有此字段 the contract has no such column",
 }
 

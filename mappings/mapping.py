@@ -99,11 +99,13 @@ class Mapping:
         ``standing``: says of records which of them stand in the store just so (``_row``, ``record_id``): nothing more
         is made of these, what there was to say of them was said when they came.
         """
-        frame, unknown, looks = self._aligned(rows)
+        frame, unknown, looks, unlike = self._aligned(rows)
         columns = frame
         scope = Scope(frame)
         for name, alike, written in looks:
             scope.fault(alike, "look_alike", name, written, False, visible)
+        for name, differing, text in unlike:
+            scope.fault(differing, "column_ambiguous", name, text, True)
         records = every = self._records(scope)
         unchanged = pl.DataFrame(schema=UNCHANGED)
         if standing is not None:
@@ -144,13 +146,15 @@ class Mapping:
             columns,
         )
 
-    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks]]:
-        """Every contract column, cleaned; names compare as :func:`fold_name` has them. The unknown ones. What looked alike."""
+    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks], list[Looks]]:
+        """Every contract column, cleaned; names compare as :func:`fold_name` has them. The unknown ones. What looked alike.
+        A column in two spellings, where their values differ."""
         known = {fold_name(name): name for name in self.contract.columns}
         given = pl.DataFrame(rows)
         columns: dict[str, pl.Series] = {}
         unknown: list[tuple[str, pl.Series]] = []
         looks: list[Looks] = []
+        unlike: list[Looks] = []
         place: pl.Series | None = None
         for column in given.get_columns():
             if column.name.startswith("_") and column.name not in self.contract.columns:
@@ -167,8 +171,13 @@ class Mapping:
                 written = without_controls(column.name)
                 unknown.append((written, text))
                 columns[f"?{written}"] = text
-            else:  # the same column in two spellings: the first that is not empty
-                columns[name] = columns[name].zip_with(columns[name].is_not_null(), text) if name in columns else text
+            elif name in columns:  # the same column in two spellings: the one that is not empty
+                differing = (columns[name] != text).fill_null(False)
+                if differing.any():
+                    unlike.append((name, differing, text))
+                columns[name] = columns[name].zip_with(columns[name].is_not_null(), text)
+            else:
+                columns[name] = text
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
         frame = pl.DataFrame(
             [
@@ -178,7 +187,7 @@ class Mapping:
                 *(text.alias(name) for name, text in columns.items()),
             ]
         )
-        return frame, unknown, looks
+        return frame, unknown, looks, unlike
 
     def _records(self, scope: Scope) -> pl.DataFrame:
         frame, declaration = scope.frame, self.declaration

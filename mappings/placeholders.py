@@ -10,6 +10,8 @@ import polars as pl
 from core import declared
 from core.settings import ROOT
 
+_WHOLE = r"^(\d{1,15})\.0+$"  # as many digits as a float of 64 bits holds
+_NUMBER = rf"{_WHOLE}|^\d+\.0+$|^\d\.\d+[eE]\+?\d{{1,3}}$|^\d[eE]\+\d{{1,3}}$"
 PATH = ROOT / "schemas" / "placeholders.yaml"
 
 
@@ -19,6 +21,20 @@ def pattern() -> str:
     listed = declared.read(PATH).data
     words = "|".join(re.escape(str(word)).replace(r"\ ", " ") for word in listed["words"])
     return f"^(?:(?i:{words})|{'|'.join(listed['forms'])})$"
+
+
+def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """Identifiers that a program took for numbers, made what they were: (text, mask). Text is cleaned.
+
+    ``441900.0`` is 441900. ``4.41926E+17`` has lost its digits, and no one knows which: it is null.
+    """
+    if text.dtype != pl.String:
+        return text, None
+    found = (text.str.len_chars() <= _LONGEST) & text.str.contains(_NUMBER)
+    if not found.any():
+        return text, None
+    found = found.fill_null(False)
+    return text.zip_with(~found, text.str.extract(_WHOLE, 1)), found
 
 
 def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:

@@ -28,10 +28,15 @@ _PARTS = (
     r"(?:(?:\s*[T ]\s*|\s+)(?P<h>\d{1,2})[:时](?P<i>\d{1,2})(?:[:分](?P<s>\d{1,2})秒?(?:[.,](?P<f>\d{1,9}))?)?分?)?"
     r"\s*(?P<z>[Zz]|[+-]\d{2}:?\d{2})?$"
 )
-_COMPACT = r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?P<d>\d{2})?(?:[T ]?(?P<h>\d{2})(?P<i>\d{2})(?P<s>\d{2})?)?$"
+_COMPACT = (  # an hour only behind a day: 2026020109 is nine o'clock on the first, not 01:09 in February
+    r"^(?P<y>(?:19|20)\d{2})(?P<m>\d{2})(?:(?P<d>\d{2})(?:[T ]?(?P<h>\d{2})(?:(?P<i>\d{2})(?P<s>\d{2})?)?"
+    r"(?P<z>[Zz]|[+-]\d{2}:?\d{2})?)?)?$"
+)
 _SERIAL = r"^\d{5}(?:\.\d+)?$"  # 10000 is 1927-05-18: a smaller number is no date of ours, four digits are a year
 _NO_END = r"^(?:长期|长期有效|永久|永久有效|无固定期限|无期限|9999[-/.年]?12[-/.月]?31.*)$"
 _NO_END_FROM = datetime(9999, 12, 30)
+_MIDNIGHT = r"([T ]|^\d{8})24(?P<rest>(?::?00){1,2}(?:[.,]0+)?)\b"  # ISO 8601: the end of the day, the next one's 00:00
+_ZONE_NAME = r"([Zz]|[+-]\d{2}:?\d{2})\[[A-Za-z_/+-]+\d*\]$"  # as java.time writes it behind the offset
 _HOURS_ALONE = r"(:\d{2}(?:[.,]\d+)?\s*[+-]\d{2})$"  # an offset as PostgreSQL writes it: +00
 _HAS_TIME = r"\d[:时]|^\d{8}[T ]?\d{4}|^\d{5}\.\d"  # a day alone is the same day in every zone
 _HAS_OFFSET = r"\d\s*(?:[Zz]|[+-]\d{2}:?\d{2})$"
@@ -191,7 +196,9 @@ def _within(times: pl.Series) -> pl.Series:
 
 
 def _slow(text: pl.Series, month_end: bool) -> pl.Series:
-    frame = text.str.replace(_HOURS_ALONE, "${1}00").alias("t").to_frame()
+    text = text.str.replace(_ZONE_NAME, "${1}").str.replace(_HOURS_ALONE, "${1}00")
+    ends_day = text.str.contains(_MIDNIGHT)
+    frame = text.str.replace(_MIDNIGHT, "${1}00${rest}").alias("t").to_frame()
     serial = pl.col("t").str.extract(f"({_SERIAL})", 1).cast(pl.Float64, strict=False)
     frame = frame.with_columns(
         p=pl.col("t").str.extract_groups(_PARTS), c=pl.col("t").str.extract_groups(_COMPACT), serial=serial
@@ -199,7 +206,7 @@ def _slow(text: pl.Series, month_end: bool) -> pl.Series:
 
     def part(name: str, *, or_else: str) -> pl.Expr:
         found = pl.col("p").struct.field(name)
-        if name not in "fz":
+        if name != "f":
             found = pl.coalesce(found, pl.col("c").struct.field(name))
         return found.fill_null(or_else).str.zfill(2)
 
@@ -218,7 +225,9 @@ def _slow(text: pl.Series, month_end: bool) -> pl.Series:
     )
     if month_end:
         local = pl.when(day.is_null()).then(local.dt.month_end()).otherwise(local)
-    zone = pl.col("p").struct.field("z").str.to_uppercase().str.replace("Z", "+0000").str.replace(":", "", literal=True)
+    local = pl.when(ends_day).then(local.dt.offset_by("1d")).otherwise(local)
+    zone = pl.coalesce(pl.col("p").struct.field("z"), pl.col("c").struct.field("z"))
+    zone = zone.str.to_uppercase().str.replace("Z", "+0000").str.replace(":", "", literal=True)
     minutes = zone.str.slice(1, 2).cast(pl.Int64) * 60 + zone.str.slice(3, 2).cast(pl.Int64)
     utc = local - pl.duration(minutes=pl.when(zone.str.starts_with("-")).then(-minutes).otherwise(minutes))
     zoned = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(_ZONE).dt.replace_time_zone(None)

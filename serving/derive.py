@@ -1,10 +1,11 @@
-"""What serving makes of the store beforehand: searchable names, and the towns of shapes. Incremental, safe to repeat."""
+"""What serving makes of the store beforehand: searchable names, the towns of shapes, and what it cannot answer. Incremental, safe to repeat."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
 from serving import places, search
+from store import unservable
 from store.engine import engine, lock_key
 
 _LAST = "select coalesce(max(seq), 0) from store.change"
@@ -26,8 +27,12 @@ def refresh(wait: bool = True) -> bool:
             return False
         # read before the rows: what is committed meanwhile leaves the next call something to do
         until = connection.exec_driver_sql(_LAST).scalar_one()
+        since = connection.exec_driver_sql(
+            "select coalesce((select seq from serving.derived_until where what = 'all'), -1)"
+        ).scalar_one()
         search.refresh(connection)
         places.refresh(connection)
+        unservable.tell(connection, since)
         connection.execute(
             sa.text(
                 "insert into serving.derived_until values ('all', :seq) on conflict (what) do update set seq = excluded.seq"

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock, settings
+from core.shapes import is_drawable
 from core.version import VERSION
 from serving.access import Grant, reading
 from serving.query import changes, freshness
@@ -117,7 +118,7 @@ def _written(
         for batch in _batches(connection, view, ids):
             columns = {c.name: [_plain(c.type, row[n]) for row in batch] for n, c in enumerate(view.columns)}
             if geometry:
-                _grow(box, columns[geometry])
+                columns[geometry] = _drawable(columns[geometry], box)
             writer.write_table(
                 pa.table({c.name: pa.array(columns[c.name], _TYPES[c.type]) for c in view.columns}, schema=schema)
             )
@@ -203,13 +204,16 @@ def _schema(view: View) -> tuple[pa.Schema, str | None]:
     return pa.schema(fields), geometry
 
 
-def _grow(box: list[float], shapes: list[bytes | None]) -> None:
+def _drawable(shapes: list[bytes | None], box: list[float]) -> list[bytes | None]:
+    """The shapes that a reader of GeoParquet can take, the others empty; ``box`` grows by their bounds."""
     import shapely
 
-    known = shapely.from_wkb([s for s in shapes if s])
-    if len(known):
-        west, south, east, north = shapely.total_bounds(known)
+    read = shapely.from_wkb(shapes, on_invalid="ignore")
+    known = is_drawable(read)
+    if known.any():
+        west, south, east, north = shapely.total_bounds(read[known])
         box[:] = [min(box[0], west), min(box[1], south), max(box[2], east), max(box[3], north)]
+    return [shape if drawn else None for shape, drawn in zip(shapes, known, strict=True)]
 
 
 def _geo(column: str, box: list[float] | None) -> dict[str, Any]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
+from psycopg.types.numeric import NumericLoader
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Connection, Engine
@@ -58,8 +62,39 @@ class _StorableText(StrDumperUnknown):
         return super().dump(storable(text))
 
 
+def _or_none(usual: type[Loader]) -> type[Loader]:
+    """A loader that reads as None what Python has no value for: infinity, years before 1 and after 9999, NaN.
+
+    The gate before COPY (:mod:`store.values`) lets none of them in; one that came another way must not turn every list
+    that its row stands in into an error. Which rows have one is told by :mod:`store.unservable`.
+    """
+
+    class OrNone(usual):  # type: ignore[misc, valid-type]
+        def load(self, data: Buffer) -> object:
+            try:
+                value = super().load(data)
+            except (psycopg.DataError, ValueError, OverflowError):
+                return None
+            return None if isinstance(value, Decimal) and not value.is_finite() else value
+
+    return OrNone
+
+
+_LOADERS = {
+    kind: _or_none(usual)
+    for kind, usual in {
+        "date": DateLoader,
+        "timestamp": TimestampLoader,
+        "timestamptz": TimestamptzLoader,
+        "numeric": NumericLoader,
+    }.items()
+}
+
+
 def _adapt(connection: psycopg.Connection, _: object) -> None:
     connection.adapters.register_dumper(str, _StorableText)
+    for kind, loader in _LOADERS.items():
+        connection.adapters.register_loader(kind, loader)
 
 
 #: SQLSTATE classes by which PostgreSQL refuses a value or a row, not a connection or a statement: data exception,

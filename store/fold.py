@@ -232,8 +232,11 @@ def _merged(entity: str, declared: dict[str, Any], beside: str) -> str:
         for feeds, alias in orders.items()
     )
 
+    times = {column.name for column in tables.entity_columns(entity) if isinstance(column.type, sa.Date | sa.DateTime)}
+
     def first(what: str, name: str) -> str:
-        return f"(array_agg({what} order by {place[name]}) filter (where {_q(name)} is not null))[1]"
+        order = f"{_unlikely(name)}, {place[name]}" if name in times else place[name]
+        return f"(array_agg({what} order by {order}) filter (where {_q(name)} is not null))[1]"
 
     values = ", ".join(f"{first(_q(name), name)} as {_q(name)}" for name in names)
     sources = ", ".join(f"'{name}', {first('_ref', name)}" for name in names if not name.endswith("_box"))
@@ -246,6 +249,14 @@ def _merged(entity: str, declared: dict[str, Any], beside: str) -> str:
               join source.record r on r.id = s.record_id
               order by m.id, at_0) rows
         group by _id"""
+
+
+def _unlikely(name: str) -> str:
+    """SQL that holds for a time that stands for none: 1900-01-01, 1970-01-01 (Unix 0), 9999-12-31, whatever lies beyond them.
+
+    Such a time counts only where no source has another: no order of belief makes it truer than a date.
+    """
+    return f"({_q(name)} not between '1949-10-01' and '2199-12-31' or {_q(name)}::date = '1970-01-01')"
 
 
 def _place(feeds: tuple[str, ...], has_channel: bool) -> str:

@@ -37,6 +37,18 @@ class Relation:
         return frame(connection, self.query, self.columns)
 
 
+def _elements(column: str, kind: str) -> str:
+    """SQL of a JSON list with those of its elements that can be read: texts, or objects of plain values (kind ``text``,
+    ``object``). What is no list is null: one odd value of the catalogue, which every project is judged by, stops nobody."""
+    plain = {
+        "text": "jsonb_typeof(e) = 'string'",
+        "object": """jsonb_typeof(e) = 'object' and not exists
+                     (select from jsonb_each(e) x(k, v) where jsonb_typeof(v) in ('object', 'array'))""",
+    }[kind]
+    return f"""case when jsonb_typeof({column}) = 'array' then coalesce(
+        (select jsonb_agg(e order by n) from jsonb_array_elements({column}) with ordinality x(e, n) where {plain}), '[]') end"""
+
+
 CASES = Relation(
     {
         "case_id": pl.String,
@@ -163,7 +175,7 @@ PROJECTS = Relation(
     },
     "p",
     ("from store.project p where p.gone_at is null and p.id in (select project_code from scope)",),
-    {"project_code": "p.id"},
+    {"project_code": "p.id"} | {name: _elements(f"p.{name}", "text") for name in ("conditions", "planned_items")},
 )
 ITEMS = Relation(
     {
@@ -194,6 +206,8 @@ ITEMS = Relation(
     },
     "i",
     ("from store.item i where i.gone_at is null",),
+    {"variants": _elements("i.variants", "object")}
+    | {name: _elements(f"i.{name}", "text") for name in ("prerequisites", "soft_prerequisites", "process_types")},
 )
 #: Every code that means an item, and when: ``until`` is the first day on which it means it no more.
 CODES = Relation(
@@ -265,8 +279,27 @@ def frame(connection: Connection, query: str, schema: dict[str, pl.DataType]) ->
         return pl.DataFrame(schema=schema)
     read_as = {name: pl.String if kind == pl.Boolean else kind for name, kind in schema.items()}
     buffer.seek(0)
-    read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
+    try:
+        read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
+    except pl.exceptions.ComputeError:  # a time that is none (infinity, a year before 1) is empty, as in store.engine
+        buffer.seek(0)
+        read = _read_text(buffer, read_as)
     return read.with_columns((pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean)
+
+
+def _read_text(buffer: io.BytesIO, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    text = pl.read_csv(buffer, has_header=False, schema=dict.fromkeys(schema, pl.String), try_parse_dates=False)
+    times = {name: kind for name, kind in schema.items() if kind in (pl.Date, pl.Datetime)}
+    return text.select(
+        _time(pl.col(name), times[name]) if name in times else pl.col(name).cast(kind, strict=False)
+        for name, kind in schema.items()
+    )
+
+
+def _time(text: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    if kind == pl.Date:
+        return text.str.to_date("%Y-%m-%d", strict=False)
+    return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any
 
-import shapely
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -294,7 +293,7 @@ def _title(entity: str, row: dict[str, Any]) -> str:
 def _shapes(entity: str, row: dict[str, Any], entry: dict[str, Any]) -> list[dict[str, Any]]:
     if not row.get("geom"):
         return []
-    geometry = value_of("geometry", row["geom"]) if shapely.from_wkb(bytes(row["geom"])) is not None else None
+    geometry = value_of("geometry", row["geom"])
     about = {
         "kind": entry["kind"],
         "title": entry["title"],

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.clock import SHANGHAI
+from core.shapes import is_drawable
 from serving.query import paging
 from serving.query.paging import Page
 from serving.sql.views import View, views
@@ -132,11 +133,12 @@ def value_of(kind: str, value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=SHANGHAI)).astimezone(SHANGHAI).isoformat()
+        return (value.astimezone(SHANGHAI) if value.tzinfo else value.replace(tzinfo=SHANGHAI)).isoformat()
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if kind == "geometry":
-        return json.loads(shapely.to_geojson(shapely.from_wkb(bytes(value))))
+        shape = shapely.from_wkb(bytes(value), on_invalid="ignore")
+        return json.loads(shapely.to_geojson(shape)) if is_drawable(shape) else None
     return value

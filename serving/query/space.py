@@ -10,6 +10,7 @@ import shapely
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.shapes import is_drawable
 from serving.query.listing import Filter
 
 Box = tuple[float, float, float, float]  # west, south, east, north
@@ -31,7 +32,10 @@ def _box(box: Box) -> str:
 
 
 def _load(rows: Sequence, box: Box | None) -> Shapes:
-    shapes = Shapes([row[0] for row in rows], shapely.from_wkb([bytes(row[1]) for row in rows], on_invalid="ignore"))
+    """Without what cannot be drawn: :mod:`store.unservable` tells it."""
+    geometries = shapely.from_wkb([bytes(row[1]) for row in rows], on_invalid="ignore")
+    drawable = is_drawable(geometries)
+    shapes = Shapes([row[0] for row, drawn in zip(rows, drawable, strict=True) if drawn], geometries[drawable])
     return shapes if box is None else inside(shapes, box)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import UTC, datetime, time
 from typing import Any, Literal
@@ -45,6 +46,8 @@ def html(report: Report) -> bytes:
 
 
 # -- PDF ---------------------------------------------------------------------------------------------------------------
+
+_ILLEGIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class _Pages(FPDF):
@@ -172,6 +175,10 @@ def _pdf_block(made: FPDF, block: Block) -> None:
             made.ln(1)
 
 
+_LETTER = 3.2  # mm: a Chinese letter of a table, and a little
+_LINES = 40  # of a cell: a row is no higher than a page
+
+
 def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
     made.set_font(FAMILY, size=8.8)
     made.set_text_color(*_INK)
@@ -193,7 +200,9 @@ def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
         for row in [*([columns] if columns else []), *rows]:
             line = table.row()
             for n, cell in enumerate(row):
-                line.cell(str(cell), style=FontFace(color=_SOFT) if columns is None and n % 2 == 0 else None)
+                most = int(_LINES * widths[n] * _WIDTH / _LETTER)
+                text = str(cell) if len(str(cell)) <= most else f"{str(cell)[:most]}……"
+                line.cell(text, style=FontFace(color=_SOFT) if columns is None and n % 2 == 0 else None)
     made.ln(2)
 
 
@@ -241,8 +250,8 @@ def _run(paragraph: Any, text: str, colour: tuple[int, int, int] = _INK, size: f
 
 
 def _legible(text: str) -> str:
-    """Without what XML cannot hold."""
-    return "".join(c for c in text if c in "\t\n" or c >= " ")
+    """Without what XML cannot hold: controls, halves of surrogate pairs, the two non-characters."""
+    return _ILLEGIBLE.sub("", text)
 
 
 def _docx_block(made: Any, block: Block) -> None:

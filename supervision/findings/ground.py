@@ -13,6 +13,7 @@ import polars as pl
 import shapely
 from pyproj import Transformer
 
+from core.shapes import is_drawable
 from supervision.findings import Context, found
 from supervision.findings.stalled import Stalled
 from supervision.read import frame
@@ -53,7 +54,8 @@ class Ground:
 
 
 def _metres(hexes: pl.Series) -> np.ndarray:
-    shapes = shapely.make_valid(shapely.from_wkb(hexes.to_list()))
+    read = shapely.from_wkb(hexes.to_list(), on_invalid="ignore")
+    shapes = shapely.make_valid(np.where(is_drawable(read), read, None))
     return shapely.transform(shapes, lambda xy: np.column_stack(_TO_METRES.transform(xy[:, 0], xy[:, 1])))
 
 

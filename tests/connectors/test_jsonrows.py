@@ -99,3 +99,19 @@ def test_a_line_that_is_no_json_is_rejected_alone():
         ("message 2", "json_damaged"),
         ("message 3", "undecodable"),
     ]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_field_that_stands_twice_with_unlike_values_rejects_its_record_alone(alike):
+    rows = [
+        '{"a": "1", "b": "{\\"x\\": 1}"}',
+        '{"a": "2", "b": "3", "a": "4"}',
+        '{"a": "5", "a": "5", "b": "6"}',
+        '{"a": "7", "a": "8"}',
+        '{"a": "9"}',
+    ]
+    if not alike:
+        rows.append('{"c": {"x": [{"y": 1}, {"y": 2}]}, "a": 10}')
+    table, rejects = jsonrows.read(f"[{', '.join(rows)}]".encode())
+    assert [row["a"] for row in table.to_pylist()] == ["1", "5", "9", *(["10"] * (not alike))]
+    assert [(reject.place, reject.code) for reject in rejects] == [(f"row {n}", "column_ambiguous") for n in (2, 4)]

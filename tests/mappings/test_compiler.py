@@ -413,3 +413,10 @@ def test_the_digest_changes_with_the_declaration_and_its_lists(tmp_path: Path, m
         compiled(tmp_path, case("applicant_type: {from: SQRLX, codes: applicant_type}"), used={"SQRLX"}).digest
         != before
     )
+
+
+def test_a_column_in_two_spellings_counts_where_both_say_the_same():
+    rows = pa.table({"uscc": ["1", "2", None], "USCC": ["1", "9", "3"], "name": ["甲", "乙", "丙"]})
+    made = compiler.load("p1.enterprise").apply(rows)
+    assert made.records["record_key"].to_list() == ["1", "3"]
+    assert made.rejects.select("code", "field").rows() == [("column_ambiguous", "uscc")]

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
-from mappings import cleaning, numbers, shapes, times, words
+from mappings import cleaning, numbers, placeholders, shapes, times, words
 
 settings.register_profile("here", deadline=None, max_examples=60, database=None)
 settings.load_profile("here")
@@ -450,3 +450,47 @@ def test_heights_go_and_nonsense_is_told() -> None:
 def test_a_departments_organisation_code_becomes_its_full_code() -> None:
     read = words.departments(pl.Series(["000100028", " 11441900000100028f", "123456789", None]))
     assert read.to_list() == ["11441900000100028F", "11441900000100028F", "123456789", None]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2026-02-01 24:00:00", datetime(2026, 2, 2)),
+        ("2026-12-31T24:00:00+08:00", datetime(2027, 1, 1)),
+        ("20260201240000", datetime(2026, 2, 2)),
+        ("2026-06-30 23:59:60", datetime(2026, 7, 1)),
+        ("2026020109", datetime(2026, 2, 1, 9)),
+        ("20260201T013005Z", datetime(2026, 2, 1, 9, 30, 5)),
+        ("2026-02-01T01:00:00Z[Asia/Shanghai]", datetime(2026, 2, 1, 9)),
+        ("2026-02-01 24:01:00", None),
+        ("2026-W05-1", None),
+        ("2026-032", None),
+    ],
+)
+def test_forms_at_the_edge_of_iso_8601_are_read_truly_or_not_at_all(written, meant):
+    found, bad = times.timestamps(pl.Series([written]))
+    assert found[0] == meant and (bad is not None) == (meant is None)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("441900.0", "441900"),
+        ("441926020000001.00", "441926020000001"),
+        ("4.41926E+17", None),
+        ("1.0E17", None),
+        ("1e+21", None),
+        ("4419260200000012345.0", None),
+        ("1E3", "1E3"),
+        ("DG-401.0", "DG-401.0"),
+    ],
+)
+def test_an_identifier_that_was_taken_for_a_number_is_what_it_was_or_nothing(written, meant):
+    found, numbers = placeholders.numbers(pl.Series([written, "X"]))
+    assert found.to_list() == [meant, "X"] and (numbers is not None) == (meant != written)
+
+
+@pytest.mark.parametrize("none", ["{}", "[]", "TRUE", "[object Object]", "4419\ufffd26"])
+def test_what_a_program_leaves_where_a_code_belongs_is_none(none):
+    found, words = placeholders.without(pl.Series([none, "X"]))
+    assert found.to_list() == [None, "X"] and words.to_list() == [True, False]

@@ -65,10 +65,21 @@ def put(feed: str, key: str, when: str | None = None, **rows: dict | None) -> No
 def test_the_database_knows_the_same_social_credit_codes() -> None:
     """``store.uscc_valid`` and :func:`core.codes.is_valid_uscc` agree, right and wrong check characters alike."""
     letters, chance = "0123456789ABCDEFGHJKLMNPQRTUWXY", random.Random(7)
-    asked = ["", USCC, USCC + "\n", USCC[:-1], "无", USCC[:-1] + "I"]
+    asked = [
+        "",
+        USCC,
+        USCC + "\n",
+        USCC[:-1],
+        "无",
+        USCC[:-1] + "I",
+        USCC.lower(),
+        USCC[:9] + "-" + USCC[10:],
+        f" {USCC[1:]}",
+    ]
     for _ in range(300):
         body = "".join(chance.choices(letters, k=17))
-        asked += [body, body + chance.choice(letters), body + codes.uscc_check(body)]
+        right = body + codes.uscc_check(body)
+        asked += [body, body + chance.choice(letters), right, right.lower()]
     with transaction() as c:
         rows = c.execute(sa.text("select t, store.uscc_valid(t) from unnest(cast(:t as text[])) t"), {"t": asked}).all()
     assert [code for code, known in rows if known != codes.is_valid_uscc(code)] == []
@@ -415,6 +426,20 @@ class TestUnify:
         unify()
         case = golden("case")["D3:B1"]
         assert (case["project_code"], case["project_link"]) == (CODE, "engineering")
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("none", ["1900-01-01", "1970-01-01 08:00:00", "9999-12-31", "0001-01-01"])
+def test_a_date_that_stands_for_none_is_believed_where_nobody_has_another(none: str) -> None:
+    project("m1.projects", submitted_at=datetime.fromisoformat(none))
+    unify()
+    assert golden("project")[CODE]["submitted_at"] == datetime.fromisoformat(none)
+    project("d3.project", submitted_at=datetime(2026, 3, 1))
+    project("p1.project_filing", submitted_at=datetime.fromisoformat(none))
+    unify()
+    made = golden("project")[CODE]
+    assert made["submitted_at"] == datetime(2026, 3, 1)
+    assert made["provenance"]["submitted_at"].startswith("d3.project|")
 
 
 @pytest.mark.usefixtures("hub")

@@ -1,0 +1,80 @@
+"""Values of golden rows that no answer can hold, told as issues of the feed that they come from.
+
+The gate before COPY (:mod:`store.values`) lets none of them in. One that came another way (an earlier version, a hand in
+the database) is left out of answers, pages and files (:mod:`store.engine`, ``serving/query/space.py``), its row and its
+neighbours stand; here it is said, so that nothing is left out in silence.
+"""
+
+from __future__ import annotations
+
+import shapely
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.shapes import is_drawable
+from store import issues, tables
+
+CODE = "value_not_servable"
+
+
+def tell(connection: Connection, since: int) -> int:
+    """Look at the golden rows that changed after change ``since``; returns how many values no answer can hold."""
+    connection.exec_driver_sql(
+        "create temp table unservable (feed text, record text, field text, detail text) on commit drop"
+    )
+    for entity, table in tables.golden.items():
+        for column in table.columns:
+            if (condition := _condition(column)) is not None:
+                connection.execute(
+                    sa.text(f"insert into unservable {_found(entity, column.name, condition)}"), {"since": since}
+                )
+            elif isinstance(column.type, sa.LargeBinary) and column.name == "geom":
+                _tell_shapes(connection, entity, since)
+    for field in connection.exec_driver_sql("select distinct field from unservable").scalars().all():
+        connection.execute(
+            sa.text("create temp table unservable_of on commit drop as select * from unservable where field = :field"),
+            {"field": field},
+        )
+        issues.add(connection, CODE, field, "unservable_of", severity="error")
+        connection.exec_driver_sql("drop table unservable_of")
+    count = connection.exec_driver_sql("select count(*) from unservable").scalar_one()
+    connection.exec_driver_sql("drop table unservable")
+    return count
+
+
+def _condition(column: sa.Column) -> str | None:
+    """SQL that holds where Python has no value for the column's."""
+    name = f'g."{column.name}"'
+    if isinstance(column.type, sa.Date | sa.DateTime):
+        return f"(not isfinite({name}) or {name} < '0001-01-01' or {name} >= '10000-01-01')"
+    if isinstance(column.type, sa.Numeric) and not isinstance(column.type, sa.Float):
+        return f"{name} in ('NaN', 'Infinity', '-Infinity')"
+    return None
+
+
+def _found(entity: str, field: str, condition: str) -> str:
+    return f"""select split_part(coalesce(g.provenance ->> '{field}', g.provenance ->> '*',
+                                          (select min(value) from jsonb_each_text(g.provenance)), 'store'), '|', 1),
+                      g.id, '{field}', '{entity}.{field}: ' || left(g."{field}"::text, 100)
+               from store."{entity}" g
+               where g.gone_at is null and {condition}
+                 and (:since < 0 or exists (select from store.change c
+                                            where c.seq > :since and c.entity = '{entity}' and c.entity_id = g.id))"""
+
+
+def _tell_shapes(connection: Connection, entity: str, since: int) -> None:
+    rows = connection.execute(
+        sa.text(
+            f"""select g.id, g.geom from store."{entity}" g where g.gone_at is null and g.geom is not null
+                and (:since < 0 or exists (select from store.change c
+                                           where c.seq > :since and c.entity = '{entity}' and c.entity_id = g.id))"""
+        ),
+        {"since": since},
+    ).all()
+    if not rows:
+        return
+    drawable = is_drawable(shapely.from_wkb([bytes(row.geom) for row in rows], on_invalid="ignore"))
+    bad = [row.id for row, drawn in zip(rows, drawable, strict=True) if not drawn]
+    connection.execute(
+        sa.text(f"insert into unservable {_found(entity, 'geom', 'g.id = any(:bad)')}"), {"since": -1, "bad": bad}
+    )
