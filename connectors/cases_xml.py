@@ -84,6 +84,7 @@ def decode(
     with archives.open_zip(_file(body), limits) as archive:
         entries = set(archive.names)
         batch = _Rows(known, scope, limits)
+        single = set(known) - {*options.nested, options.attachment}
         for one in _records(archive, options, limits):
             place = f"{options.record} {one.number}"
             if one.broken:
@@ -103,6 +104,11 @@ def decode(
                         None if xml.DAMAGE in name else name,
                     )
                 )
+                if batch.full:
+                    yield batch.take()
+                continue
+            if double := xml.twice(one.element, single):
+                batch.rejects.append(xml.ambiguous(one.element, place, double, name))
                 if batch.full:
                     yield batch.take()
                 continue

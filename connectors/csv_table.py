@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator
 
@@ -19,6 +20,7 @@ from core.errors import ProviderError
 
 Row = dict[str, str | None]
 _RAW = 1 << 18  # characters of a rejected row that quarantine keeps
+_SEPARATOR = re.compile('"?sep=."?', re.IGNORECASE)
 _LINES = 200  # lines that a quoted value may have
 
 
@@ -43,8 +45,17 @@ def read(
     text = decoded.text.removeprefix("\ufeff").replace("\0", f"{charsets.DAMAGE}\\x00")
     check(limits, "rows", text.count("\n") + text.count("\r") // 2, name)
     lines = list(io.StringIO(text, newline=""))
+    if lines and _SEPARATOR.fullmatch(lines[0].strip()):  # a hint for spreadsheets, no header
+        del lines[0]
     parsed = _rows(lines, limits)
     columns = [brackets(charsets.shown(cell).strip()) for cell in next(parsed, (0, []))[1]]
+    if not any(columns):
+        raise ProviderError(
+            f"{name} is empty: it has no header",
+            remedy="ask the source to send it again; a table without rows still has its header",
+            zh=f"{name} 为空，没有表头，疑似导出或上传中断，请数源部门重新推送；无数据时也应保留表头。",
+            code="header_missing",
+        )
     check(limits, "names", len(columns), name)
     twice = {column for column, count in Counter(columns).items() if count > 1 and column}
     if twice & set(known):
@@ -64,6 +75,8 @@ def read(
     for number, cells in parsed:
         if not any(cell.strip() for cell in cells):
             continue
+        while len(cells) > len(columns) and not cells[-1].strip():  # commas at the end
+            cells.pop()
         reject = _unsound(name, number, cells, columns, key, limits)
         if reject is None:
             row = {column: cells[place] or None for place, column in kept.items()}

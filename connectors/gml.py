@@ -210,7 +210,7 @@ class Reader:
             name = local(child)
             if name in ("posList", "pos"):
                 values = np.array((child.text or "").split(), dtype=float)
-                size = _dimension(child, len(values) if name == "pos" else None)
+                size = _dimension(child, len(values) if name == "pos" else None) or _told_by(values, element)
                 rows.append(values.reshape(-1, size)[:, :2])
             elif name == "coordinates":
                 rows.append(_coordinates(child))
@@ -258,7 +258,7 @@ class Reader:
 
 
 def _dimension(element: etree._Element, alone: int | None) -> int:
-    """``srsDimension`` of the element or what it stands in; a ``pos`` tells by its length."""
+    """``srsDimension`` of the element or what it stands in; a ``pos`` tells by its length; 0: nothing says."""
     if alone:
         return alone
     current: etree._Element | None = element
@@ -267,6 +267,15 @@ def _dimension(element: etree._Element, alone: int | None) -> int:
         if given and given.strip().isdigit():
             return int(given)
         current = current.getparent()
+    return 0
+
+
+def _told_by(values: np.ndarray, element: etree._Element) -> int:
+    """Two, unless a ring ends where it began in three numbers a point, and not in two: some write heights and say no dimension."""
+    if local(element) == "LinearRing" and len(values) >= 12 and len(values) % 3 == 0:
+        in_two = len(values) % 2 == 0 and (values[:2] == values[-2:]).all()
+        if not in_two and (values[:3] == values[-3:]).all():
+            return 3
     return 2
 
 

@@ -230,7 +230,7 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     records, places, rejects = [], [], []
     for number, one in enumerate(_records(root, options.record), 1):
         place = f"{options.record} {number}"
-        reject = _unsound(one, _place(payload, place), key)
+        reject = _unsound(one, _place(payload, place), key, set(options.columns) - set(options.nested))
         if reject is not None:
             rejects.append(reject)
             continue
@@ -240,12 +240,13 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     return Batch(table, rejects + beyond, issues)
 
 
-def _unsound(record: etree._Element, place: str, key: list[str]) -> Reject | None:
-    """A record that is no XML, or holds bytes that are no text."""
+def _unsound(record: etree._Element, place: str, key: list[str], single: set[str]) -> Reject | None:
+    """A record that is no XML, holds bytes that are no text, or a field of ``single`` twice."""
     if why := record.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (record.text or "")[: xml.RAW])
     if not xml.is_damaged(record):
-        return None
+        double = xml.twice(record, single)
+        return xml.ambiguous(record, place, double, _key(record, key)) if double else None
     raw = xml.shown(record)
     name = _key(record, key)
     clean = name if name and xml.DAMAGE not in name else None

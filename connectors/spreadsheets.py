@@ -208,10 +208,14 @@ class _Reading:
                 if isinstance(cell.value, float) and name not in self._dates and abs(cell.value) >= 10**_EXACT:
                     why = f"{place}: a code was kept as a number of more than {_EXACT} digits"
                     issues.append(Issue("digits_lost", why, field=name))
+        is_total = _TOTAL.fullmatch(next((value for value in record.values() if value), "").strip()) is not None
         self._fill(row, record, troubles)
         told = "|".join(record[name] or "" for name in self._key if name in record)
         if row.why:
             self._rejects.append(Reject(place, "row_unreadable", f"{place}: {row.why}", row.raw))
+        elif is_total:
+            raw = json.dumps({name: value for name, value in record.items() if value}, ensure_ascii=False)
+            self._rejects.append(Reject(place, "total_row", f"{place} sums up others, and is no record", raw))
         elif troubles:
             why = "; ".join(f"{name}: {words}" for name, words in troubles.items())
             raw = json.dumps({name: value for name, value in record.items() if value}, ensure_ascii=False)
@@ -251,8 +255,13 @@ class _Reading:
         number = Decimal(str(value))
         if not number.is_finite():
             return str(value)
+        if isinstance(value, float) and abs(number) >= 10**_EXACT:
+            return format(number.normalize(), "E")  # digits written out would be a code that nobody gave
         whole = number == number.to_integral_value()
         return format(number.to_integral_value() if whole else number.normalize(), "f").zfill(cell.zeros)
+
+
+_TOTAL = re.compile(r"(?:本?[页月季年])?[总合小共累]\s*计(?:\s*[:：(（].{0,20})?")
 
 
 def _plain(name: str) -> str:

@@ -251,7 +251,7 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     records, places, names, shapes, codes, rejects = [], [], [], [], [], []
     for number, feature in enumerate(features(root), 1):
         place, name = f"member {number}", _key(feature, key) or None
-        reject = _unsound(feature, place, name)
+        reject = _unsound(feature, place, name, {*key, *given.columns, given.area or ""})
         if reject is None:
             try:
                 shape, epsg = _shape(feature, envelope, reader)
@@ -294,12 +294,14 @@ def opened(body: bytes, content_type: str | None, limits: Limits | None = None) 
     return xml.lenient(body, ("member", "featureMember"), content_type, limits=limits)
 
 
-def _unsound(feature: etree._Element, place: str, name: str | None) -> Reject | None:
-    """A member that is no XML, or holds bytes that are no text."""
+def _unsound(feature: etree._Element, place: str, name: str | None, single: set[str]) -> Reject | None:
+    """A member that is no XML, holds bytes that are no text, or a property of ``single``, or its geometry, twice."""
     if why := feature.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (feature.text or "")[: xml.RAW])
     if not xml.is_damaged(feature):
-        return None
+        shaped = gml.find(feature)
+        double = xml.twice(feature, single | ({local(shaped[0])} if shaped else set()))
+        return xml.ambiguous(feature, place, double, name) if double else None
     raw = xml.shown(feature)
     clean = name if name and xml.DAMAGE not in name else None
     return Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw, clean)

@@ -38,6 +38,7 @@ _STRICT = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
 _REFERENCE = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})")
 _RANGE = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})(?::\$?([A-Za-z]{1,3})\$?(\d{1,7}))?")
 _NUMBER = re.compile(r"[-+]?\d{1,400}(?:\.\d*)?(?:[eE][-+]?\d{1,4})?|[-+]?\.\d+(?:[eE][-+]?\d{1,4})?")
+_ESCAPED = re.compile(r"_x((?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})_")
 _ZEROS = re.compile("0{2,}")
 _LONGEST_FORMAT = 255  # of the file format
 
@@ -175,7 +176,7 @@ class Book:
         if not text:
             return None
         if kind in ("inlineStr", "str"):
-            return Cell(text)
+            return Cell(_unescaped(text))
         if kind == "s":
             value = self._string(text.strip())
             return Cell(value) if value else None
@@ -220,7 +221,7 @@ class Book:
         check(self._limits, "page", self._archive.size(self._strings_part), self._strings_part)
         for number, one in enumerate(self._stream(self._strings_part, "si"), 1):
             check(self._limits, "strings", number, self._strings_part)
-            yield None if one.broken or one.damaged else _text(one.element)
+            yield None if one.broken or one.damaged else _unescaped(_text(one.element))
 
     def _read_formats(self, parts: dict[str, str]) -> list[_Format]:
         if not parts:
@@ -300,6 +301,13 @@ def _text(element: etree._Element) -> str:
         elif local(part) == "r":
             pieces.extend(one.text or "" for one in children(part, "t"))
     return "".join(pieces)
+
+
+def _unescaped(text: str) -> str:
+    """``_x000D_`` is the character of that number (ECMA-376 part 1, 22.9.2.19 ST_Xstring); NUL and half a pair are none."""
+    if "_x" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _is_1904(root: etree._Element) -> bool:

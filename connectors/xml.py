@@ -16,7 +16,7 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +26,7 @@ from typing import IO, Any
 from lxml import etree
 
 from connectors import charsets
+from connectors.base import Reject
 from connectors.charsets import DAMAGE
 from connectors.limits import Limits, OverLimit, check
 from core.errors import ProviderError
@@ -345,7 +346,7 @@ def record(
             groups[name] = [child]
     row: dict[str, str | None] = {}
     for name, found in groups.items():
-        if name not in nested and len(found) == 1:
+        if name not in nested and (len(found) == 1 or _is_same(found)):
             one = _unwrapped(found[0], inner) if inner else found[0]
             if _is_plain(one):
                 row[name] = one.text or ""
@@ -360,10 +361,32 @@ def record(
     return row
 
 
+def twice(element: etree._Element, single: Collection[str]) -> list[str]:
+    """Which of the columns that a record has once (``single``) stand in it again with another value: nothing says which counts."""
+    if len({child.tag for child in element}) == len(element):  # as nearly all are
+        return []
+    found: dict[str, set[str | None]] = {}
+    for child in children(element):
+        found.setdefault(local(child), set()).add(content(child))
+    wanted = {name.lower() for name in single}
+    return [name for name, values in found.items() if len(values) > 1 and name.lower() in wanted]
+
+
+def ambiguous(element: etree._Element, place: str, names: Sequence[str], key: str | None) -> Reject:
+    """The reject of a record with :func:`twice`."""
+    message = f"{place} has {', '.join(sorted(names))} twice, with unlike values"
+    return Reject(place, "column_ambiguous", message, shown(element), key or None)
+
+
 def is_damaged(element: etree._Element) -> bool:
     """Whether a record holds a mark of what could not be read."""
     texts = [*element.itertext(), *(value for one in element.iter() for value in one.values())]
     return charsets.MARKED.search("\n".join(texts)) is not None
+
+
+def _is_same(elements: list[etree._Element]) -> bool:
+    """Whether they are the same text again."""
+    return not any(map(_is_deep, elements)) and len({content(element) for element in elements}) == 1
 
 
 def _unwrapped(element: etree._Element, names: Collection[str]) -> etree._Element:

@@ -11,7 +11,8 @@ from core import declared
 from core.settings import ROOT
 
 _WHOLE = r"^(\d{1,15})\.0+$"  # as many digits as a float of 64 bits holds
-_NUMBER = rf"{_WHOLE}|^\d+\.0+$|^\d\.\d+[eE]\+?\d{{1,3}}$|^\d[eE]\+\d{{1,3}}$"
+_AS_TEXT = (r'^="([^"]+)"$', r"^['’‘`]([0-9A-Za-z][^'’‘`]*)$")  # how a spreadsheet is told that digits are text
+_NUMBER = rf"{_WHOLE}|{'|'.join(_AS_TEXT)}|^\d+\.0+$|^\d\.\d+[eE]\+?\d{{1,3}}$|^\d[eE]\+\d{{1,3}}$"
 PATH = ROOT / "schemas" / "placeholders.yaml"
 
 
@@ -26,7 +27,7 @@ def pattern() -> str:
 def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """Identifiers that a program took for numbers, made what they were: (text, mask). Text is cleaned.
 
-    ``441900.0`` is 441900. ``4.41926E+17`` has lost its digits, and no one knows which: it is null.
+    ``441900.0``, ``'441900`` and ``="441900"`` are 441900. ``4.41926E+17`` has lost its digits, and no one knows which: it is null.
     """
     if text.dtype != pl.String:
         return text, None
@@ -34,7 +35,9 @@ def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     if not found.any():
         return text, None
     found = found.fill_null(False)
-    return text.zip_with(~found, text.str.extract(_WHOLE, 1)), found
+    digits = pl.coalesce(*(pl.col("t").str.extract(form, 1) for form in (_WHOLE, *_AS_TEXT)))
+    mended = text.alias("t").to_frame().select(digits).to_series()
+    return text.zip_with(~found, mended), found
 
 
 def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:

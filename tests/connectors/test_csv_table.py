@@ -79,3 +79,16 @@ def test_bytes_of_no_charset_are_refused_by_name():
     with pytest.raises(ProviderError) as refused:
         csv_table.read(bytes(range(128, 256)) * 20, "t", "批文号", Limits())
     assert refused.value.code == "charset_doubtful"
+
+
+def test_a_hint_of_the_separator_and_commas_at_the_end_are_no_part_of_the_table():
+    columns, rows, rejects, _ = csv_table.read(b"sep=,\r\nA,B\r\n1,2,\r\n3,4,,\r\n5,6,7\r\n", "t", "A", Limits())
+    assert (columns, [row for _, row in rows]) == (["A", "B"], [{"A": "1", "B": "2"}, {"A": "3", "B": "4"}])
+    assert [reject.code for reject in rejects] == ["wrong_width"]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xef\xbb\xbf", b"\r\n", b",,\r\n"])
+def test_a_table_without_even_a_header_was_cut_and_is_told(body):
+    with pytest.raises(ProviderError) as refused:
+        csv_table.read(body, "t", "A", Limits())
+    assert refused.value.code == "header_missing"

@@ -137,3 +137,17 @@ def test_surfaces_in_all_their_wrappings(text):
 def test_broken_surfaces_are_refused(inside):
     with pytest.raises(GeometryError):
         gml.read(xml.parse(f"<gml:MultiSurface {G} gml:id='me'>{inside}</gml:MultiSurface>"))
+
+
+@pytest.mark.parametrize(
+    ("positions", "points"),
+    [
+        ("22.9 113.7 5 22.901 113.7 5 22.901 113.701 6 22.9 113.7 5", 4),  # heights, and no dimension said
+        ("22.9 113.7 22.901 113.7 22.901 113.701 22.9 113.7", 4),
+        ("22.9 113.7 22.901 113.7 22.901 113.701 22.902 113.702 22.903 113.7 22.9 113.7", 6),  # 12 numbers of two
+    ],
+)
+def test_a_ring_without_a_dimension_is_read_as_it_closes(positions, points):
+    text = f"<Polygon><exterior><LinearRing><posList>{positions}</posList></LinearRing></exterior></Polygon>"
+    shape = gml.read(xml.parse(text))
+    assert len(shapely.get_coordinates(shape)) == points and shape.bounds[0] == 22.9

@@ -183,3 +183,21 @@ def test_what_is_beyond_a_limit_is_refused_by_its_name(limits, body):
 def test_a_column_named_twice_is_refused_by_name():
     with pytest.raises(ProviderError, match="文号"):
         read(book([row(4, line(1))], header=[*HEADER[:3], "文号 ", "文号"]))
+
+
+def test_a_code_whose_digits_a_number_lost_is_never_written_out_as_another():
+    lost, exact = '<c r="@"><v>4.4192602E+16</v></c>', '<c r="@"><v>44192602000000017</v></c>'
+    rows, _, issues = read(book([row(4, line(1, 申办流水号=lost)), row(5, line(2, 申办流水号=exact))]))
+    assert [one["申办流水号"] for one in rows] == ["4.4192602E+16", "44192602000000017"]
+    assert [issue.code for issue in issues] == ["digits_lost"]
+
+
+@pytest.mark.parametrize("total", ["合计", "小 计：", "本页小计", "总计（万元）"])
+def test_a_row_of_totals_is_no_record(total):
+    rows, (reject,), _ = read(book([row(4, line(1)), row(5, [total, "2", "", "3"]), row(6, line(3))]))
+    assert [one["申办流水号"] for one in rows] == ["S1", "S3"] and reject.code == "total_row"
+
+
+def test_characters_that_the_format_writes_by_number_are_those_characters():
+    (one,), _, _ = read(book([row(4, line(1, 文号="a_x0041__x005F_x0041_b_x0000_"))]))
+    assert one["文号"] == "aA_x0041_b_x0000_"
