@@ -70,10 +70,15 @@ class Opened(ABC):
     def batch(self) -> Batch:
         """The rows. :raises ValueError: there is no list."""
 
+    def search(self, expression: str) -> Any:
+        """What a JMESPath finds; what it does not find here, it finds in what is around this document."""
+        found = jmespath.search(expression, self.value)
+        return self.around.search(expression) if found is None and self.around is not None else found
+
     def says(self, declared: dict[str, list[Any]]) -> tuple[str, Any] | None:
         """The first declared (expression, value) that holds; None where none does."""
         for expression, values in declared.items():
-            found = jmespath.search(expression, self.value)
+            found = self.search(expression)
             if found in values or str(found) in map(str, values):
                 return expression, found
         return None

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-import jmespath
 import msgspec
 
 from connectors import listing, settling, xml
@@ -500,8 +499,8 @@ def _succeeded(feed: Feed, one: Opened) -> None:
     """:raises TransientError: what says whether the call succeeded says otherwise."""
     for path, values in one.given.success.items():
         if one.says({path: values}) is None:
-            found = jmespath.search(path, one.value)
-            said = redact(str(jmespath.search(one.given.message, one.value)))[:200] if one.given.message else ""
+            found = one.search(path)
+            said = redact(str(one.search(one.given.message)))[:200] if one.given.message else ""
             raise TransientError(
                 f"{feed.id}: {path} is {found!r}, not one of {values}: {said}".rstrip(": "),
                 remedy="tried again by itself; if it lasts, tell the source's owner",

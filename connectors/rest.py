@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import jmespath
+
 from connectors import pages, signing
 from connectors.answers import Json, Opened, Xml
 from connectors.base import Batch, Payload, Proof
@@ -76,7 +78,21 @@ class Rest(HttpConnector):
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
         given, limits = options.of_feed("rest", feed), Limits.of(feed)
-        yield pages.rows(lambda: _opened(given, limits, body, payload.media_type))
+        yield pages.rows(lambda: self.opened(given, limits, body, payload.media_type))
+
+    def opened(self, given: FeedOptions, limits: Limits, body: bytes, content_type: str | None) -> Opened:
+        """An answer; what stands encrypted in it is the answer, and paths that lead nowhere there lead into what is around it.
+
+        :raises ConfigurationError: it is encrypted, and the Connection has no key. :raises ProviderError: by another key.
+        """
+        whole = _opened(given, limits, body, content_type)
+        sealed = self._options.sealed
+        text = sealed and jmespath.search(sealed.at, whole.value)
+        if not sealed or not isinstance(text, str):
+            return whole
+        inner = _opened(given, limits, signing.unsealed(sealed, text, self.http.endpoint), content_type)
+        inner.around = whole
+        return inner
 
     def _listings(self, feed: Feed, given: FeedOptions, window: Window) -> Iterator[dict[str, Any]]:
         """The parameters of each listing that makes up the window: one, or one a day."""
@@ -169,7 +185,7 @@ class _Asker:
             return Page(answer, payload, [], frozenset(), 0, b"", None, None, None, unmodified=True)
         return pages.page(
             self._feed,
-            lambda: _opened(self._given, self._limits, answer.content, kind),
+            lambda: self._rest.opened(self._given, self._limits, answer.content, kind),
             payload,
             answer=answer,
             link=_linked(answer.headers.get("Link", "")),

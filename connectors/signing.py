@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from connectors.http import Classify, Http, Sign, basic
 from connectors.oauth import BearerToken
-from core import clock
+from core import clock, guomi
 from core.errors import ConfigurationError
-from sources.options.rest import ApiKey, Auth, OAuth, Signature
+from sources.options.rest import ApiKey, Auth, OAuth, Sealed, Signature
 
 if TYPE_CHECKING:
     import requests
@@ -70,10 +70,12 @@ def _signature(auth: Signature, endpoint: Endpoint) -> Sign:
             "path": parts.path,
             "query": parts.query,
             "sorted_query": "&".join(sorted(parts.query.split("&"))) if parts.query else "",
-            "body_digest": hashlib.new(auth.algorithm, held).hexdigest(),
+            "body_digest": hashlib.new(_digest(auth), held).hexdigest(),
         }
         text = auth.text.format(**values, password=secret, body=held.decode("utf-8", "replace")).encode()
-        if auth.keyed:
+        if auth.algorithm == "sm2":
+            digest = bytes.fromhex(guomi.sm2_sign(secret, text))
+        elif auth.keyed:
             digest = hmac.new(secret.encode(), text, auth.algorithm).digest()
         else:
             digest = hashlib.new(auth.algorithm, text).digest()
@@ -85,6 +87,32 @@ def _signature(auth: Signature, endpoint: Endpoint) -> Sign:
             )
 
     return sign
+
+
+def unsealed(sealed: Sealed, text: str, endpoint: Endpoint) -> bytes:
+    """What an answer's text holds, decrypted by the Connection's key.
+
+    :raises ConfigurationError: the Connection has none. :raises ProviderError: the text is of another key, or was cut.
+    """
+    named = ["sm4_key", *(["sm4_iv"] if sealed.mode == "cbc" else [])]
+    try:
+        key, *iv = (bytes.fromhex(str(endpoint.extra[name])) for name in named)
+    except (KeyError, ValueError):
+        raise ConfigurationError(
+            f"the Connection {endpoint.conn_id} lacks {' or '.join(named)} to decrypt answers with",
+            remedy=f"extra: {', '.join(named)}, 32 hexadecimal digits each",
+            zh=f"连接 {endpoint.conn_id} 的附加项缺少 {'、'.join(named)}（各 32 位十六进制），无法解密响应。",
+            code="no_credentials",
+        ) from None
+    try:
+        data = bytes.fromhex(text) if sealed.encoding == "hex" else base64.b64decode(text, validate=True)
+    except ValueError:
+        data = b"?"  # no whole block: told as what cannot be decrypted
+    return guomi.sm4_decrypt(key, data, iv[0] if iv else None)
+
+
+def _digest(auth: Signature) -> str:
+    return "sm3" if auth.algorithm == "sm2" else auth.algorithm
 
 
 def _moment(auth: Signature, now: datetime) -> str:

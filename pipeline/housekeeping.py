@@ -77,20 +77,30 @@ def _days(name: str, default: int) -> timedelta:
 
 
 def drop_changes(keep: timedelta) -> int:
-    """Rows of the change feed that are older and that search, supervision and every webhook have taken; returns how many."""
+    """Rows of the change feed that are older and that search, supervision, every webhook and output have taken; returns how many.
+
+    Up to where they went is kept, so that a client that comes back later is told (410), and misses nothing in silence.
+    """
     with transaction() as connection:
-        return connection.execute(
-            sa.text(
-                """with taken as (
-                       select least(
-                           (select min(seq) from serving.derived_until),
-                           (select change_seq from supervision.run order by id desc limit 1),
-                           (select min(seq) from serving.webhook where stopped_at is null)) as seq)
-                   delete from store.change c using taken
-                   where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1)"""
-            ),
-            {"keep": keep},
-        ).rowcount
+        return connection.execute(sa.text(_DROP_CHANGES), {"keep": keep}).scalar_one()
+
+
+_DROP_CHANGES = """
+with taken as (
+    select least(
+        (select min(seq) from serving.derived_until),
+        (select change_seq from supervision.run order by id desc limit 1),
+        (select min(seq) from serving.push_state),
+        (select min(seq) from serving.webhook where stopped_at is null)) as seq),
+gone as (
+    delete from store.change c using taken
+    where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1) returning c.xid, c.seq),
+told as (
+    insert into serving.feed_dropped as d (xid, seq)
+    select xid, seq from gone order by xid desc, seq desc limit 1
+    on conflict (one) do update set xid = excluded.xid, seq = excluded.seq, at = now()
+    where (excluded.xid, excluded.seq) > (d.xid, d.seq))
+select count(*) from gone"""
 
 
 def drop_closed(keep: timedelta) -> int:

@@ -239,15 +239,15 @@ def separate(application: str) -> None:
             if not connection.execute(sa.text("select 1 from pg_roles where rolname = :n"), {"n": OWNER}).scalar():
                 connection.exec_driver_sql(f"create role {OWNER} nologin")
             for statement in (
-                f"grant usage on schema store to {OWNER}",
-                f"grant create on schema store to {OWNER}",  # for as long as it takes things over
+                # who owns the schema can drop what is in it, whoever that belongs to
+                f"alter schema store owner to {OWNER}",
+                f"grant usage, create on schema store to {quote(application)} with grant option",
                 f"alter table store.audit owner to {OWNER}",
                 f"alter table store.audit_seal owner to {OWNER}",
                 f"alter function store.audit_retire(bigint) owner to {OWNER}",
                 f"alter function store.audit_kept() owner to {OWNER}",
                 f"alter function store.audit_chain() owner to {OWNER}",
                 f"alter function store.audit_text(bigint, timestamptz, text, text, text, jsonb) owner to {OWNER}",
-                f"revoke create on schema store from {OWNER}",
                 f"grant select, insert on store.audit, store.audit_seal to {quote(application)}",
                 f"grant execute on function store.audit_retire(bigint) to {quote(application)}",
             ):

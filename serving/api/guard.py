@@ -24,7 +24,7 @@ from serving import audit, derive, keys, lockout, metrics
 from serving.access import PROJECTS, Grant
 from serving.problems import VARY, Problem, answer
 from serving.query import freshness
-from serving.query.paging import BadCursorError
+from serving.query.paging import BadCursorError, DroppedError
 
 log = logging.getLogger(__name__)
 
@@ -172,6 +172,13 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, BadCursorError):
         return Problem(
             "invalid-cursor", "游标不属于本列表，请从头读取。", "The cursor is none of this listing; begin anew."
+        )
+    if isinstance(error, DroppedError):
+        return Problem(
+            "gone",
+            "游标之后的部分变更已按保存期限（ONEMAP_KEEP_CHANGES）清理。请先取全量（快照，或各列表 /v1/…），再从 ?from=now 的游标继续。",
+            "Some of the changes after this cursor are no longer kept (ONEMAP_KEEP_CHANGES). Take everything anew, by a snapshot or "
+            "the listings /v1/…, and go on from the cursor of ?from=now, taken before.",
         )
     if isinstance(error, sa.exc.OperationalError | sa.exc.TimeoutError):
         log.warning("the store does not answer: %s", error)

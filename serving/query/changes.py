@@ -26,8 +26,12 @@ def changes(
     The cursor moves past what was looked at, also where a filter or the grant left nothing of it.
 
     :raises paging.BadCursorError: ``after`` is no cursor of this feed.
+    :raises paging.DroppedError: changes after it are no longer kept (``ONEMAP_KEEP_CHANGES``).
     """
     xid, seq = paging.decode(LABEL, after, (int, int)) if after else (-1, -1)
+    begin = connection.exec_driver_sql("select xid, seq from serving.feed_begin()").one()
+    if (xid, seq) < (begin.xid, begin.seq):
+        raise paging.DroppedError
     rows, (xid, seq), more = since(connection, xid, seq, entities=entities, limit=limit)
     return rows, paging.encode(LABEL, (xid, seq)), more
 
@@ -77,4 +81,7 @@ def since(
 
 def end(connection: Connection) -> str:
     """The cursor of now: what comes after it is new."""
-    return paging.encode(LABEL, tuple(connection.exec_driver_sql("select xid, seq from serving.feed_end()").one()))
+    found = connection.exec_driver_sql(
+        "select xid, seq from serving.feed_end() union all select xid, seq from serving.feed_begin()"
+    )
+    return paging.encode(LABEL, max(map(tuple, found)))

@@ -13,6 +13,10 @@ class BadCursorError(ValueError):
     """The text is no cursor of this listing."""
 
 
+class DroppedError(ValueError):
+    """What came after the cursor is no longer kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Rows in order of their key; ``next`` is the cursor of the page after, None at the end."""

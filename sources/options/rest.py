@@ -73,7 +73,9 @@ class Signature(Strict):
     kind: Literal["signature"]
     text: str = Field(description="What is signed")
     keyed: bool = Field(True, description="HMAC under the password; false: the plain digest of the text")
-    algorithm: Literal["md5", "sha1", "sha256", "sha384", "sha512", "sm3"] = "sha256"
+    algorithm: Literal["md5", "sha1", "sha256", "sha384", "sha512", "sm3", "sm2"] = Field(
+        "sha256", description="sm2: signed, r and s, by the private key that is the password (64 hexadecimal digits)"
+    )
     encoding: Literal["hex", "HEX", "base64"] = "hex"
     timestamp: Literal["seconds", "milliseconds", "iso", "local"] = Field(
         "seconds", description="Unix time, RFC 3339 in UTC, or yyyy-MM-dd HH:mm:ss in local time"
@@ -95,6 +97,8 @@ class Signature(Strict):
     def _sends_it(self) -> Signature:
         if not any("{signature}" in text for text in (*self.headers.values(), *self.params.values())):
             raise ValueError("neither headers nor params send the {signature}")
+        if self.algorithm == "sm2" and not (self.keyed and "{password}" not in self.text):
+            raise ValueError("sm2 signs by a private key, which never stands in the text")
         if not self.keyed and "{password}" not in self.text:
             raise ValueError("signs nothing secret: text needs {password} where keyed is false")
         return self
@@ -103,10 +107,22 @@ class Signature(Strict):
 Auth = Annotated[Basic | OAuth | ApiKey | Signature, Field(discriminator="kind")]
 
 
+class Sealed(Strict):
+    """Answers whose content stands encrypted by SM4 in a text of them (密文). Connection: extra ``sm4_key``, and ``sm4_iv`` for
+    CBC, 32 hexadecimal digits each. Paths lead into what was encrypted, else into what is around it."""
+
+    at: str = Field(
+        min_length=1, description="JMESPath of the text; an answer without it is read as it is (errors are)"
+    )
+    mode: Literal["cbc", "ecb"] = "cbc"
+    encoding: Literal["base64", "hex"] = "base64"
+
+
 class SourceOptions(HttpSourceOptions):
     """Of a source."""
 
     auth: Auth = Basic()
+    sealed: Sealed | None = None
     headers: dict[str, str] = Field(default_factory=dict, description="Sent with every call")
 
     @model_validator(mode="before")

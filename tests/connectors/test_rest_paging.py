@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -13,7 +14,7 @@ import pytest
 from connectors import connector
 from connectors.base import Proof
 from connectors.window import Window
-from core.errors import ConfigurationError, TransientError
+from core.errors import ConfigurationError, ProviderError, TransientError
 from sources.declaration import WindowCursor
 from tests.connectors.http_cases import FAST, endpoint, feed, source
 from tests.connectors.web import Asked, Reply, web
@@ -245,6 +246,59 @@ def test_a_signature_by_template_is_what_the_server_computes():
     )
     told = f"hubs3cret{plain.query['ts']}"
     assert plain.query["sign"] == hashlib.md5(told.encode()).hexdigest().upper()
+
+
+def test_calls_are_signed_by_sm2_and_digests_are_sm3_where_the_contract_says_so():
+    from gmssl import sm2
+
+    from core import guomi
+
+    private = "3945208f7b2144b13f36e38ac6d39f95889393692860b51a42fb81ef4df7c5b8"  # GB/T 32918.5-2017, A.2
+    auth = {
+        "kind": "signature",
+        "algorithm": "sm2",
+        "encoding": "base64",
+        "text": "{login}{timestamp}{body_digest}",
+        "headers": {"X-Time": "{timestamp}", "X-Sign": "{signature}"},
+    }
+    asked = asked_with(auth, password=private)
+    signature = base64.b64decode(asked.headers["x-sign"]).hex()
+    verifier = sm2.CryptSM2("", "", mode=1)
+    verifier.public_key = guomi.sm2_public(private)
+    text = f"hub{asked.headers['x-time']}{hashlib.new('sm3').hexdigest()}"
+    assert verifier.verify_with_sm3(signature, text.encode())
+    keyed = asked_with({**auth, "algorithm": "sm3"})
+    text = f"hub{keyed.headers['x-time']}{hashlib.new('sm3').hexdigest()}"
+    assert keyed.headers["x-sign"] == base64.b64encode(hmac.new(b"s3cret", text.encode(), "sm3").digest()).decode()
+    with pytest.raises(ConfigurationError, match="private key"):
+        asked_with(auth, password="s3cret")
+    with pytest.raises(ConfigurationError, match="sm2 signs by a private key"):
+        asked_with({**auth, "keyed": False, "text": "{password}"})
+
+
+@pytest.mark.parametrize(("mode", "encoding"), [("cbc", "base64"), ("ecb", "hex")])
+def test_answers_that_stand_encrypted_in_a_text_are_read_by_the_connections_key(mode, encoding):
+    from core import guomi
+
+    key, iv = "0123456789abcdeffedcba9876543210", "00" * 16
+    plain = json.dumps({"data": [{"id": "甲"}, {"id": "乙"}]}).encode()
+    data = guomi.sm4_encrypt(bytes.fromhex(key), plain, bytes.fromhex(iv) if mode == "cbc" else None)
+    text = data.hex() if encoding == "hex" else base64.b64encode(data).decode()
+    answer = {"code": 0, "total": 2, "encData": text}
+    of = feed("list", ["id"], path="/list", paging={"kind": "none", "total": "total"}, success={"code": [0]})
+    sealed = {"at": "encData", "mode": mode, "encoding": encoding}
+    with web(lambda asked: Reply(answer)) as web_:
+        made = rest(web_.url, of, sealed=sealed)
+        made.http.endpoint.extra.update({"sm4_key": key, "sm4_iv": iv})
+        (first, *_, proof) = made.fetch(of, FULL, None)
+        (batch,) = made.decode(of, first)
+        assert batch.rows["id"].to_pylist() == ["甲", "乙"] and proof.complete
+        made.http.endpoint.extra["sm4_key"] = "f" * 32
+        with pytest.raises(ProviderError, match="SM4"):
+            read(made, of)
+        del made.http.endpoint.extra["sm4_key"]
+        with pytest.raises(ConfigurationError, match="sm4_key"):
+            read(made, of)
 
 
 def test_oauth_asks_for_its_scope_and_audience():

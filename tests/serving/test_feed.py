@@ -280,3 +280,29 @@ def test_a_town_is_told_of_its_findings_alone(ask, store, two_towns):
 def test_a_subscription_to_what_the_feed_has_not_is_refused_with_what_it_has(store):
     with pytest.raises(ConfigurationError, match="work_order"):
         webhooks.subscribe("wrong", "hook", [], by="test", entities=["findings"])
+
+
+def test_a_reader_from_before_what_is_kept_is_told_and_not_left_short(ask, store):
+    from datetime import timedelta
+
+    from pipeline import housekeeping
+
+    client = ask("read:projects")
+    early = client.get("/v1/changes", params={"limit": 1}).json()["next"]
+    with transaction() as c:
+        c.exec_driver_sql(
+            "update store.change set at = now() - interval '9 years' where seq <= (select max(seq) - 5 from store.change)"
+        )
+    assert housekeeping.drop_changes(timedelta(days=1095)) > 0
+    for query in ({}, {"cursor": early}):
+        answer = client.get("/v1/changes", params=query)
+        assert answer.status_code == 410 and answer.json()["code"] == "gone"
+        assert "from=now" in answer.json()["messages"]["zh"]
+    late = client.get("/v1/changes", params={"from": "now"}).json()["next"]
+    assert client.get("/v1/changes", params={"cursor": late}).status_code == 200
+    assert housekeeping.drop_changes(timedelta(days=1095)) == 0
+    with transaction() as c:  # the newest go too: from now on nothing is missed all the same
+        c.exec_driver_sql("update store.change set at = now() - interval '9 years'")
+    housekeeping.drop_changes(timedelta(days=1095))
+    late = client.get("/v1/changes", params={"from": "now"}).json()["next"]
+    assert client.get("/v1/changes", params={"cursor": late}).json()["items"] == []
