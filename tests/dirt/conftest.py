@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,12 @@ def amount(request: pytest.FixtureRequest) -> int:
 def day(request: pytest.FixtureRequest) -> int:
     """The seed: another every day, or the one given."""
     return request.config.getoption("--dirt-seed") or date.today().toordinal()
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Payloads of the day that are decoded again under limits."""
+    return tmp_path_factory.mktemp("watched")
 
 
 @pytest.fixture(scope="module")

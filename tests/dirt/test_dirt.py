@@ -9,7 +9,12 @@ day's seed again (it is printed). What fails is kept in ``corpus/`` and replayed
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,6 +22,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from connectors.base import Proof
 from connectors.window import Window
+from core.settings import ROOT
 from pipeline import plan, registry, sync
 from quality import issues as issue_list
 from tests.dirt.machine import CORPUS, FEEDS, Dirt, Recorded, dirt
@@ -24,6 +30,7 @@ from tests.pipeline.rows import rows, scalar
 
 EVERYDAY = 200  # mutations a feed
 CHUNK = 250  # payloads of one run
+WATCHED = 10  # one of so many is decoded again under limits
 MAPPED = 50  # payloads mapped at once
 # feeds of which the everyday run stores what it made, one of each wire; ``--dirt`` stores all
 STORED = {"p1.enterprise", "d2.projects", "m1.projects", "s1.redline", "d4.cases", "m2.bzgz"}
@@ -115,7 +122,7 @@ def others_of(feed: str) -> str | None:
 
 @pytest.mark.parametrize("feed", FEEDS)
 @pytest.mark.timeout(7200)
-def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, day: int) -> None:
+def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, watched: Path, amount: int, day: int) -> None:
     print(f"{feed}: --dirt-seed={day}")
     of = Recorded.of(feed)
     bodies: set[bytes] = set()
@@ -138,6 +145,8 @@ def test_dirt_costs_no_more_than_what_is_dirty(feed: str, dirty, amount: int, da
             kept(of, drawn)
             raise
         bodies.add(drawn.body)
+        if len(bodies) % WATCHED == 0:
+            (watched / f"{feed}#{len(bodies)}").write_bytes(drawn.body)
         unmapped.append((drawn, tables))
         try:
             if len(unmapped) == MAPPED:
@@ -169,6 +178,21 @@ def test_what_failed_before_holds(dirty) -> None:
         dirty_one = Dirt(path.read_bytes(), False, path.name)
         mapped(of, [(dirty_one, judged(of, dirty_one))])
         stored(of, [of.body, path.read_bytes()], dirty)
+
+
+def test_time_and_memory_are_bounded(watched: Path) -> None:
+    """In a process with limits: what it was reading when it ended is the culprit."""
+    for path in CORPUS.glob("*.bin"):
+        shutil.copy(path, watched / path.stem)
+    child = subprocess.run(
+        [sys.executable, "-P", "-m", "tests.dirt.bounded", str(watched)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}"},
+        capture_output=True,
+        text=True,
+    )
+    told = child.stdout.splitlines()
+    assert child.returncode == 0 and told[-1] == "all", (told[-1:], child.returncode, child.stderr[-2000:])
 
 
 def test_unify_and_supervision_still_run(dirty) -> None:
