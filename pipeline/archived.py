@@ -33,5 +33,6 @@ def payloads(receipts: list[int]) -> Iterator[Received]:
         with archive.opened(row["sha256"], row["size"]) as body:
             yield Received(
                 number,
+                row["sha256"],
                 Payload(body, row["media_type"], row["request"], row["started_at"], row["finished_at"], row["facts"]),
             )

@@ -22,6 +22,7 @@ from connectors import charsets
 from connectors.base import Batch, Connector, Issue, Payload, Reject
 from core.errors import AuthenticationError, ConfigurationError, OneMapError
 from core.redaction import redact
+from pipeline.attempts import TRIES, Attempt
 from pipeline.fetch import Received
 from quality import issues as issue_list
 from sources.declaration import Feed
@@ -79,7 +80,7 @@ def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> I
     """
     waiting = _Waiting()
     for received in payloads:
-        for batch in of_payload(connector, feed, received.payload):
+        for batch in _watched(connector, feed, received):
             if isinstance(batch, Reject):
                 waiting.lost += 1
                 waiting.rejects.append((received.receipt_id, batch))
@@ -89,6 +90,22 @@ def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> I
                 yield waiting.take()
     if waiting.holds:
         yield waiting.take()
+
+
+def _watched(connector: Connector, feed: Feed, received: Received) -> Iterator[Batch | Reject]:
+    """:func:`of_payload`; a payload that ended the process again and again is rejected undecoded."""
+    attempt = Attempt(feed.id, received.sha256)
+    if attempt.failed >= TRIES:
+        message = f"decoding it ended the process {attempt.failed} times"
+        yield Reject(_place(received.payload), "decoder_ended", message, raw=_shown(received.payload))
+        return
+    batches = of_payload(connector, feed, received.payload)
+    while True:
+        with attempt.step():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def of_payload(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Batch | Reject]:
@@ -115,10 +132,13 @@ def _rejected(feed: Feed, payload: Payload, error: Exception) -> Reject:
     else:
         log.warning("%s: %s", feed.id, redact("".join(traceback.format_exception(error))))
         code, message = "payload_unreadable", f"it cannot be decoded: {type(error).__name__} in {_where(error)}"
-    place = str(payload.facts.get("file") or payload.facts.get("name") or "the answer")
+    return Reject(_place(payload), code, redact(message)[:1000], raw=_shown(payload))
+
+
+def _place(payload: Payload) -> str:
     if page := payload.facts.get("page"):
-        place = f"page {page}"
-    return Reject(place, code, redact(message)[:1000], raw=_shown(payload))
+        return f"page {page}"
+    return str(payload.facts.get("file") or payload.facts.get("name") or "the answer")
 
 
 def _where(error: Exception) -> str:

@@ -17,6 +17,7 @@ class Received:
     """A payload whose bytes are safe, and its receipt."""
 
     receipt_id: int
+    sha256: str
     payload: Payload
 
 
@@ -51,7 +52,7 @@ def payloads(job: Job) -> Iterator[Received]:
         job.payloads += 1
         job.staged.receipts.append(receipt_id)
         job.staged.scopes.update(part.facts.get("scopes") or ())
-        yield Received(receipt_id, part)
+        yield Received(receipt_id, kept.sha256, part)
     if job.proof is None:
         raise InternalError(
             "the connector ended without a proof",

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from core import scratch, settings
 from core.errors import ConfigurationError
+from pipeline import attempts
 from store import archive, journal, landing, staging, tables
 from store.engine import engine, transaction
 
@@ -59,6 +60,7 @@ def run(keep: timedelta | None = None, stuck: timedelta = STUCK) -> Tidied:
     tidied.changes = drop_changes(_days("CHANGES", 1095))
     tidied.quarantine = drop_closed(_days("QUARANTINE", 400))
     tidied.logs = drop_logs(_days("LOGS", 30))
+    attempts.sweep(_days("LOGS", 30))
     tidied.folders = scratch.sweep()
     journal.flush()
     refresh()

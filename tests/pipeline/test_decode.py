@@ -2,13 +2,19 @@
 
 import json
 import lzma
+import os
+import signal
 import struct
+import subprocess
+import sys
 
 import pyarrow as pa
 import pytest
 
 from connectors.base import Batch
 from core.errors import ConfigurationError, ProviderError, TransientError
+from core.settings import ROOT
+from pipeline import attempts
 from tests.pipeline.fake import FakeConnector
 from tests.pipeline.rows import project, rows, run, scalar
 
@@ -98,3 +104,48 @@ def test_an_empty_batch_is_none(world, monkeypatch):
     monkeypatch.setattr(FakeConnector, "decode", lambda self, feed, payload: iter([Batch(pa.table({}))]))
     world["d2.projects"].pages = [[project(1)]]
     assert run("d2.projects").outcome == "ok"
+
+
+#: a run whose decoder ends the process at the page with project 2, or never comes back from it
+_ENDING = """
+import ctypes, sys, time
+from pipeline import attempts, registry
+from tests.pipeline.fake import Answers, FakeConnector
+from tests.pipeline.rows import project, run
+
+decode = FakeConnector.decode
+def decoding(self, feed, payload):
+    if "项目2" in payload.body.decode():
+        ctypes.string_at(0) if sys.argv[1] == "crash" else ctypes.CDLL(None).sleep(60)
+    yield from decode(self, feed, payload)
+    if sys.argv[1] == "hang":
+        attempts.PATIENCE = 2.0  # of what comes next: the page that hangs
+FakeConnector.decode = decoding
+answers = {"d2.projects": Answers(pages=[[project(1)], [project(2), project(3)], [project(4)]])}
+registry.connector = lambda source: FakeConnector(source, answers)
+outcome = run("d2.projects")
+print(outcome.outcome, outcome.counts.new, outcome.counts.quarantined)
+"""
+
+
+@pytest.mark.parametrize(("how", "code"), [("crash", -signal.SIGSEGV), ("hang", attempts.ENDED)])
+def test_a_payload_that_ends_the_process_or_never_ends_is_passed_over_at_last(world, hub, how, code):
+    def tried(how: str = how) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-P", "-c", _ENDING, how]
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}", "PYTHONFAULTHANDLER": ""}
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+
+    first = tried()
+    assert first.returncode == code, first.stderr
+    (mark,) = (hub / "decoding").iterdir()
+    mark.write_text(str(attempts.TRIES))  # and twice more
+    last = tried("crash")
+    assert (last.returncode, last.stdout.split()) == (0, ["ok", "2", "1"]), last.stderr
+    (entry,) = rows("select q.reasons, r.complete from landing.quarantine q join landing.run r on r.id = q.run_id")
+    assert [reason["code"] for reason in entry["reasons"]] == ["decoder_ended"] and not entry["complete"]
+    assert tried("crash").stdout.split()[:1] == ["ok"], "it is passed over the next time too"
+
+
+def test_a_payload_that_fails_like_any_other_leaves_no_mark(poisoned, hub):
+    poisoned(ValueError("x"), after=1)
+    assert run("d2.projects").outcome == "ok" and list((hub / "decoding").iterdir()) == []
