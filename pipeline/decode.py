@@ -22,7 +22,7 @@ from connectors import charsets
 from connectors.base import Batch, Connector, Issue, Payload, Reject
 from core.errors import AuthenticationError, ConfigurationError, OneMapError
 from core.redaction import redact
-from pipeline.attempts import TRIES, Attempt
+from pipeline.attempts import TRIES, Attempts
 from pipeline.fetch import Received
 from quality import issues as issue_list
 from sources.declaration import Feed
@@ -79,33 +79,34 @@ def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> I
     :raises OneMapError: the declaration is wrong, or this machine's disk: nothing that a payload could do.
     """
     waiting = _Waiting()
-    for received in payloads:
-        for batch in _watched(connector, feed, received):
-            if isinstance(batch, Reject):
-                waiting.lost += 1
-                waiting.rejects.append((received.receipt_id, batch))
-            else:
-                waiting.add(received.receipt_id, batch)
-            if waiting.full:
-                yield waiting.take()
+    with Attempts(feed.id) as attempts:
+        for received in payloads:
+            for batch in _watched(connector, feed, received, attempts):
+                if isinstance(batch, Reject):
+                    waiting.lost += 1
+                    waiting.rejects.append((received.receipt_id, batch))
+                else:
+                    waiting.add(received.receipt_id, batch)
+                if waiting.full:
+                    yield waiting.take()
     if waiting.holds:
         yield waiting.take()
 
 
-def _watched(connector: Connector, feed: Feed, received: Received) -> Iterator[Batch | Reject]:
+def _watched(connector: Connector, feed: Feed, received: Received, attempts: Attempts) -> Iterator[Batch | Reject]:
     """:func:`of_payload`; a payload that ended the process again and again is rejected undecoded."""
-    attempt = Attempt(feed.id, received.sha256)
-    if attempt.failed >= TRIES:
-        message = f"decoding it ended the process {attempt.failed} times"
+    if (failed := attempts.failed(received.sha256)) >= TRIES:
+        message = f"decoding it ended the process {failed} times"
         yield Reject(_place(received.payload), "decoder_ended", message, raw=_shown(received.payload))
         return
     batches = of_payload(connector, feed, received.payload)
     while True:
-        with attempt.step():
+        with attempts.step(received.sha256):
             batch = next(batches, None)
         if batch is None:
-            return
+            break
         yield batch
+    attempts.survived(received.sha256)
 
 
 def of_payload(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Batch | Reject]:

@@ -109,10 +109,11 @@ def test_an_empty_batch_is_none(world, monkeypatch):
 #: a run whose decoder ends the process at the page with project 2, or never comes back from it
 _ENDING = """
 import ctypes, sys, time
-from pipeline import attempts, registry
+from pipeline import attempts, decode as phase, registry
 from tests.pipeline.fake import Answers, FakeConnector
 from tests.pipeline.rows import project, run
 
+phase.TRIES = 1
 decode = FakeConnector.decode
 def decoding(self, feed, payload):
     if "项目2" in payload.body.decode():
@@ -137,9 +138,7 @@ def test_a_payload_that_ends_the_process_or_never_ends_is_passed_over_at_last(wo
 
     first = tried()
     assert first.returncode == code, first.stderr
-    (mark,) = (hub / "decoding").iterdir()
-    mark.write_text(str(attempts.TRIES))  # and twice more
-    last = tried("crash")
+    last = tried("crash")  # given up after one
     assert (last.returncode, last.stdout.split()) == (0, ["ok", "2", "1"]), last.stderr
     (entry,) = rows("select q.reasons, r.complete from landing.quarantine q join landing.run r on r.id = q.run_id")
     assert [reason["code"] for reason in entry["reasons"]] == ["decoder_ended"] and not entry["complete"]
@@ -149,3 +148,19 @@ def test_a_payload_that_ends_the_process_or_never_ends_is_passed_over_at_last(wo
 def test_a_payload_that_fails_like_any_other_leaves_no_mark(poisoned, hub):
     poisoned(ValueError("x"), after=1)
     assert run("d2.projects").outcome == "ok" and list((hub / "decoding").iterdir()) == []
+
+
+def test_what_was_killed_from_outside_is_forgotten_once_it_is_decoded(hub):
+    folder = hub / "decoding"
+    for _ in range(attempts.TRIES - 1):  # killed while it was decoded
+        folder.mkdir(exist_ok=True)
+        (folder / "d2.projects-1.running").write_text("a" * 64)
+        with attempts.Attempts("d2.projects") as before:
+            pass
+    (folder / "d2.projects-2.running").write_text("-" * 64)  # killed in between
+    with attempts.Attempts("d2.projects") as now:
+        assert before.failed("a" * 64) == now.failed("a" * 64) == attempts.TRIES - 1
+        with attempts.Attempts("d2.projects") as beside:  # what another run holds is alive
+            assert beside.failed("a" * 64) == attempts.TRIES - 1 and not beside.failed("b" * 64)
+        now.survived("a" * 64)
+    assert list(folder.iterdir()) == []
