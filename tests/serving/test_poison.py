@@ -138,8 +138,8 @@ def poison(project: str, singly: bool) -> int:
                 made += 1
             c.execute(
                 sa.text(
-                    f"""insert into store.change (entity, entity_id, op, columns, sources, content_hash)
-                        select :entity, id, 'ADD', null, null, content_hash from {table.fullname} where id like 'bad-%'"""
+                    f"""insert into store.change (entity, entity_id, op, columns, sources)
+                        select :entity, id, 'ADD', null, null from {table.fullname} where id like 'bad-%'"""
                 ),
                 {"entity": entity},
             )
