@@ -174,12 +174,17 @@ def answers(project: str, case: str, client: TestClient, browser: TestClient) ->
     }
     filled |= {"feed": "m2.sl", "area": "town", "entity": "project", "slug": "project"}
     for path, methods in app.openapi()["paths"].items():
-        known = {p["name"] for p in methods["get"].get("parameters", [])}
+        given = methods.get("get", {"parameters": [{"name": "", "in": "query", "required": True}]}).get(
+            "parameters", []
+        )
+        known = {p["name"] for p in given}
+        if any(p["in"] == "query" and p.get("required") for p in given):
+            continue
         for collection in COLLECTIONS if "{collection}" in path else ("",):
             address = re.sub(
                 r"\{(\w+)\}", lambda m, c=collection: c if m[1] == "collection" else filled.get(m[1], project), path
             )
-            query = {"limit": "1000"} if "limit" in known and "guide" not in path else {}
+            query = {"limit": "1000"} if "limit" in known else {}
             while True:
                 answer = client.get(address, params=query)
                 yield address, answer
@@ -223,7 +228,7 @@ def test_nothing_that_stands_in_the_store_is_an_error_to_who_asks(ask, project):
         if answer.status_code not in (200, 302, 404):
             wrong[address] = (answer.status_code, answer.text[:200])
     assert asked > 100
-    assert not {address for address in wrong if not address.startswith("/v1/guide")}, wrong
+    assert not wrong
 
 
 def test_the_sound_rows_are_listed_beside_the_poisoned(ask, project):
