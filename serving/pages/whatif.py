@@ -148,7 +148,7 @@ def _form(who: Grant) -> dict[str, Any]:
     pairs = [
         (row["item_code"], before, f"{row['item_name']} 不待 {names.get(before, before)}")
         for row in rows
-        for before in dict.fromkeys([*(row["prerequisites"] or []), *(row["soft_prerequisites"] or [])])
+        for before in dict.fromkeys([*_texts(row["prerequisites"]), *_texts(row["soft_prerequisites"])])
     ]
     return {"items": rows, "pairs": pairs, "years": range(clock.today().year, clock.today().year - 6, -1), "rows": ROWS}
 
@@ -177,3 +177,8 @@ def _drawn(told: dict[str, Any]) -> Markup | None:
         for when, name in (("现行", "late"), ("假设", "late_after"))
     ]
     return drawing.svg(charts.bars(bars, "逾期办件按部门，现行与假设"), "bars") if bars else None
+
+
+def _texts(listed: Any) -> list[str]:
+    """The texts of a JSON list, as it came: a catalogue may hold anything."""
+    return [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
