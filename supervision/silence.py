@@ -150,6 +150,6 @@ def unproven(cases: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
 def shown(one: Heard) -> dict[str, Any]:
     """A series as JSON: its rhythm, its two clocks and what comes of them."""
     data = asdict(one)
-    for name in ("read_at", "horizon", "hole_from", "due"):
+    for name in ("read_at", "horizon", "hole_from", "due", "heard_to"):
         data[name] = data[name].isoformat(" ") if data[name] else None
     return data
