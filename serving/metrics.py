@@ -60,7 +60,11 @@ GAUGES: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("entity",),
         "select relname, greatest(reltuples, 0) from pg_class where relkind = 'r' and relnamespace = 'store'::regnamespace",
     ),
-    "onemap_store_dirty": ("Changed records that unify has not taken", (), "select count(*) from store.dirty"),
+    "onemap_store_dirty": (
+        "Changed records that unify has not taken, or not yet folded",
+        (),
+        "select (select count(*) from store.dirty) + (select count(distinct record_id) from store.unfolded)",
+    ),
     "onemap_change_seq": ("Last number of the change feed", (), "select coalesce(max(seq), 0) from store.change"),
     "onemap_findings": (
         "Findings open or confirmed",
