@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ def register(app: typer.Typer) -> None:
             "", "--only", help="逗号分隔的检查名 · names of checks, by commas: " + ", ".join(CHECKS)
         ),
     ) -> None:
-        """代码检查 · Format, style, types, order of rooms, dead code, secrets, licences, lock file."""
+        """代码检查 · Format, style, types, order of rooms, dead code, secrets, licences, lock file, links of the documents."""
         chosen = [name.strip() for name in only.split(",") if name.strip()] or list(CHECKS)
         if unknown := [name for name in chosen if name not in CHECKS]:
             raise typer.BadParameter(f"no check {', '.join(unknown)}; one of {', '.join(CHECKS)}")
@@ -88,6 +89,12 @@ def _lock() -> str | None:
     return None
 
 
+def _docs() -> str | None:
+    """The site of the documents builds: no link of theirs is broken."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _run("cli", "docs", "build", "--out", f"{folder}/site")
+
+
 CHECKS: dict[str, Callable[[], str | None]] = {
     "format": lambda: _run("ruff", "format", "--check", "."),
     "style": lambda: _run("ruff", "check", "."),
@@ -97,4 +104,5 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "secrets": _secrets,
     "licences": lambda: _tool("pip-licenses", "--partial-match", "--fail-on", COPYLEFT, "--format", "csv"),
     "lock": _lock,
+    "docs": _docs,
 }

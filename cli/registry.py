@@ -41,6 +41,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "prepare": ("prepare",),
     "testing": ("test",),
     "lint": ("lint",),
+    "docs": ("docs",),
     "bench": ("bench",),
 }
 
