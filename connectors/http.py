@@ -310,7 +310,7 @@ class Http:
                 self._note_clock(response)
                 body: bytes | Path
                 if call.to is not None and status in (200, 206, 416):
-                    body = self._to_file(response, call, deadline)
+                    body = self._to_file(response, call, call.to, deadline)
                     if status == 416:
                         status = 200
                 else:
@@ -397,9 +397,8 @@ class Http:
                 raise _too_large(response.url, limit, "max_bytes")
         return b"".join(parts)
 
-    def _to_file(self, response: requests.Response, call: _Call, deadline: float) -> Path:
-        """Write or go on writing ``call.to``. On 416 the file must be whole already, else it starts anew."""
-        to = call.to
+    def _to_file(self, response: requests.Response, call: _Call, to: Path, deadline: float) -> Path:
+        """Write or go on writing ``to``. On 416 the file must be whole already, else it starts anew."""
         have = to.stat().st_size if to.exists() else 0
         if response.status_code == 416:
             total = response.headers.get("Content-Range", "").rpartition("/")[2]

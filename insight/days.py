@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy.engine import Connection
 
-from supervision import read
+from store.copying import read_frame
 from supervision.clock import effective
 from supervision.judge import Judged
 
@@ -185,7 +185,7 @@ where p.gone_at is null and p.started_at is not null and concat(p.name, p.reason
 
 def notices(connection: Connection) -> pl.DataFrame:
     """(case_id, from_, notice) of the special procedures in scope that are a 公示 or 公告."""
-    return read.frame(connection, _NOTICES, {"case_id": pl.String, "from_": pl.Date, "notice": pl.Boolean})
+    return read_frame(connection, _NOTICES, {"case_id": pl.String, "from_": pl.Date, "notice": pl.Boolean})
 
 
 def of_judged(connection: Connection, judged: Judged) -> Spent:

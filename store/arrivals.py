@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from schemas import entities
 from store import rawrow
+from store.copying import read_frame
 from store.staging import Staged
 
 KEPT = timedelta(days=400)  # older arrivals teach nothing that is still usual
@@ -160,11 +161,11 @@ def horizon(connection: Connection, feed: str) -> datetime | None:
 
 def read(connection: Connection) -> pl.DataFrame:
     """Every count of the last :data:`KEPT`: feed, kind, part, at, rows; of the whole by the hour, of parts by the day."""
-    return _copied(
+    return read_frame(
         connection,
         "select feed, kind, part, at, sum(rows)::bigint from landing.arrival group by feed, kind, part, at",
         {"feed": pl.String, "kind": pl.String, "part": pl.String, "at": pl.Datetime("us"), "rows": pl.Int64},
-    )
+    ).with_columns(pl.col("part").fill_null(""))
 
 
 def daily(connection: Connection, until: date, days: int) -> dict[str, list[int]]:
@@ -184,19 +185,10 @@ def daily(connection: Connection, until: date, days: int) -> dict[str, list[int]
 
 def received(connection: Connection) -> pl.DataFrame:
     """What each feed brought by day of receipt, its first day left out (it brings years): feed, at, rows."""
-    return _copied(
+    return read_frame(
         connection,
         """select feed, came::timestamp, sum(rows)::bigint from landing.arrival
            join (select feed, min(came) as first from landing.arrival group by feed) f using (feed)
            where kind = 'feed' and came > first group by feed, came""",
         {"feed": pl.String, "at": pl.Datetime("us"), "rows": pl.Int64},
     )
-
-
-def _copied(connection: Connection, query: str, schema: dict[str, pl.DataType | type[pl.DataType]]) -> pl.DataFrame:
-    raw = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copy:  # type: ignore[union-attr]
-        content = b"".join(bytes(part) for part in copy)
-    if not content:
-        return pl.DataFrame(schema=schema)
-    return pl.read_csv(content, has_header=False, schema=schema).with_columns(pl.col(pl.String).fill_null(""))

@@ -1,20 +1,26 @@
-"""COPY of a frame in PostgreSQL's binary form, and whole numbers back in the same: columns are packed as they lie in memory, and nothing is read back from text."""
+"""COPY of a frame in PostgreSQL\'s binary form, and whole numbers back in the same: columns are packed as they lie in memory;
+other rows come back as text."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pgpq
 import polars as pl
-import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 from pgpq import encoders
 from pgpq.schema import Jsonb
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
+
+from store.engine import driver
+
+Schema = Mapping[str, pl.DataType | type[pl.DataType]]  # column → its type
 
 _CHUNK = 1 << 20
 _AT_ONCE = 1 << 16  # rows that are packed in one piece
@@ -54,8 +60,7 @@ def copy_frame(connection: Connection, table: sa.Table | sa.TableClause, frame: 
     statement = f"copy {preparer.format_table(table)} ({names}) from stdin (format binary)"
     if not connection.in_transaction():
         connection.begin()  # COPY goes past SQLAlchemy, which would not know of anything to commit
-    raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    with raw.cursor() as cursor, cursor.copy(statement) as copy:
+    with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(encoder.write_header())
         for batch in packed.to_batches(max_chunksize=_AT_ONCE):
             piece = memoryview(encoder.write_batch(batch))
@@ -70,12 +75,25 @@ def numbers(
 ) -> npt.NDArray[np.int64]:
     """``columns`` of what a query gives, all ``bigint`` and never null: an array of its rows, which come in one piece."""
     sent = " || ".join(f"int8send({name})" for name in columns)
-    raw: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
-    with raw.cursor(binary=True) as cursor:
+    with driver(connection).cursor(binary=True) as cursor:
         cursor.execute(f"select string_agg({sent}, ''::bytea) from ({query}) q", values)
         found = cursor.fetchone()
     content = found[0] if found is not None and found[0] is not None else b""
     return np.frombuffer(content, ">i8").reshape(-1, len(columns)).astype(np.int64)
+
+
+def read_frame(connection: Connection, query: str, schema: Schema) -> pl.DataFrame:
+    """A query's rows as a Polars frame of the given schema, through COPY."""
+    buffer = io.BytesIO()
+    with driver(connection).cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copy:
+        for block in copy:
+            buffer.write(block)
+    if not buffer.tell():
+        return pl.DataFrame(schema=schema)
+    read_as = {name: pl.String if kind == pl.Boolean else kind for name, kind in schema.items()}
+    buffer.seek(0)
+    read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
+    return read.with_columns((pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean)
 
 
 def _encoder(field: pa.Field, kind: sa.types.TypeEngine[Any] | None) -> Any:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -53,6 +54,13 @@ def engine() -> Engine:
         )
         sa.event.listen(_engines[url], "connect", _adapt)
     return _engines[url]
+
+
+def driver(connection: Connection) -> psycopg.Connection[Any]:
+    """The driver's own connection, for COPY."""
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw
 
 
 class _StorableText(StrDumperUnknown):

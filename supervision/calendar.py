@@ -31,15 +31,19 @@ class Overrides:
     days: dict[date, bool] | None = None
 
 
+def _days() -> np.ndarray:
+    return np.arange(np.datetime64(FIRST), np.datetime64(LAST) + 1, dtype="datetime64[D]")
+
+
 def _by_week() -> np.ndarray:
     """Weekdays, from :data:`FIRST` to :data:`LAST`."""
-    return np.is_busday(np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]"))
+    return np.asarray(np.is_busday(_days()))
 
 
 @cache
 def _official() -> tuple[np.ndarray, np.ndarray]:
     """(is a working day, a notice is packaged), from :data:`FIRST` to :data:`LAST`; not to be written to."""
-    days = np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]")
+    days = _days()
     work, known = _by_week(), np.zeros(len(days), dtype=bool)
     for position, day in enumerate(days.astype(object)):
         try:
@@ -56,10 +60,7 @@ class Calendar:
     def __init__(self, overrides: Overrides | None = None) -> None:
         overrides = overrides or Overrides()
         official, packaged = _official()
-        years = (
-            np.arange(FIRST, np.datetime64(LAST) + 1, dtype="datetime64[D]").astype("datetime64[Y]").astype(np.int64)
-            + 1970
-        )
+        years = _days().astype("datetime64[Y]").astype(np.int64) + 1970
         whole = np.isin(years, sorted(overrides.years))  # years whose notice the city carries: weekdays, then its days
         work, known = np.where(whole, _by_week(), official), packaged | whole
         for day, is_work in (overrides.days or {}).items():

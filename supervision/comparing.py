@@ -47,7 +47,8 @@ def compare(proposed: Path, as_of: date) -> Difference:
         before, after = rules(), rules(folder)
         parts = [difference(was, now) for was, now in both(as_of, before, after)]
     opens, closes, changes, waits = (list(column) for column in zip(*parts, strict=True))
-    return Difference(as_of, *(pl.concat(frames).sort(KEY) for frames in (opens, closes, changes)), sum(waits))
+    opened, closed, changed = (pl.concat(frames).sort(KEY) for frames in (opens, closes, changes))
+    return Difference(as_of, opened, closed, changed, sum(waits))
 
 
 def both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[Judged, Judged]]:

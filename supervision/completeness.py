@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from quality.silence.episode import Watched
 from schemas import channels
+from store.copying import Schema
 from supervision.rulebook import Needs
 
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
@@ -22,7 +23,7 @@ PARTS = ("department", "town", "item")  # kinds of parts whose hole is theirs al
 _FAR = datetime(9999, 12, 31)
 #: ``kind`` and ``part``: the hole is of that department, town or item alone; null: of the whole feed. ``silent``: it was read,
 #: and is silent.
-HOLES = {
+HOLES: Schema = {
     "feed": pl.String,
     "hole_from": pl.Datetime("us"),
     "hole_until": pl.Datetime("us"),

@@ -67,14 +67,14 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
         read.set_cases(connection, ids)
         frames = read.frames(connection)
         known = facts.gather(frames, as_of, calendar, rulebook.load().clock)
-        events = read.told(connection)
+        events = read.sourced_events(connection)
         members = connection.execute(
             sa.text(
                 "select case_id, channel, case_no, why from store.case_member where case_id = any(:ids) order by 1, 2, 3"
             ),
             {"ids": ids},
         ).mappings()
-        numbers: dict[str, list[dict]] = {}
+        numbers: dict[str, list[dict[str, Any]]] = {}
         for row in members:
             numbers.setdefault(row["case_id"], []).append(
                 {"channel": row["channel"], "case_no": row["case_no"], "why": row["why"]}
@@ -85,7 +85,7 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
             ),
             {"ids": ids},
         ).mappings()
-        findings: dict[str, list[dict]] = {}
+        findings: dict[str, list[dict[str, Any]]] = {}
         for row in found:
             findings.setdefault(row["case_id"], []).append({k: v for k, v in row.items() if k != "case_id"})
         told = [
@@ -257,14 +257,14 @@ def finding(id_: str) -> dict[str, Any]:
             ),
             {"id": id_},
         ).mappings()
-        waiting = connection.execute(
+        rows = connection.execute(
             sa.text(
                 """select rule, item_code, case_no, waits_for, silent_since, text from supervision.waiting where project_code = :project
                    order by rule, item_code, case_no"""
             ),
             {"project": row["project_code"]},
         ).mappings()
-        waiting = [dict(told) for told in waiting]
+        waiting = [dict(one) for one in rows]
         own = next((w for w in waiting if all(w[name] == row[name] for name in ("rule", "item_code", "case_no"))), None)
         order = (
             connection.execute(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from sqlalchemy.engine import Connection
@@ -18,6 +19,7 @@ from quality.silence.episode import Watched
 from schemas import channels
 from schemas.departments import register
 from sources import loader
+from store.copying import Schema
 from supervision import completeness, expected, facts, read, rule, rulebook, silence
 from supervision.calendar import Calendar
 from supervision.expected import Standing
@@ -29,7 +31,7 @@ from supervision.rulebook import Needs, Routing, Rulebook
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
 #: What a rule found, with its code and the key under which completeness.yaml knows what it needs.
-SUSPECTED = {"rule": pl.String, "needs": pl.String, **FOUND}
+SUSPECTED: Schema = {"rule": pl.String, "needs": pl.String, **FOUND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,8 @@ def judge(
     watched = watched or silence.look(connection, as_of, by.calendar)
     read.set_scope(connection, projects)
     told = context(connection, as_of, by)
-    found = [_suspected(told, check) for check in rule.checks().values() if check.rule in by.book.by_name]
-    found = pl.concat(found) if found else pl.DataFrame(schema=SUSPECTED)
+    parts = [_suspected(told, check) for check in rule.checks().values() if check.rule in by.book.by_name]
+    found = pl.concat(parts) if parts else pl.DataFrame(schema=SUSPECTED)
     feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(connection, feeds, as_of, by.book.completeness.hole_reported_after_days)
     gaps = pl.concat([gaps, completeness.silences(watched, feeds)])
@@ -184,7 +186,7 @@ def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:
     """The city's own routing over the catalogue's: the first override that fits, in the order of routing.yaml."""
     if not c.routing.overrides and not c.routing.otherwise:
         return found
-    to = pl.when(False).then(pl.lit(None, pl.String))
+    to: Any = pl.when(False).then(pl.lit(None, pl.String))
     for override in c.routing.overrides:
         fits = pl.lit(True)
         for column, wanted in (

@@ -22,12 +22,12 @@ from core.errors import ConfigurationError, NotFoundError
 from core.redaction import redact
 from quality.silence import episode
 from store import clockwatch, issues, unify
+from store.copying import Schema, read_frame
 from store.engine import lock_key, refusal, transaction
 from store.values import EXPLAINING_CHARS, storable
 from supervision import items, positions, silence
 from supervision.finding_life import write_findings
 from supervision.judge import Judged, Rules, chunks, judge, rules
-from supervision.read import frame
 from supervision.touched import changed_projects
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
         watched = silence.look(connection, as_of)
         spoke = episode.record(connection, watched, clock.now())
         whole = whole or last is None or as_of != last.as_of or spoke
-        projects = None if whole else changed_projects(connection, last.change_seq, seq)
+        projects = None if whole or last is None else changed_projects(connection, last.change_seq, seq)
         whole = projects is None
         result = Supervised(as_of, whole, 0, 0)
         if whole or projects:
@@ -212,7 +212,7 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
             )
 
 
-_LISTED = {
+_LISTED: Schema = {
     "id": pl.String,
     "rule": pl.String,
     "project_code": pl.String,
@@ -237,7 +237,7 @@ def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
         connection.exec_driver_sql("create temp table asked (id text primary key) on commit drop")
         if ids is not None:
             connection.exec_driver_sql("insert into asked select distinct unnest(%(ids)s::text[])", {"ids": list(ids)})
-        return frame(
+        return read_frame(
             connection,
             f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
                        (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text

@@ -53,7 +53,7 @@ def running_overdue_sql(alias: str) -> str:
     return f"{alias}.light in ('{LATE[0]}', '{LATE[1]}')"
 
 
-def said() -> pl.Expr:
+def verdicts() -> pl.Expr:
     """:func:`verdict` of a frame of clocks."""
     parts = []
     for name, zh in LIMIT_ZH.items():

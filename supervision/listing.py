@@ -74,22 +74,22 @@ def findings(as_of: date | None = None) -> Findings:
             return Findings(rows.select(KEYS).to_dicts(), [{**blank, **row, "id": _id(row)} for row in waiting])
     day = as_of or clock.today()
     with transaction() as connection:
-        told = pl.concat(judged.findings for judged in in_chunks(connection, day))
-    rows = _told(told)
+        fired = pl.concat(judged.findings for judged in in_chunks(connection, day))
+    current = _as_rows(fired)
     known = listed()
-    fires = _as_known([row for row in rows if row["state"] == "open"], known, day)
+    fires = _as_known([row for row in current if row["state"] == "open"], known, day)
     ended = known.filter(
-        (pl.col("state") == "closed") & (pl.col("closed") <= day) & ~pl.col("id").is_in([row["id"] for row in rows])
+        (pl.col("state") == "closed") & (pl.col("closed") <= day) & ~pl.col("id").is_in([row["id"] for row in current])
     )
     everything = [*fires, *ended.rename({"department_name": "department"}).to_dicts()]
     everything.sort(key=lambda row: (row["project_code"], row["rule"], row["item_code"], row["case_no"]))
     return Findings(
         [{name: row[name] for name in KEYS} for row in everything],
-        [{name: row[name] for name in [*KEYS, "waits_for"]} for row in rows if row["state"] == "waiting"],
+        [{name: row[name] for name in [*KEYS, "waits_for"]} for row in current if row["state"] == "waiting"],
     )
 
 
-def _told(judged: pl.DataFrame) -> list[dict[str, Any]]:
+def _as_rows(judged: pl.DataFrame) -> list[dict[str, Any]]:
     """Findings as judged, with :data:`KEYS` and ``waits_for``; state open or waiting."""
     rows = (
         judged.sort("project_code", "rule", "item_code", "case_no").rename({"department_name": "department"}).to_dicts()
@@ -103,16 +103,20 @@ def _told(judged: pl.DataFrame) -> list[dict[str, Any]]:
 def _as_known(rows: list[dict[str, Any]], ledger: pl.DataFrame, day: date) -> list[dict[str, Any]]:
     """What fires, with the state and the day of opening that the ledger has of it by a day."""
     known = {row["id"]: row for row in ledger.filter(pl.col("opened") <= day).to_dicts()}
-    told = []
+    listed_as = []
     for row in rows:
         before = known.get(row["id"])
         decided = (
             before and before["decided"] and before["decided"] <= day and before["state"] in ("confirmed", "lifted")
         )
-        told.append(
-            {**row, "opened": before["opened"] if before else day, "state": before["state"] if decided else "open"}
+        listed_as.append(
+            {
+                **row,
+                "opened": before["opened"] if before else day,
+                "state": before["state"] if before and decided else "open",
+            }
         )
-    return told
+    return listed_as
 
 
 def _id(row: Any) -> str:
@@ -169,7 +173,7 @@ def position(project: str, as_of: date | None = None) -> dict[str, Any]:
         "statutory_limit",
     )
     (where,) = standing.projects.to_dicts()
-    rows = _told(judged.findings)
+    rows = _as_rows(judged.findings)
     fires = [row for row in rows if row["state"] == "open"]
     found = [
         *_as_known(fires, listed(row["id"] for row in fires), judged.as_of),

@@ -6,6 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from store.engine import driver
 from supervision.judge import Judged
 from supervision.scratch import load
 
@@ -82,9 +83,8 @@ def write_clocks(connection: Connection, judged: Judged) -> None:
     )
     connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
     if not rows.is_empty():
-        raw = connection.connection.driver_connection
         with (
-            raw.cursor() as cursor,
+            driver(connection).cursor() as cursor,
             cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy,
         ):
             copy.write(rows.write_csv(include_header=False).encode())

@@ -6,12 +6,13 @@ no project holds.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 from sqlalchemy.engine import Connection
+
+from store.copying import Schema, read_frame
 
 STAMP = pl.Datetime("us")
 
@@ -21,7 +22,7 @@ class Relation:
     """What is read: ``columns`` in order, name → type; ``sql``, where a column is not the one of its own name in ``alias``;
     ``sources``, what follows the select list, one a branch of a union. Query and frame both come of this."""
 
-    columns: dict[str, pl.DataType]
+    columns: Schema
     alias: str
     sources: tuple[str, ...]
     sql: dict[str, str] = field(default_factory=dict)
@@ -34,7 +35,7 @@ class Relation:
 
     def read(self, connection: Connection) -> pl.DataFrame:
         """Its rows, through COPY."""
-        return frame(connection, self.query, self.columns)
+        return read_frame(connection, self.query, self.columns)
 
 
 def _elements(column: str, kind: str) -> str:
@@ -342,7 +343,7 @@ def city(connection: Connection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def told(connection: Connection) -> pl.DataFrame:
+def sourced_events(connection: Connection) -> pl.DataFrame:
     """The events in scope, each with its source's row (``source_ref``: feed|record_key)."""
     return SOURCED_EVENTS.read(connection)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from store.engine import driver
+
 
 def load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) -> None:
     """A temporary table ``name(columns)`` filled from a frame by COPY."""
     connection.exec_driver_sql(f"drop table if exists {name}; create temp table {name} ({columns}) on commit drop")
     if rows.is_empty():
         return
-    raw = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(f"copy {name} from stdin (format csv)") as copy:
+    with driver(connection).cursor() as cursor, cursor.copy(f"copy {name} from stdin (format csv)") as copy:
         copy.write(rows.write_csv(include_header=False).encode())
     connection.exec_driver_sql(f"analyze {name}")

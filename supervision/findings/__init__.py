@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from store.copying import Schema
 from supervision.calendar import Calendar
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.read import Frames
 from supervision.rulebook import Needs, Routing, Rulebook
 
-FOUND = {
+FOUND: Schema = {
     "project_code": pl.String,
     "item_code": pl.String,
     "case_no": pl.String,

@@ -35,7 +35,7 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
     return found(
         over,
-        pl.format("办件 {}（{}）{}。", "case_no", pl.col("item_name").fill_null(""), limits.said()),
+        pl.format("办件 {}（{}）{}。", "case_no", pl.col("item_name").fill_null(""), limits.verdicts()),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
         evidence=CASE,
         since=pl.col("acceptance_on"),  # a pause, or of a running case its end, may not have come

@@ -14,13 +14,13 @@ import shapely
 from pyproj import Transformer
 
 from core.shapes import is_drawable
+from store.copying import Schema, read_frame
 from supervision.findings import Context, found
 from supervision.findings.stalled import Stalled
-from supervision.read import frame
 from supervision.rule import Rule, Share, rule
 
 _TO_METRES = Transformer.from_crs("EPSG:4490", "EPSG:4547", always_xy=True)
-_SHAPE = {"code": pl.String, "project_code": pl.String, "wkb": pl.String}
+_SHAPE: Schema = {"code": pl.String, "project_code": pl.String, "wkb": pl.String}
 _REDLINES = """
     select redline_code, project_code, encode(geom, 'hex') from store.redline r
     where gone_at is null and geom is not null and project_code is not null and {where}
@@ -61,13 +61,13 @@ def _metres(hexes: pl.Series) -> np.ndarray:
 
 def measure(c: Context) -> Ground:
     """Every change polygon against the red lines that it touches, those of neighbours out of scope included."""
-    own = frame(c.connection, _REDLINES.format(where="r." + _IN_SCOPE), _SHAPE)
-    polygons = frame(
+    own = read_frame(c.connection, _REDLINES.format(where="r." + _IN_SCOPE), _SHAPE)
+    polygons = read_frame(
         c.connection,
         _POLYGONS,
         {"polygon_code": pl.String, "change_type": pl.String, "seen_after": pl.Date, "wkb": pl.String},
     ).filter(pl.col("seen_after") <= c.as_of)
-    scenes = frame(c.connection, _SCENES, {"id": pl.String, "project_code": pl.String, "taken_on": pl.Date})
+    scenes = read_frame(c.connection, _SCENES, {"id": pl.String, "project_code": pl.String, "taken_on": pl.Date})
     empty = pl.DataFrame(
         schema={
             "project_code": pl.String,
@@ -82,7 +82,9 @@ def measure(c: Context) -> Ground:
     if own.is_empty() or polygons.is_empty():
         return Ground(empty, scenes.select("project_code", "taken_on"))
     near = "exists (select from store.change_polygon p where p.geom_box && r.geom_box and p.gone_at is null)"
-    lines = pl.concat([own, frame(c.connection, _REDLINES.format(where=near), _SHAPE)]).unique(["code", "project_code"])
+    lines = pl.concat([own, read_frame(c.connection, _REDLINES.format(where=near), _SHAPE)]).unique(
+        ["code", "project_code"]
+    )
     line_shapes, polygon_shapes = _metres(lines["wkb"]), _metres(polygons["wkb"])
     tree = shapely.STRtree(line_shapes)
     which_polygon, which_line = tree.query(polygon_shapes, predicate="intersects")

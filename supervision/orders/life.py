@@ -25,11 +25,11 @@ from sqlalchemy.engine import Connection
 
 from core import clock
 from schemas.departments import register
+from store.copying import Schema, read_frame
 from store.engine import lock_key, transaction
 from supervision import rulebook
 from supervision.calendar import Calendar
 from supervision.finding_life import SYSTEM
-from supervision.read import frame
 from supervision.rulebook import Orders, Rulebook
 
 #: Which limit runs in which state; none runs while a person has to decide, or after the end.
@@ -206,7 +206,7 @@ def _rerouted(connection: Connection, now: datetime) -> list[_Change]:
     ]
 
 
-_RUNNING = {
+_RUNNING: Schema = {
     "no": pl.String,
     "state": pl.String,
     "step_on": pl.Date,
@@ -222,7 +222,7 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
 
     The due day is computed again each time: the calendar may have been told more.
     """
-    running = frame(
+    running = read_frame(
         connection,
         f"""select o.no, o.state, o.step_at::date, o.urged_on, o.escalated_on, o.due_on, o.department_code
             from supervision.work_order o join supervision.finding f on f.id = o.finding_id

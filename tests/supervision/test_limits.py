@@ -37,7 +37,7 @@ def test_one_case_says_its_verdict():
 
 
 def test_a_column_of_clocks_says_the_same():
-    assert FRAME.select(limits.said()).to_series().to_list() == [limits.verdict(of(clock)) for clock in CLOCKS]
+    assert FRAME.select(limits.verdicts()).to_series().to_list() == [limits.verdict(of(clock)) for clock in CLOCKS]
 
 
 def test_short_words_and_days_past():
