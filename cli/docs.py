@@ -37,8 +37,8 @@ _OUTSIDE = re.compile(r"""<(?:script|img|iframe)[^>]+src=["']?https?:|<link[^>]+
 
 
 def register(app: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="文档网站 · The documents as a site.")
-    app.add_typer(group, name="docs")
+    group = typer.Typer(name="docs", no_args_is_help=True, help="文档网站 · The documents as a site.")
+    app.add_typer(group)
 
     @group.command("build")
     def build(
