@@ -14,7 +14,16 @@ import typer
 
 from core import settings
 
-TYPED = ("core", "schemas", "sources", "sinks", "mappings", "store", "quality", "supervision")  # rooms that mypy reads, strictly
+TYPED = (
+    "core",
+    "schemas",
+    "sources",
+    "sinks",
+    "mappings",
+    "store",
+    "quality",
+    "supervision",
+)  # rooms that mypy reads, strictly
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts
 
 
