@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +12,9 @@ import typer
 from cli import output
 from cli.context import group
 from core.errors import NotFoundError
+from serving.formats import Format
 
-
-class Format(StrEnum):
-    html = "html"
-    docx = "docx"
-    pdf = "pdf"
-
-
-As = Annotated[Format, typer.Option("--format", help="html, docx, pdf")]
+As = Annotated[Format, typer.Option("--format", help=", ".join(Format))]
 Out = Annotated[Path | None, typer.Option("--out", help="文件，默认按报告名 · file")]
 
 

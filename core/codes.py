@@ -71,7 +71,7 @@ def organisation_check(body: str) -> str:
     """
     if len(body) < 8:
         raise ValueError(f"not 8 characters: {body!r}")
-    total = sum(w * _ORGANISATION.index(c) for w, c in zip(_ORGANISATION_WEIGHTS, body, strict=False))
+    total = sum(w * _ORGANISATION.index(c) for w, c in zip(_ORGANISATION_WEIGHTS, body[:8], strict=True))
     return "0123456789X0"[11 - total % 11]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from core.clock import SHANGHAI
+from serving import formats
 
 
 @cache
@@ -28,6 +29,7 @@ def _environment() -> Environment:
     made.filters["span"] = span
     made.filters["money"] = money
     made.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
+    made.globals["report_formats"] = {kind.value: name for kind, name in formats.NAMES.items()}
     return made
 
 

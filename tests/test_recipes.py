@@ -59,3 +59,115 @@ def test_the_files_of_the_recipes_stand():
     named = [n for n in re.findall(r"`([a-z_]+/[\w./-]+\.\w+)`", text) if "<" not in n]
     assert named
     assert [name for name in named if not Path(ROOT / name).exists()] == []
+
+
+# -- what a recipe says is all that it takes: where the two places of a change could part, they are held together
+
+RECIPES = {
+    "a source": "Add a source of a known protocol",
+    "a column": "Add a column",
+    "a rule": "Add a rule",
+    "a calendar day": "Change a calendar day",
+    "a report format": "Add a format of reports",
+    "an authentication": "Add a way to authenticate to a source",
+    "a filter": "Add a filter",
+    "a retention": "Change how long something is kept",
+    "a notifier": "Add a notifier",
+    "a chart": "Add a chart",
+}
+
+
+@pytest.mark.parametrize("change", RECIPES)
+def test_each_common_change_has_a_recipe_that_names_files(change):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"### {RECIPES[change]}\n")
+    assert found and re.search(r"`[a-z_]+/[\w./<>-]+\.\w+`", rest.partition("\n### ")[0])
+
+
+def test_a_rule_has_its_function_its_entry_and_its_words():
+    from supervision import judge, rule, rulebook
+
+    assert judge
+    known = set(rulebook.load().by_name)
+    assert {check.rule for check in rule.checks().values()} == known
+    words = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert [name for name in known if not re.search(rf"^\| {name}\b", words, re.MULTILINE)] == []
+
+
+def test_a_format_of_reports_has_a_name_a_media_type_and_a_writer():
+    from serving import formats
+    from serving.report.write import WRITERS
+
+    assert set(formats.Format) == set(formats.NAMES) == set(formats.MEDIA) == set(WRITERS)
+
+
+def test_a_way_to_authenticate_is_published_and_signs(monkeypatch):
+    from typing import get_args
+
+    from connectors import signing
+    from sources.options import rest
+
+    kinds = [kind for kind in get_args(get_args(rest.Auth)[0]) or get_args(rest.Auth)]
+    assert len(kinds) > 2
+    schema = (ROOT / "schemas" / "source.schema.json").read_text(encoding="utf-8")
+    for kind in kinds:
+        assert f'"{kind.__name__}"' in schema
+        assert kind.__name__ == "Basic" or f"isinstance(auth, {kind.__name__})" in Path(signing.__file__).read_text()
+
+
+def test_a_filter_of_the_api_is_told_of():
+    from serving.api.projects import router
+
+    words = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    own = {"fields", "limit", "cursor"}
+    for route in router.routes:
+        if route.path in ("/v1/projects", "/v1/cases"):
+            names = {field.alias for field in route.dependant.query_params} - own
+            assert names and [name for name in names if f"`{name}`" not in words] == []
+
+
+def test_a_notifier_has_a_form_and_a_row():
+    from onemap_provider.info import TYPES
+
+    from serving.alerts.send import CHANNELS
+
+    forms = {form["connection-type"] for form in TYPES}
+    words = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    assert [name for name in CHANNELS if name not in forms or f"`{name}`" not in words] == []
+
+
+def test_a_retention_is_told_of():
+    from pipeline import housekeeping
+
+    names = re.findall(r'_days\("([A-Z]+)"', Path(housekeeping.__file__).read_text(encoding="utf-8"))
+    words = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert len(names) > 3
+    assert [
+        name for name in names if f"_{name}`" not in words or f"ONEMAP_KEEP_{name}" not in housekeeping.__doc__
+    ] == []
+
+
+def test_a_chart_that_is_drawn_is_placed():
+    from serving.report import charts
+
+    drawn = [
+        name
+        for name in vars(charts)
+        if not name.startswith("_") and f"\ndef {name}(" in Path(charts.__file__).read_text()
+    ]
+    placed = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "serving").rglob("*.py") if path.name != "charts.py"
+    )
+    assert [name for name in drawn if f"charts.{name}" not in placed] == []
+
+
+def test_a_calendar_day_of_the_city_is_taken(tmp_path):
+    import shutil
+
+    from supervision import checking, rulebook
+
+    folder = tmp_path / "rules"
+    shutil.copytree(rulebook.FOLDER, folder)
+    path = folder / "calendar.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("days: {}", "days: {2027-01-01: false}"), encoding="utf-8")
+    assert checking.check(folder) == []

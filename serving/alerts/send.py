@@ -25,7 +25,9 @@ from core.redaction import hide, redact
 from serving.alerts.detect import KINDS, SEVERITY_ZH
 
 EVENTS = {"opened": "告警", "repeated": "仍未恢复", "closed": "已恢复", "test": "测试", "reminder": "临期提醒"}
+#: type of a Connection → apprise's name of the service, of those whose message apprise writes
 _SCHEMES = {"onemap_wecom": "wecombot", "onemap_dingtalk": "dingtalk", "onemap_feishu": "feishu"}
+CHANNELS = ("onemap_mail", *_SCHEMES, "onemap_webhook")
 _TIMEOUT = 20
 
 
@@ -50,10 +52,10 @@ def send(channel: str, title: str, body: str) -> None:
     hide(endpoint.secrets)
     if endpoint.conn_type == "onemap_mail":
         _mail(endpoint, title, body)
-    elif endpoint.conn_type in _SCHEMES or endpoint.conn_type == "onemap_webhook":
+    elif endpoint.conn_type in CHANNELS:
         _apprise(endpoint, title, body)
     else:
-        known = ", ".join(["onemap_mail", *_SCHEMES, "onemap_webhook"])
+        known = ", ".join(CHANNELS)
         raise ConfigurationError(
             f"Connection {channel} has type {endpoint.conn_type!r}",
             remedy=f"one of {known}",

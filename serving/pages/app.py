@@ -27,6 +27,7 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
+from serving.formats import Format
 from serving.pages import (
     alerts,
     care,
@@ -236,9 +237,7 @@ def project(request: Request, code: str, who: Who, as_of: date | None = None) ->
 
 
 @router.get("/project/{code}/report.{kind}")
-def project_report(
-    request: Request, code: str, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None
-) -> Response:
+def project_report(request: Request, code: str, kind: Format, who: Who, as_of: date | None = None) -> Response:
     """The analysis report of a project."""
     from serving import report
 
@@ -246,9 +245,7 @@ def project_report(
 
 
 @router.get("/city/report.{kind}")
-def city_report(
-    request: Request, kind: Literal["html", "docx", "pdf"], who: Who, as_of: date | None = None
-) -> Response:
+def city_report(request: Request, kind: Format, who: Who, as_of: date | None = None) -> Response:
     """The report of the whole city, for whoever sees all of it."""
     from serving import report
     from supervision.city import gather
@@ -259,9 +256,7 @@ def city_report(
 
 
 @router.get("/{area}/{code}/report.{kind}")
-def area_report(
-    request: Request, area: Literal["town", "department"], code: str, kind: Literal["html", "docx", "pdf"], who: Who
-) -> Response:
+def area_report(request: Request, area: Literal["town", "department"], code: str, kind: Format, who: Who) -> Response:
     """The analysis report of a town or a department."""
     from serving import report
 

@@ -66,7 +66,7 @@ def _state(stage: dict[str, Any], told: Dossier) -> str:
     return "当前" if stage["stage"] == told.current_stage and not told.finished else stage["state"]
 
 
-def span(told: Dossier) -> tuple[date, date]:
+def _span(told: Dossier) -> tuple[date, date]:
     """First and last day of a dossier's cases, with a little room."""
     bars = [b for b in told.bars if b.start]
     first = min((b.start for b in bars), default=told.as_of) - timedelta(days=3)
@@ -100,7 +100,7 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH
         made.add(Text(width / 2, 55, "尚无办件", "soft", 14, "middle"))
         return made
     label, verdict = width * 0.22, max(width * 0.27, 216)
-    first, last = span(told)
+    first, last = _span(told)
     left, right = label + 8, width - verdict - 8
     at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
     for tick, text in _ticks(first, last, right - left):

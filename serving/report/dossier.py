@@ -16,7 +16,7 @@ import shapely
 from shapely.geometry import shape
 
 from core import clock
-from schemas import codes
+from schemas import channels, codes
 from serving import rulebook
 from serving.access import Grant, departments, reading
 from serving.query import projects
@@ -459,7 +459,7 @@ def _timeline(
                 "what": "项目申报",
                 "title": made.project["project_name"],
                 "detail": "",
-                "by": {labels("channel")["P1"]},
+                "by": {labels("channel")[channels.of_kind("register")[0]]},
             }
         )
     for row in rows:

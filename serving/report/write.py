@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime, time
-from typing import Any, Literal
+from typing import Any
 
 from docx import Document
 from docx.enum.section import WD_ORIENT
@@ -17,16 +18,11 @@ from docx.shared import Emu, Mm, Pt, RGBColor
 from fpdf import FPDF, FontFace
 from fpdf.enums import TableBordersLayout
 
+from serving.formats import MEDIA, Format
 from serving.render import template
 from serving.report import drawing
 from serving.report.content import Block, Facts, Figure, Heading, Paragraph, Points, Report, Table
 
-Kind = Literal["html", "docx", "pdf"]
-MEDIA = {
-    "html": "text/html; charset=utf-8",
-    "pdf": "application/pdf",
-    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-}
 FAMILY = "sc"
 WORD_FONT = "微软雅黑"
 _MARGIN, _WIDTH = 16, 178  # mm, A4
@@ -34,9 +30,9 @@ _CLOSING, _OPENING = frozenset("，。、；：？！）》”’】〕…,.;:)%
 _INK, _SOFT, _BRAND, _BAD, _BAND = (29, 39, 51), (88, 101, 116), (11, 79, 158), (179, 33, 30), (244, 246, 248)
 
 
-def written(report: Report, kind: Kind) -> tuple[bytes, str]:
+def written(report: Report, kind: Format) -> tuple[bytes, str]:
     """(bytes, media type)."""
-    return {"html": html, "docx": docx, "pdf": pdf}[kind](report), MEDIA[kind]
+    return WRITERS[kind](report), MEDIA[kind]
 
 
 def html(report: Report) -> bytes:
@@ -320,3 +316,6 @@ def _timeless(content: bytes) -> bytes:
             member.compress_type, member.create_system = zipfile.ZIP_DEFLATED, 3
             again.writestr(member, packed.read(part))
     return out.getvalue()
+
+
+WRITERS: dict[Format, Callable[[Report], bytes]] = {Format.html: html, Format.docx: docx, Format.pdf: pdf}

@@ -51,6 +51,27 @@ def test_old_codes_are_known_by_a_year_that_is_no_month():
     assert not codes.is_old_project_code("2101-441900-04-01-056565")
 
 
+@pytest.mark.parametrize(("month", "valid"), [("00", False), ("01", True), ("12", True), ("13", False)])
+def test_a_month_is_one_of_twelve(month, valid):
+    head = f"23{month}-441900-04-01-13525"
+    assert codes.is_valid_project_code(head + codes.project_code_check(head)) is valid
+
+
+def test_an_old_code_whose_last_digit_happens_to_fit_is_still_old():
+    head = "2020-441900-78-03-05656"
+    assert not codes.is_valid_project_code(head + codes.project_code_check(head))
+    new = "2304-201590-04-01-13525"  # only the first part is a year
+    assert codes.is_valid_project_code(new + codes.project_code_check(new))
+
+
+@pytest.mark.parametrize(
+    "code", ["2304-441900-04-01-1352", "2304-441900-04-01-1352A", "２304-441900-04-01-13525", "A", ""]
+)
+def test_a_check_digit_is_made_of_19_digits_alone(code):
+    with pytest.raises(ValueError, match="not 19 digits"):
+        codes.project_code_check(code)
+
+
 @given(st.integers(0, 18), st.integers(1, 9), st.sampled_from(PUBLISHED))
 def test_every_single_wrong_digit_is_found(place, by, code):
     digits = list(code.replace("-", ""))
@@ -70,7 +91,7 @@ def test_credit_codes_of_a_wrong_alphabet_or_length_fail_quietly():
     assert not codes.is_valid_uscc("91441900MAI000015D")
     assert not codes.is_valid_uscc("91441900MA0000015")
     assert not codes.is_valid_uscc(None)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="not 17 characters"):
         codes.uscc_check("9144")
 
 
@@ -84,6 +105,22 @@ def test_organisation_code_inside():
     assert codes.organisation_code("91441900MA0000015D") == "MA0000015"
     assert codes.organisation_check("MA000001") == "5"
     assert codes.organisation_check("MA000002") == "3"
+    with pytest.raises(ValueError, match="not 8 characters"):
+        codes.organisation_check("MA00000")
+
+
+@given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=8, max_size=8))
+def test_an_organisation_code_is_checked_by_gb_11714(body):
+    value = codes.organisation_check(body)
+    worth = {"X": 10}.get(value) if value == "X" else int(value)
+    total = sum(w * int(c, 36) for w, c in zip((3, 7, 9, 10, 5, 8, 4, 2), body, strict=True))
+    assert (total + worth) % 11 == 0
+
+
+@pytest.mark.parametrize("code", ["", "1.2.156.3005.2.A.B.C", "1.2.156.3005.2.A.B.C.d.E"])
+def test_a_certificate_is_checked_over_four_parts(code):
+    with pytest.raises(ValueError, match=r"not type\.issuer\.serial\.version"):
+        codes.certificate_check(code)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ class SourceHook(BaseHook):
         from connectors.endpoint import resolve
         from core.errors import OneMapError
         from core.redaction import redact
+        from serving.alerts.send import CHANNELS
 
         try:
             given = resolve(self.conn_id)
@@ -48,9 +49,6 @@ class SourceHook(BaseHook):
         return all(line.ok for line in lines), redact(
             "; ".join(f"{x.what}: {x.detail} {x.remedy}".strip() for x in shown)
         )
-
-
-CHANNELS = ("onemap_mail", "onemap_wecom", "onemap_dingtalk", "onemap_feishu", "onemap_webhook")
 
 
 def _channel(conn_id: str) -> tuple[bool, str]:
