@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from datetime import date, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +12,15 @@ Json = Annotated[bool, typer.Option("--json", help="输出 JSON · data for prog
 By = Annotated[
     str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)
 ]
+AsOf = Annotated[
+    datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="判定日，默认今天 · as of the end of a day")
+]
 Note = Annotated[str, typer.Option("--note", help="理由 · why", prompt="理由 why")]
+
+
+def day(given: datetime | None) -> date | None:
+    """The day of an option that typer reads as a time."""
+    return given.date() if given else None
 
 
 def attach() -> None:

@@ -37,6 +37,12 @@ def as_json(data: Any) -> None:
     sys.stdout.write(json.dumps(redact(data), ensure_ascii=False, indent=1, default=str) + "\n")
 
 
+def rows_as_json(data: Any) -> None:
+    """The same for rows without secrets, of which there may be a million."""
+    json.dump(data, sys.stdout, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
     """A table for people; numbers to the right, long text folded. Where the terminal is too narrow for that, each row is a
     block of names and values."""
