@@ -16,7 +16,7 @@ from core.version import VERSION
 
 def application(word: str | None = None) -> typer.Typer:
     """The commands that begin with ``word``, else all of them."""
-    made = typer.Typer(
+    built = typer.Typer(
         name="onemap",
         help="一张图数据汇聚枢纽 · OneMap hub: investment projects of a city, from many systems into one store.",
         no_args_is_help=True,
@@ -24,7 +24,7 @@ def application(word: str | None = None) -> typer.Typer:
         rich_markup_mode="rich",
     )
 
-    @made.callback()
+    @built.callback()
     def options(
         version: Annotated[
             bool, typer.Option("--version", help="版本 · the version", callback=_version, is_eager=True)
@@ -32,8 +32,8 @@ def application(word: str | None = None) -> typer.Typer:
     ) -> None:
         """一张图数据汇聚枢纽 · OneMap hub: investment projects of a city, from many systems into one store."""
 
-    register(made, word)
-    return made
+    register(built, word)
+    return built
 
 
 def __getattr__(name: str) -> Any:

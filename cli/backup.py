@@ -24,14 +24,14 @@ def register(app: typer.Typer) -> None:
         from cli.stack import backup as room
 
         attach()
-        made = room.take(Layout.here(), target)
+        built = room.take(Layout.here(), target)
         if as_json:
             return output.as_json(
-                {"target": str(target), "store_hash": made.store_hash, "payloads": made.payloads, "wal": made.wal}
+                {"target": str(target), "store_hash": built.store_hash, "payloads": built.payloads, "wal": built.wal}
             )
         output.out.print(f"✓ 已备份 backed up → {target}", markup=False)
-        output.out.print(f"  归档 {made.payloads:,} 份报文  统一库摘要 store hash {made.store_hash}", markup=False)
-        if not made.point_in_time:
+        output.out.print(f"  归档 {built.payloads:,} 份报文  统一库摘要 store hash {built.store_hash}", markup=False)
+        if not built.point_in_time:
             output.out.print(
                 "  [dim]数据库未开启 WAL 归档：只能恢复到备份时刻，其后的批次由归档补入（onemap rebuild --missing）。见 docs/operations.md[/]"
             )
@@ -46,12 +46,14 @@ def register(app: typer.Typer) -> None:
         from cli.stack import backup as room
 
         layout = Layout.here()
-        made = room.restore(layout, source)
+        built = room.restore(layout, source)
         if as_json:
-            return output.as_json({"home": str(layout.home), "store_hash": made.store_hash, "payloads": made.payloads})
+            return output.as_json(
+                {"home": str(layout.home), "store_hash": built.store_hash, "payloads": built.payloads}
+            )
         output.out.print(f"✓ 已恢复 restored → {layout.home}", markup=False)
         output.out.print(
-            f"  {made.payloads:,} 份报文逐一校验，统一库摘要一致 the store's hash is the same: {made.store_hash}",
+            f"  {built.payloads:,} 份报文逐一校验，统一库摘要一致 the store's hash is the same: {built.store_hash}",
             markup=False,
         )
         output.out.print("  下一步 next: ./onemap up")
@@ -76,26 +78,26 @@ def register(app: typer.Typer) -> None:
         with room.databases(Layout.here()):
             provide.upgrade()
             with output.err.status("") as status:
-                made = replay.run(
+                built = replay.run(
                     store, missing=missing, on_progress=lambda n, of: status.update(f"批次 {n:,} / {of:,}")
                 )
         if as_json:
             output.as_json(
                 {
-                    "store": made.store,
-                    "replayed": made.replayed,
-                    "noted": made.noted,
-                    "decisions": made.decisions,
-                    "differing": made.differing,
-                    "hash": made.hash,
+                    "store": built.store,
+                    "replayed": built.replayed,
+                    "noted": built.noted,
+                    "decisions": built.decisions,
+                    "differing": built.differing,
+                    "hash": built.hash,
                 }
             )
         else:
             output.out.print(
-                f"✓ 已重建 rebuilt  {made.replayed:,} 个批次重放，{made.noted:,} 个批次登记，{made.decisions} 项人工决定  {made.hash}",
+                f"✓ 已重建 rebuilt  {built.replayed:,} 个批次重放，{built.noted:,} 个批次登记，{built.decisions} 项人工决定  {built.hash}",
                 markup=False,
             )
-            for number, feed, why in made.differing:
+            for number, feed, why in built.differing:
                 output.err.print(f"✗ 批次 {number} {feed}: {why}", markup=False)
-        if made.differing:
+        if built.differing:
             raise typer.Exit(1)

@@ -36,6 +36,6 @@ def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
     for known in app.registered_groups:
         if known.typer_instance is not None and known.typer_instance.info.name == name:
             return known.typer_instance
-    made = typer.Typer(name=name, help=text, no_args_is_help=True, rich_markup_mode="rich", callback=attach)
-    app.add_typer(made)
-    return made
+    built = typer.Typer(name=name, help=text, no_args_is_help=True, rich_markup_mode="rich", callback=attach)
+    app.add_typer(built)
+    return built

@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
         from core import clock
         from insight import report
 
-        told = report.keep(as_of.date() if as_of else clock.today())
+        result = report.keep(as_of.date() if as_of else clock.today())
         if as_json:
-            return output.as_json(told)
+            return output.as_json(result)
         output.table(
             ("指标", "数值", "单位", "说明", "依据"),
             [
@@ -37,14 +37,14 @@ def register(app: typer.Typer) -> None:
                     f["note"],
                     f"{len(f['rows']):,} 行",
                 )
-                for f in told["figures"]
+                for f in result["figures"]
             ],
-            f"改革台账，截至 {told['as_of']}",
+            f"改革台账，截至 {result['as_of']}",
         )
         output.table(
             ("归属", "天数", "占比"),
-            [(h["zh"], f"{h['days']:,}", f"{h['share']:.1%}") for h in told["holders"]],
-            f"用时去向：{told['projects']:,} 个项目共 {told['elapsed']:,} 天",
+            [(h["zh"], f"{h['days']:,}", f"{h['share']:.1%}") for h in result["holders"]],
+            f"用时去向：{result['projects']:,} 个项目共 {result['elapsed']:,} 天",
         )
         return None
 

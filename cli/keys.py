@@ -94,13 +94,13 @@ def register(app: typer.Typer) -> None:
 
         from serving import audit, keys
 
-        key_id, made = keys.rotate(key, by=by, grace=timedelta(days=grace))
+        key_id, built = keys.rotate(key, by=by, grace=timedelta(days=grace))
         audit.append(by, "rotate key", key, {"follows": key_id, "grace": grace})
         if as_json:
-            print(f'{{"id": "{key_id}", "key": "{made}"}}')  # as with make: the one place that shows it
+            print(f'{{"id": "{key_id}", "key": "{built}"}}')  # as with make: the one place that shows it
             return
         output.out.print(f"✓ {key} → {key_id}，旧密钥 {grace} 天后失效\n  密钥 key（只显示一次 shown once）: ", end="")
-        output.out.print(made, markup=False)
+        output.out.print(built, markup=False)
 
     @keys_.command()
     def revoke(key: Annotated[str, typer.Argument(help="编号 · id")], by: By) -> None:

@@ -114,13 +114,13 @@ def register(source: typer.Typer) -> None:
                 rows,
                 f"{found.feed}  {found.rows:,} 行",
             )
-            for what, told in (
+            for what, result in (
                 ("主键候选 keys", "；".join("+".join(key) for key in found.keys) or "没有 none"),
                 ("增量列候选 cursors", "、".join(found.cursors) or "没有 none"),
                 ("坐标系 CRS", found.crs),
             ):
-                if told:
-                    output.out.print(f"{what}: {told}", markup=False)
+                if result:
+                    output.out.print(f"{what}: {result}", markup=False)
             for issue in found.issues:
                 output.out.print(f"  ! {issue}", markup=False)
         return None
@@ -135,13 +135,13 @@ def register(source: typer.Typer) -> None:
         """起草 · Write the mappings of a source from its live rows; what is doubtful carries the mark # ? until a person decides."""
         from pipeline.onboard import steps
 
-        made = steps.draft(source, feed, force=force)
+        built = steps.draft(source, feed, force=force)
         if as_json:
             return output.as_json(
-                {"files": {str(p): n for p, n in made.files.items()}, "present": list(map(str, made.present))}
+                {"files": {str(p): n for p, n in built.files.items()}, "present": list(map(str, built.present))}
             )
-        output.table(("文件", "待确认 # ?"), [(str(path), count) for path, count in made.files.items()])
-        for path in made.present:
+        output.table(("文件", "待确认 # ?"), [(str(path), count) for path, count in built.files.items()])
+        for path in built.present:
             output.out.print(f"已有，未动 present, not touched: {path}", markup=False)
         output.out.print(
             f"下一步：确认每处“# ?”并删去标记，再运行 onemap source check {source}，然后 onemap source test {source}",
@@ -224,7 +224,7 @@ def register(source: typer.Typer) -> None:
         if form not in ("text", "json", "junit"):
             raise typer.BadParameter("text, json or junit", param_hint="--format")
         lines = list(conformance.run(source, feed))
-        told = [
+        result = [
             {"feed": x.feed, "test": x.name, "ok": x.ok, "detail": x.detail, "remedy": "" if x.ok else x.remedy}
             for x in lines
         ]
@@ -236,7 +236,9 @@ def register(source: typer.Typer) -> None:
             )
         else:
             text = (
-                conformance.junit(source, lines) if form == "junit" else json.dumps(told, ensure_ascii=False, indent=1)
+                conformance.junit(source, lines)
+                if form == "junit"
+                else json.dumps(result, ensure_ascii=False, indent=1)
             )
             if out:
                 Path(out).write_text(text, "utf-8")

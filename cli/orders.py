@@ -34,20 +34,20 @@ def register(app: typer.Typer) -> None:
         """查看 · One order with its whole life; its number or its finding's."""
         from supervision.orders import life, queries
 
-        told = queries.shown(no)
+        result = queries.shown(no)
         if as_json:
-            return output.as_json(told)
-        _table([told], False)
+            return output.as_json(result)
+        _table([result], False)
         output.table(
             ("时间", "环节", "何人", "何故"),
-            [(s["at"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "") for s in told["steps"]],
+            [(s["at"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "") for s in result["steps"]],
             "履历",
         )
         return output.table(
             ("修订", "动作", "状态", "尝试", "送达", "错误"),
             [
                 (t["revision"], t["action"], t["state"], t["attempts"], t["sent_at"] or "", t["error"] or "")
-                for t in told["told"]
+                for t in result["told"]
             ],
             "报送市平台",
         )
@@ -64,18 +64,19 @@ def register(app: typer.Typer) -> None:
         """案卷（协同）· All departments' orders on one project, and every step."""
         from supervision.orders import life, queries
 
-        told = queries.case_file(project)
+        result = queries.case_file(project)
         if as_json:
-            return output.as_json(told)
+            return output.as_json(result)
         output.out.print(
-            f"{told['project_code']}  {told['project_name'] or ''}  部门 {'、'.join(told['departments'])}", markup=False
+            f"{result['project_code']}  {result['project_name'] or ''}  部门 {'、'.join(result['departments'])}",
+            markup=False,
         )
-        _table(told["orders"], False)
+        _table(result["orders"], False)
         return output.table(
             ("时间", "工单", "部门", "环节", "何人", "何故"),
             [
                 (s["at"], s["order_no"], s["department_name"], life.STEP_ZH[s["step"]], s["by"], s["why"] or "")
-                for s in told["steps"]
+                for s in result["steps"]
             ],
         )
 
@@ -85,8 +86,8 @@ def register(app: typer.Typer) -> None:
         from supervision.orders import life
 
         done = life.advance()
-        told = {"steps": done.steps, "unrouted": done.unrouted}
-        output.as_json(told) if as_json else output.table(
+        result = {"steps": done.steps, "unrouted": done.unrouted}
+        output.as_json(result) if as_json else output.table(
             ("环节", "工单"), [(life.STEP_ZH[k], v) for k, v in done.steps.items()]
         )
 
@@ -99,13 +100,13 @@ def register(app: typer.Typer) -> None:
         from supervision.orders import municipal
 
         done = municipal.send(again=again)
-        told = {
+        result = {
             "sent": done.sent,
             "waiting": done.waiting,
             "refused": done.refused,
             "error": str(done.error) if done.error else None,
         }
-        output.as_json(told) if as_json else output.out.print(
+        output.as_json(result) if as_json else output.out.print(
             f"送达 {done.sent:,}  待发 {done.waiting:,}  被拒 {done.refused:,}"
         )
         if done.error:
@@ -119,8 +120,8 @@ def register(app: typer.Typer) -> None:
         from supervision.orders import municipal
 
         done = municipal.poll()
-        told = {"new": done.new, "moved": done.moved, "pages": done.pages}
-        output.as_json(told) if as_json else output.out.print(f"新回传 {done.new:,}  推进工单 {done.moved:,}")
+        result = {"new": done.new, "moved": done.moved, "pages": done.pages}
+        output.as_json(result) if as_json else output.out.print(f"新回传 {done.new:,}  推进工单 {done.moved:,}")
 
 
 def _table(rows: list[dict[str, Any]], as_json: bool) -> None:

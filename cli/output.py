@@ -50,13 +50,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | No
     if out.is_terminal and len(columns) > 2 and _needs(columns, rows) > out.width:
         _blocks(columns, rows, title)
         return
-    made = Table(title=title, title_justify="left", header_style="bold")
+    built = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
-        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        built.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(_text(value) for value in row))
-    out.print(made)
+        built.add_row(*(_text(value) for value in row))
+    out.print(built)
 
 
 _LEAST = 12  # cells of a column below which text is no longer read
@@ -105,10 +105,10 @@ def fold_help() -> None:
     make = rich_utils._make_rich_text
 
     def folded(**values: Any) -> Any:
-        made = make(**values)
-        if isinstance(made, Text):
-            made.overflow = "fold"
-        return made
+        built = make(**values)
+        if isinstance(built, Text):
+            built.overflow = "fold"
+        return built
 
     rich_utils._make_rich_text = folded
 

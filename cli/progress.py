@@ -21,22 +21,22 @@ def shown() -> Iterator[Callable[[list[SourceProgress]], None]]:
         with Live(console=output.out, refresh_per_second=4) as live:
             yield lambda state: live.update(_table(state))
     else:
-        said: dict[str, str] = {}
+        text: dict[str, str] = {}
 
         def lines(state: list[SourceProgress]) -> None:
             for one in state:
-                if said.get(one.source) != one.state and one.over:
+                if text.get(one.source) != one.state and one.over:
                     output.out.print(
                         f"  {STATE_ZH[one.state]} {one.source} {one.name}  批次 {one.ok}/{one.ok + one.failed}"
                         f"  流入 {one.rows_in:,}  入库 {one.stored:,}  隔离 {one.quarantined:,}"
                     )
-                said[one.source] = one.state
+                text[one.source] = one.state
 
         yield lines
 
 
 def _table(state: list[SourceProgress]) -> Table:
-    made = Table(box=None, header_style="dim")
+    built = Table(box=None, header_style="dim")
     for name, justify in (
         ("数源", "left"),
         ("状态", "left"),
@@ -46,9 +46,9 @@ def _table(state: list[SourceProgress]) -> Table:
         ("入库", "right"),
         ("隔离", "right"),
     ):
-        made.add_column(name, justify=justify)
+        built.add_column(name, justify=justify)
     for one in state:
-        made.add_row(
+        built.add_row(
             f"{one.source} {one.name}",
             STATE_ZH.get(one.state, one.state),
             f"{one.ok}",
@@ -57,4 +57,4 @@ def _table(state: list[SourceProgress]) -> Table:
             f"{one.stored:,}",
             f"{one.quarantined:,}",
         )
-    return made
+    return built

@@ -49,14 +49,14 @@ def diff(
     from supervision import comparing
 
     found = comparing.compare(proposed, day(as_of) or clock.today())
-    told = {name: getattr(found, name).to_dicts() for name in ("opens", "closes", "changes")} | {
+    result = {name: getattr(found, name).to_dicts() for name in ("opens", "closes", "changes")} | {
         "as_of": found.as_of,
         "waits": found.waits,
     }
     if as_json:
-        return output.rows_as_json(told)
+        return output.rows_as_json(result)
     for name, zh in (("opens", "将新立 opens"), ("closes", "将消除 closes")):
-        rows = told[name]
+        rows = result[name]
         output.table(
             ("规则", "项目", "事项", "办件", "级别", "内容"),
             [(r["rule"], r["project_code"], r["item_code"], r["case_no"], r["level"] or "", r["text"]) for r in rows],
@@ -72,9 +72,9 @@ def diff(
                 r["case_no"],
                 *(f"{r[n]} → {r[n + '_after']}" for n in ("level", "severity", "department_code")),
             )
-            for r in told["changes"]
+            for r in result["changes"]
         ],
-        f"将变化 changes {len(told['changes']):,}",
+        f"将变化 changes {len(result['changes']):,}",
     )
     return output.out.print(f"未判定 not judged: {found.waits:,}")
 

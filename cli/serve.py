@@ -46,8 +46,8 @@ def register(app: typer.Typer) -> None:
         from store.engine import transaction
 
         with transaction() as connection:
-            made = connection.exec_driver_sql("select serving.add_geometry()").scalar_one()
-        if not made:
+            built = connection.exec_driver_sql("select serving.add_geometry()").scalar_one()
+        if not built:
             output.err.print("✗ 数据库没有 PostGIS，或无权启用 · no PostGIS here, or no right to enable it")
             raise typer.Exit(1)
         output.out.print("✓ 已建几何视图 views with geometry are there")

@@ -31,14 +31,14 @@ def register(app: typer.Typer) -> None:
         from serving import snapshot as room
         from serving.access import Grant
 
-        told = room.make(Grant(getpass.getuser()), out, since=since)
-        audit.append(getpass.getuser(), "snapshot", told["name"], {"kind": told["kind"]})
+        result = room.make(Grant(getpass.getuser()), out, since=since)
+        audit.append(getpass.getuser(), "snapshot", result["name"], {"kind": result["kind"]})
         if as_json:
-            return output.as_json(told)
+            return output.as_json(result)
         output.table(
-            ("实体", "行数", "文件"), [(f["entity"], f["rows"], f["file"]) for f in told["files"]], told["folder"]
+            ("实体", "行数", "文件"), [(f["entity"], f["rows"], f["file"]) for f in result["files"]], result["folder"]
         )
-        return output.out.print(f"✓ {told['kind']} {told['folder']}", markup=False)
+        return output.out.print(f"✓ {result['kind']} {result['folder']}", markup=False)
 
     @snapshot.command("list")
     def list_(out: Out = None, as_json: Json = False) -> None:

@@ -85,11 +85,11 @@ def register(app: typer.Typer) -> None:
         from pipeline.onboard.profile import cut
         from pipeline.preview import preview
 
-        made = asdict(preview(feed, limit, raw=raw))
+        built = asdict(preview(feed, limit, raw=raw))
         if as_json:
-            return output.as_json(made)
-        output.out.print(f"{feed}  窗口 window: {made['window']}" + ("" if made["rows"] else "  没有记录 no rows"))
-        for row in made["rows"]:
+            return output.as_json(built)
+        output.out.print(f"{feed}  窗口 window: {built['window']}" + ("" if built["rows"] else "  没有记录 no rows"))
+        for row in built["rows"]:
             key = row["record"] or {"record_key": "" if raw else "✗", "source_time": None}
             output.out.rule(escape(f"{key['record_key']}  {key['source_time'] or ''}  {row['place'] or ''}"))
             given = {k: cut(v) for k, v in _plain(row["raw"]).items() if v not in (None, "")}
@@ -99,7 +99,7 @@ def register(app: typer.Typer) -> None:
                     output.table((entity, "值"), [(k, cut(v)) for k, v in mapped.items() if v is not None])
             for reason in row["reasons"]:
                 output.out.print(f"  ✗ {reason}", markup=False)
-        for title, found in (("未能解码 rejects", made["rejects"]), ("提示 issues", made["issues"])):
+        for title, found in (("未能解码 rejects", built["rejects"]), ("提示 issues", built["issues"])):
             if found:
                 output.table(list(found[0]), [list(one.values()) for one in found], title=title)
         return None
@@ -114,7 +114,7 @@ def register(app: typer.Typer) -> None:
         from pipeline import sync
 
         progress = None if as_json else _progress
-        _told(
+        _show_outcomes(
             [outcome for source in sources for outcome in sync.source(source, on_progress=progress, feeds=feed)],
             as_json,
         )
@@ -134,7 +134,7 @@ def register(app: typer.Typer) -> None:
             outcomes.append(sync.run(task, trigger="backfill"))
             if not as_json:
                 _progress(task, outcomes[-1])
-        _told(outcomes, as_json)
+        _show_outcomes(outcomes, as_json)
 
 
 def _plain(raw: Any) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def _progress(task: Any, outcome: Any) -> None:
         output.err.print(f"  [{outcome.fault}] {outcome.zh or outcome.error}  → {outcome.remedy or ''}", markup=False)
 
 
-def _told(outcomes: list[Any], as_json: bool) -> None:
+def _show_outcomes(outcomes: list[Any], as_json: bool) -> None:
     from pipeline import unify
 
     done = unify.run()

@@ -34,16 +34,16 @@ def supervise(
 
     done = ledger.supervise(day(as_of), whole=whole)
     moved = life.advance()
-    told = {**asdict(done), "orders": moved.steps, "unrouted": moved.unrouted}
+    result = {**asdict(done), "orders": moved.steps, "unrouted": moved.unrouted}
     if as_json:
-        return output.as_json(told)
+        return output.as_json(result)
     waits = sum(done.not_judged.values())
     output.out.print(
         f"✓ 判定日 {done.as_of}{'（全市）' if done.whole else ''}  项目 {done.projects:,}  办件 {done.cases:,}  新立 {done.opened:,}"
         f"  再现 {done.reopened:,}  消除 {done.closed:,}  未判定 {waits:,}"
     )
-    for code, said in done.refused.items():
-        output.out.print(f"  ⚠ 项目 {code or '（未关联）'} 无法判定，已搁置：{said}", markup=False)
+    for code, text in done.refused.items():
+        output.out.print(f"  ⚠ 项目 {code or '（未关联）'} 无法判定，已搁置：{text}", markup=False)
     if moved.steps:
         output.out.print(f"  工单 {'  '.join(f'{life.STEP_ZH[k]} {v:,}' for k, v in moved.steps.items())}")
     if moved.unrouted:
@@ -69,7 +69,7 @@ def findings(
     _known(rule, state, department)
     listed = listing.findings(day(as_of))
     rows = listed.waiting if waiting else listed.findings
-    kept = [
+    retained = [
         row
         for row in rows
         if (not rule or row["rule"] in rule)
@@ -78,7 +78,7 @@ def findings(
         and (not department or row["department_code"] == department or department in (row["department"] or ""))
     ]
     if as_json:
-        return output.rows_as_json(kept)
+        return output.rows_as_json(retained)
     output.table(  # item and case stand in the text
         ("编号", "规则", "项目", "级别", "状态", "立", "消", "责任部门", "内容"),
         [
@@ -93,11 +93,11 @@ def findings(
                 r["department"] or "",
                 r["text"],
             )
-            for r in kept
+            for r in retained
         ],
     )
     if not waiting:
-        output.out.print(f"共 {len(kept):,} 条；因数据未到齐未判定 {len(listed.waiting):,} 条（--waiting 查看）")
+        output.out.print(f"共 {len(retained):,} 条；因数据未到齐未判定 {len(listed.waiting):,} 条（--waiting 查看）")
     output.data_as_of()
     return None
 
@@ -138,21 +138,21 @@ def position(project: str, as_of: AsOf = None, as_json: Json = False) -> None:
     attach()
     from supervision import listing
 
-    told = listing.position(project, day(as_of))
+    result = listing.position(project, day(as_of))
     if as_json:
-        return output.rows_as_json(told)
-    output.out.print(f"{told['project_code']}  {told['project_name'] or ''}")
+        return output.rows_as_json(result)
+    output.out.print(f"{result['project_code']}  {result['project_name'] or ''}")
     output.table(
         ("阶段", "名称", "状态", "完成时间"),
-        [(s["stage"], s["stage_name"], s["state"], s["completed_at"] or "") for s in told["stages"]],
+        [(s["stage"], s["stage_name"], s["state"], s["completed_at"] or "") for s in result["stages"]],
     )
     output.table(
         ("当前事项", "名称", "轮到谁", "责任部门", "在办"),
-        [(i["item_code"], i["item_name"], i["turn"], i["department"], i["open"]) for i in told["current_items"]],
+        [(i["item_code"], i["item_name"], i["turn"], i["department"], i["open"]) for i in result["current_items"]],
     )
     output.table(
         ("规则", "事项", "办件", "状态", "内容"),
-        [(f["rule"], f["item_code"], f["case_no"], f["state"], f["text"]) for f in told["findings"]],
+        [(f["rule"], f["item_code"], f["case_no"], f["state"], f["text"]) for f in result["findings"]],
     )
     output.data_as_of()
     return None

@@ -66,16 +66,16 @@ def _show(folder: Path, as_json: bool) -> None:
     from standins import world
 
     reader = world.load(folder)
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         **reader.facts,
         "folder": str(folder),
         "now": f"{clock.now()}",
         "tables": len(reader.tables),
     }
     if as_json:
-        output.as_json(told)
+        output.as_json(result)
     else:
-        output.table(("项 item", "值 value"), [(k, str(v)) for k, v in told.items()])
+        output.table(("项 item", "值 value"), [(k, str(v)) for k, v in result.items()])
 
 
 def _move(clock: Path, by: timedelta) -> None:

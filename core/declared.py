@@ -60,25 +60,25 @@ class Document:
         """What a draft left open; None where every guess is decided."""
         if not self.doubts:
             return None
-        told = "; ".join(f"{self.name}:{line}: {why}" for line, why in self.doubts)
+        result = "; ".join(f"{self.name}:{line}: {why}" for line, why in self.doubts)
         return ConfigurationError(
-            f"{len(self.doubts)} guesses are not decided: {told}",
+            f"{len(self.doubts)} guesses are not decided: {result}",
             remedy="decide each line with the mark # ?, correct it where it is wrong, then delete the mark",
-            zh=f"草稿中有 {len(self.doubts)} 处待人工确认（# ?），确认或更正后删去该标记：{told}",
+            zh=f"草稿中有 {len(self.doubts)} 处待人工确认（# ?），确认或更正后删去该标记：{result}",
         )
 
     def errors(self, faults: Iterable[tuple[Sequence[str | int], str]]) -> ConfigurationError:
         """One ConfigurationError of many faults, in the order of their lines."""
-        told = [(self.where(place), dotted(place), message) for place, message in faults]
-        told.sort(key=lambda fault: int(fault[0].rpartition(":")[2]))
+        result = [(self.where(place), dotted(place), message) for place, message in faults]
+        result.sort(key=lambda fault: int(fault[0].rpartition(":")[2]))
         text = "; ".join(
-            f"{where}: {name}: {message}" if name else f"{where}: {message}" for where, name, message in told
+            f"{where}: {name}: {message}" if name else f"{where}: {message}" for where, name, message in result
         )
         return ConfigurationError(
             text,
             remedy="correct the declaration at the place named",
             zh=f"声明文件有误，请按所示文件与行号更正：{text}",
-            field=told[0][1] or None,
+            field=result[0][1] or None,
         )
 
 

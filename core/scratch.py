@@ -21,9 +21,9 @@ _YOUNG = 60  # seconds in which a folder may not be locked yet
 
 def root() -> Path:
     """Where they stand."""
-    made = settings.home() / "tmp"
-    made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return made
+    built = settings.home() / "tmp"
+    built.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return built
 
 
 class Folder:

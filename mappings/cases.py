@@ -115,12 +115,12 @@ def _wrong(mapping: Mapping, case: Case) -> Iterator[str]:
                     yield f"rows.{entity}[{number}].{column}: no such column"
                 elif _text(row[column]) != _text(value):
                     yield f"rows.{entity}[{number}].{column}: {_text(row[column])!r}, expected {_text(value)!r}"
-    for what, told, expected in (
+    for what, result, expected in (
         ("rejects", [f"{r['code']} {r['field']}" for r in mapped.rejects.to_dicts()], case.rejects),
         ("issues", [f"{issue.code} {issue.field}" for issue in mapped.issues], case.issues),
     ):
-        if sorted(told) != sorted(expected):
-            yield f"{what}: {sorted(told)}, expected {sorted(expected)}"
+        if sorted(result) != sorted(expected):
+            yield f"{what}: {sorted(result)}, expected {sorted(expected)}"
 
 
 def _text(value: Any) -> str | None:

@@ -47,15 +47,15 @@ class Scope:
         rows = frame["_row"].implode()
         faults = [
             Fault(
-                fault.rows.filter(kept),
+                fault.rows.filter(retained),
                 fault.code,
                 fault.field,
                 fault.message,
-                fault.values.filter(kept),
+                fault.values.filter(retained),
                 fault.rejects,
             )
             for fault in self.faults
-            if (kept := fault.rows.is_in(rows)).any()
+            if (retained := fault.rows.is_in(rows)).any()
         ]
         return Scope(frame, faults)
 

@@ -356,7 +356,7 @@ def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series, se
     )
 
 
-def _told(faults: Iterable[Fault]) -> pl.DataFrame:
+def _as_frame(faults: Iterable[Fault]) -> pl.DataFrame:
     frames = [
         pl.DataFrame([fault.rows.alias("_row"), fault.values.alias("value")]).with_columns(
             code=pl.lit(fault.code), field=pl.lit(fault.field), message=pl.lit(fault.message)
@@ -376,8 +376,8 @@ def _told(faults: Iterable[Fault]) -> pl.DataFrame:
 
 
 def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
-    told = _told(fault for fault in faults if fault.rejects)
-    return told.join(
+    result = _as_frame(fault for fault in faults if fault.rejects)
+    return result.join(
         records.select("_row", "record_key", "raw", "content_hash", "_place"),
         on="_row",
         how="left",
@@ -386,11 +386,11 @@ def _rejects(faults: list[Fault], records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
-    told = _told(fault for fault in faults if not fault.rejects)
-    if told.is_empty():
+    result = _as_frame(fault for fault in faults if not fault.rejects)
+    if result.is_empty():
         return
     grouped = (
-        told.join(records.select("_row", "record_key"), on="_row", how="left")
+        result.join(records.select("_row", "record_key"), on="_row", how="left")
         .group_by("code", "field", "message", "value", maintain_order=True)
         .agg(pl.len().alias("count"), pl.col("record_key").drop_nulls().first())
         .sort("count", descending=True, maintain_order=True)

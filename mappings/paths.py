@@ -32,14 +32,14 @@ def split(name: str, columns: Collection[str]) -> tuple[str, str] | None:
 def _steps(text: str) -> str:
     if not _PATH.fullmatch(f"x{text}"):
         return ""
-    made = ""
+    built = ""
     for field, inside in _STEP.findall(text):
         if field:
-            made += f"['{field}']"
+            built += f"['{field}']"
         elif inside.isdigit():
-            made += f"[{inside}]"
+            built += f"[{inside}]"
         else:
             name, _, value = inside.partition("=")
             escaped = value.strip().replace("\\", "\\\\").replace("'", "\\'")
-            made += f"[?(@.{name.strip()}=='{escaped}')]"
-    return made
+            built += f"[?(@.{name.strip()}=='{escaped}')]"
+    return built

@@ -100,7 +100,7 @@ def directives(form: str) -> str:
     """``dd/MM/yyyy HH:mm`` → ``%d/%m/%Y %H:%M``. :raises ValueError: it is no form of a time."""
     if _PIECES.sub("", form):
         raise ValueError(f"a quotation in {form!r} has no end")
-    made, seen = "", set[str]()
+    built, seen = "", set[str]()
     for letters, quoted, other in _PIECES.findall(form):
         if letters:
             if letters not in _LETTERS:
@@ -108,9 +108,9 @@ def directives(form: str) -> str:
             if letters[0] in seen:
                 raise ValueError(f"{letters[0]} stands twice in {form!r}")
             seen.add(letters[0])
-            made += _LETTERS[letters]
+            built += _LETTERS[letters]
         else:
-            made += (quoted.strip("'") or other).replace("%", "%%")
+            built += (quoted.strip("'") or other).replace("%", "%%")
     if not {"y", "M", "d"} <= seen:
         raise ValueError(f"{form!r} needs a year, a month and a day")
     if seen & {"H", "h"} and "m" not in seen or seen & {"m", "s", "S", "a", "X"} and not seen & {"H", "h"}:
@@ -119,7 +119,7 @@ def directives(form: str) -> str:
         raise ValueError(f"{form!r}: HH is of 24 hours; hh of 12, with a")
     if "S" in seen and "s" not in seen:
         raise ValueError(f"{form!r}: fractions stand behind seconds")
-    return made
+    return built
 
 
 def _formed(text: pl.Series, form: str, no_end: bool) -> tuple[pl.Series, pl.Series | None]:

@@ -143,18 +143,18 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
     found = []
     for source in [registry.source(source_id)] if source_id else registry.sources():
         for feed in registry.feeds(source):
-            made = FeedHealth(
+            status = FeedHealth(
                 feed.id, feed.name, source.source, source.name, source.owner.department, source.promise.total_seconds()
             )
             for name, by_feed in counts.items():
                 if feed.id in by_feed:
-                    setattr(made, name, by_feed[feed.id])
+                    setattr(status, name, by_feed[feed.id])
             if run := runs.get(feed.id):
-                _tell(made, run, now, source.promise)
-            _silent(made, silences)
-            made.issues = {severity: number for name, severity, number in issues if name == feed.id}
-            made.older_mapping = _older(feed, older.get(feed.id, {}))
-            found.append(made)
+                _set_run(status, run, now, source.promise)
+            _set_silence(status, silences)
+            status.issues = {severity: number for name, severity, number in issues if name == feed.id}
+            status.older_mapping = _older(feed, older.get(feed.id, {}))
+            found.append(status)
     if source_id is None:
         found += [_unusable(name, error) for name, error in registry.broken().items()]
     return found
@@ -179,56 +179,56 @@ def _unusable(source: str, error: ConfigurationError) -> FeedHealth:
     )
 
 
-def _tell(made: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None:
-    made.run_id, made.last_run, made.last_success, made.running = (
+def _set_run(status: FeedHealth, run: Any, now: datetime, promise: timedelta) -> None:
+    status.run_id, status.last_run, status.last_success, status.running = (
         run["id"],
         run["ended_at"],
         run["success"],
         run["running"],
     )
-    made.rows_in, made.rejected, made.balanced = run["rows_in"], run["quarantined"], run["balanced"]
-    made.changed = run["changed"] + run["gone"]
-    made.failures, made.since = run["failures"], run["since"]
-    if made.read_at is not None:
-        made.age = max(0.0, (now - made.read_at).total_seconds())
-        made.behind = max(0.0, made.age - promise.total_seconds())
-    if made.failures:
-        made.fault, made.error, made.zh, made.remedy = run["fault"], run["error"], run["zh"], run["remedy"]
-        made.fault_zh = FAULT_ZH[Fault(made.fault)] if made.fault else None
-    if made.read_at is not None and made.read_at > now + clockwatch.TOLERANCE:
-        made.light, made.fault, made.fault_zh = "failing", "configuration", FAULT_ZH[Fault.CONFIGURATION]
-        made.error = f"read up to {made.read_at}, which is not yet: a clock was wrong"
-        made.zh = f"已读至 {made.read_at}，超出当前时间：此前某批次或本机的时钟有误。"
-        made.remedy = (
+    status.rows_in, status.rejected, status.balanced = run["rows_in"], run["quarantined"], run["balanced"]
+    status.changed = run["changed"] + run["gone"]
+    status.failures, status.since = run["failures"], run["since"]
+    if status.read_at is not None:
+        status.age = max(0.0, (now - status.read_at).total_seconds())
+        status.behind = max(0.0, status.age - promise.total_seconds())
+    if status.failures:
+        status.fault, status.error, status.zh, status.remedy = run["fault"], run["error"], run["zh"], run["remedy"]
+        status.fault_zh = FAULT_ZH[Fault(status.fault)] if status.fault else None
+    if status.read_at is not None and status.read_at > now + clockwatch.TOLERANCE:
+        status.light, status.fault, status.fault_zh = "failing", "configuration", FAULT_ZH[Fault.CONFIGURATION]
+        status.error = f"read up to {status.read_at}, which is not yet: a clock was wrong"
+        status.zh = f"已读至 {status.read_at}，超出当前时间：此前某批次或本机的时钟有误。"
+        status.remedy = (
             "set the clocks right (NTP); the next run takes back what lies beyond the present and reads it again"
         )
     elif run["outcome"] == "held":
-        made.light = "held"
-    elif made.failures:
-        made.light = "failing"
-    elif made.read_at is None:
-        made.light = "never"
-    elif made.set_aside:
-        made.light, made.fault, made.fault_zh = "failing", "provider", FAULT_ZH[Fault.PROVIDER]
+        status.light = "held"
+    elif status.failures:
+        status.light = "failing"
+    elif status.read_at is None:
+        status.light = "never"
+    elif status.set_aside:
+        status.light, status.fault, status.fault_zh = "failing", "provider", FAULT_ZH[Fault.PROVIDER]
         entry = catalogue.load_all()["unify_refused"]
-        made.error = f"{made.set_aside} records: {entry.en}"
-        made.zh = f"{made.set_aside} 条{entry.zh}（{entry.remedy_zh}）"
-        made.remedy = entry.remedy
+        status.error = f"{status.set_aside} records: {entry.en}"
+        status.zh = f"{status.set_aside} 条{entry.zh}（{entry.remedy_zh}）"
+        status.remedy = entry.remedy
     else:
-        made.light = "late" if made.behind else "ok"
+        status.light = "late" if status.behind else "ok"
 
 
-def _silent(made: FeedHealth, silences: Sequence[Any]) -> None:
+def _set_silence(status: FeedHealth, silences: Sequence[Any]) -> None:
     for feed, kind, part, since, text in silences:
-        if feed not in (made.feed, made.source):
+        if feed not in (status.feed, status.source):
             continue
         if part:
-            made.silent_parts.append(f"{KIND_ZH[kind]} {part}：{text}")
-        elif made.silent_since is None:
-            made.silent_since, made.silence_of = since, feed
-            made.silence = text if feed == made.feed else f"{made.source_name}合计：{text}"
-            if made.light in ("ok", "late"):
-                made.light = "silent"
+            status.silent_parts.append(f"{KIND_ZH[kind]} {part}：{text}")
+        elif status.silent_since is None:
+            status.silent_since, status.silence_of = since, feed
+            status.silence = text if feed == status.feed else f"{status.source_name}合计：{text}"
+            if status.light in ("ok", "late"):
+                status.light = "silent"
 
 
 def _older(feed: Feed, versions: dict[int, int]) -> int:

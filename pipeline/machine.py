@@ -61,14 +61,14 @@ def _disks() -> list[Condition]:
         there = next((p for p in (path, *path.parents) if p.exists()), None) if path else None
         if there is not None:
             places[there.stat().st_dev] = (name, there)
-    made = []
+    built = []
     for name, path in places.values():
         free, inodes = shutil.disk_usage(path).free, os.statvfs(path)
         wanted = least()
         level = "error" if free < wanted // 4 else "warning" if free < wanted else "ok"
         if inodes.f_files and inodes.f_favail < inodes.f_files // 100:
             level = "error"
-        made.append(
+        built.append(
             Condition(
                 "disk",
                 level,
@@ -77,7 +77,7 @@ def _disks() -> list[Condition]:
                 "" if level == "ok" else "清理或扩容；onemap housekeeping 清理到期的日志、暂存与隔离记录",
             )
         )
-    return made
+    return built
 
 
 def _archive() -> Condition:
@@ -104,12 +104,12 @@ def _database() -> list[Condition]:
             doubt = clockwatch.doubt(connection)
         waiting = journal.waiting()
     except (sa.exc.SQLAlchemyError, OneMapError) as error:
-        told = getattr(error, "zh", "") or "连接失败"
+        result = getattr(error, "zh", "") or "连接失败"
         return [
             Condition(
                 "database",
                 "error",
-                f"数据库不可用：{told}",
+                f"数据库不可用：{result}",
                 f"the database: {type(error).__name__}",
                 "检查数据库服务与网络",
             )

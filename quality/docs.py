@@ -73,9 +73,9 @@ def summaries() -> list[Summary]:
     """The latest run of every feed, by name."""
     found = []
     for path in sorted(root().glob(f"*/{_SUMMARY}")):
-        told = json.loads(path.read_text("utf-8"))
-        lines = [Line(**{**line, "failing": [tuple(f) for f in line["failing"]]}) for line in told.pop("lines")]
-        found.append(Summary(**told, lines=lines))
+        content = json.loads(path.read_text("utf-8"))
+        lines = [Line(**{**line, "failing": [tuple(f) for f in line["failing"]]}) for line in content.pop("lines")]
+        found.append(Summary(**content, lines=lines))
     return found
 
 
@@ -123,10 +123,10 @@ def _rendered(summary: Summary, result: Validated) -> str:
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.render.renderer import ValidationResultsPageRenderer
 
-    told = result.result
-    told.suite_name = f"{summary.feed} · {_name(result)}"
-    told.meta["run_id"] = RunIdentifier(run_name=f"run {summary.run}", run_time=datetime.now(UTC))
-    document: Any = ValidationResultsPageRenderer().render(told)
+    content = result.result
+    content.suite_name = f"{summary.feed} · {_name(result)}"
+    content.meta["run_id"] = RunIdentifier(run_name=f"run {summary.run}", run_time=datetime.now(UTC))
+    document: Any = ValidationResultsPageRenderer().render(content)
     html = _view().render(document)
     return _URL.sub("none", _OUTSIDE.sub("", html)).replace("</head>", f"<style>{_style()}</style></head>", 1)
 

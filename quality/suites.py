@@ -185,14 +185,14 @@ def _read(path: Path) -> Suite:
         document = declared.Document(path, {"feed": path.stem, "expectations": []}, b"", {})
     else:
         document = declared.read(path)
-    told = declared.build(document, _Declared)
-    subject = told.feed or told.entity
-    if subject != path.stem or (told.feed is None) == (told.entity is None):
+    result = declared.build(document, _Declared)
+    subject = result.feed or result.entity
+    if subject != path.stem or (result.feed is None) == (result.entity is None):
         raise document.error((), f"must say feed or entity, and {path.stem}, as the file's name has it")
     personal: set[str] = set()
     known: set[str] | None
-    if told.entity:
-        columns = entities.load(told.entity).columns
+    if result.entity:
+        columns = entities.load(result.entity).columns
         known = {"ord", *columns, *(f"{name}_box" for name, column in columns.items() if column.type == "geometry")}
         personal = {name for name, column in columns.items() if column.personal}
     else:
@@ -202,8 +202,8 @@ def _read(path: Path) -> Suite:
     faults: list[tuple[tuple[str | int, ...], str]] = []
     checks = []
     shared = _shared()
-    for number, one in enumerate([*(shared.every_feed if told.feed else ()), *told.expectations]):
-        place = ("expectations", number - (len(shared.every_feed) if told.feed else 0))
+    for number, one in enumerate([*(shared.every_feed if result.feed else ()), *result.expectations]):
+        place = ("expectations", number - (len(shared.every_feed) if result.feed else 0))
         arguments = dict(one.model_extra or {})
         names = tuple(arguments[name] for name in _COLUMNS if name in arguments)
         faults += [
@@ -222,14 +222,14 @@ def _read(path: Path) -> Suite:
         checks.append(Check(one.expect, arguments, one.code, one.severity, one.when, names, bool(personal & {*names})))
     if faults:
         raise document.errors(faults)
-    if told.code_lists and told.entity:
-        checks += _code_lists(told.entity, told.code_lists)
+    if result.code_lists and result.entity:
+        checks += _code_lists(result.entity, result.code_lists)
     wanted = {name for check in checks for name in (*check.columns, *check.when)}
     return Suite(
         subject,
-        "feed" if told.feed else "entity",
+        "feed" if result.feed else "entity",
         tuple(checks),
-        tuple(sorted(wanted - {*RECORD_COLUMNS})) if told.feed else (),
+        tuple(sorted(wanted - {*RECORD_COLUMNS})) if result.feed else (),
     )
 
 

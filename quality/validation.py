@@ -220,8 +220,8 @@ def _asked(staged: Staged, suite: Suite, table: str) -> ExpectationSuiteValidati
 def _source() -> SQLDatasource:
     """The context that it lives in has neither files nor network. A child of a fork makes its own."""
     url = settings.database_url()
-    kept = _kept[0] if _kept else None
-    if kept is None or (kept.pid, kept.url) != (os.getpid(), url) or kept.uses >= _USES:
+    retained = _kept[0] if _kept else None
+    if retained is None or (retained.pid, retained.url) != (os.getpid(), url) or retained.uses >= _USES:
         _kept.clear()
         source: SQLDatasource = _context().data_sources.add_sql(  # type: ignore[call-arg] # its stub lacks kwargs
             name="staging",
@@ -235,10 +235,10 @@ def _source() -> SQLDatasource:
                 },
             },
         )
-        kept = _Kept(os.getpid(), url, source)
-        _kept.append(kept)
-    kept.uses += 1
-    return kept.source
+        retained = _Kept(os.getpid(), url, source)
+        _kept.append(retained)
+    retained.uses += 1
+    return retained.source
 
 
 def _context() -> AbstractDataContext:

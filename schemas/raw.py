@@ -118,8 +118,8 @@ def _sql(path: Path) -> dict[str, list[RawColumn]]:
     tables: dict[str, list[RawColumn]] = {}
     table: list[RawColumn] = []
     for line in path.read_text("utf-8").splitlines():
-        if made := re.match(r"CREATE TABLE (\w+)", line):
-            table = tables.setdefault(made[1], [])
+        if built := re.match(r"CREATE TABLE (\w+)", line):
+            table = tables.setdefault(built[1], [])
         elif column := re.match(r"\s+(?!PRIMARY\b)(\w+)\s+\w[^-]*(?:--\s*(.*))?$", line):
             table.append(RawColumn(column[1], (column[2] or "").strip()))
     return tables

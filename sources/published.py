@@ -35,7 +35,7 @@ def _with_options(found: dict[str, Any]) -> dict[str, Any]:
             (f"{protocol}/source", "validation", models.source),
             (f"{protocol}/feed", "validation", models.feed),
         ]
-    made, definitions = TypeAdapter.json_schemas(adapters, by_alias=True)
+    built, definitions = TypeAdapter.json_schemas(adapters, by_alias=True)
     found["$defs"] |= definitions["$defs"]
     found["properties"]["protocol"]["enum"] = list(options.PROTOCOLS)
     found["allOf"] = [
@@ -43,9 +43,9 @@ def _with_options(found: dict[str, Any]) -> dict[str, Any]:
             "if": {"properties": {"protocol": {"const": protocol}}},
             "then": {
                 "properties": {
-                    "options": made[f"{protocol}/source", "validation"],
+                    "options": built[f"{protocol}/source", "validation"],
                     "feeds": {
-                        "additionalProperties": {"properties": {"options": made[f"{protocol}/feed", "validation"]}}
+                        "additionalProperties": {"properties": {"options": built[f"{protocol}/feed", "validation"]}}
                     },
                 }
             },

@@ -299,16 +299,16 @@ def compared(started: pl.DataFrame, enough: int = ENOUGH) -> pl.DataFrame:
     """Like with like: by process type, filing type and year of filing, the projects and median days to the construction permit with
     and without an agent, and ``earlier``, the difference; null where either side has fewer than ``enough`` to say so."""
     helped = pl.col("helped")
-    said = (helped.sum() >= enough) & ((~helped).sum() >= enough)
+    message = (helped.sum() >= enough) & ((~helped).sum() >= enough)
     with_, without = pl.col("days").filter(helped).median(), pl.col("days").filter(~helped).median()
     return (
         started.group_by("process_type", "filing_type", "year")
         .agg(
             helped.sum().alias("with"),
             (~helped).sum().alias("without"),
-            pl.when(said).then(with_).alias("days_with"),
-            pl.when(said).then(without).alias("days_without"),
-            pl.when(said).then(without - with_).alias("earlier"),
+            pl.when(message).then(with_).alias("days_with"),
+            pl.when(message).then(without).alias("days_without"),
+            pl.when(message).then(without - with_).alias("earlier"),
         )
         .sort("year", "process_type", "filing_type")
     )

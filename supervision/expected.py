@@ -81,7 +81,7 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
     has_plan = (pl.col("planned").list.len() > 0).fill_null(False)
     planned = pl.col("planned").list.contains(pl.col("item_code")).fill_null(False)
     conditions = pl.concat_list(pl.col("conditions").fill_null([]), pl.col("by_filing").fill_null(""))
-    told = conditions.list.set_intersection("alternatives").list.len() > 0
+    result = conditions.list.set_intersection("alternatives").list.len() > 0
     filing_alone = pl.col("alternatives").list.set_difference(list(BY_FILING.values())).list.len() == 0
     # null is unknown, [] is none
     knows = (
@@ -94,7 +94,7 @@ def expected_items(projects: pl.DataFrame, facts: Facts) -> pl.DataFrame:
         .then(True)
         .when(has_plan)
         .then(False)
-        .when(told)
+        .when(result)
         .then(True)
         .when(knows)
         .then(False)

@@ -210,10 +210,10 @@ def gather(frames: Frames, as_of: date, calendar: Calendar, rules: ClockRules) -
         pl.coalesce("received_at", "accepted_at", "first_event_at").alias("receipt_at"),
     )
     cases = _limits(_known_by_code(cases, frames.codes), items)
-    told = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar, rules)
+    result = clocks(cases.select(list(CASE_SCHEMA)), lines.pauses, as_of, calendar, rules)
     # before acceptance no clock runs that a pause could stop, but the case waits all the same
     waits = lines.pauses.filter("standing").select("case_id", pl.lit(True).alias("_waits")).unique("case_id")
-    cases = cases.join(told, on="case_id", how="left", maintain_order="left").join(
+    cases = cases.join(result, on="case_id", how="left", maintain_order="left").join(
         waits, on="case_id", how="left", maintain_order="left"
     )
     cases = cases.with_columns(

@@ -171,8 +171,8 @@ def _bring_up(
             _bring_up(connection, projects[:half], by, watched, result)
             _bring_up(connection, projects[half:], by, watched, result)
             return
-        said = redact(refusal(error) or f"{type(error).__name__}: {error}")
-        result.refused[projects[0]] = storable(said, EXPLAINING_CHARS)
+        message = redact(refusal(error) or f"{type(error).__name__}: {error}")
+        result.refused[projects[0]] = storable(message, EXPLAINING_CHARS)
         log.warning("supervise: %s cannot be judged and is set aside: %s", projects[0], result.refused[projects[0]])
         if len(result.refused) > _MOST_REFUSED:
             raise

@@ -225,14 +225,14 @@ def _plan(
             _limit(version, "statutory"),
             case["case_no"] if case else None,
         )
-    made = _dated(lines, rows, running, told.calendar, known.as_of)
-    ends = [line.earliest_end for line in made if line.earliest_end]
+    built = _dated(lines, rows, running, told.calendar, known.as_of)
+    ends = [line.earliest_end for line in built if line.earliest_end]
     end = max(ends) if ends else None
-    count = [m for line in made for m in line.materials]
+    count = [m for line in built for m in line.materials]
     return Plan(
         project["project_code"],
         known.as_of,
-        made,
+        built,
         [
             {
                 "item_code": code,
@@ -243,7 +243,7 @@ def _plan(
             if row["expected"] is None
         ],
         end,
-        [line.item_code for line in made if line.critical],
+        [line.item_code for line in built if line.critical],
         len(count),
         sum(m.held is not None for m in count),
     )
@@ -381,10 +381,10 @@ def _dated(
         if code in planned and last is not None:
             following = [latest[c] - _length(starts, ends, c) for c in after.get(code, []) if c in latest]
             latest[code] = min([last, *following])
-    made = []
+    built = []
     for code, line in lines.items():
         slack = _working_days(calendar, ends[code], latest[code]) if code in latest else None
-        made.append(
+        built.append(
             replace(
                 line,
                 earliest_start=starts.get(code),
@@ -396,7 +396,7 @@ def _dated(
                 holds=_holds(line, rows, running.get(code)),
             )
         )
-    return made
+    return built
 
 
 def _order(lines: Mapping[str, Line]) -> list[str]:

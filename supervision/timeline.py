@@ -274,8 +274,8 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
     """
     end_of_day = datetime.combine(as_of, time.max)
     known = current(events.select(list(EVENT_SCHEMA)).filter(pl.col("at").is_not_null()))
-    told = authoritative(known, end_of_day)
-    chosen = told.filter(pl.col("at") <= end_of_day)
+    result = authoritative(known, end_of_day)
+    chosen = result.filter(pl.col("at") <= end_of_day)
     case_ids = chosen.select("case_id").unique(maintain_order=True)
 
     first_supplement = (
@@ -284,9 +284,9 @@ def timelines(events: pl.DataFrame, as_of: date, calendar: Calendar, rules: Cloc
         .agg(pl.col("at").min().alias("_first_pause"))
     )
     received, _ = _receipts(chosen, first_supplement)
-    _, resubmitted = _receipts(told, first_supplement)
+    _, resubmitted = _receipts(result, first_supplement)
     gdbs_rows = known.filter((pl.col("channel") == channels.municipal()) & pl.col("series").is_in(["SL", "SPCL", "BJ"]))
-    pauses = _pauses(told, resubmitted, gdbs_rows, calendar).filter(pl.col("started_at") <= end_of_day)
+    pauses = _pauses(result, resubmitted, gdbs_rows, calendar).filter(pl.col("started_at") <= end_of_day)
     supplements = pauses.filter(pl.col("kind") == "supplement")
 
     accepted = (

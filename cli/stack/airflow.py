@@ -175,11 +175,11 @@ class Api:
         """State of each component; empty while the API server does not answer."""
         try:
             answer = self._session.get(f"{self.base}/api/v2/monitor/health", timeout=5)
-            told = answer.json()
+            result = answer.json()
         except (requests.RequestException, ValueError):
             return {}
-        return {name: (told.get(key) or {}).get("status") == "healthy" for name, key in _HEALTH.items()} | {
-            "api-server": (told.get("metadatabase") or {}).get("status") == "healthy"
+        return {name: (result.get(key) or {}).get("status") == "healthy" for name, key in _HEALTH.items()} | {
+            "api-server": (result.get("metadatabase") or {}).get("status") == "healthy"
         }
 
     def login(self) -> None:

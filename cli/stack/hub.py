@@ -81,8 +81,8 @@ class Hub:
         """Airflow's tables; skipped where this Airflow has migrated this database before."""
         version = _distribution_version()
         stamp = self.layout.airflow / "migrated.json"
-        made = {"airflow": version, "revision": self._metadata_revision()}
-        if made["revision"] and stamp.exists() and json.loads(stamp.read_text()) == made:
+        built = {"airflow": version, "revision": self._metadata_revision()}
+        if built["revision"] and stamp.exists() and json.loads(stamp.read_text()) == built:
             return
         self._airflow("db", "migrate")
         stamp.write_text(json.dumps({"airflow": version, "revision": self._metadata_revision()}))
@@ -140,16 +140,16 @@ class Hub:
                 remedy=f"see {self.layout.logs / 'standins.log'}",
                 zh=f"模拟数源未能启动，请查看 {self.layout.logs / 'standins.log'}。",
             )
-        told = json.loads(line)
-        for connection in told["connections"]:
+        result = json.loads(line)
+        for connection in result["connections"]:
             hide([connection.get("password") or ""])
-        return told["connections"]
+        return result["connections"]
 
     def connect(self, connections: list[dict[str, Any]]) -> int:
         """Connections, pools, and the runs that a killed hub left open. Returns how many those were."""
         self._connections = connections
-        told = self.metadata({"connections": connections, "pools": pools(), "leftovers": True})
-        return told["leftovers"]
+        result = self.metadata({"connections": connections, "pools": pools(), "leftovers": True})
+        return result["leftovers"]
 
     def start_airflow(self, *, paused: bool = False) -> None:
         """All components; returns when every one is healthy. ``paused``: DAGs that are new wait to be asked for.
@@ -209,15 +209,15 @@ class Hub:
 
     def write_addresses(self) -> dict[str, Any]:
         """run.json: what other commands and people look for."""
-        told = {
+        result = {
             "airflow": self.address,
             "one_map": f"{self.address}/onemap/map/",
             "health": f"{self.address}/onemap/health",
             "pid": os.getpid(),
             "home": str(self.layout.home),
         }
-        self.layout.addresses.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
-        return told
+        self.layout.addresses.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+        return result
 
     # -- while it runs --------------------------------------------------------------------------------------------
 
@@ -235,13 +235,13 @@ class Hub:
                 continue
             self._again(name, f"ended with {code}", say)
             if name == "standins":
-                told = {c["conn_id"]: c for c in self.start_standins()}
-                kept = [
-                    told[c["conn_id"]] | {"conn_type": c["conn_type"]}
+                result = {c["conn_id"]: c for c in self.start_standins()}
+                retained = [
+                    result[c["conn_id"]] | {"conn_type": c["conn_type"]}
                     for c in self._connections
-                    if c["conn_id"] in told
+                    if c["conn_id"] in result
                 ]
-                self.metadata({"connections": kept})
+                self.metadata({"connections": retained})
             else:
                 self._start_component(name)
 

@@ -41,9 +41,9 @@ def write_connections(connections: list[dict[str, Any]]) -> None:
 
     with create_session() as session:
         session.execute(text(f"delete from connection where {OURS}"))
-        kept = set(session.scalars(select(Connection.conn_id)))
+        retained = set(session.scalars(select(Connection.conn_id)))
         for fields in connections:
-            if fields["conn_id"] in kept:
+            if fields["conn_id"] in retained:
                 continue
             session.add(
                 Connection(

@@ -44,36 +44,36 @@ def _own(layout: Layout, names: list[str]) -> tuple[Path, Path]:
     wanted = sorted({"localhost", "127.0.0.1", "::1", socket.gethostname(), *names})
     if certificate.is_file() and key.is_file():
         there = x509.load_pem_x509_certificate(certificate.read_bytes())
-        said = there.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if there.not_valid_after_utc - datetime.now(UTC) > _BEFORE and list(said) == _names(wanted):
+        text = there.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        if there.not_valid_after_utc - datetime.now(UTC) > _BEFORE and list(text) == _names(wanted):
             return certificate, key
-    made = ec.generate_private_key(ec.SECP256R1())
+    built = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "OneMap hub")])
     now = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
-        .public_key(made.public_key())
+        .public_key(built.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _LIFE)
         .add_extension(x509.SubjectAlternativeName(_names(wanted)), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(made, hashes.SHA256())
+        .sign(built, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
-    private = made.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = built.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_private(key, private.decode())
     write_private(certificate, signed.public_bytes(pem).decode())
     return certificate, key
 
 
 def _names(wanted: list[str]) -> list[x509.GeneralName]:
-    made: list[x509.GeneralName] = []
+    built: list[x509.GeneralName] = []
     for name in wanted:
         try:
-            made.append(x509.IPAddress(ipaddress.ip_address(name)))
+            built.append(x509.IPAddress(ipaddress.ip_address(name)))
         except ValueError:
-            made.append(x509.DNSName(name))
-    return made
+            built.append(x509.DNSName(name))
+    return built

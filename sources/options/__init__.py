@@ -71,11 +71,11 @@ def _read(model: TypeAdapter[Any], given: dict[str, Any], *, source: str, feed: 
         return model.validate_python(given)
     except ValidationError as error:
         found = [(declared.dotted(place), message) for place, message in declared.faults(error, model, given)]
-        told = "; ".join(f"options.{name}: {message}" if name else f"options: {message}" for name, message in found)
+        result = "; ".join(f"options.{name}: {message}" if name else f"options: {message}" for name, message in found)
         raise ConfigurationError(
-            told,
+            result,
             remedy=f"correct sources/{source}.yaml; schemas/source.schema.json lists the options by protocol",
-            zh=f"{feed or source} 的声明有误：{told}",
+            zh=f"{feed or source} 的声明有误：{result}",
             source=source,
             feed=feed,
             field=f"options.{found[0][0]}".rstrip("."),

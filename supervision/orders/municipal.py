@@ -124,7 +124,7 @@ def _heard(row: Any, answer: Answer) -> int:
         return _taken(row, answer)  # an attempt before went through, its answer was lost, its key has lapsed since
     if answer.status == 409 and _raised(row):
         return 0
-    said = redact(answer.content[:500].decode("utf-8", "replace"))
+    message = redact(answer.content[:500].decode("utf-8", "replace"))
     if answer.status == 422 and not (row.error or "").startswith("rekeyed"):
         # the key stands there with other bytes: these bytes were never taken
         with transaction() as connection:
@@ -132,13 +132,13 @@ def _heard(row: Any, answer: Answer) -> int:
                 sa.text(
                     "update supervision.outbox set key = gen_random_uuid(), attempts = 0, error = 'rekeyed: ' || :said where id = :id"
                 ),
-                {"id": row.id, "said": said},
+                {"id": row.id, "said": message},
             )
         return 0
     with transaction() as connection:
         connection.execute(
             sa.text("update supervision.outbox set state = 'refused', error = :said where id = :id"),
-            {"id": row.id, "said": f"HTTP {answer.status}: {said}"},
+            {"id": row.id, "said": f"HTTP {answer.status}: {message}"},
         )
     return 0
 
@@ -147,16 +147,16 @@ def _raised(row: Any) -> bool:
     """Give the order's untold changes higher revisions: this one was never sent before, so what the platform has under its
     number is of a hub before this one (a store restored or made anew). False: tried often enough."""
     with transaction() as connection:
-        told = connection.execute(
+        report = connection.execute(
             sa.text(
                 "select id, revision, body from supervision.outbox where order_no = :no and state <> 'sent' order by revision desc"
             ),
             {"no": row.order_no},
         ).fetchall()
-        first = json.loads(bytes(told[-1].body))
+        first = json.loads(bytes(report[-1].body))
         if first["revision"] > _RAISES:
             return False
-        for change in told:
+        for change in report:
             body = {**json.loads(bytes(change.body)), "revision": change.revision + 1}
             connection.execute(
                 sa.text(
@@ -176,17 +176,17 @@ def _raised(row: Any) -> bool:
 
 def _taken(row: Any, answer: Answer) -> int:
     try:
-        told = json.loads(answer.content)
+        report = json.loads(answer.content)
     except ValueError:
-        told = {"unreadable": answer.content[:200].decode("utf-8", "replace")}
-    told = {"status": answer.status, "answer": told}
+        report = {"unreadable": answer.content[:200].decode("utf-8", "replace")}
+    report = {"status": answer.status, "answer": report}
     with transaction() as connection:
         connection.execute(
             sa.text(
                 """update supervision.outbox set state = 'sent', sent_at = clock_timestamp(), error = null, answer = cast(:told as jsonb)
                    where id = :id"""
             ),
-            {"id": row.id, "told": json.dumps(redact(told), ensure_ascii=False)},
+            {"id": row.id, "told": json.dumps(redact(report), ensure_ascii=False)},
         )
     return 1
 
@@ -278,9 +278,9 @@ def _keep(system: str, page: dict[str, Any], result: Polled) -> None:
 def _page(answer: Answer) -> dict[str, Any]:
     """A page as rows of one shape. :raises ProviderError: it is none."""
     try:
-        told = json.loads(answer.content)
-        rows = [_row(row) for row in told["data"] or ()]  # null is how some write an empty list
-        cursor, more = told["next_cursor"], bool(told.get("has_more"))
+        report = json.loads(answer.content)
+        rows = [_row(row) for row in report["data"] or ()]  # null is how some write an empty list
+        cursor, more = report["next_cursor"], bool(report.get("has_more"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _broken(f"no page of updates: {type(error).__name__} {error}", "回传响应不是约定的分页结果") from error
     if not isinstance(cursor, str) or not cursor:
@@ -295,11 +295,11 @@ def _page(answer: Answer) -> dict[str, Any]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    told = {name: _text(row.get(name)) for name in ("at", "by", "department_code", "result", "text")}
+    report = {name: _text(row.get(name)) for name in ("at", "by", "department_code", "result", "text")}
     action = _text(row["action"])
     if action not in ("签收", "反馈", "核销"):
         raise ValueError(f"action {action!r}")
-    return {"seq": int(row["seq"]), "work_order_no": _text(row["work_order_no"]) or "", "action": action, **told}
+    return {"seq": int(row["seq"]), "work_order_no": _text(row["work_order_no"]) or "", "action": action, **report}
 
 
 def _text(value: Any) -> str | None:

@@ -64,14 +64,14 @@ def shown(no: str) -> dict[str, Any]:
             ),
             {"no": found[0]["no"]},
         ).mappings()
-        told = connection.execute(
+        result = connection.execute(
             sa.text(
                 """select revision, action, state, attempts, made_at, sent_at, error from supervision.outbox where order_no = :no
                    order by revision"""
             ),
             {"no": found[0]["no"]},
         ).mappings()
-        return {**found[0], "steps": [dict(row) for row in steps], "told": [dict(row) for row in told]}
+        return {**found[0], "steps": [dict(row) for row in steps], "told": [dict(row) for row in result]}
 
 
 def case_file(project: str) -> dict[str, Any]:

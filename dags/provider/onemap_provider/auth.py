@@ -49,12 +49,12 @@ class Accounts(SimpleAuthManager):
         account = accounts.check(body.username, body.password)
         if account is None:  # the administrator of the run folder, or nobody
             try:
-                made = SimpleAuthManagerLogin.create_token(body, seconds)
+                built = SimpleAuthManagerLogin.create_token(body, seconds)
             except HTTPException:
                 lockout.refused(subject, "airflow")
                 raise
             lockout.passed(subject)
-            return LoginResponse(access_token=made)
+            return LoginResponse(access_token=built)
         lockout.passed(subject)
         audit.append(f"account:{account.name}", "log in", "airflow", {})
         user = SimpleAuthManagerUser(username=account.name, role=account.airflow_role)

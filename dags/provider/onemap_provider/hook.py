@@ -83,8 +83,8 @@ def _sources(given: Endpoint) -> list[Source]:
 def _check(source: Source, given: Endpoint) -> list[CheckLine]:
     from connectors import connector
 
-    made = connector(source, replace(given, conn_id=source.connection))
+    built = connector(source, replace(given, conn_id=source.connection))
     try:
-        return made.check()
+        return built.check()
     finally:
-        made.close()
+        built.close()
