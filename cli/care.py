@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from cli import output
-from cli.context import By, Json, Note, attach, group
+from cli.context import AsOf, By, Json, Note, attach, day, group
 
 
 class Who(StrEnum):
@@ -58,9 +57,7 @@ def register(app: typer.Typer) -> None:
 
     @care_.command()
     def remind(
-        as_of: Annotated[
-            datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="截至日 · as of a day")
-        ] = None,
+        as_of: AsOf = None,
         as_json: Json = False,
     ) -> None:
         """临期提醒 · What is told before it is late, to agent, enterprise and department, once each."""
@@ -68,7 +65,7 @@ def register(app: typer.Typer) -> None:
         from core import clock
         from supervision import care
 
-        rows = care.remind(as_of.date() if as_of else clock.today())
+        rows = care.remind(day(as_of) or clock.today())
         if as_json:
             return output.as_json(rows)
         output.table(("告知", "内容"), [(f"{r['told']} {r['name']}", r["text"]) for r in rows], f"新提醒 {len(rows):,}")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
-from typing import Annotated
 
 import typer
 
 from cli import output
-from cli.context import Json, attach
+from cli.context import AsOf, Json, attach, day
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def forecast(
-        as_of: Annotated[
-            datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="截至日 · as of a day")
-        ] = None,
+        as_of: AsOf = None,
         as_json: Json = False,
     ) -> None:
         """预测 · Learn from the cases, forecast what runs, write it down, and show the likeliest to be late. No rule reads it."""
@@ -29,7 +25,7 @@ def register(app: typer.Typer) -> None:
         from serving.access import PROJECTS, Grant
         from serving.query import forecasts
 
-        done = run.foresee(as_of.date() if as_of else clock.today())
+        done = run.foresee(day(as_of) or clock.today())
         rows = forecasts.cases(Grant(f"cli:{getpass.getuser()}", frozenset({PROJECTS})), most=50)
         if as_json:
             return output.as_json({**asdict(done), "cases_listed": rows})

@@ -1,7 +1,7 @@
 """``onemap test --mutants``: code is changed in small ways, and a test must fail for each (mutmut).
 
 What is changed and which tests are asked stands in ``pyproject.toml``, ``tool.mutmut``: functions on which many verdicts
-rest, and tests that need no server. The score of the last run: docs/operations.md, "Mutation tests".
+rest, and tests that need no server. The scores of the last run: CONTRIBUTING.md, "Mutation tests".
 """
 
 from __future__ import annotations

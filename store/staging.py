@@ -67,6 +67,22 @@ EARLIEST = datetime(1980, 1, 1)
 TOLERANCE = timedelta(days=1)
 
 
+#: tables of a run, besides one an entity
+PARTS = (
+    "record",
+    "failed",
+    "reject",
+    "issue",
+    "version",
+    "withdrawn",
+    "missing",
+    "differs",
+    "late",
+    "unchanged",
+    "rejected",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the checks say of a batch: whether it goes on, how many rows are rejected, and if not, why."""
@@ -151,20 +167,7 @@ class Staged:
 
     def name(self, part: str) -> str:
         """Qualified name of a staging table (``record``, ``failed``, an entity, …), safe to write into SQL."""
-        if part not in {
-            "record",
-            "failed",
-            "reject",
-            "issue",
-            "version",
-            "withdrawn",
-            "missing",
-            "differs",
-            "late",
-            "unchanged",
-            "rejected",
-            *self.entities,
-        }:
+        if part not in PARTS and part not in self.entities:
             raise ValueError(f"no staging table {part!r}")
         return f"{self.schema}.s{int(self.run_id)}_{part}"
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from store.staging import Staged
+from store.staging import PARTS, Staged
 
 GOOD = "not exists (select from {failed} f where f.row_id = s.row_id)"
 SAME = (
@@ -31,21 +31,7 @@ class Runner:
 
     def __init__(self, connection: Connection, staged: Staged) -> None:
         self.connection = connection
-        self.names = {
-            part: staged.name(part)
-            for part in (
-                "record",
-                "failed",
-                "reject",
-                "issue",
-                "version",
-                "withdrawn",
-                "missing",
-                "differs",
-                "unchanged",
-                "rejected",
-            )
-        }
+        self.names = {part: staged.name(part) for part in PARTS}
         self.values: dict[str, Any] = {"feed": staged.feed, "run": staged.run_id}
 
     def __call__(self, statement: str, **values: Any) -> sa.CursorResult[Any]:

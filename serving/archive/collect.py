@@ -19,7 +19,7 @@ from serving.query import projects
 from serving.query.listing import Filter, select, value_of
 from serving.report import dossier
 from store.engine import transaction
-from supervision.explain import masked
+from supervision.explain import EVENT_ZH, masked
 from supervision.orders.life import STEP_ZH
 
 #: entity → (kind in Chinese, columns that may hold its time, the first that is there)
@@ -40,14 +40,6 @@ DATED: dict[str, tuple[str, tuple[str, ...]]] = {
     "national_task": ("国家平台任务", ()),
 }
 _DOCUMENTS = ("material", "licence", "land_approval")
-_EVENTS = {
-    "opened": "出现",
-    "reopened": "再现",
-    "level": "级别变化",
-    "confirmed": "确认",
-    "lifted": "误报",
-    "closed": "消除",
-}
 
 
 @dataclass(slots=True)
@@ -332,7 +324,7 @@ def _told_by_hub(
             {
                 "at": row["as_of"].isoformat(),
                 "entity": "finding",
-                "kind": f"发现{_EVENTS.get(row['event'], row['event'])}",
+                "kind": f"发现{EVENT_ZH.get(row['event'], row['event'])}",
                 "title": finding["text"],
                 "case_no": finding["case_no"],
                 "item_code": finding["item_code"],
