@@ -168,7 +168,7 @@ def test_a_finding_says_what_the_page_says(promised: int | None, statutory: int 
         "due_statutory": date(2026, 11, 25),
     }
     frame = pl.DataFrame([clock], schema_overrides={"promised_limit": pl.Int64, "statutory_limit": pl.Int64})
-    said = frame.select(limits.said().alias("said"), limits.overdue().alias("late")).row(0)
+    said = frame.select(limits.verdicts().alias("said"), limits.overdue().alias("late")).row(0)
     found = limits.of(clock)
     assert said == (limits.verdict(found), limits.over(found) > 0)
     if promised == 5 and statutory == 9:
