@@ -41,7 +41,7 @@ def is_old_project_code(code: str | None) -> bool:
 def is_valid_project_code(code: str | None) -> bool:
     """Whether the code has the form since 2020 with a month 01–12 and the right check digit. Old forms: False."""
     match = PROJECT_CODE.fullmatch(code or "")
-    if not match or _OLD_YEAR.fullmatch(match[1]) or not 1 <= int(match[1][2:]) <= 12:
+    if not match or not 1 <= int(match[1][2:]) <= 12:  # an old year's last digits, 15 to 20, are no month
         return False
     return project_code_check(match[0]) == match[5][5]
 

@@ -6,9 +6,12 @@ whose type was changed is refused: either would lose data, and is for a migratio
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.reflection import Inspector
 
@@ -56,5 +59,5 @@ def _columns(connection: Connection, inspector: Inspector, entity: str, table: s
     return made
 
 
-def _kind(kind: sa.types.TypeEngine) -> str:
-    return kind.compile(dialect=sa.dialects.postgresql.dialect())
+def _kind(kind: sa.types.TypeEngine[Any]) -> str:
+    return kind.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]

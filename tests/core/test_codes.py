@@ -105,6 +105,7 @@ def test_organisation_code_inside():
     assert codes.organisation_code("91441900MA0000015D") == "MA0000015"
     assert codes.organisation_check("MA000001") == "5"
     assert codes.organisation_check("MA000002") == "3"
+    assert codes.organisation_check("MA0000015") == "5"  # its own check is let be
     with pytest.raises(ValueError, match="not 8 characters"):
         codes.organisation_check("MA00000")
 

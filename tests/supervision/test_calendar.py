@@ -45,7 +45,7 @@ calendars = st.sampled_from([CITY, PLAIN])
 
 
 @given(near, near, calendars, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_days_between_are_those_counted_one_by_one(after, until, calendar, natural):
     counted = [day for day in days(after, until) if natural or works(day, calendar)]
     assert calendar_of(calendar).count(column(after), column(until), natural).tolist() == [len(counted)]
@@ -53,7 +53,7 @@ def test_days_between_are_those_counted_one_by_one(after, until, calendar, natur
 
 
 @given(near, st.integers(-2, 40), calendars, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_due_day_is_the_nth_counted_one(start, wanted, calendar, natural):
     counted = [day for day in days(start, start + timedelta(90)) if natural or works(day, calendar)]
     due = counted[wanted - 1] if wanted > 0 else start
