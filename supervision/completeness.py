@@ -34,7 +34,7 @@ HOLES: Schema = {
 
 #: Up to when each feed, or a part of it, has spoken: a verdict about a later time is not proven. ``own``: as verdicts ask whose
 #: own evidence comes by the feed.
-EDGES = {"feed": pl.String, "kind": pl.String, "part": pl.String, "own": pl.Boolean, "upto": pl.Datetime("us")}
+EDGES: Schema = {"feed": pl.String, "kind": pl.String, "part": pl.String, "own": pl.Boolean, "upto": pl.Datetime("us")}
 
 # A source that adds rows for months (imagery) is never complete to the hour: there, up to when it was last read in full counts.
 _INTERVALS = """
