@@ -92,8 +92,27 @@ def read_frame(connection: Connection, query: str, schema: Schema) -> pl.DataFra
         return pl.DataFrame(schema=schema)
     read_as = {name: pl.String if kind == pl.Boolean else kind for name, kind in schema.items()}
     buffer.seek(0)
-    read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
+    try:
+        read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
+    except pl.exceptions.ComputeError:  # a time that is none (infinity, a year before 1) is empty, as in store.engine
+        buffer.seek(0)
+        read = _read_text(buffer, read_as)
     return read.with_columns((pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean)
+
+
+def _read_text(buffer: io.BytesIO, schema: Schema) -> pl.DataFrame:
+    text = pl.read_csv(buffer, has_header=False, schema=dict.fromkeys(schema, pl.String), try_parse_dates=False)
+    times = {name: kind for name, kind in schema.items() if kind in (pl.Date, pl.Datetime)}
+    return text.select(
+        _time(pl.col(name), times[name]) if name in times else pl.col(name).cast(kind, strict=False)
+        for name, kind in schema.items()
+    )
+
+
+def _time(text: pl.Expr, kind: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    if kind == pl.Date:
+        return text.str.to_date("%Y-%m-%d", strict=False)
+    return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 def _encoder(field: pa.Field, kind: sa.types.TypeEngine[Any] | None) -> Any:

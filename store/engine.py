@@ -89,7 +89,7 @@ def _or_none(usual: type[Loader]) -> type[Loader]:
 
 
 _LOADERS = {
-    kind: _or_none(usual)
+    kind: _or_none(usual)  # type: ignore[type-abstract]
     for kind, usual in {
         "date": DateLoader,
         "timestamp": TimestampLoader,

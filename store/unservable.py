@@ -7,6 +7,8 @@ neighbours stand; here it is said, so that nothing is left out in silence.
 
 from __future__ import annotations
 
+from typing import Any
+
 import shapely
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -42,7 +44,7 @@ def tell(connection: Connection, since: int) -> int:
     return count
 
 
-def _condition(column: sa.Column) -> str | None:
+def _condition(column: sa.Column[Any]) -> str | None:
     """SQL that holds where Python has no value for the column's."""
     name = f'g."{column.name}"'
     if isinstance(column.type, sa.Date | sa.DateTime):

@@ -269,40 +269,6 @@ class Frames:
     quotes: pl.DataFrame
 
 
-def frame(connection: Connection, query: str, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    """A query's rows as a Polars frame of the given schema, through COPY."""
-    raw = connection.connection.driver_connection
-    buffer = io.BytesIO()
-    with raw.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout (format csv)") as copy:
-        for block in copy:
-            buffer.write(block)
-    if not buffer.tell():
-        return pl.DataFrame(schema=schema)
-    read_as = {name: pl.String if kind == pl.Boolean else kind for name, kind in schema.items()}
-    buffer.seek(0)
-    try:
-        read = pl.read_csv(buffer, has_header=False, schema=read_as, try_parse_dates=False)
-    except pl.exceptions.ComputeError:  # a time that is none (infinity, a year before 1) is empty, as in store.engine
-        buffer.seek(0)
-        read = _read_text(buffer, read_as)
-    return read.with_columns((pl.col(name) == "t").alias(name) for name, kind in schema.items() if kind == pl.Boolean)
-
-
-def _read_text(buffer: io.BytesIO, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    text = pl.read_csv(buffer, has_header=False, schema=dict.fromkeys(schema, pl.String), try_parse_dates=False)
-    times = {name: kind for name, kind in schema.items() if kind in (pl.Date, pl.Datetime)}
-    return text.select(
-        _time(pl.col(name), times[name]) if name in times else pl.col(name).cast(kind, strict=False)
-        for name, kind in schema.items()
-    )
-
-
-def _time(text: pl.Expr, kind: pl.DataType) -> pl.Expr:
-    if kind == pl.Date:
-        return text.str.to_date("%Y-%m-%d", strict=False)
-    return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
-
-
 def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
     """Make the temporary tables ``scope`` and ``scope_case``; None: the whole city, unlinked cases included."""
     connection.exec_driver_sql("drop table if exists scope, scope_case")
