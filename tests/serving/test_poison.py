@@ -225,7 +225,8 @@ def test_nothing_that_stands_in_the_store_is_an_error_to_who_asks(ask, project):
     asked, wrong = 0, {}
     for address, answer in answers(project, case[0]["case_no"], client, browser):
         asked += 1
-        if answer.status_code not in (200, 302, 404):
+        # a route that is filled with what it does not take may say so, but not blame the asker for what stands in the store
+        if answer.status_code >= 500 or (answer.status_code == 400 and "can be represented" in answer.text):
             wrong[address] = (answer.status_code, answer.text[:200])
     assert asked > 100
     assert not wrong
