@@ -119,8 +119,7 @@ def register(app: typer.Typer) -> None:
         login: Annotated[bool, typer.Option(help="可登录 · may log in")] = True,
     ) -> None:
         """数据库角色 · Make a role that reads schema onemap within towns and departments (its password: \\password in psql)."""
-        from serving import audit
-        from serving.sql import roles
+        from serving import audit, roles
 
         roles.make(name, scope, by=by, login=login)
         audit.append(by, "make role", name, {"scopes": sorted(scope)})
@@ -129,7 +128,7 @@ def register(app: typer.Typer) -> None:
     @keys_.command("roles")
     def roles_(as_json: Json = False) -> None:
         """列出角色 · Roles and what they see."""
-        from serving.sql import roles
+        from serving import roles
 
         rows = roles.listed()
         if as_json:
@@ -152,8 +151,7 @@ def register(app: typer.Typer) -> None:
     @keys_.command("drop-role")
     def drop_role(name: Annotated[str, typer.Argument(help="角色名 · name")], by: By) -> None:
         """删除角色 · Drop a role and its grant."""
-        from serving import audit
-        from serving.sql import roles
+        from serving import audit, roles
 
         roles.drop(name)
         audit.append(by, "drop role", name, {})

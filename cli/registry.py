@@ -32,6 +32,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "archive": ("archive",),
     "snapshot": ("snapshot",),
     "push": ("push",),
+    "share": ("share",),
     "backup": ("backup", "restore", "rebuild"),
     "guide": ("guide",),
     "report": ("report",),

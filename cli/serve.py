@@ -33,6 +33,54 @@ def register(app: typer.Typer) -> None:
         uvicorn.run("serving.api.app:app", host=host, port=port, log_level="warning", access_log=False, **secured)
 
     @serve.command()
+    def sql(
+        host: Annotated[str, typer.Option(help="监听地址 · address")] = "127.0.0.1",
+        port: Annotated[int, typer.Option(help="端口 · port")] = 5433,
+    ) -> None:
+        """数据库端口 · A TCP port for BI tools in front of the embedded PostgreSQL; roles of ``onemap keys role`` alone. Ctrl-C ends it."""
+        import asyncio
+
+        import sqlalchemy as sa
+
+        from cli.stack import sql_port
+        from core import settings
+        from core.errors import ConfigurationError
+        from serving import roles
+
+        socket = sa.make_url(settings.database_url()).query.get("host")
+        if not isinstance(socket, str) or not socket.startswith("/"):
+            raise ConfigurationError(
+                "the store is no embedded PostgreSQL",
+                remedy="connect to its server at once",
+                zh="统一库不是内嵌数据库，请直接连接其服务器。",
+            )
+
+        async def listen() -> None:
+            door = sql_port.Port(Path(socket) / ".s.PGSQL.5432", roles.may_log_in)
+            async with await door.serve(host, port) as server:
+                output.out.print(f"一张图 SQL  {host}:{port}  数据库 database onemap  模式 schema onemap", markup=False)
+                await server.serve_forever()
+
+        asyncio.run(listen())
+
+    @serve.command()
+    def superset(
+        out: Annotated[Path, typer.Option("--out", help="写到哪个 ZIP · the ZIP to write")] = Path(
+            "onemap-superset.zip"
+        ),
+        uri: Annotated[
+            str, typer.Option("--uri", help="SQLAlchemy 地址，不含口令 · without a password")
+        ] = "postgresql://BI_ROLE@127.0.0.1:5433/onemap",
+    ) -> None:
+        """Superset 看板 · A dashboard of five ready questions in Superset's own import format."""
+        from serving import bi
+        from store.engine import transaction
+
+        with transaction() as connection:
+            out.write_bytes(bi.zipped(bi.superset(connection, uri)))
+        output.out.print(f"✓ {out}（Superset：Settings → Import）", markup=False)
+
+    @serve.command()
     def refresh() -> None:
         """派生 · Names to search by, towns of shapes, today's balance."""
         from serving import balance, derive

@@ -14,10 +14,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
 
 from core.errors import ConfigurationError
 from core.settings import ROOT
@@ -36,8 +34,20 @@ class Document:
     path: Path
     data: Any
     content: bytes
-    lines: dict[Place, int] = field(repr=False)
+    places: dict[Place, int] | None = field(default=None, repr=False)
     doubts: tuple[tuple[int, str], ...] = ()
+    prefix: Place = ()
+
+    def under(self, key: str) -> Document:
+        """The same file as the value of a key: what has no name of its own is built as a field of a model."""
+        return Document(self.path, {key: self.data}, self.content, None, self.doubts, (key,))
+
+    @property
+    def lines(self) -> dict[Place, int]:
+        """Where each node stands: found when something is to be told of it, which takes ten times as long as reading."""
+        if self.places is not None:
+            return self.places
+        return {(*self.prefix, *place): line for place, line in _lined(self.path, self.content)[1].items()}
 
     @property
     def name(self) -> str:
@@ -48,9 +58,10 @@ class Document:
     def where(self, place: Sequence[str | int]) -> str:
         """``file:line`` of a node, or of the nearest one above it that has a line."""
         steps = tuple(place)
-        while steps and steps not in self.lines:
+        lines = self.lines
+        while steps and steps not in lines:
             steps = steps[:-1]
-        return f"{self.name}:{self.lines.get(steps, 1)}"
+        return f"{self.name}:{lines.get(steps, 1)}"
 
     def error(self, place: Sequence[str | int], message: str) -> ConfigurationError:
         """A ConfigurationError that points at the node."""
@@ -92,11 +103,74 @@ def read(path: Path) -> Document:
             remedy="add the file or correct the name that refers to it",
             zh=f"无法读取声明文件 {path}：{error.strerror}",
         ) from error
-    empty = Document(path, None, content, {})
-    yaml = YAML(typ="rt", pure=True)
-    yaml.allow_duplicate_keys = False
     try:
-        tree = yaml.load(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        data = yaml.load(text, _Fast)
+    except (UnicodeDecodeError, yaml.YAMLError):
+        data, lines = _lined(path, content)  # tells what is wrong, and where
+        return Document(path, data, content, lines, _doubts(content.decode("utf-8")))
+    return Document(path, data, content, None, _doubts(text))
+
+
+class _Fast(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """libyaml with the scalars of YAML 1.2 (``yes``, ``010``, ``1:30`` are what they look like); a key that stands twice is none."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        if len({name for name in names if not isinstance(name, list | dict)}) < len(names):
+            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
+for _kind, _form, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    ("null", r"~|null|Null|NULL|", "~nN\0"),
+    ("merge", r"<<", "<"),
+):
+    _Fast.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_kind}",
+        re.compile(f"^(?:{_form})$"),
+        [*_first.replace("\0", ""), *([""] if "\0" in _first else [])],
+    )
+
+
+for _first, _known in yaml.SafeLoader.yaml_implicit_resolvers.items():
+    for _tag, _pattern in _known:
+        if _tag == "tag:yaml.org,2002:timestamp":
+            _Fast.add_implicit_resolver(_tag, _pattern, [_first])
+
+
+def _whole(loader: yaml.Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    return int(text, 0) if text[:2].lower() in ("0o", "0x") else int(text)
+
+
+_Fast.add_constructor("tag:yaml.org,2002:int", _whole)
+_Fast.add_constructor(
+    "tag:yaml.org,2002:float",
+    lambda loader, node: float(str(loader.construct_scalar(node)).replace(".inf", "inf").replace(".nan", "nan")),
+)
+
+
+def _lined(path: Path, content: bytes) -> tuple[Any, dict[Place, int]]:
+    """Data and the line of each node. :raises ConfigurationError: not UTF-8, not YAML, or a key stands twice."""
+    from ruamel.yaml import YAML  # a third of a second, and needed for messages alone
+    from ruamel.yaml.error import MarkedYAMLError
+
+    empty = Document(path, None, content, {})
+    reader = YAML(typ="rt", pure=True)
+    reader.allow_duplicate_keys = False
+    try:
+        tree = reader.load(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise empty.error((), f"not UTF-8 at byte {error.start}") from error
     except MarkedYAMLError as error:
@@ -105,8 +179,7 @@ def read(path: Path) -> Document:
         problem = str(error.problem or error.context or "not YAML").strip().splitlines()[0]
         raise at.error((), problem) from error
     lines: dict[Place, int] = {(): 1}
-    data = _plain(tree, (), lines)
-    return Document(path, data, content, lines, _doubts(content.decode("utf-8")))
+    return _plain(tree, (), lines), lines
 
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"\\\\]|\\\\.)*\"")
@@ -226,6 +299,8 @@ def _in_data(data: Any, loc: Sequence[str | int]) -> Place:
 
 
 def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
     if isinstance(node, CommentedMap):
         for key in node:
             lines[(*place, key)] = node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)

@@ -33,12 +33,7 @@ class Entry(BaseModel):
 def load_all() -> dict[str, Entry]:
     """Code → entry. :raises ConfigurationError: the list is wrong, with file and line."""
     document = declared.read(LIST)
-    nested = declared.Document(
-        document.path,
-        {"codes": document.data},
-        document.content,
-        {("codes", *place): line for place, line in document.lines.items()},
-    )
+    nested = document.under("codes")
     return declared.build(nested, _List).codes
 
 

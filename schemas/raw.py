@@ -70,12 +70,7 @@ class _Feeds(BaseModel):
 def load_all() -> dict[str, RawContract]:
     """Every feed's contract. :raises ConfigurationError: feeds.yaml and a contract do not agree."""
     document = declared.read(FEEDS)
-    nested = declared.Document(
-        document.path,
-        {"feeds": document.data},
-        document.content,
-        {("feeds", *place): line for place, line in document.lines.items()},
-    )
+    nested = document.under("feeds")
     found: dict[str, RawContract] = {}
     for feed, entry in declared.build(nested, _Feeds).feeds.items():
         columns = {c.name: c for c in _columns(entry)}

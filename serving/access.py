@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import cache
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -19,6 +21,8 @@ from sqlalchemy.engine import Connection
 
 from core import codes, settings
 from core.errors import ConfigurationError
+from schemas import masking
+from serving import fields, lookback
 from store.engine import engine
 
 PROJECTS = "read:projects"  # 项目、办件、发现、工单、空间、变更
@@ -27,7 +31,7 @@ DECIDE = "decide"  # 决定：发现、注销、同一性、隔离；不随 admi
 METRICS = "read:metrics"  # 运行指标
 ADMIN = "admin"  # 溯源、平衡、隔离区
 RAW = "read:raw"  # 原始记录与报文，含个人信息：不发给密钥，由 Airflow 的权限而来 · no scope of keys
-SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN, DECIDE}
+SCOPES = {PROJECTS, PERSONAL, METRICS, ADMIN, DECIDE, *masking.scopes()}
 TIMEOUT_MS = 15_000
 _TOWN = re.compile(r"\d{9}")
 _NAME = re.compile(r"[^\x00-\x1f,\"\\]{1,60}")
@@ -44,7 +48,9 @@ _HELD_TO: dict[str, Callable[[str], object]] = {
 @dataclass(frozen=True, slots=True)
 class Grant:
     """``actor`` stands in the audit log. ``towns``, ``departments``, ``enterprises`` (their codes), ``agents`` and ``teams``: None
-    is without restriction; several kinds given: all hold.
+    is without restriction; several kinds given: all hold. ``known_at``: the store is read as it was known at that instant. ``as_of``: a project is judged
+    as of that day. ``data``: held to these
+    entities and columns (None: all of an entity's).
     """
 
     actor: str
@@ -55,11 +61,19 @@ class Grant:
     agents: tuple[str, ...] | None = None
     teams: tuple[str, ...] | None = None
     key_id: str | None = field(default=None, compare=False)
+    known_at: datetime | None = None
+    as_of: tuple[str, date] | None = None
+    data: tuple[tuple[str, tuple[str, ...] | None], ...] | None = None
 
     @property
     def personal(self) -> bool:
         """Personal data in clear."""
         return PERSONAL in self.scopes
+
+    @property
+    def clear(self) -> tuple[str, ...]:
+        """Patterns of the personal columns that it shows in clear (schemas/masking.yaml)."""
+        return tuple(masking.in_clear(self.scopes))
 
     @property
     def free(self) -> bool:
@@ -74,7 +88,7 @@ class Grant:
     @property
     def operates(self) -> bool:
         """Sees the pages of operations, which know no towns."""
-        return self.free and self.may(ADMIN)
+        return self.free and self.data is None and self.may(ADMIN)
 
     @property
     def decides(self) -> bool:
@@ -88,11 +102,16 @@ class Grant:
 
     def may(self, scope: str) -> bool:
         """Whether it holds a scope; ``admin`` holds all but personal data and decisions."""
-        return scope in self.scopes or (ADMIN in self.scopes and scope not in (PERSONAL, DECIDE))
+        return scope in self.scopes or (ADMIN in self.scopes and scope not in (PERSONAL, DECIDE, *masking.scopes()))
 
     def setting(self) -> str:
         """What ``serving.sight_of`` reads."""
-        told = {"free": self.free, "personal": self.personal}
+        told: dict[str, Any] = {"free": self.free, "personal": bool(self.clear)}
+        told |= {"clear": self.clear, "data": self.data}
+        if self.known_at:
+            told["known_at"] = self.known_at.isoformat()
+        if self.as_of:
+            told["as_of"] = f"{self.as_of[0]} {self.as_of[1]}"
         return json.dumps({**told, **{f"{kind}s": getattr(self, f"{kind}s") for kind in _HELD_TO}})
 
 
@@ -122,6 +141,8 @@ def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Gr
     :raises ConfigurationError: an unknown scope, a town that is no 9 digits, a department or an enterprise that is no USCC.
     """
     scopes = [scope.strip() for scope in scopes]
+    data = _data([scope for scope in scopes if scope.startswith("data:")])
+    scopes = [scope for scope in scopes if not scope.startswith("data:")]
     plain = {scope for scope in scopes if scope in SCOPES}
     found: dict[str, set[str]] = {kind: set() for kind in _HELD_TO}
     for scope in set(scopes) - plain:
@@ -139,8 +160,38 @@ def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Gr
         actor,
         frozenset(plain),
         key_id=key_id,
+        data=data,
         **{f"{kind}s": tuple(sorted(values)) or None for kind, values in found.items()},
     )
+
+
+def _data(scopes: list[str]) -> tuple[tuple[str, tuple[str, ...] | None], ...] | None:
+    """Entities and columns of the data requests that scopes ``data:<number>`` stand for; one that is not in force gives nothing."""
+    if not scopes:
+        return None
+    numbers = [int(number) for scope in scopes if (number := scope.removeprefix("data:")).isdigit()]
+    with engine().connect() as connection:
+        rows = connection.execute(
+            sa.text("select fields from serving.data_request where id = any(:ids) and state = 'granted'"),
+            {"ids": numbers},
+        )
+        found = [row.fields for row in rows]
+    return tuple(
+        sorted((name, None if columns is None else tuple(columns)) for one in found for name, columns in one.items())
+    )
+
+
+def _held(grant: Grant) -> Callable[..., tuple[str, Any]]:
+    """What the views do not know of: statements over ``asked`` held to a grant's columns, and to an instant."""
+
+    def statement(_: Any, __: Any, text: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        if grant.as_of:
+            text = lookback.until(text, grant.as_of[1])
+        if grant.data is not None or (grant.clear and not grant.personal):
+            text = fields.rewritten(text, None if grant.data is None else dict(grant.data), grant.clear)
+        return (lookback.rewritten(text) if grant.known_at else text), parameters
+
+    return statement
 
 
 @contextmanager
@@ -150,8 +201,14 @@ def reading(grant: Grant, *, instant: bool = False) -> Iterator[Connection]:
     :param instant: all of its statements see the store of one instant (repeatable read).
     """
     with engine().connect() as connection:
-        if instant:
+        if instant or grant.known_at or grant.as_of:
             connection.execution_options(isolation_level="REPEATABLE READ")
+        if grant.known_at:
+            lookback.look_back(connection, grant.known_at)
+        if grant.as_of:
+            lookback.judge(connection, *grant.as_of)
+        if grant.known_at or grant.as_of or grant.data is not None or (grant.clear and not grant.personal):
+            sa.event.listen(connection, "before_cursor_execute", _held(grant), retval=True)
         connection.execute(
             sa.text(
                 """select set_config('transaction_read_only', 'on', true), set_config('statement_timeout', :timeout, true),

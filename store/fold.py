@@ -327,15 +327,18 @@ def publish(
             select f.id, g.id is null as new,
                    case when g.id is null or g.gone_at is not null then 'ADD'
                               when g.content_hash <> f.content_hash then 'MOD' end as op,
-                   case when g.gone_at is null and g.content_hash <> f.content_hash then array(
-                       select was.key
-                       from (select to_jsonb(g) as old, to_jsonb(f) as new offset 0) both_
-                       cross join jsonb_each(old - array['provenance', 'content_hash', 'changed_at', 'gone_at']) was
-                       where was.value is distinct from new -> was.key order by 1) end as columns
+                   case when g.id is not null and g.gone_at is null then coalesce(d.columns, array['provenance']) end as columns,
+                   d.before || jsonb_build_object('changed_at', g.changed_at) as before
             from folded f left join {table} g on g.id = f.id
+            left join lateral (  -- what is written over: by it the past can be looked back to
+                select array_agg(was.key order by was.key) filter (where was.key not in ('provenance', 'content_hash')) as columns,
+                       jsonb_object_agg(was.key, was.value) as before
+                from (select to_jsonb(g) as old, to_jsonb(f) as new where g.id is not null offset 0) both_
+                cross join jsonb_each(old - array['changed_at', 'gone_at']) was
+                where was.value is distinct from new -> was.key) d on true
             where g.id is null or g.gone_at is not null or g.content_hash <> f.content_hash or g.provenance <> f.provenance
             union all
-            select g.id, false, 'DEL', null from {table} g
+            select g.id, false, 'DEL', null, null from {table} g
             where g.id in (select id from touched) and g.gone_at is null and not exists (select from folded f where f.id = g.id)"""
     )
     written: dict[str, int] = dict(
@@ -377,9 +380,9 @@ def publish(
             f"""insert into store.change (entity, entity_id, op, columns, sources)
                 select :entity, id, 'ADD', null, {sources} from folded f order by id"""
             if all_new
-            else f"""insert into store.change (entity, entity_id, op, columns, sources)
-                select :entity, id, op, columns, case when f.id is not null then {sources} end
-                from changing left join folded f using (id) where op is not null order by id"""
+            else f"""insert into store.change (entity, entity_id, op, columns, sources, before)
+                select :entity, id, coalesce(op, 'MOD'), columns, case when f.id is not null then {sources} end, before
+                from changing left join folded f using (id) order by id"""
         ),
         {"entity": entity},
     )

@@ -824,6 +824,7 @@ change = sa.Table(
     sa.CheckConstraint("op in ('ADD', 'MOD', 'DEL')", name="op"),
     sa.Index(None, "entity_id", postgresql_using="hash"),  # the few changes of a row
     sa.Index(None, "xid", "seq"),  # the order in which readers follow
+    sa.Index("change_at_ix", "at", postgresql_using="brin"),
     schema=STORE,
     comment=_comment("变更流", "the feed of changes"),
 )

@@ -162,7 +162,7 @@ def _bring_up(
     try:
         with connection.begin_nested():
             judged = judge(connection, result.as_of, projects, by, watched)
-            moved = _write(connection, judged)
+            moved = write(connection, judged)
     except _FAULTS as error:
         if isinstance(error, sa.exc.DBAPIError | psycopg.Error) and refusal(error) is None or not projects:
             raise
@@ -185,7 +185,10 @@ def _bring_up(
     result.closed += closed
 
 
-def _write(connection: Connection, judged: Judged) -> tuple[int, int, int]:
+def write(connection: Connection, judged: Judged) -> tuple[int, int, int]:
+    """Bring clocks, stages, positions and findings of what was judged up to it, in the caller's transaction; findings opened,
+    reopened, closed.
+    """
     positions.write_clocks(connection, judged)
     positions.write_standing(connection, judged)
     items.write(connection, judged)

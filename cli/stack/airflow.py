@@ -13,14 +13,16 @@ import shlex
 import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
-import requests
 
 from cli.stack.layout import Layout
 from core import settings
 from core.errors import ConfigurationError, InternalError
+
+if TYPE_CHECKING:
+    import requests
 
 COMPONENTS = {
     "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -168,11 +170,15 @@ class Api:
     def __init__(self, base: str, password: str) -> None:
         self.base = base
         self._password = password
+        import requests  # of a running Airflow alone: most commands never ask it
+
         self._session = requests.Session()
         self._session.trust_env = False
 
     def healthy(self) -> dict[str, bool]:
         """State of each component; empty while the API server does not answer."""
+        import requests
+
         try:
             answer = self._session.get(f"{self.base}/api/v2/monitor/health", timeout=5)
             result = answer.json()
@@ -202,6 +208,8 @@ class Api:
 
     def _ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """An answer; a server that is busy or starts again is asked again for some minutes."""
+        import requests
+
         until = time.monotonic() + PATIENCE
         while True:
             try:

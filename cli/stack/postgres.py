@@ -21,7 +21,13 @@ from cli.stack import processes
 from cli.stack.layout import Layout
 from core.errors import ConfigurationError
 
-_CONF = "onemap.conf"
+_CONF, _HBA = "onemap.conf", "onemap_hba.conf"
+# whoever opens the socket is this user or root; the roles of BI, who may come by a forwarded port, show their password all the same
+_DOORS = """# written by onemap up at each start
+local all +onemap_scoped scram-sha-256
+local all all trust
+local replication all trust
+"""
 _START_SECONDS = 120  # recovery after a crash included
 _SOCKET, _SOCKET_NAME = ".s.PGSQL.5432", 104  # bytes of a socket's name: 108 on Linux, 104 elsewhere
 
@@ -163,14 +169,16 @@ def end_orphans(data: Path) -> None:
 def _configure(data: Path) -> None:
     main, ours, socket = data / "postgresql.conf", data / _CONF, _socket_folder(data)
     quoted = str(socket).replace("'", "''").replace('"', '""')
-    ours.write_text(f"{settings()}\nunix_socket_directories = '\"{quoted}\"'\n")
+    doors = data / _HBA
+    doors.write_text(_DOORS)
+    ours.write_text(f"{settings()}\nunix_socket_directories = '\"{quoted}\"'\nhba_file = '{_HBA}'\n")
     include = f"include_if_exists = '{_CONF}'"
     text = main.read_text()
     if include not in text:
         main.write_text(f"{text}\n{include}\n")
     if os.geteuid() == 0:
         owner = data.stat()
-        for path in (main, ours, socket):
+        for path in (main, ours, doors, socket):
             os.chown(path, owner.st_uid, owner.st_gid)
 
 

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 import numpy as np
-from scipy.stats import genpareto
 
 HISTORY = timedelta(days=400)  # a year and the festival that may come later this year
 QUARTER = 62.0  # working days
@@ -146,6 +145,8 @@ def learn(gaps: np.ndarray, alarms: float = FALSE_ALARMS, quarter: float = QUART
     over = gaps[gaps > base]
     shape, scale = _tail(over - base)
     a_quarter = 0.1 * len(gaps) * quarter / gaps.sum()  # quiet times above the base
+
+    from scipy.stats import genpareto
 
     level = float(base + genpareto.isf(min(alarms / a_quarter, 1.0), shape, scale=scale))
     # few quiet times say little of the longest

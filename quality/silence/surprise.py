@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
-from scipy.stats import binom
 from sqlalchemy.engine import Connection
 
 from store.staging import Staged
@@ -100,6 +99,8 @@ def _counts(connection: Connection, staged: Staged) -> dict[str, int]:
 
 
 def _shares(came: dict[str, int], before: dict[str, int]) -> list[Surprise]:
+    from scipy.stats import binom
+
     rows, found = came["rows"], []
     if rows < _FEW:
         return []
@@ -130,6 +131,8 @@ def _volume(connection: Connection, staged: Staged, by_day: dict[date, int]) -> 
 
 def _columns(connection: Connection, staged: Staged, now: datetime) -> list[Surprise]:
     """Vital columns that are filled much less often among what came today than before."""
+    from scipy.stats import binom
+
     rows = connection.execute(
         sa.text(
             """select part, coalesce(sum(rows) filter (where came < cast(:now as timestamp)::date), 0)::bigint,

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.stats import binom
 from sqlalchemy.engine import Connection
 
 from core import declared
@@ -148,6 +147,8 @@ def _counted(connection: Connection, witness: Witness, until: datetime) -> list[
 
 def _found(witness: Witness, counted: list[tuple[date, int, int]], until: datetime) -> Proof | None:
     """The hole that explains the latest unknown numbers best; None: there is none."""
+    from scipy.stats import binom
+
     first = until.date() - RECENT
     before = [row for row in counted if row[0] < first]
     recent = [row for row in counted if row[0] >= first]

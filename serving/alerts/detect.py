@@ -261,8 +261,9 @@ def _quarantine() -> list[Trouble]:
 
 
 _DRIFTED = """
-select feed, code, field, sum(count) as count, min(first_seen_at) as since from landing.issue
+select feed, code, field, sum(count) as count, min(first_seen_at) as since from landing.issue i
 where code = any(:codes) and last_seen_at > now() - interval '1 day' and first_seen_at > now() - interval '7 days'
+  and not exists (select from serving.drift_decision d where d.feed = i.feed and d.code = i.code and d.field = coalesce(i.field, ''))
 group by feed, code, field"""
 
 
@@ -295,7 +296,7 @@ def _drift() -> list[Trouble]:
                 "与数源确认含义，补映射或代码表后重放",
                 source,
                 [feed],
-                _pages(source, 映射=f"/onemap/map/ops/mapping/{feed}"),
+                _pages(source, 映射与决定=f"/onemap/map/ops/mapping/{feed}#drift"),
             )
         )
     return found

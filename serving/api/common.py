@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,8 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator
 
+from core import clock
+from core.clock import SHANGHAI
 from serving import rulebook
 from serving.access import Grant, departments, reading, towns
 from serving.problems import Problem
@@ -81,6 +84,46 @@ UpdatedSince = Annotated[
     Instant | None, Query(description="此时间后内容有变 · content changed since; without a zone: local time")
 ]
 Code = Annotated[str, Path(max_length=64, pattern=TEXT, description="项目代码 · project code")]
+
+
+def look_back(
+    request: Request,
+    known_at: Annotated[
+        Instant | None,
+        Query(
+            description="按此刻已知的数据回答（记录时间）；不带时区为本市时间 · the store as it was known at that instant (recorded time); "
+            "without a zone: local time",
+            examples=["2026-11-24T08:00:00+08:00"],
+        ),
+    ] = None,
+    as_of: Annotated[
+        Day | None,
+        Query(
+            description="截至此日判定（业务时间）：时钟、阶段、位置与发现；须指明项目 · judged as of that day (business time): clocks, stages, "
+            "position, findings; of one project",
+            examples=["2026-11-20"],
+        ),
+    ] = None,
+) -> None:
+    """A dependency of routes that read the store: they answer from its past, or as of a past day.
+
+    :raises Problem: a time that is still to come, a day without a project, both at once.
+    """
+    if as_of is not None:
+        project = request.path_params.get("code") or request.query_params.get("project")
+        if project is None or known_at is not None or not date(2000, 1, 1) <= as_of <= clock.today():
+            raise Problem(
+                "invalid-parameter",
+                "as_of 须为 2000-01-01 至今天的一日，指明一个项目（project），且不与 known_at 同用；全市请用报告或 onemap findings --as-of。",
+                "as_of is a day from 2000-01-01 to today, of one project (project=), without known_at; for the city see the report.",
+            )
+        request.state.grant = replace(request.state.grant, as_of=(project, as_of))
+    if known_at is None:
+        return
+    at = known_at if known_at.tzinfo else known_at.replace(tzinfo=SHANGHAI)
+    if at > datetime.now(SHANGHAI):
+        raise Problem("invalid-parameter", "known_at 不能晚于现在。", "known_at lies in the future.")
+    request.state.grant = replace(request.state.grant, known_at=at)
 
 
 def _grant(request: Request) -> Grant:

@@ -15,11 +15,12 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from fastapi import Request, Response
+from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from core.errors import OneMapError
+from core.errors import NotFoundError, OneMapError
 from serving import audit, derive, keys, lockout, metrics
 from serving.access import PROJECTS, Grant
 from serving.problems import VARY, Problem, answer
@@ -44,7 +45,7 @@ class Guarded(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         inner = super().get_route_handler()
-        known = {field.alias for field in self.dependant.query_params}
+        known = {field.alias for field in get_flat_dependant(self.dependant).query_params}
         open_query = getattr(self.endpoint, "open_query", False)
         wanted = getattr(self.endpoint, "scopes", (PROJECTS,))
 
@@ -73,6 +74,12 @@ async def _answered(request: Request, inner: Callable, known: set[str] | None, w
         missing = [name for name in wanted if not grant.may(name)]
         if missing:
             raise Problem("forbidden", f"密钥缺少权限 {'、'.join(missing)}。", f"The key lacks {', '.join(missing)}.")
+        if grant.data is not None and known is not None and "known_at" not in known:
+            raise Problem(
+                "forbidden",
+                "共享授权的密钥只能读取获准的实体。",
+                "A key of a data request reads the entities that were granted, no more.",
+            )
         _legible(request, known)
         await run_in_threadpool(derive.refresh, False)
         response = await inner(request)
@@ -192,6 +199,8 @@ def _problem(error: Exception) -> Problem:
         return Problem(
             "invalid-parameter", "参数超出可表示的范围。", "A parameter lies outside of what can be represented."
         )
+    if isinstance(error, NotFoundError):
+        return Problem("invalid-parameter", error.zh, error.message)
     if isinstance(error, OneMapError):
         log.error("%s", error)
         return Problem("unavailable", error.zh, error.message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from core import clock
@@ -27,6 +27,7 @@ from serving.api.common import (
     fields_param,
     known,
     listed,
+    look_back,
     single,
     words,
 )
@@ -40,7 +41,7 @@ from serving.query import statistics as statistic_queries
 from serving.sql.views import FED
 from store import tables
 
-router = APIRouter(prefix="/v1", route_class=Guarded)
+router = APIRouter(prefix="/v1", route_class=Guarded, dependencies=[Depends(look_back)])
 ProjectFields, CaseFields, ItemFields = fields_param("project"), fields_param("case"), fields_param("item")
 FindingFields, WorkOrderFields, LicenceFields = (
     fields_param("finding"),

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from core import settings
 from serving import tiles
 from serving.access import reading
-from serving.api.common import TEXT, Asker, choice, words
+from serving.api.common import TEXT, Asker, choice, look_back, words
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.features import service
 from serving.problems import Problem
 from serving.sql.views import views
 
-features = APIRouter(prefix="/features", tags=["空间 features"], route_class=Guarded)
-vector_tiles = APIRouter(prefix="/tiles", tags=["空间 tiles"], route_class=Guarded)
+features = APIRouter(prefix="/features", tags=["空间 features"], route_class=Guarded, dependencies=[Depends(look_back)])
+vector_tiles = APIRouter(prefix="/tiles", tags=["空间 tiles"], route_class=Guarded, dependencies=[Depends(look_back)])
 GEOJSON = "application/geo+json"
 Collection = Annotated[str, Path(max_length=64, pattern=TEXT, description="图层 · collection")]
 F = Annotated[Literal["json"] | None, Query(description="格式，只有 json · format, json alone")]

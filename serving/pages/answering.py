@@ -58,6 +58,7 @@ _MENU = (
     ("plan", "我要办"),
     ("guide", "办事问答"),
     ("catalogue", "数据目录"),
+    ("share", "数据共享"),
 )
 _OPERATING = (
     ("ops/decisions", "待决事项"),

@@ -37,10 +37,12 @@ from serving.pages import (
     guide,
     insight,
     lists,
+    mapping,
     operations,
     plan,
     pushes,
     reminders,
+    share,
     subscriptions,
     whatif,
 )
@@ -76,6 +78,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(router)
     app.include_router(operations.router)
+    app.include_router(mapping.router)
     app.include_router(guide.router)
     app.include_router(plan.router)
     app.include_router(care.router)
@@ -88,6 +91,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(catalogue.router)
     app.include_router(subscriptions.router)
     app.include_router(pushes.router)
+    app.include_router(share.router)
     app.include_router(lists.router)
     return app
 
@@ -346,6 +350,9 @@ def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
     if made is None:
         raise HTTPException(404, "没有可报告的内容，或无权查看。")
     content, media = write.written(made, kind)
+    if kind == "html" and made.as_of == clock.today():  # the lists are of today
+        path = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/")
+        content = write.html(made, "../" * path.count("/"))
     headers = _STANDALONE if kind == "html" else {**HEADERS, **attached(f"{made.name}.{kind}")}
     return logged(request, who, Response(content, media_type=media, headers=headers), 1)
 

@@ -14,7 +14,6 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 
 from core import clock
 from core.errors import ConfigurationError
-from core.settings import ROOT
 from quality import issues
 from serving import balance, lineage
 from serving.access import Grant
@@ -51,36 +50,6 @@ def of_row(request: Request, entity: str, id: str, who: Operator) -> Response:
         "lineage.html.j2", request, t=told, zh=views()[entity].zh, records=records, feeds=dossier.feeds(), raw=who.raw
     )
     return logged(request, who, answer, 1, personal=who.raw)
-
-
-@router.get("/mapping/{feed}", response_class=HTMLResponse)
-def mapping(request: Request, feed: str, who: Operator) -> Response:
-    """The mapping of a feed as it is declared; a line that fills a column is found as ``#<entity>.<column>``."""
-    if feed not in dossier.feeds():
-        raise HTTPException(404, f"没有数据项 {feed}。")
-    path = f"mappings/{loader.feed(feed).mapping}.yaml"
-    lines = _anchored((ROOT / path).read_text(encoding="utf-8").splitlines())
-    return logged(
-        request,
-        who,
-        rendered("mapping.html.j2", request, feed=feed, title=dossier.feeds()[feed], path=path, lines=lines),
-        len(lines),
-    )
-
-
-def _anchored(lines: list[str]) -> list[tuple[str | None, str]]:
-    """(anchor, line): the first line that fills a column of an entity has one."""
-    made: list[tuple[str | None, str]] = []
-    seen: set[str] = set()
-    entity = ""
-    for line in lines:
-        word, colon, rest = line.strip().removeprefix("- ").partition(":")
-        if word == "entity":
-            entity = rest.strip()
-        anchor = f"{entity}.{word}" if colon and entity in tables.golden and word in views()[entity].by_name else None
-        made.append((anchor if anchor not in seen else None, line))
-        seen.add(anchor or "")
-    return made
 
 
 @router.get("/receipt/{number}", response_class=HTMLResponse)

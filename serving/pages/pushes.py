@@ -3,14 +3,15 @@ word on it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 
 from core.errors import ConfigurationError, NotFoundError
 from serving import audit
-from serving.pages.answering import HEADERS, Who, attached, logged, rendered
+from serving.access import Grant
+from serving.pages.answering import HEADERS, attached, logged, rendered
 from serving.pages.decisions import Decider
 from serving.pages.operations import Operator, may_read_raw
 from serving.push import ledger, state, words
@@ -43,19 +44,27 @@ def page(request: Request, who: Operator, output: str | None = None) -> Response
     return logged(request, who, answer, len(standing))
 
 
-@router.get("/pushes/batch/{id_}/{part}")
-def content(request: Request, id_: str, part: Literal["body", "receipt"], who: Who) -> Response:
-    """What was sent, or the receiver's receipt, as bytes from the archive."""
-    if not who.operates:
-        raise HTTPException(403, "推送只对全市范围的运维人员开放。")
+@router.get("/pushes/batch/{id}/body")
+def body(request: Request, id: str, who: Operator) -> Response:
+    """What was sent, as bytes from the archive."""
+    return _content(request, who, id, "body_sha256", "")
+
+
+@router.get("/pushes/batch/{id}/receipt")
+def receipt(request: Request, id: str, who: Operator) -> Response:
+    """What the receiver answered."""
+    return _content(request, who, id, "receipt_sha256", ".receipt")
+
+
+def _content(request: Request, who: Grant, id_: str, part: str, ending: str) -> Response:
     may_read_raw(who)
     found = next((one for one in state.batches(None, 1_000_000) if one["id"] == id_), None)
-    sha256 = found and found["body_sha256" if part == "body" else "receipt_sha256"]
-    if found is None or not sha256:
+    if found is None or not found[part]:
         raise HTTPException(404, "没有这个批次，或还没有回执。")
-    name = found["name"] if part == "body" else f"{found['name']}.receipt"
     answer = StreamingResponse(
-        archive.read(sha256), media_type="application/octet-stream", headers={**HEADERS, **attached(name)}
+        archive.read(found[part]),
+        media_type="application/octet-stream",
+        headers={**HEADERS, **attached(f"{found['name']}{ending}")},
     )
     return logged(request, who, answer, found["rows"], personal=True)
 

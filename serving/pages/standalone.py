@@ -90,6 +90,8 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
             raise HTTPException(401, "请提供有效密钥。", {"WWW-Authenticate": 'Bearer realm="onemap"'})
         if admission.over is not None:
             raise HTTPException(429, "本密钥的用量已满，请稍后再试。", {"Retry-After": str(int(admission.over) + 1)})
+        if admission.grant.data is not None:
+            raise HTTPException(403, "共享授权的密钥用于数据接口，不能打开页面。")
         if not admission.grant.may(PROJECTS):
             raise HTTPException(403, f"密钥缺少权限 {PROJECTS}。")
         return admission.grant

@@ -83,7 +83,7 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
             ).mappings()
         ]
         findings = [dict(r) for r in connection.execute(sa.text(_FINDINGS.format(where=finding)), values).mappings()]
-    _summary(made, name, rows, totals, findings)
+    _summary(made, kind, code, name, rows, totals, findings)
     _projects(made, kind, code, rows)
     _cases(made, totals, late)
     _found(made, kind, findings)
@@ -112,7 +112,13 @@ def _rate(totals: dict[str, Any]) -> str:
 
 
 def _summary(
-    made: Report, name: str, rows: pl.DataFrame, totals: dict[str, Any], findings: list[dict[str, Any]]
+    made: Report,
+    kind: Area,
+    code: str,
+    name: str,
+    rows: pl.DataFrame,
+    totals: dict[str, Any],
+    findings: list[dict[str, Any]],
 ) -> None:
     done = int(rows["finished"].sum())
     made.add(
@@ -130,7 +136,14 @@ def _summary(
                 ("逾期办件", f"{totals['overdue']}"),
                 ("按时办结率", _rate(totals)),
                 ("未消除发现", f"{len(findings)}"),
-            ]
+            ],
+            {
+                "项目": f"?{kind}={code}",
+                "在办办件": f"cases?{kind}={code}",
+                "在办超期": f"cases?{kind}={code}&late=running",
+                "逾期办件": f"cases?{kind}={code}&late=all",
+                "未消除发现": f"findings?{kind}={code}&state=standing",
+            },
         ),
     )
 

@@ -70,7 +70,14 @@ def _summary(made: Report, s: State) -> None:
                 ("体外循环", f"{s.outside.height:,} 个事项，{s.outside_cases:,} 件办件"),
                 ("未办结工单", f"{orders:,} 张，已上级督办 {escalated:,} 张"),
                 ("节时", f"{t['saved_days']:,} 天（{t['saved_cases']:,} 件）"),
-            ]
+            ],
+            {
+                "项目": "?",
+                "办件": "cases",
+                "在办超期": "cases?late=running",
+                "逾期办件": "cases?late=all",
+                "未办结工单": "orders?state=running",
+            },
         ),
     )
 

@@ -35,10 +35,10 @@ def written(report: Report, kind: Format) -> tuple[bytes, str]:
     return WRITERS[kind](report), MEDIA[kind]
 
 
-def html(report: Report) -> bytes:
-    """One file, complete in itself, without scripts."""
+def html(report: Report, base: str | None = None) -> bytes:
+    """One file, complete in itself, without scripts. ``base``: the way to the pages' root, for links from numbers to their lists."""
     blocks = [(type(block).__name__, block) for block in report.blocks]
-    return template("report.html.j2").render(r=report, blocks=blocks, svg=drawing.svg).encode()
+    return template("report.html.j2").render(r=report, blocks=blocks, svg=drawing.svg, base=base).encode()
 
 
 # -- PDF ---------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
+from serving.sql import past
 from serving.sql.views import View, note, statements, views
 from store import migrate
 from store.engine import transaction
@@ -46,7 +47,22 @@ def bring(connection: Connection) -> list[str]:
             made = made or there is None
             _make(connection, schema, view, there)
             changed.append(f"{schema}.{view.name}")
+    if changed:
+        _past(connection)
     return changed
+
+
+def _past(connection: Connection) -> None:
+    """The schemas of the store's past, anew: what they are over has other columns now."""
+    names = ("past", "past_supervision", "past_store")
+    made = "; ".join(
+        f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public" for name in names
+    )
+    connection.connection.driver_connection.execute(f"{made}; {past.ddl()}")
+    if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
+        connection.exec_driver_sql(
+            "grant usage on schema past to onemap_api; grant select on all tables in schema past to onemap_api"
+        )
 
 
 def _make(connection: Connection, schema: str, view: View, there: dict[str, str | None] | None) -> None:

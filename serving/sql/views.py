@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-from schemas import entities
+from schemas import entities, masking
 
 #: Types of the model → types of PostgreSQL.
 SQL_TYPES = {
@@ -62,39 +62,16 @@ class View:
         self.by_name.update({column.name: column for column in self.columns})
 
 
-def personal(name: str) -> str:
-    """How a personal column is masked: docs/domain.md 1.3."""
-    if name.endswith("phone"):
-        return "phone"
-    return "number" if name.endswith(("_id", "_code")) else "name"
-
-
 #: names of applicants and holders: name, type where there is one, code
 _APPLICANTS = {
     ("case", "applicant_name"): "{x}.applicant_name, {x}.applicant_type, {x}.applicant_id",
     ("licence", "holder_name"): "{x}.holder_name, null, {x}.holder_code",
 }
-_FREE_TEXT = (
-    "reason",
-    "opinion",
-    "result",
-    "scope",
-    "result_text",
-    "remark",
-    "note",
-    "content",
-    "description",
-    "summary",
-)
 
 
 def _is_free_text(name: str, declared: entities.Column) -> bool:
     """What people wrote in their own words: anything may stand in it."""
-    return (
-        declared.type == "text"
-        and not declared.codes
-        and (name in _FREE_TEXT or name.endswith(("_reason", "_opinion", "_note", "_remark")))
-    )
+    return declared.type == "text" and not declared.codes and masking.is_free_text(name)
 
 
 def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[Column, ...]:
@@ -106,13 +83,15 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
         note = declared.doc or name.replace("_", " ")
         if declared.unit:
             note += f" [{declared.unit}]"
-        sql, mask = f"{alias}.{name}", personal(name) if declared.personal else None
+        sql, mask = f"{alias}.{name}", masking.kind(name) if declared.personal else None
         hidden = "(select (serving.sight_of(current_user)).personal)"
         if (entity, name) in _APPLICANTS:  # a name is a person's until it is known to be an organisation's
             sql = f"case when {hidden} then {alias}.{name} else serving.mask_applicant({_APPLICANTS[entity, name].format(x=alias)}) end"
             note += "; masked unless it is known to be an organisation's"
         elif mask is None and _is_free_text(name, declared):
-            beside = ", ".join(f"{alias}.{n}" for n, c in about.columns.items() if c.personal and personal(n) == "name")
+            beside = ", ".join(
+                f"{alias}.{n}" for n, c in about.columns.items() if c.personal and masking.kind(n) == "name"
+            )
             known = f"array[{beside}]::text[]" if beside else "'{}'::text[]"
             sql = f"case when {hidden} then {alias}.{name} else serving.mask_text({alias}.{name}, {known}) end"
             note += "; ID numbers, phones and known names in it are masked"
@@ -291,6 +270,10 @@ _CLOCK = (
     Column("judged_on", "k.as_of", "date", "判定日", "the day that clock and light stand for"),
 )
 
+
+#: who is told the values of golden rows: nothing is masked in them, nor held to some rows
+_WHOLE = f"({FREE} and (select (serving.sight_of(current_user)).personal))"
+_TOLD = f"(c.entity in ('finding', 'work_order', 'project_stage', 'clock') or {_WHOLE})"
 
 #: what stands in the change feed beside the entities of the model
 FED = ("finding", "work_order", "project_stage", "clock")
@@ -625,9 +608,19 @@ def _change() -> View:
             Column("sources", "c.sources", "texts", "来源", "feeds that the change came from"),
             Column("at", "c.at", "instant", "时间", "when", nullable=False),
             Column(
-                "before", "c.before", "json", "变更前", "values before; of findings, work orders, stages and clocks"
+                "before",
+                f"case when {_TOLD} then c.before end",
+                "json",
+                "变更前",
+                "values before; of findings, work orders, stages and clocks, of the rest to whoever sees all of it in clear",
             ),
-            Column("after", "c.after", "json", "变更后", "values after; of findings, work orders, stages and clocks"),
+            Column(
+                "after",
+                f"case when c.after is not null then c.after when {_WHOLE} then serving.change_after(c.entity, c.entity_id, c.xid, c.seq, c.op, c.columns) end",
+                "json",
+                "变更后",
+                "values after; of findings, work orders, stages and clocks, of the rest to whoever sees all of it in clear",
+            ),
         ),
         ("xid", "seq"),
         f"({FREE} or case c.entity {cases} else false end)",

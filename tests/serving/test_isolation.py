@@ -13,13 +13,12 @@ import shapely
 from starlette.testclient import TestClient
 
 from core.errors import ConfigurationError
-from serving import keys, tiles, webhooks
+from serving import keys, roles, tiles, webhooks
 from serving.access import grant_of, reading
 from serving.api.app import app
 from serving.pages import app as pages
 from serving.pages import standalone
 from serving.query import changes
-from serving.sql import roles
 from store.engine import transaction
 from tests.serving.conftest import rows
 

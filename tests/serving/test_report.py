@@ -19,6 +19,7 @@ from serving.report.content import Heading, Paragraph, Report, Table
 from store.engine import transaction
 from supervision import limits
 from supervision.limits import Limit
+from tests.serving.conftest import rows
 
 FREE = Grant("test")
 BAR = dossier.Bar(
@@ -252,3 +253,31 @@ def test_long_tables_break_across_pages() -> None:
     assert write.pdf(made).count(b"/Type /Page\n") >= 5
     with zipfile.ZipFile(io.BytesIO(write.docx(made))) as packed:
         assert packed.read("word/document.xml").count(b"w:tblHeader") == 1
+
+
+def test_each_number_of_a_report_leads_to_its_list(store):
+    """The number that a reader sees is that of the list behind it."""
+    import re
+
+    from starlette.testclient import TestClient
+
+    from core import clock
+    from serving.access import ADMIN, PROJECTS, Grant
+    from serving.pages.app import application
+
+    async def asker(_):
+        return Grant("li", frozenset({PROJECTS, ADMIN}))
+
+    pages = TestClient(application(asker))
+    town = rows(
+        "select town_code from store.project where gone_at is null and town_code is not null group by 1 order by count(*) desc limit 1"
+    )[0]
+    text = pages.get(f"/town/{town['town_code']}/report.html").text
+    links = re.findall(r'<dt>(\S+)</dt><dd><a href="\.\./\.\./([^"]*)">(\d+)</a>', text)
+    assert {"项目", "在办超期", "逾期办件", "未消除发现"} <= {name for name, _, _ in links}
+    for name, place, number in links:
+        shown = pages.get("/" + place.replace("&amp;", "&")).text
+        found = re.search(r'class="count" role="status">(\d[\d,]*) [个条]', shown)
+        assert found and found[1].replace(",", "") == number, (name, place, number, found and found[0])
+    assert clock.today()
+    assert '<a href="../cases?late=running">' in pages.get("/city/report.html").text

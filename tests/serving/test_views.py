@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
 from core.errors import ConfigurationError
-from serving.sql import dictionary, roles
+from serving import roles
+from serving.sql import dictionary
 from serving.sql.views import SQL_TYPES, note, views
 from store import migrate
 from store.engine import engine

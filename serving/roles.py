@@ -65,6 +65,7 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
                     f"create role {quoted} {'login' if login else 'nologin'} nosuperuser nocreatedb nocreaterole"
                 )
             c.exec_driver_sql(f"grant onemap_scoped to {quoted}")
+            c.exec_driver_sql(f"alter role {quoted} set search_path = onemap")
         except sa.exc.ProgrammingError as error:
             raise ConfigurationError(
                 f"this database user may not make roles: {error.orig}",
@@ -87,6 +88,18 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
                 "by": by,
             },
         )
+
+
+def may_log_in(name: str) -> bool:
+    """Whether a role may come by a forwarded port: one of ours, held to what its grant says."""
+    with transaction() as c:
+        return c.execute(
+            sa.text(
+                """select exists (select from pg_roles r join serving.role_grant g on g.role = r.rolname
+                                  where r.rolname = :name and r.rolcanlogin and not r.rolsuper and not r.rolbypassrls)"""
+            ),
+            {"name": name},
+        ).scalar_one()
 
 
 def listed() -> list[dict[str, Any]]:

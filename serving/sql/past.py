@@ -1,0 +1,114 @@
+"""时间机器 The store as the hub knew it at an instant (``known_at``): the views of schema ``asked`` once more in schema ``past``, over
+tables that are as they were.
+
+``store.change`` has, for each change of a golden row, the values before it; what came after the instant is put into
+``serving.past_change`` by :func:`serving.lookback.look_back` within the reader's own transaction (rolled back with it), and the views undo it. Findings,
+work orders, stages and clocks are as the feed tells them; what it does not tell of them (evidence, days used, current items) is null.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from serving.sql.views import Column, View, views
+from store import tables
+
+#: table of supervision → entity of the feed, its key as the feed has it; None: the feed tells nothing of it
+_FED: dict[str, tuple[str, str] | None] = {
+    "finding": ("finding", "g.id"),
+    "work_order": ("work_order", "g.no"),
+    "stage_state": ("project_stage", "g.project_code || ':' || g.stage"),
+    "clock": ("clock", "g.case_id"),
+    "position": None,
+    "project_item": None,
+    "waiting": None,
+}
+#: what the feed tells of each (migration 0015)
+_TOLD: dict[str, tuple[str, ...]] = {
+    "finding": ("rule", "project_code", "item_code", "case_no", "case_id", "level", "kind", "severity", "department_code",
+                "department_name", "text", "state", "opened_on", "closed_on", "decision_note"),
+    "work_order": ("finding_id", "rule", "project_code", "item_code", "case_no", "department_code", "department_name", "severity",
+                   "state", "dispatched_at", "due_on", "urged_on", "escalated_on", "result", "closed_at"),
+    "stage_state": ("stage_name", "state", "completed_at"),
+    "clock": ("project_code", "light", "promised_limit", "statutory_limit", "due_promised", "due_statutory", "ended_at", "paused"),
+}  # fmt: skip
+_KEYS = {"finding": ("id",), "work_order": ("no",), "stage_state": ("project_code", "stage"), "clock": ("case_id",)}
+_NAMED = re.compile(r"(?<![\w.])(store|supervision)\.(\"?)(\w+)(\"?)")
+
+
+def ddl() -> str:
+    """The tables as they were (schema ``past_store``, ``past_supervision``) and the views over them (``past``)."""
+    made = [_entity(name) for name in tables.golden]
+    made += [_supervised(name) for name in _FED]
+    made += [_view(view) for view in views().values()]
+    return "\n".join(made)
+
+
+def _entity(name: str) -> str:
+    return f"""create view past_store."{name}" as
+select g.* from store."{name}" g
+where not exists (select from serving.past_change l where l.entity = '{name}' and l.entity_id = g.id)
+union all
+select r.* from serving.past_change l join store."{name}" g on g.id = l.entity_id
+cross join lateral jsonb_populate_record(g, l.was) r where l.entity = '{name}' and l.op <> 'ADD';"""
+
+
+def _supervised(name: str) -> str:
+    fed = _FED[name]
+    if fed is None:
+        return f"create view past_supervision.{name} as select g.* from supervision.{name} g where false;"
+    entity, key = fed
+    only = _KEYS[name][0]
+    whose = f" || jsonb_build_object('{only}', l.entity_id)" if len(_KEYS[name]) == 1 else ""
+    told = ", ".join(f"'{column}', g.{column}" for column in (*_KEYS[name], *_TOLD[name]))
+    return f"""create view past_supervision.{name} as
+select r.* from supervision.{name} g left join serving.past_change l on l.entity = '{entity}' and l.entity_id = {key}
+cross join lateral jsonb_populate_record(null::supervision.{name}, jsonb_build_object({told}) || coalesce(l.was, '{{}}')) r
+where l.op is distinct from 'ADD'
+union all
+select r.* from serving.past_change l cross join lateral jsonb_populate_record(null::supervision.{name}, l.was{whose}) r
+where l.entity = '{entity}' and l.op <> 'ADD' and not exists (select from supervision.{name} g where {key} = l.entity_id);"""
+
+
+def _view(view: View) -> str:
+    past = _past(view)
+    columns = ",\n    ".join(f"{_selected(column)} as {column.name}" for column in past.columns)
+    conditions = " and ".join(part for part in (past.where, past.seen) if part)
+    where = f"\nwhere {conditions};" if conditions else ";"
+    return f'create view past."{view.name}" as\nselect\n    {columns}\nfrom {past.source}{where}'
+
+
+def _past(view: View) -> View:
+    at = "(current_setting('onemap.known_at'))::timestamptz"
+    source = _moved(view.source)
+    where = _moved(view.where) if view.where else None
+    if view.name == "change":
+        source, where = view.source, f"c.at <= {at}"
+    if view.name == "order_step":
+        source, where = _moved(view.source), f"x.at <= {at} at time zone 'Asia/Shanghai'"
+    return replace(
+        view,
+        source=source,
+        where=where,
+        seen=_moved(view.seen) if view.seen else None,
+        columns=tuple(replace(column, sql=_moved(column.sql)) for column in view.columns),
+        by_name={},
+    )
+
+
+def _selected(column: Column) -> str:
+    if not column.mask:
+        return column.sql
+    return f"case when (select (serving.sight_of(current_user)).personal) then {column.sql} else serving.mask_{column.mask}({column.sql}) end"
+
+
+def _moved(sql: str) -> str:
+    """Names of tables that have a past lead to it."""
+
+    def there(found: re.Match[str]) -> str:
+        schema, name = found[1], found[3]
+        known = name in tables.golden if schema == "store" else name in _FED
+        return f"past_{found[0]}" if known else found[0]
+
+    return _NAMED.sub(there, sql)
