@@ -84,7 +84,9 @@ def drop_changes(keep: timedelta) -> int:
     Up to where they went is kept, so that a client that comes back later is told (410), and misses nothing in silence.
     """
     with transaction() as connection:
-<<<<<<< HEAD
+        connection.execute(
+            sa.text("update serving.past_since set since = now() - :keep where since < now() - :keep"), {"keep": keep}
+        )
         return connection.execute(sa.text(_DROP_CHANGES), {"keep": keep}).scalar_one()
 
 
@@ -104,23 +106,6 @@ told as (
     on conflict (one) do update set xid = excluded.xid, seq = excluded.seq, at = now()
     where (excluded.xid, excluded.seq) > (d.xid, d.seq))
 select count(*) from gone"""
-=======
-        connection.execute(
-            sa.text("update serving.past_since set since = now() - :keep where since < now() - :keep"), {"keep": keep}
-        )
-        return connection.execute(
-            sa.text(
-                """with taken as (
-                       select least(
-                           (select min(seq) from serving.derived_until),
-                           (select change_seq from supervision.run order by id desc limit 1),
-                           (select min(seq) from serving.webhook where stopped_at is null)) as seq)
-                   delete from store.change c using taken
-                   where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1)"""
-            ),
-            {"keep": keep},
-        ).rowcount
->>>>>>> efd61f8 (Time machine (known_at, as_of, a feed that rebuilds the store), data requests held to fields with a masking policy, BI with Superset and a port, decisions on drift and replays, numbers that lead to lists)
 
 
 def drop_closed(keep: timedelta) -> int:
