@@ -29,6 +29,7 @@ def shown() -> Iterator[Callable[[list[SourceProgress]], None]]:
                     output.out.print(
                         f"  {STATE_ZH[one.state]} {one.source} {one.name}  批次 {one.ok}/{one.ok + one.failed}"
                         f"  流入 {one.rows_in:,}  入库 {one.stored:,}  隔离 {one.quarantined:,}"
+                        + (f"  [yellow]注销 {one.gone:,}[/]" if one.gone else "")
                     )
                 text[one.source] = one.state
 
@@ -45,6 +46,7 @@ def _table(state: list[SourceProgress]) -> Table:
         ("流入", "right"),
         ("入库", "right"),
         ("隔离", "right"),
+        ("注销", "right"),
     ):
         built.add_column(name, justify=justify)
     for one in state:
@@ -56,5 +58,6 @@ def _table(state: list[SourceProgress]) -> Table:
             f"{one.rows_in:,}",
             f"{one.stored:,}",
             f"{one.quarantined:,}",
+            f"[yellow]{one.gone:,}[/]" if one.gone else "",
         )
     return built

@@ -150,10 +150,18 @@ def _progress(task: Any, outcome: Any) -> None:
     mark = "[green]✓[/]" if outcome.outcome in ("ok", "waiting") else "[red]✗[/]"
     output.out.print(
         f"{mark} {task.label}  流入 {counts.rows_in:,}  新增 {counts.new:,}  变更 {counts.changed:,}  未变 {counts.unchanged:,}"
-        f"  隔离 {counts.quarantined:,}"
+        f"  隔离 {counts.quarantined:,}{_gone(counts)}"
     )
     if outcome.error:
         output.err.print(f"  [{outcome.fault}] {outcome.zh or outcome.error}  → {outcome.remedy or ''}", markup=False)
+
+
+def _gone(counts: Any) -> str:
+    """What a batch took away, however little; nothing where all stayed."""
+    if not counts.gone:
+        return ""
+    absent = f"（其中清单或重发部分已不含 {counts.absent:,}）" if counts.absent else ""
+    return f"  [yellow]注销 {counts.gone:,}{absent}[/]"
 
 
 def _show_outcomes(outcomes: list[Any], as_json: bool) -> None:

@@ -47,7 +47,7 @@ def _supervision() -> None:
 
 
 def tell(found: Summary) -> None:
-    """The three tables."""
+    """The three tables, and by feed what was taken away, however little."""
     output.table(
         (
             "数据项 feed",
@@ -82,6 +82,13 @@ def tell(found: Summary) -> None:
         ],
         title="各数据项收支 balance of every feed",
     )
+    for b in found.balances:
+        if b.tombstoned or b.absent:
+            output.out.print(
+                f"! {b.feed} 注销 {b.tombstoned + b.absent:,} 条 records gone：数源注销 said by the source {b.tombstoned:,}，"
+                f"清单或重发部分已不含 no longer in listing or part {b.absent:,}；在库 {b.stored:,}",
+                markup=False,
+            )
     if found.rejected:
         from quality import issues
 

@@ -41,6 +41,11 @@ class Counts:
             self.new + self.changed + self.history + self.unchanged + self.quarantined + self.tombstoned
         )
 
+    @property
+    def gone(self) -> int:
+        """Records taken away: by word of the source, or because listing or part no longer has them."""
+        return self.tombstoned + self.absent
+
 
 @dataclass(slots=True)
 class Outcome:

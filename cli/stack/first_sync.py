@@ -28,6 +28,7 @@ class SourceProgress:
     rows_in: int = 0
     stored: int = 0
     quarantined: int = 0
+    gone: int = 0
 
     @property
     def over(self) -> bool:
@@ -113,7 +114,7 @@ def last_run() -> int:
 
 
 def counts(since: int) -> dict[str, dict[str, int]]:
-    """Source → numbers of its runs after ``since``: ok, failed, running, rows_in, stored, quarantined."""
+    """Source → numbers of its runs after ``since``: ok, failed, running, rows_in, stored, quarantined, gone."""
     import sqlalchemy as sa
 
     from store import tables
@@ -130,6 +131,7 @@ def counts(since: int) -> dict[str, dict[str, int]]:
             total(run.rows_in).label("rows_in"),
             total(run.new + run.changed + run.history).label("stored"),
             total(run.quarantined).label("quarantined"),
+            total(run.tombstoned + run.absent).label("gone"),
         )
         .where(run.id > since)
         .group_by(run.source)
