@@ -173,7 +173,7 @@ class Http:
         self.server_offset: float | None = None  # seconds that the server's clock is ahead, of the latest answer
         self.answers = 0  # how many came, of whatever status
         hide(endpoint.secrets)
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False  # no .netrc; proxies are chosen in _proxies
         self._session.verify = _verify(endpoint, name)
 
@@ -202,9 +202,11 @@ class Http:
 
         ``link`` may be relative (to ``current``, the URL that was asked). Off the origin, only its path and query
         count: a gateway in front of the server has another name, and often a path of its own, than the server knows.
+
+        :raises ProviderError: what the server named is no address.
         """
         current = current or self.base + "/"
-        absolute = urljoin(current, link)
+        absolute = joined(current, link)
         if origin(absolute) == self.origin:
             return absolute
         parts, base, asked = urlsplit(absolute), urlsplit(self.base), urlsplit(current).path
@@ -375,7 +377,7 @@ class Http:
                 remedy="the source's gateway is at fault: tell its owner",
                 zh=f"{_bare(url)} 返回重定向但未给出地址，请联系数源部门。",
             )
-        target = urljoin(url, location)
+        target = joined(url, location)
         if not _same_host(url, target):
             raise _foreign(url, target, "a redirect")
         if method != "GET" and response.status_code not in (307, 308):
@@ -461,6 +463,14 @@ class Http:
             zh=f"{where} {zh}，将自动重试；如持续，请与数源部门核对网络与服务状态。",
             code=code,
         )
+
+
+class _Session(requests.Session):
+    """Redirects are ours (:meth:`Http._follow`): requests would look into them all the same, read their bodies whole,
+    however long, and fail on a Location that is no address."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 _BAD_ADDRESS = (
@@ -598,6 +608,26 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if until is None:
         return None
     return max(0.0, (until - (_moment(headers.get("Date") or "") or datetime.now(UTC))).total_seconds())
+
+
+def joined(current: str, link: str) -> str:
+    """An address that a server named, absolute; ``current``: where it stood. :raises ProviderError: it is none."""
+    try:
+        absolute = urljoin(current, link)
+        origin(absolute)
+    except ValueError as error:  # a bracket that does not close, a port that is no number
+        raise ProviderError(
+            f"{_bare(current)} names {_shortly(link)}, which is no address: {error}",
+            remedy="tell the source's owner: the link (next page, redirect, file) must be a valid URL",
+            zh=f"{_bare(current)} 给出的链接 {_shortly(link)} 不是合法地址，请数源部门更正（下一页、重定向或文件链接）。",
+            code="bad_link",
+        ) from error
+    return absolute
+
+
+def _shortly(link: str) -> str:
+    """For messages: without query, where secrets may stand."""
+    return repr(link.partition("?")[0][:80])
 
 
 def origin(url: str) -> str:

@@ -22,7 +22,6 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
 
 import pyarrow as pa
 import shapely
@@ -122,7 +121,7 @@ class SignedFiles(HttpConnector):
         """A file, whole, as listed and safe to open. :raises ProviderError: it is not."""
         name, md5, size = str(file["name"]), (file.get("md5") or "").lower(), (file.get("size") or "").strip()
         to = self.folder() / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}-{md5[:8]}.zip"
-        target = self.http.rebase(urljoin(f"{self.http.base}/", file.get("url") or ""))
+        target = self.http.rebase(file.get("url") or "")
         for _ in range(_DOWNLOADS):
             to.unlink(missing_ok=True)
             answer = self.http.get(target, to=to, resume=True, classify=self._classify_file)

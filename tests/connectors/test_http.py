@@ -106,6 +106,28 @@ def test_another_host_is_refused_by_name_and_never_called():
     assert other.asked == []
 
 
+@pytest.mark.parametrize(
+    "link", ["http://[::1", "//[", "http://[::1]:x/", "http://gw:99999999/", "http://[gw]/?sig=s3cret"]
+)
+def test_a_link_that_is_no_address_is_the_providers_fault(link):
+    """In a redirect and inside an answer alike; what may be signed does not stand in the message."""
+    with web(lambda asked: Reply(status=302, headers={"Location": link})) as server:
+        talking = http(server.url)
+        with pytest.raises(ProviderError) as redirect:
+            talking.get("/a?sig=s3cret")
+        with pytest.raises(ProviderError) as named:
+            talking.rebase(link, f"{server.url}/a?sig=s3cret")
+    assert redirect.value.code == named.value.code == "bad_link" and len(server.asked) == 1
+    assert "s3cret" not in str(redirect.value) + str(named.value)
+
+
+def test_the_body_of_a_redirect_is_not_read():
+    """A redirect's body is nobody's: however long it is, it costs nothing."""
+    moved = Reply(b"x" * 5_000_000, 302, {"Location": "/b", "Content-Length": "99999999999"})
+    with web(lambda asked: moved if asked.path == "/a" else Reply({"ok": True})) as server:
+        assert http(server.url, read=5).get("/a").content == b'{"ok": true}'
+
+
 def test_an_absolute_address_of_another_origin_is_refused():
     with pytest.raises(ConfigurationError, match="another host"):
         http("http://127.0.0.1:9/a").get("http://127.0.0.1:10/a")

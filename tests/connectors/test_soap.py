@@ -15,7 +15,7 @@ from connectors.base import Payload, Window
 from connectors.endpoint import Endpoint
 from connectors.soap import Soap
 from connectors.xml import UnsafeXml
-from core.errors import ConfigurationError, Fault, TransientError
+from core.errors import ConfigurationError, Fault, ProviderError, TransientError
 from core.redaction import hide
 from core.settings import ROOT
 from sources.declaration import Feed, FullCursor, WindowCursor
@@ -27,6 +27,7 @@ from tests.connectors.web import Asked, Reply, web
 CONTRACTS = ROOT / "schemas" / "contracts"
 DATA = Path(__file__).parent / "data"
 ENV = '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body>{}</soapenv:Body></soapenv:Envelope>'
+XSD = "http://www.w3.org/2001/XMLSchema"
 XML = {"Content-Type": "text/xml; charset=utf-8"}
 
 
@@ -509,3 +510,40 @@ def test_nested_lists_are_json(office):
     )
     row = run(office).rows.to_pylist()[0]
     assert json.loads(row["SPHJ"]) == [{"SPHJMC": "受理"}] and row["_place"] == "CASE 1"
+
+
+def importing(what: str, imports: list[str]):
+    """D1 whose WSDL, or whose schema, begins with an import; ``imports``: of each answer the next, then the last."""
+
+    def answer(asked: Asked) -> Reply:
+        text = (CONTRACTS / ("d1.xsd" if "xsd" in asked.query else "d1.wsdl")).read_text()
+        text = text.replace('schemaLocation="d1.xsd"', 'schemaLocation="/services/ApprovalQuery?xsd=1"')
+        place = escape(imports.pop(0) if len(imports) > 1 else imports[0])
+        if what == "wsdl" and "xsd" not in asked.query:
+            text = re.sub("(?=<wsdl:types>)", f'<wsdl:import namespace="urn:other" location="{place}"/>', text, count=1)
+        if what == "xsd" and "xsd" in asked.query:
+            text = re.sub(
+                r"(<xsd?:schema\b[^>]*>)", rf'\1<x:include xmlns:x="{XSD}" schemaLocation="{place}"/>', text, count=1
+            )
+            assert "include" in text
+        return Reply(text.encode(), headers=XML)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("what", "imports"),
+    [
+        ("wsdl", ["/services/ApprovalQuery?wsdl"]),  # itself
+        ("wsdl", [f"/services/ApprovalQuery?wsdl&n={n}" for n in range(99)]),  # itself, each time by another name
+        ("xsd", [f"/services/ApprovalQuery?xsd={n}" for n in range(99)]),
+        ("wsdl", ["http://[::1"]),
+        ("xsd", ["http://[::1"]),
+    ],
+)
+def test_a_wsdl_that_imports_itself_or_no_address_ends_by_name(what, imports):
+    with web(importing(what, imports)) as server:
+        reading = contract.read(*document(server.url), Window(None, datetime(2026, 2, 1)))
+        assert len(server.asked) <= 64
+    assert isinstance(reading.error, ConfigurationError | ProviderError) and not reading.payloads
+    assert reading.error.code in ("wsdl_moved", "bad_link") and reading.error.feed == "d.cases" and reading.error.remedy

@@ -6,11 +6,13 @@ import json
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+import polars as pl
 import pytest
 
 from connectors import connector
 from connectors.window import Window
 from core.errors import ProviderError
+from mappings import words
 from sources.declaration import WindowCursor
 from tests.connectors.contract import Case, Contract, read
 from tests.connectors.http_cases import FAST, endpoint, feed, source
@@ -115,6 +117,20 @@ def test_without_merge_the_body_is_sent_alone(server):
     server.style = "alone"
     read(make(server), FEED, Window(full=True))
     assert server.bodies[1:] == [{"token": "4"}, {"token": "8"}]
+
+
+@pytest.mark.parametrize("link", ["http://[::1", "//["])
+def test_a_link_that_is_no_address_is_that_records_fault_or_that_pages(server, link):
+    """In an asset it is kept as it came, for the mapping to refuse in that record; as the next page it ends by name."""
+    server.items[3]["assets"]["visual"]["href"] = link
+    reading = read(make(server), FEED, Window(full=True))
+    assert len(reading.keys(["collection", "id"])) == 10 and reading.proof.complete and not reading.rejects
+    (told,) = [row["assets"] for row in reading.rows.to_pylist() if (row["collection"], row["id"]) == ("uav", "s1")]
+    _, bad = words.parsed(pl.Series([told, '{"visual":"https://s.example/b.tif"}']), words.asset_links)
+    assert bad.to_list() == [True, False]
+    at, server.style, server.base = make(server), "get", link
+    reading = read(at, FEED, Window(full=True))
+    assert isinstance(reading.error, ProviderError) and reading.error.code == "bad_link" and len(reading.payloads) == 1
 
 
 def test_assets_are_links_without_their_query(server):
