@@ -114,6 +114,10 @@ class ProviderError(OneMapError):
     fault = Fault.PROVIDER
 
 
+class HeldError(ProviderError):
+    """The source's data are not as usual: nothing of the batch is stored, a person is asked (``onemap hold``)."""
+
+
 class InternalError(OneMapError):
     """Ours: an invariant of the hub does not hold."""
 

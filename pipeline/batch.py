@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from connectors.base import Connector, Window
 from core import clock, scratch
-from core.errors import Fault, InternalError, NotFoundError, OneMapError, TransientError, storage_error
+from core.errors import Fault, HeldError, InternalError, NotFoundError, OneMapError, TransientError, storage_error
 from core.redaction import redact, without_values
 from pipeline import registry
 from pipeline.job import Job
@@ -110,7 +110,7 @@ def _run(
 def _fail(run_id: int, error: OneMapError, staged: Staged | None) -> None:
     """Leave the failure's row, and its issues until then; the rows of the batch are not stored."""
     values = {
-        "outcome": "failed",
+        "outcome": "held" if isinstance(error, HeldError) else "failed",
         "fault": str(error.fault),
         "code": error.code,
         "error": error.message,

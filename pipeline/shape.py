@@ -11,7 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from connectors.base import Issue
-from core.errors import OneMapError, ProviderError
+from core.errors import HeldError, OneMapError, ProviderError
 from core.redaction import redact
 from mappings.cleaning import fold_name
 from mappings.language import REST
@@ -20,8 +20,8 @@ from pipeline import map as map_phase
 from pipeline.onboard import drift
 from pipeline.onboard.profile import ColumnProfile, profile
 from sources.declaration import Feed
-from store import rawrow
-from store.engine import engine
+from store import deletions, holds, rawrow
+from store.engine import engine, transaction
 
 log = logging.getLogger(__name__)
 _LOOKED = 2000  # rows of a batch that are looked at closely
@@ -35,12 +35,18 @@ _TOLD = sa.text(
 )
 
 
-def guard(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[Issue]:
+def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Issue]:
     """Issues of columns that vanished or changed their name; new ones are issues of the mapping already.
 
-    :raises ProviderError: the feed's policy is ``hold`` and the shape is another: nothing of the batch is stored.
+    :raises ProviderError: the shape is another and the feed's policy is ``stop``, or is ``hold`` and no person let the
+        changes in (:class:`HeldError`): nothing of the batch is stored.
     """
-    if not rows.num_rows or not _differs(feed, mapping, rows):
+    if not rows.num_rows:
+        return []
+    if not _differs(feed, mapping, rows):
+        if feed.drift == "hold":
+            with transaction() as connection:
+                holds.shape_settled(connection, feed.id)
         return []
     kinds = ("new", "vanished", "renamed")
     try:
@@ -53,11 +59,21 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[Issue]:
     if not found:
         return []
     told = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
-    if feed.drift == "hold":
+    changes = sorted(change.zh for change in found)
+    if feed.drift == "stop":
         raise ProviderError(
             f"the shape of {feed.id} has changed: {told}",
-            remedy=f"see onemap source drift {feed.id}; put the patch into the mapping, or set drift: adapt",
-            zh=f"{feed.id} 的字段有变化（{'；'.join(change.zh for change in found)}），按声明暂不入库，请运行 onemap source drift {feed.id}。",
+            remedy=f"see onemap source drift {feed.id}; put its patch into the mapping, then run the feed again",
+            zh=f"{feed.id} 的字段有变化（{'；'.join(changes)}），按声明停止，本批次未入库，请运行 onemap source drift {feed.id}，改映射后重跑。",
+            feed=feed.id,
+            code="shape_changed",
+        )
+    if feed.drift == "hold" and not _let_in(feed.id, run_id, changes):
+        raise HeldError(
+            f"the shape of {feed.id} has changed: {told}",
+            remedy=f"see onemap source drift {feed.id}; put its patch into the mapping, or release these changes (onemap hold)",
+            zh=f"{feed.id} 的字段有变化（{'；'.join(changes)}），按声明暂不入库，请运行 onemap source drift {feed.id}，"
+            "改映射，或放行这些变化（onemap hold），再重跑。",
             feed=feed.id,
             code="shape_changed",
         )
@@ -66,6 +82,15 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[Issue]:
         for change in found
         if change.kind != "new"
     ]
+
+
+def _let_in(feed: str, run_id: int, changes: list[str]) -> bool:
+    """Whether a person let these changes in; else one is asked."""
+    with transaction() as connection:
+        if holds.admitted(connection, feed, run_id, changes):
+            return True
+        holds.open_hold(connection, feed, run_id, 0, deletions.live(connection, feed), changes)
+    return False
 
 
 def before(feed: str) -> dict[str, ColumnProfile] | None:
@@ -102,7 +127,7 @@ def _differs(feed: Feed, mapping: Mapping, rows: pa.Table) -> bool:
     """Whether it is worth a look: a column nobody knows where that holds, or none of one that records usually have."""
     names = {fold_name(name) for name in rows.column_names if not name.startswith("_")}
     known = {fold_name(name): name for name in mapping.contract.columns}
-    if feed.drift == "hold" and mapping.declaration.ignore != REST and names - known.keys():
+    if feed.drift != "adapt" and mapping.declaration.ignore != REST and names - known.keys():
         return True
     if rows.num_rows < drift.LEAST:
         return False

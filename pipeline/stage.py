@@ -59,7 +59,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
         for number, batch in enumerate(decoded):
             job.lost += batch.lost
             if number == 0 and job.replayed is None and not job.redriving:  # what came before has the shape of then
-                batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows)]
+                batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows, job.run_id)]
             if mapping is not None:
                 write_mapped()
             mapping = mapper.submit(_map, job, batch, standing)

@@ -146,10 +146,10 @@ class Feed(_Strict):
     absence: bool = Field(False, description="A complete full listing proves that what is not in it is gone")
     reconcile: bool = Field(True, description="Counts and keys are compared with the source on schedule")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
-    drift: Literal["adapt", "hold"] = Field(
+    drift: Literal["adapt", "hold", "stop"] = Field(
         "adapt",
         description="Columns that are new, vanished or renamed: adapt tells and goes on; hold stores nothing of the batch "
-        "until mapping or declaration say what they are",
+        "until a person lets these changes in (onemap hold) or the mapping says what they are; stop fails until the mapping does",
     )
     rhythm: Rhythm = Field(default_factory=Rhythm, description="When its data usually arrive")
     floor: int = Field(0, ge=0, description="Fewer rows than this in a full listing stop the batch")

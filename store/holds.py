@@ -1,4 +1,4 @@
-"""Mass deletions that wait for a person: opened by a merge, decided by somebody, used once."""
+"""What waits for a person (mass deletions, batches unlike the others, another shape): opened by a run, decided by somebody."""
 
 from __future__ import annotations
 
@@ -25,6 +25,40 @@ def released(connection: Connection, feed: str, deletions: int) -> int | None:
         .order_by(hold.c.id.desc())
         .limit(1)
     ).scalar()
+
+
+def admitted(connection: Connection, feed: str, run_id: int, changes: list[str]) -> bool:
+    """Whether a person let all of these changes of shape in. Such a release stands for the runs to come: the shape stays."""
+    run = tables.run
+    release = connection.execute(
+        sa.select(hold.c.id)
+        .join(run, run.c.id == hold.c.run_id)
+        .where(
+            hold.c.feed == feed,
+            hold.c.decision == "released",
+            run.c.code == "shape_changed",
+            hold.c.sample.contains(changes),
+        )
+        .order_by(hold.c.id.desc())
+        .limit(1)
+    ).scalar()
+    if release is None:
+        return False
+    use(connection, release, run_id)
+    return True
+
+
+def shape_settled(connection: Connection, feed: str) -> None:
+    """The feed's rows have the shape that the mapping knows: no such question waits any more."""
+    connection.execute(
+        sa.update(hold)
+        .where(
+            hold.c.feed == feed,
+            hold.c.decision.is_(None),
+            hold.c.run_id.in_(sa.select(tables.run.c.id).where(tables.run.c.code == "shape_changed")),
+        )
+        .values(decision="lapsed", decided_at=sa.func.now())
+    )
 
 
 def use(connection: Connection, hold_id: int, run_id: int) -> None:

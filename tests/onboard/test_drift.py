@@ -50,10 +50,11 @@ def test_new_vanished_and_widened_columns_and_new_codes_are_told() -> None:
     assert {("vanished", "BLRXM"), ("new", "KKK"), ("code", "SLZTDM"), ("widened", "SLBMMC")} <= told
 
 
-def test_a_feed_that_is_declared_to_hold_stores_nothing_of_another_shape(monkeypatch) -> None:
+def test_a_feed_that_is_declared_to_stop_names_the_columns_and_what_to_do(monkeypatch) -> None:
     mapping, feed = compiler.load("m2.sl"), loader.feed("m2.sl")
     monkeypatch.setattr(shape, "_stored", lambda feed: [])
     rows = table(NEUE_SPALTE="x")
-    assert shape.guard(feed, mapping, rows) == []
-    with pytest.raises(ProviderError, match="NEUE_SPALTE"):
-        shape.guard(feed.model_copy(update={"drift": "hold"}), mapping, rows)
+    assert shape.guard(feed, mapping, rows, 0) == []
+    with pytest.raises(ProviderError, match="NEUE_SPALTE") as stopped:
+        shape.guard(feed.model_copy(update={"drift": "stop"}), mapping, rows, 0)
+    assert "onemap source drift m2.sl" in stopped.value.remedy and "NEUE_SPALTE" in stopped.value.zh
