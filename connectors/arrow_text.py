@@ -63,7 +63,7 @@ def canonical_times(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.A
     A zero fraction goes, another gets its six digits; the session's offset (+08) goes.
     """
     plain = pc.replace_substring_regex(times, r"(\.0+)?(\+08(:00)?)?$", "")
-    plain = pc.if_else(pc.match_substring(plain, "."), pc.utf8_rpad(plain, 26, "0"), plain)
+    plain = pc.if_else(pc.match_substring_regex(plain, r"\.\d{1,6}$"), pc.utf8_rpad(plain, 26, "0"), plain)
     zero = pc.fill_null(pc.starts_with(plain, "0000-00-00"), False)
     return pc.if_else(zero, pa.scalar(None, pa.large_string()), plain)
 

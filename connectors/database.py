@@ -4,7 +4,8 @@ A window is read in one read-only snapshot, in the order (increment, key), by a 
 what the server said; they are handed on once the snapshot is closed, so that neither a slow consumer holds the
 source's snapshot open nor a cut connection leaves half a window. Proof: ``count(*)`` of the window in the same snapshot.
 
-Rows without an increment (NULL, or a zero date) lie in no window; they come with every one, and are told.
+Rows without an increment that can be (NULL, a zero date, infinity, a year before 1000 or from 9999 on) lie in no window
+or in none that is ever asked for; they come with every one, and are told.
 
 Declared in ``sources/*.yaml``::
 
@@ -69,7 +70,8 @@ _PAYLOAD_BYTES = 64 << 20
 _SMALL = 1 << 20  # payloads up to this size are handed on as bytes
 _ACKNOWLEDGED = 1000  # rows of one UPDATE
 _ATTEMPTS = 3
-_NO_DATE = datetime(1000, 1, 1)  # MySQL's first date; a zero date lies before it
+_FIRST = datetime(1000, 1, 1)  # MySQL's first date; a zero date, -infinity and years BC lie before it
+_NEVER = datetime(9999, 1, 1)  # "for ever" as sources write it, and infinity
 _TEMPORAL = {
     "pymysql": {7, 10, 12, 14},  # TIMESTAMP, DATE, DATETIME, NEWDATE
     "psycopg": {1082, 1114, 1184},  # date, timestamp, timestamptz
@@ -251,7 +253,9 @@ class Database(Connector):
             zone = ZoneInfo(self._given.zone) if self._given.zone != _CITY else None
             where: list[sa.ColumnElement[bool]] = []
             if increment is not None:
-                undated = _undated(connection, real.column(increment))
+                plain = zone if not _zoned(kinds.get(increment)) else None
+                within = _within(connection, real.column(increment), _shifted(window, plain))
+                undated = _undated(connection, real.column(increment), bounded=within is not None)
                 loose = connection.execute(
                     sa.select(sa.func.count()).select_from(real.table).where(undated)
                 ).scalar_one()
@@ -259,12 +263,10 @@ class Database(Connector):
                     issues.append(
                         Issue(
                             "increment_missing",
-                            f"{loose} rows of {given.table} have no {increment}; read with every window",
+                            f"{loose} rows of {given.table} have no {increment} that can be; read with every window",
                             field=increment,
                         )
                     )
-                plain = zone if increment is not None and not _zoned(kinds.get(increment)) else None
-                within = _within(connection, real.column(increment), _shifted(window, plain))
                 if within is not None:
                     where = [sa.or_(within, undated) if int(loose) else within]
             claimed = int(
@@ -508,9 +510,12 @@ def _server_date(connection: sa.Connection) -> str | None:
     return datetime.fromisoformat(told[:19]).replace(tzinfo=UTC).isoformat()
 
 
-def _undated(connection: sa.Connection, increment: sa.ColumnClause) -> sa.ColumnElement[bool]:
-    if connection.dialect.name in _MYSQL:
-        return sa.or_(increment.is_(None), increment < _bound(connection, _NO_DATE))
+def _undated(connection: sa.Connection, increment: sa.ColumnClause, *, bounded: bool) -> sa.ColumnElement[bool]:
+    """Rows that no window holds. Of an unbounded window, a column that is no time at all may be the increment."""
+    if connection.dialect.name in _MYSQL or (bounded and connection.dialect.name == "postgresql"):
+        return sa.or_(
+            increment.is_(None), increment < _bound(connection, _FIRST), increment >= _bound(connection, _NEVER)
+        )
     return increment.is_(None)
 
 

@@ -7,20 +7,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psycopg
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from connectors import arrow_text
 from connectors.base import Batch, Payload, Proof, Window
 from connectors.database import Database
 from connectors.endpoint import Endpoint
 from connectors.sql_engine import engine_of, shown, url_of
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
+from mappings import numbers
 from sources.declaration import Feed
 from tests.connectors.contract import Case, Contract
 from tests.connectors.cut import relay
@@ -624,3 +628,113 @@ def test_a_postgresql_database_without_an_encoding_is_read_by_evidence(database:
         assert {row["SBLSH_SHORT"]: row["SLBMMC"] for row in rows} == {"a": "东莞", "b": "东莞", "c": "plain"}
     finally:
         run(f"drop database if exists {name} with (force)")
+
+
+_UNBELIEVABLE = {
+    "mysql": ["0000-00-00", "0000-05-01", "0999-12-31 23:59:59", "9999-12-31 23:59:59"],
+    "postgresql": [
+        "infinity",
+        "-infinity",
+        "0044-03-15 10:00:00.5 BC",
+        "0001-01-01",
+        "9999-12-31",
+        "12026-11-01 11:00:00",
+    ],
+}
+
+
+@pytest.fixture(params=["mysql", "postgresql"])
+def there(request: pytest.FixtureRequest) -> tuple[str, Callable[..., list[tuple]], Endpoint]:
+    """A server: its kind, how to run statements in it, how it is reached."""
+    if request.param == "mysql":
+        run, running = request.getfixturevalue("front"), request.getfixturevalue("server")
+        return request.param, run, endpoint(running.port)
+    return request.param, request.getfixturevalue("run"), pg(request.getfixturevalue("database"))
+
+
+def _insert(rows: list[str]) -> str:
+    return "insert into ex_gdbs_sl (sblsh_short, version, inserttime) values " + ", ".join(rows)
+
+
+@pytest.mark.server
+def test_rows_whose_increment_cannot_be_come_with_every_window_and_harm_no_neighbour(there) -> None:
+    kind, run, to = there
+    odd = _UNBELIEVABLE[kind]
+    run(
+        f"create table ex_gdbs_sl (sblsh_short varchar(9), version int, inserttime {'datetime' if kind == 'mysql' else 'timestamp'})",
+        _insert([f"('odd{n}', 1, '{time}')" for n, time in enumerate(odd)]),
+        _insert(["('in', 1, '2026-11-01 08:00:00')", "('before', 1, '2026-10-31')", "('after', 1, '2026-11-02')"]),
+    )
+    rows, _, proof = read(connector(SL, to), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    assert {row["SBLSH_SHORT"] for row in rows} == {"in", *(f"odd{n}" for n in range(len(odd)))}
+    assert proof.complete and proof.claimed == len(rows)
+    (issue,) = [issue for issue in proof.issues if issue.code == "increment_missing"]
+    assert issue.detail.startswith(f"{len(odd)} rows")
+    # each stands as the server wrote it: no other time is made of it
+    texts = {row["SBLSH_SHORT"]: row["INSERTTIME"] for row in rows}
+    assert texts["in"] == "2026-11-01 08:00:00" and texts["odd0"] in (None, "infinity")
+    assert kind == "mysql" or texts["odd2"] == "0044-03-15 10:00:00.5 BC"
+    assert len(read(connector(SL, to), SL, Window(full=True))[0]) == len(odd) + 3
+
+
+@pytest.mark.server
+def test_more_rows_of_one_increment_than_a_payload_holds_come_whole(there) -> None:
+    """Keys too that a collation takes for equal: order is for reading alone."""
+    kind, run, to = there
+    feed = window_feed("m2.sl", SL.key, "INSERTTIME", table="EX_GDBS_SL", rows=100)
+    run(
+        f"create table ex_gdbs_sl (sblsh_short varchar(9), version int, inserttime {'datetime' if kind == 'mysql' else 'timestamp'})",
+        _insert([f"('{key}{n}', 1, '2026-11-01 08:00:00')" for n in range(120) for key in ("k", "K", "á", "a")]),
+    )
+    rows, payloads, proof = read(connector(feed, to), feed, Window(datetime(2026, 11, 1), datetime(2026, 11, 2)))
+    assert [payload.facts["rows"] for payload in payloads] == [100, 100, 100, 100, 80]
+    assert proof.complete and len({row["SBLSH_SHORT"] for row in rows}) == 480
+
+
+@pytest.mark.server
+def test_a_session_ended_by_the_server_in_the_middle_is_read_again_whole(
+    there, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, run, to = there
+    run(
+        f"create table ex_gdbs_sl (sblsh_short varchar(9), version int, inserttime {'datetime' if kind == 'mysql' else 'timestamp'},"
+        " bslyy varchar(2000))",
+        "insert into ex_gdbs_sl select concat('S', n), 1, '2026-11-01', repeat('x', 1500) from "
+        + ("(select seq n from seq_1_to_20000) s" if kind == "mysql" else "generate_series(1, 20000) n"),
+    )
+    ended: list[int] = []
+    add = arrow_text.Spool.add
+
+    def ending(spool: arrow_text.Spool, chunk: Any) -> None:
+        if not ended:
+            if kind == "mysql":
+                who = run("select id from information_schema.processlist where user = 'reader'")
+                ended.extend(one for (one,) in who)
+                run(*(f"kill {one}" for one in ended))
+            else:
+                who = run(
+                    "select pid, pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'"
+                )
+                ended.extend(one for one, _ in who)
+        add(spool, chunk)
+
+    monkeypatch.setattr(arrow_text.Spool, "add", ending)
+    rows, _, proof = read(connector(SL, to), SL, Window(full=True))
+    assert ended and proof.complete and len(rows) == 20_000 == len({row["SBLSH_SHORT"] for row in rows})
+
+
+def test_postgresql_money_intervals_and_numbers_that_are_none_stand_as_written(database: str, run: Callable) -> None:
+    run(
+        "create table ex_gdbs_sl (sblsh_short char(6), version int, inserttime timestamp, a numeric, b money, c interval, d float8)",
+        "insert into ex_gdbs_sl values ('a', 1, '2026-11-01', 'NaN', '-1234567.5', '1 year -3 days', '-Infinity'),"
+        " ('b', 1, '2026-11-01', 1.50, '5', '1 day', 0.1)",
+    )
+    rows, _, proof = read(connector(SL, pg(database)), SL, Window(full=True))
+    assert proof.complete and [(row["SBLSH_SHORT"].strip(), row["a"], row["d"]) for row in rows] == [
+        ("a", "NaN", "-Infinity"),
+        ("b", "1.50", "0.1"),
+    ]
+    assert "1,234,567.50" in rows[0]["b"] and rows[0]["c"] == "1 year -3 days"
+    amounts, bad = numbers.decimals(pl.Series([row["a"] for row in rows]))  # in that record's field alone
+    assert bad.to_list() == [True, False] and amounts.to_list() == [None, Decimal("1.50")]
