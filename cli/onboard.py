@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+import shlex
+from contextlib import suppress
+from typing import Annotated, Any, Literal
 
 import typer
+import yaml
 
 from cli import output
 from cli.context import Json
@@ -35,15 +38,22 @@ def register(source: typer.Typer) -> None:
             ),
         ] = None,
         source_option: Annotated[
-            list[str] | None, typer.Option("--source-option", help="数源的协议选项 · e.g. schema=dbo")
+            list[str] | None,
+            typer.Option("--source-option", help="数源的协议选项，可多次 · e.g. schema=dbo, tap='tap-csv --quiet'"),
         ] = None,
         cursor: Annotated[str, typer.Option(help="增量 · full, files, days, stream, or the column of a window")] = "",
         schedule: Annotated[str, typer.Option(help="计划 · cron, local time")] = "20 * * * *",
         promise: Annotated[str, typer.Option(help="时效承诺 · ISO 8601 duration")] = "P1D",
     ) -> None:
-        """新建 · Write sources/<id>.yaml; asks for what is not given. Keys and mappings follow with `source draft`."""
+        """新建 · Write sources/<id>.yaml; asks for what is not given, options that the protocol requires too. Keys and mappings
+        follow with `source draft`."""
         from pipeline.onboard import steps
 
+        of_source: dict[str, Any] = {}
+        for text in source_option or ():
+            path, _, value = text.partition("=")
+            _set(of_source, path, value)
+        _complete(of_source, protocol, "source", f"数源 {source}")
         if not feed:
             feed = [typer.prompt("数据项 feed（标识=名称）")]
         feeds = {}
@@ -58,11 +68,8 @@ def register(source: typer.Typer) -> None:
                         continue
                     path = rest
                 _set(given, path, value)
+            _complete(given, protocol, "feed", f"数据项 {short}")
             feeds[short] = {"name": called or short, "cursor": _cursor(cursor, protocol), "options": given}
-        of_source: dict[str, Any] = {}
-        for text in source_option or ():
-            path, _, value = text.partition("=")
-            _set(of_source, path, value)
         path_ = steps.new(
             source,
             name=name,
@@ -257,6 +264,25 @@ def _set(given: dict[str, Any], path: str, value: str) -> None:
         given[last] = json.loads(value)
     except ValueError:
         given[last] = value
+
+
+def _complete(given: dict[str, Any], protocol: str, part: Literal["source", "feed"], whose: str) -> None:
+    """Ask for each option that the protocol requires and nobody gave; a list may be given as words, as in a shell
+    (``tap="tap-csv --quiet"``). Where nobody answers, the check of the declaration says what it lacks."""
+    from sources import options
+
+    if protocol not in options.PROTOCOLS:
+        return
+    model = getattr(options.PROTOCOLS[protocol], part).json_schema(by_alias=True)
+    fields = model.get("properties", {})
+    with suppress(typer.Abort):
+        for name in model.get("required", ()):
+            if name not in given:
+                answer = typer.prompt(f"{whose} {name}（{fields[name].get('description', '')}）")
+                given[name] = answer if fields[name].get("type") in ("string", "array") else yaml.safe_load(answer)
+    for name, value in given.items():
+        if fields.get(name, {}).get("type") == "array" and isinstance(value, str):
+            given[name] = shlex.split(value)
 
 
 def _cursor(text: str, protocol: str) -> dict[str, Any]:
