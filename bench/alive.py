@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -144,12 +145,10 @@ def frozen_parts(told: Told, chance: random.Random) -> None:
         print(f"{feed} by {kind}, days until it is called silent: {found}", flush=True)
 
 
-def worlds_of(url: str, folder: Path, worlds: int, projects: int) -> list[frozen.Made]:
+def worlds_of(url: str, folder: Path, worlds: int, projects: int) -> Iterator[frozen.Made]:
     """Told worlds of several days of a year, Spring Festival and National Day among them, taken in and judged."""
-    return [
-        frozen.make(url, folder, seed, FIRST_DAY + timedelta(days=37 * (seed - 1) % 340), projects)
-        for seed in range(1, worlds + 1)
-    ]
+    for seed in range(1, worlds + 1):
+        yield frozen.make(url, folder, seed, FIRST_DAY + timedelta(days=37 * (seed - 1) % 340), projects)
 
 
 def main() -> int:
@@ -158,7 +157,7 @@ def main() -> int:
     parser.add_argument("--instants", type=int, default=20)
     parser.add_argument("--worlds", type=int, default=8, help="in which everything is frozen, a feed at a time")
     parser.add_argument("--world-projects", type=int, default=80)
-    parser.add_argument("--minutes", type=float, help="at most so long for the frozen worlds")
+    parser.add_argument("--minutes", type=float, help="so long for the frozen worlds, in equal shares")
     options = parser.parse_args()
     chance = random.Random(1)
     with scratch.server() as url:
@@ -175,9 +174,9 @@ def main() -> int:
                 frozen_feeds(told, options.instants, chance)
                 frozen_parts(told, chance)
         with tempfile.TemporaryDirectory() as folder:
-            worlds = worlds_of(url, Path(folder), options.worlds, options.world_projects)
             until = datetime.now() + timedelta(minutes=options.minutes) if options.minutes else None
-            return 1 if frozen.campaign(url, worlds, chance, until) else 0
+            worlds = worlds_of(url, Path(folder), options.worlds, options.world_projects)
+            return 1 if frozen.campaign(url, worlds, options.worlds, chance, until) else 0
 
 
 if __name__ == "__main__":

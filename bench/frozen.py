@@ -215,23 +215,29 @@ def wanted(made: Made) -> list[tuple[str, dict[str, str] | None]]:
     return listed
 
 
-def campaign(url: str, worlds: list[Made], chance: random.Random, until: datetime | None) -> int:
-    """All that is :func:`wanted` of every world, each frozen at an instant of its own; prints a table, returns how many went wrong."""
+def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random, until: datetime | None) -> int:
+    """All that is :func:`wanted` of each of ``count`` worlds, each frozen at an instant of its own; prints a table, returns how
+    many went wrong. ``until``: the worlds share the time till then, and what was frozen by then is in the table."""
     outcomes = []
-    tries = [(made, *one) for made in worlds for one in wanted(made)]
-    chance.shuffle(tries)
-    for made, what, where in tries:
+    for number, made in enumerate(worlds):
+        share = until and datetime.now() + max(until - datetime.now(), timedelta()) / (count - number)
+        tries = wanted(made)
+        chance.shuffle(tries)
+        for what, where in tries:
+            if share and datetime.now() > share:
+                break
+            at = made.now - timedelta(hours=chance.uniform(6, 24 * 25))
+            if one := frozen(url, made, what, at, where):
+                outcomes.append(one)
+                if one.false or one.sent or not one.same or one.ledger:
+                    print(
+                        f"  {made.name} {made.now:%m-%d} {what} {where or ''} frozen {at:%m-%d %H:%M}, {one.lines} lines held "
+                        f"back: false {sorted(one.false)}, orders {sorted(one.sent)}, same store {one.same}, "
+                        f"ledger {sorted(one.ledger)}",
+                        flush=True,
+                    )
         if until and datetime.now() > until:
             break
-        at = made.now - timedelta(hours=chance.uniform(6, 24 * 25))
-        if one := frozen(url, made, what, at, where):
-            outcomes.append(one)
-            if one.false or one.sent or not one.same or one.ledger:
-                print(
-                    f"  {made.name} {made.now:%m-%d} {what} {where or ''} frozen {at:%m-%d %H:%M}, {one.lines} lines held back: "
-                    f"false {sorted(one.false)}, orders {sorted(one.sent)}, same store {one.same}, ledger {sorted(one.ledger)}",
-                    flush=True,
-                )
     return table(outcomes)
 
 

@@ -49,6 +49,8 @@ def _show_case(told: dict[str, Any]) -> None:
         zh for name, zh in (("deemed", "视为受理"), ("suspended", "暂停中"), ("provisional", "暂估")) if told[name]
     ]
     output.out.print(f"  灯 {told['light'] or '—'}  {' '.join(marks)}  截至 {told['as_of']}")
+    if told["not_judged"]:
+        output.out.print(f"  {told['not_judged']}", markup=False)
     output.table(
         ("时间", "事件", "来源", "记录", "版本", "采信"),
         [

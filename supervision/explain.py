@@ -5,6 +5,7 @@ Personal data (``personal`` in schemas/entities) leave masked.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.engine import Connection
 from core.errors import ConfigurationError, NotFoundError
 from schemas import codes, entities
 from store.engine import engine, transaction
-from supervision import facts, read, rulebook, timeline
+from supervision import facts, judge, read, rulebook, timeline
 from supervision.calendar import NATURAL, Calendar
 from supervision.clock import LIMITS, effective
 
@@ -54,7 +55,8 @@ def case_ids(connection: Connection, number: str) -> list[str]:
 def case(number: str, as_of: date) -> list[dict[str, Any]]:
     """The clock of every case of that number, day by day. :raises ConfigurationError: no system knows it.
 
-    Each: case_no, numbers (of every system), limits (promised, statutory: limit, unit, used, due), light, deemed, times
+    Each: case_no, numbers (of every system), limits (promised, statutory: limit, unit, used, due), light, waits_for (feeds) and
+    not_judged (why, in words) where that is 待数据, deemed, times
     (what happened, which system said so, whether it counts), pauses, days, issues, findings.
     """
     calendar = rulebook.calendar()
@@ -64,9 +66,13 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
             raise NotFoundError(
                 f"no system knows a case {number}", remedy="check the number", zh=f"没有任何系统有办件 {number}。"
             )
+        projects = connection.execute(
+            sa.text("""select distinct coalesce(project_code, '') from store."case" where id = any(:ids)"""),
+            {"ids": ids},
+        ).scalars()
+        known = judge.judge(connection, as_of, projects).facts  # not the clock alone: what it shows may wait for data
+        known = replace(known, cases=known.cases.filter(pl.col("case_id").is_in(ids)))
         read.set_cases(connection, ids)
-        frames = read.frames(connection)
-        known = facts.gather(frames, as_of, calendar, rulebook.load().clock)
         events = read.sourced_events(connection)
         members = connection.execute(
             sa.text(
@@ -133,6 +139,8 @@ def _case(
         "end_event": row["end_event"],
         "limits": limits,
         "light": row["light"],
+        "waits_for": row["waits_for"] or [],
+        "not_judged": _not_judged(row) if row["waits_for"] else None,
         "paused": bool(row["paused"]),
         "suspended": bool(row["suspended"]),
         "provisional": bool(row["provisional"]),
@@ -286,14 +294,14 @@ def finding(id_: str) -> dict[str, Any]:
             "life": [{**step, "event_zh": EVENT_ZH[step["event"]]} for step in life],
             "order": dict(order) if order else None,
             "waiting": waiting,
-            "not_judged": _not_judged(own) if own else None,
+            "not_judged": f"{_not_judged(own)}；其间不催办、不督办" if own else None,
         }
 
 
 def _not_judged(waits: dict[str, Any]) -> str:
-    """What a finding waits for that stands, and is neither urged nor escalated meanwhile."""
+    """Which feeds a verdict waits for, and since when one of them is silent."""
     since = f"（自 {waits['silent_since']:%Y-%m-%d %H:%M} 静默）" if waits["silent_since"] else ""
-    return f"未判定，等待 {'、'.join(waits['waits_for'])}{since}；其间不催办、不督办"
+    return f"未判定，等待 {'、'.join(waits['waits_for'])}{since}"
 
 
 def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:

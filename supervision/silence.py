@@ -95,8 +95,12 @@ def lights(
 ) -> pl.DataFrame:
     """``cases`` with the light :data:`WAITING` where the end of a running case may stand in a hole of its own source.
 
-    A limit that was passed before the hole began stays passed: red is red. ``holes``: :data:`completeness.HOLES`.
+    A limit that was passed before the hole began stays passed: red is red. ``holes``: :data:`completeness.HOLES`. Adds what
+    such a case ``waits_for`` (feeds, null: nothing) and ``silent_since``.
     """
+    cases = cases.with_columns(
+        pl.lit(None, pl.List(pl.String)).alias("waits_for"), pl.lit(None, pl.Datetime("us")).alias("silent_since")
+    )
     silent = holes.filter("silent")
     if silent.is_empty():
         return cases
@@ -116,7 +120,7 @@ def lights(
             ).fill_null(False)
         )
         .group_by("case_id")
-        .agg(pl.col("hole_from").min().alias("_hole"))
+        .agg(pl.col("hole_from").min().alias("_hole"), pl.col("feed").unique().sort().alias("_feeds"))
         .filter(pl.col("_hole") < datetime.combine(as_of, time.max))
     )
 
@@ -136,15 +140,31 @@ def lights(
             .otherwise(pl.lit(WAITING))
             .alias("light")
         )
-        .drop("_hole")
+        .with_columns(
+            pl.when(light == WAITING).then(pl.col(of)).alias(name)
+            for name, of in (("waits_for", "_feeds"), ("silent_since", "_hole"))
+        )
+        .drop("_hole", "_feeds")
     )
 
 
 def unproven(cases: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-    """``cases`` with the light :data:`WAITING` where that one is overdue waits for data."""
-    waits = findings.filter((pl.col("rule") == "overdue") & (pl.col("waits_for").list.len() > 0))["case_id"]
-    late = pl.col("light").is_in([RED, DOUBLE_RED]) & pl.col("case_id").is_in(waits.implode())
-    return cases.with_columns(pl.when(late).then(pl.lit(WAITING)).otherwise("light").alias("light"))
+    """``cases`` of :func:`lights`, with the light :data:`WAITING` where that one is overdue waits for data."""
+    waits = (
+        findings.filter((pl.col("rule") == "overdue") & (pl.col("waits_for").list.len() > 0))
+        .select("case_id", pl.col("waits_for").alias("_feeds"), pl.col("silent_since").alias("_since"))
+        .unique("case_id")
+    )
+    late = pl.col("light").is_in([RED, DOUBLE_RED]) & pl.col("_feeds").is_not_null()
+    return (
+        cases.join(waits, on="case_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.when(late).then(pl.lit(WAITING)).otherwise("light").alias("light"),
+            pl.when(late).then("_feeds").otherwise("waits_for").alias("waits_for"),
+            pl.when(late).then("_since").otherwise("silent_since").alias("silent_since"),
+        )
+        .drop("_feeds", "_since")
+    )
 
 
 def shown(one: Heard) -> dict[str, Any]:

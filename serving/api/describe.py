@@ -71,6 +71,11 @@ def schemas() -> dict[str, Any]:
             "materials": _many("material"),
             "licences": _many("licence"),
             "findings": _many("finding"),
+            "not_judged": {
+                "type": ["string", "null"],
+                "title": "未判定原因",
+                "description": "what the light 待数据 waits for; null: any other light",
+            },
         },
     )
     made["work_order_full"] = row(known["work_order"], more={"steps": _many("order_step")})

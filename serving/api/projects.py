@@ -192,6 +192,8 @@ def case(
 ) -> Response:
     with reading(asker) as c:
         found = case_queries.case(c, no)
+    if found is not None:
+        found["not_judged"] = None if asker.known_at else case_queries.not_judged(found)
     return single(request, found, f"没有可见的办件 {no}。", f"No case {no} is shown.")
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from schemas import channels
 from serving.query.listing import Filter, one, select
+from sources import loader
+from store.engine import transaction
 
 
 def case(connection: Connection, number: str) -> dict[str, Any] | None:
@@ -26,6 +30,35 @@ def case(connection: Connection, number: str) -> dict[str, Any] | None:
     found["licences"] = select(connection, "licence", by_case)
     found["findings"] = select(connection, "finding", by_case, order="v.severity desc, v.id")
     return found
+
+
+_WAITS = """
+select w.waits_for, w.silent_since from store."case" c
+join supervision.waiting w on w.rule = 'overdue' and w.project_code = coalesce(c.project_code, '')
+     and w.item_code = coalesce(c.item_code, '') and w.case_no = c.case_no
+where c.id = :case limit 1"""
+_SILENT = """
+select array_agg(feed order by feed), min(since) from landing.silence
+where ended_at is null and approved_by is null and kind in ('source', 'feed') and feed = any(:feeds) having count(*) > 0"""
+
+
+def not_judged(shown: dict[str, Any]) -> str | None:
+    """Why a case that somebody is ``shown`` has the light 待数据; None: it has another. Read with the hub's own rights: no view
+    tells of verdicts that wait."""
+    if shown["light"] != "待数据":
+        return None
+    feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
+    own = {feed for feed, channel in channels.by_feed(feeds).items() if channel == shown["channel"]}
+    names = [*own, *{feed.partition(".")[0] for feed in own}]
+    with transaction() as connection:
+        row = (
+            connection.execute(sa.text(_WAITS), {"case": shown["id"]}).first()
+            or connection.execute(sa.text(_SILENT), {"feeds": names}).first()
+        )
+    if row is None:  # a part of its feed: a department, town or item
+        return "未判定，等待其数源的数据"
+    since = f"（自 {row[1]:%Y-%m-%d %H:%M} 静默）" if row[1] else ""
+    return f"未判定，等待 {'、'.join(row[0])}{since}"
 
 
 def shared(connection: Connection, case_id: str) -> dict[str, Any]:

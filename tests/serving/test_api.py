@@ -205,6 +205,30 @@ def test_a_case_by_id_and_by_number(city_key):
     assert by_id["events"] and by_id["submitted_at"].endswith("+08:00")
 
 
+def test_a_case_that_waits_for_data_says_for_which(city_key):
+    told = rows("""select c.id, c.case_no, coalesce(c.project_code, '') as p, coalesce(c.item_code, '') as i
+                   from store."case" c join supervision.clock k on k.case_id = c.id where c.channel = 'M2' order by 1 limit 1""")[
+        0
+    ]
+    path = f"/v1/cases/{told['id']}"
+    assert city_key.get(path).json()["not_judged"] is None
+    light = "update supervision.clock set light = {} where case_id = %(id)s returning light"
+    (was,) = rows("select light from supervision.clock where case_id = :id", id=told["id"])
+    with transaction() as connection:
+        connection.exec_driver_sql(light.format("'待数据'"), {"id": told["id"]})
+    assert city_key.get(path).json()["not_judged"] == "未判定，等待其数源的数据"
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, silent_since, text, as_of)
+               values ('overdue', %(p)s, %(i)s, %(case_no)s, '{m2.bj,m2.sl}', '2026-11-16 17:00', 'x', '2026-11-20')""",
+            told,
+        )
+    assert city_key.get(path).json()["not_judged"] == "未判定，等待 m2.bj、m2.sl（自 2026-11-16 17:00 静默）"
+    with transaction() as connection:
+        connection.exec_driver_sql("delete from supervision.waiting where text = 'x'")
+        connection.exec_driver_sql(light.format("%(was)s"), {"id": told["id"], "was": was["light"]})
+
+
 def test_personal_data_are_masked_without_the_scope(city_key, ask):
     row = rows(
         """select id, contact_phone, contact_name, applicant_id from store."case" where contact_phone is not null and contact_name is not null limit 1"""

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from quality.silence import episode
 from store.engine import transaction
+from supervision import explain
 from supervision.ledger import supervise
 from tests.supervision.making import case, catalogue, complete, filed, found, item, licence, project
+from tests.supervision.test_commands import run
 
 NOW = "2026-03-20 08:00"
 
@@ -52,7 +54,22 @@ def test_a_running_case_is_overdue_only_once_its_own_source_spoke_after_the_due_
     item("DG-903", promised=2, statutory=9)
     case("late", "DG-903", {"ACCEPTED": "2026-03-16"}, channel="D1")  # due 03-18
     spoke("d1.cases", last)
-    assert judged("overdue", "2026-03-19") == ("waits" if expected == "waits" else "made")
+    assert judged("overdue", "2026-03-19") == expected
+
+
+def test_why_a_case_waits_is_told_with_it():
+    item("DG-903", promised=2, statutory=9)
+    case("late", "DG-903", {"ACCEPTED": "2026-03-16"}, channel="D1")  # due 03-18
+    spoke("d1.cases", "2026-03-18 17:00")
+    (told,) = explain.case("late", datetime(2026, 3, 19).date())
+    assert (told["light"], told["waits_for"]) == ("待数据", ["d1.cases"])
+    assert told["not_judged"] == "未判定，等待 d1.cases（自 2026-03-18 16:40 静默）"
+    assert "未判定，等待 d1.cases" in run("why", "case", "late", "--as-of", "2026-03-19")[1]
+    with transaction() as connection:
+        connection.exec_driver_sql("delete from landing.arrival")
+    spoke("d1.cases", "2026-03-19 09:00")
+    (told,) = explain.case("late", datetime(2026, 3, 19).date())
+    assert (told["light"], told["waits_for"], told["not_judged"]) == ("红", [], None)
 
 
 @pytest.mark.parametrize(("every", "last"), [(2.5, "2026-03-18 15:00"), (7, "2026-03-13 15:00")])
