@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 
+from pipeline import sync, unify
 from pipeline.health import health
 from standins import world
 from standins.world import freeze
+from standins.world.truth import lines
 from supervision.ledger import listed, on_day, supervise
 from supervision.orders import life
 from tests.pipeline.rows import rows
-from tests.supervision.test_scored import key
+from tests.supervision.test_scored import key, not_over
 from tests.supervision.told import planted, take
 
 
@@ -45,3 +48,31 @@ def test_a_municipal_database_that_stands_still_accuses_nobody(hub, monkeypatch,
     standing = listed()
     assert {key(row) for row in standing.filter(standing["state"] == "open").to_dicts()} == truth
     assert rows("select 1 from landing.silence where ended_at is null") == []
+
+
+def test_a_feed_a_source_and_a_department_that_stop_accuse_nobody(hub, monkeypatch, tmp_path) -> None:
+    """The everyday part of ``onemap test --silence``: unlike the test above, the systems around them go on."""
+    today = date(2026, 11, 24)
+    folder = world.make(tmp_path / "world", projects=20, seed=7, today=today)
+    department = Counter(row["BJBMZZJGDM"] for row in lines(folder, "m2/EX_GDBS_BJ")).most_common(3)[2][0]
+    held = [
+        freeze.freeze(folder, "p1/licence", datetime(2026, 11, 16)),
+        freeze.freeze(folder, "d1", datetime(2026, 11, 12)),
+        freeze.freeze(folder, "m2/EX_GDBS_BJ", datetime(2026, 10, 30), where={"BJBMZZJGDM": department}),
+    ]
+    assert all(held), held
+    truth = {key(row) for row in planted(folder)}
+    now = take(folder, monkeypatch, tmp_path / "clock")
+    supervise(today)
+    life.advance(now)
+    assert {key(row) for row in listed().to_dicts()} <= truth
+    assert rows("select count(*) as n from supervision.work_order")[0]["n"] <= len(truth)
+
+    freeze.thaw(folder, now)
+    for source, feeds in (("p1", ["licence"]), ("d1", None), ("m2", ["bj"])):
+        assert {outcome.outcome for outcome in sync.source(source, feeds=feeds)} == {"ok"}
+    unify.run()
+    supervise(today)
+    judged = on_day(today).findings
+    standing = {key(row) for row in listed().to_dicts() if row["state"] == "open"}
+    assert standing | not_over(judged, today) == truth
