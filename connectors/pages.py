@@ -21,6 +21,7 @@ from connectors import listing, settling, xml
 from connectors import rows as no_rows
 from connectors.answers import Opened
 from connectors.base import Batch, Issue, Payload, Proof
+from connectors.http import Answer, raise_for_page
 from connectors.progress import Nameless, Progress
 from core import clock
 from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
@@ -29,12 +30,15 @@ from sources.declaration import UNDECIDED
 from sources.options.listing import Cursor, Link, ListingOptions, NoPaging, Offset, PageNumber
 
 if TYPE_CHECKING:
-    from connectors.http import Answer
     from connectors.window import Window
     from sources.declaration import Feed
 
 _RESTARTS = 3  # times that a listing is begun again because its cursor died
 _ROUNDS = 3  # times that a listing is read again because it moved
+
+
+_GZIP = b"\x1f\x8b"
+_CODES = ("code", "status", "statuscode", "errcode", "errorcode", "resultcode", "retcode")
 
 
 class CursorGone(Exception):  # noqa: N818 - begin again
@@ -441,11 +445,17 @@ def page(
         if given.success:
             _succeeded(feed, one)
         keys, items, columns = one.keys(list(feed.key))
+        if not items and not given.success and (told := _told_error(one.value)):
+            raise ValueError(f"it has no rows and tells of an error, {told}: if it is none, declare success or empty")
         total = _number(one, getattr(paging, "total", None))
         pages = _number(one, getattr(paging, "pages", None))
         following = link if isinstance(paging, Link) and paging.next == "header" else _next(paging, one)
     except (ValueError, msgspec.DecodeError, xml.DamagedXml) as error:
+        if answer is not None:
+            raise_for_page(answer)
         why = getattr(error, "message", str(error))
+        if isinstance(payload.body, bytes) and payload.body.startswith(_GZIP):
+            why = "it is compressed (gzip) once more than its Content-Encoding says"
         raise TransientError(
             f"{feed.id}: the answer is no page: {why}",
             remedy="tried again by itself; if it lasts, compare rows and paging of the declaration with the answer",
@@ -508,6 +518,22 @@ def _succeeded(feed: Feed, one: Opened) -> None:
                 feed=feed.id,
                 code=f"{path} {found}",
             )
+
+
+def _told_error(answer: Any) -> str | None:
+    """The field of an envelope that speaks of an error in the words that interfaces share; None where none does.
+
+    A status below 400 says nothing: some count 0 as success, others 1 or 200.
+    """
+    for name, value in answer.items() if isinstance(answer, dict) else ():
+        plain, text = name.casefold().replace("_", ""), str(value).strip().casefold()
+        if (
+            (plain in ("success", "ok", "succeeded", "issuccess") and text == "false")
+            or (plain in ("error", "errors", "exception") and value and text not in ("false", "0", "null", "none"))
+            or (plain in _CODES and text.isdecimal() and 400 <= int(text[:9]) < 600)
+        ):
+            return f"{name[:40]} is {redact(str(value))[:80]}"
+    return None
 
 
 def _number(one: Opened, path: str | None) -> int | None:

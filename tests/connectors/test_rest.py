@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 from contextlib import contextmanager
 from datetime import datetime
 from urllib.parse import parse_qs
@@ -11,7 +13,7 @@ import pytest
 
 from connectors import connector
 from connectors.window import Window
-from core.errors import AuthenticationError, ConfigurationError, Fault, ProviderError
+from core.errors import AuthenticationError, ConfigurationError, Fault, ProviderError, TransientError
 from sources.declaration import DaysCursor, WindowCursor
 from tests.connectors.contract import Case, Contract, read
 from tests.connectors.http_cases import FAST, endpoint, feed, source
@@ -224,6 +226,104 @@ def test_an_answer_that_is_no_page_is_asked_again_and_then_told(body):
         made = connector(source("rest", PROJECTS, http=FAST | {"attempts": 2}), endpoint(server.url))
         assert read(made, PROJECTS, FULL).error.fault is Fault.TRANSIENT
         assert len(server.asked) == 2
+
+
+ROWS = [{"project_code": f"P{n}", "updated_at": "2026-01-01 00:00:00"} for n in range(30)]
+WHOLE = json.dumps({"data": ROWS, "next_cursor": None}).encode()
+PACKED = gzip.compress(WHOLE)
+
+
+def encoded(body: bytes, how: str) -> Reply:
+    return Reply(body, headers={"Content-Encoding": how})
+
+
+def last(**headers: str) -> dict[str, str]:
+    return {**{name.replace("_", "-"): value for name, value in headers.items()}, "Connection": "close"}
+
+
+def chunks(*parts: bytes, end: bytes = b"0\r\n\r\n") -> Reply:
+    body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + end
+    return Reply(body, headers=last(Transfer_Encoding="chunked"))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        encoded(PACKED, "gzip"),
+        encoded(gzip.compress(PACKED), "gzip, gzip"),
+        encoded(WHOLE, "utf-8"),
+        Reply(WHOLE, headers={"Content-Type": "text/html"}),
+        Reply(WHOLE, headers={"Content-Type": "application/octet-stream"}),
+        Reply(WHOLE.decode().encode("utf-16"), headers={"Content-Type": "application/json; charset=nonsense"}),
+        chunks(WHOLE[:400], WHOLE[400:]),
+    ],
+)
+def test_what_a_server_says_of_its_answer_wrongly_but_harmlessly_is_read(reply):
+    with web(lambda asked: reply) as server:
+        made = connector(source("rest", PROJECTS, http=FAST | {"attempts": 2}), endpoint(server.url))
+        reading = read(made, PROJECTS, FULL)
+    assert reading.error is None and reading.proof.complete and reading.rows.num_rows == 30 and not reading.rejects
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (encoded(gzip.compress(PACKED), "gzip"), "not_a_page"),
+        (Reply(PACKED), "not_a_page"),
+        (encoded(WHOLE, "gzip"), "network"),
+        (encoded(PACKED[:-30], "gzip"), "not_a_page"),
+        (encoded(PACKED[:-8] + bytes(8), "gzip"), "network"),
+        (Reply(WHOLE, headers=last(Content_Length=str(len(WHOLE) - 9))), "not_a_page"),
+        (Reply(WHOLE, headers=last(Content_Length=str(len(WHOLE) + 9))), "reset"),
+        (chunks(WHOLE, end=b""), "reset"),
+        (chunks(WHOLE[:400], end=b"400\r\n" + WHOLE[400:500]), "reset"),
+        (chunks(end=b"zz\r\n" + WHOLE), "reset"),
+        (Reply(b"", 204), "not_a_page"),
+        (Reply({"error": "db", "message": "数据库连接失败"}), "not_a_page"),
+        (Reply({"code": 500, "msg": "数据库异常", "data": [], "next_cursor": None}), "not_a_page"),
+        (Reply({"success": False, "data": [], "next_cursor": None}), "not_a_page"),
+        (Reply({"errors": [{"message": "timeout"}], "data": [], "next_cursor": None}), "not_a_page"),
+        (Reply(b"<html><form action=/login></form></html>"), "web_page"),
+        (Reply(b"\n<!DOCTYPE html><html></html>", headers={"Content-Type": "text/plain"}), "web_page"),
+    ],
+)
+def test_an_answer_that_is_cut_or_hides_an_error_behind_200_is_no_empty_listing(reply, code):
+    with web(lambda asked: reply) as server:
+        made = connector(source("rest", PROJECTS, http=FAST | {"attempts": 2}), endpoint(server.url))
+        reading = read(made, PROJECTS, FULL)
+    assert isinstance(reading.error, TransientError) and reading.error.code == code
+    assert reading.error.remedy and reading.proof is None and not reading.payloads
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"code": 0}, {"code": "200"}, {"status": 1}, {"error": None, "errors": []}, {"ok": True}]
+)
+def test_an_empty_listing_that_tells_of_no_error_is_empty(told):
+    with web(lambda asked: Reply({**told, "data": [], "next_cursor": None})) as server:
+        reading = read(connector(source("rest", PROJECTS, http=FAST), endpoint(server.url)), PROJECTS, FULL)
+    assert reading.error is None and reading.proof.complete and reading.rows.num_rows == 0
+
+
+def test_a_redirect_to_a_log_in_page_is_told_as_a_web_page():
+    def answer(asked):
+        if asked.path == "/login":
+            return Reply(b"<html>\xe7\x99\xbb\xe5\xbd\x95</html>", headers={"Content-Type": "text/html; charset=utf-8"})
+        return Reply(b"", 302, {"Location": "/login?return=%2Fapi"})
+
+    with web(answer) as server:
+        made = connector(source("rest", PROJECTS, http=FAST | {"attempts": 2}), endpoint(server.url))
+        assert read(made, PROJECTS, FULL).error.code == "web_page"
+
+
+def test_numbers_beyond_doubles_keep_their_digits_and_what_is_none_stays_in_its_record():
+    rows = b'{"project_code": 90071992547409931234, "a": 9007199254740993, "b": 1e400}, {"project_code": "P", "a": NaN, "b": -Infinity}'
+    with web(lambda asked: Reply(b'{"data": [' + rows + b'], "next_cursor": null}')) as server:
+        reading = read(connector(source("rest", PROJECTS, http=FAST), endpoint(server.url)), PROJECTS, FULL)
+    assert [(row["project_code"], row["a"], row["b"]) for row in reading.rows.to_pylist()] == [
+        ("90071992547409931234", "9007199254740993", "1e400"),
+        ("P", "NaN", "-Infinity"),
+    ]
+    assert [issue.code for issue in reading.issues] == ["json_mended"]
 
 
 def test_readings_come_day_by_day():
