@@ -133,6 +133,14 @@ def test_a_link_that_is_no_address_is_that_records_fault_or_that_pages(server, l
     assert isinstance(reading.error, ProviderError) and reading.error.code == "bad_link" and len(reading.payloads) == 1
 
 
+@pytest.mark.parametrize("told", [{"code": 500, "description": "db"}, {"errors": ["db"]}])
+def test_no_features_beside_an_error_are_no_empty_search(told):
+    with web(lambda asked: Reply({"type": "FeatureCollection", "features": [], "links": [], **told})) as running:
+        made = connector(source("stac", FEED, http=FAST | {"attempts": 2}), endpoint(f"{running.url}/stac"))
+        reading = read(made, FEED, Window(full=True))
+    assert reading.error.code == "not_a_page" and reading.proof is None and not reading.payloads
+
+
 def test_assets_are_links_without_their_query(server):
     row = read(make(server), FEED, Window(full=True)).rows.to_pylist()[0]
     assert json.loads(row["assets"]) == {"visual": "https://cdn.example/0.tif"}
