@@ -139,7 +139,8 @@ def register(source: typer.Typer) -> None:
         force: Annotated[bool, typer.Option("--force", help="重新起草已有的映射 · draft anew what is there")] = False,
         as_json: Json = False,
     ) -> None:
-        """起草 · Write the mappings of a source from its live rows; what is doubtful carries the mark # ? until a person decides."""
+        """起草 · Write mappings and suites of a source from its live rows; what is doubtful carries the mark # ? until a person
+        decides."""
         from pipeline.onboard import steps
 
         built = steps.draft(source, feed, force=force)

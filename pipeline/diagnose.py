@@ -5,6 +5,7 @@ from __future__ import annotations
 from connectors.base import CheckLine
 from core.errors import OneMapError
 from pipeline import registry
+from quality import suites
 
 
 def check(source_id: str) -> list[CheckLine]:
@@ -20,6 +21,7 @@ def check(source_id: str) -> list[CheckLine]:
         try:
             registry.mapping(feed)
             registry.feed(feed.id)
+            suites.feed(feed.id)
         except OneMapError as error:
             lines.append(CheckLine(f"mapping {feed.mapping}", False, error.message, error.remedy))
     try:

@@ -14,6 +14,7 @@ from core.errors import ConfigurationError
 from pipeline.onboard import profile as profiles
 from pipeline.onboard import propose, sample, write
 from pipeline.onboard.profile import Profile
+from quality import suites
 from sources import loader
 from sources.declaration import UNDECIDED, Feed, Source
 
@@ -96,7 +97,8 @@ def _labels(found: Profile, described: Described | None) -> None:
 
 
 def draft(source_id: str, wanted: list[str] | None = None, *, force: bool = False) -> Drafted:
-    """Write the mapping of each feed that has none (``force``: anew), and the keys that the declaration lacks.
+    """Write the mapping of each feed that has none (``force``: anew), its suite where it has none, and the keys that the
+    declaration lacks.
 
     :raises OneMapError: as the source has it; a feed without a row cannot be drafted.
     """
@@ -131,6 +133,12 @@ def draft(source_id: str, wanted: list[str] | None = None, *, force: bool = Fals
         text = write.mapping(made_draft, seen.profile, day=f"{clock.today():%Y-%m-%d}")
         target.write_text(text, "utf-8")
         made.files[target] = text.count("# ? ")
+        asked = suites.FOLDER / "feeds" / f"{feed.id}.yaml"
+        if asked.exists():  # a person's rules are not written over, by force neither
+            made.present.append(asked)
+        elif text := write.suite(seen.profile, key=made_draft.key.value, day=f"{clock.today():%Y-%m-%d}"):
+            asked.write_text(text, "utf-8")
+            made.files[asked] = 0
         if not known_key:
             path.write_text(
                 write.decide_key(path.read_text("utf-8"), feed.id.partition(".")[2], made_draft.key), "utf-8"

@@ -13,6 +13,9 @@ from schemas import entities
 _PLAIN = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w\u4e00-\u9fff.（）-]*")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _WIDE = 46
+_CODED = ("text", "number", "bool")
+_FEW = 12  # values at most that are taken for a list
+_ENOUGH = 20  # rows of a sample before what holds for all of them is worth asking
 
 
 def flow(value: Any) -> str:
@@ -83,6 +86,34 @@ def _seen(profile: Profile, raw: str) -> str:
     if column is None or not column.values or column.personal:
         return ""
     return "如 " + "、".join(value[:20] for value, _ in column.values[:2])
+
+
+def suite(profile: Profile, *, key: list[str], day: str) -> str:
+    """``quality/suites/feeds/<feed>.yaml``: what held for each row of the sample. It tells and rejects nothing, as a sample
+    proves no rule; "" where nothing is to be asked."""
+    asked = []
+    if profile.rows >= _ENOUGH:
+        for name, column in profile.columns.items():
+            if "." in name or "[" in name or name in key:
+                continue
+            if column.filled == profile.rows:
+                asked.append(("column_values_to_not_be_null", name, None, "missing_value", "warning", "每行都有值"))
+            coded = column.kind in _CODED and 1 < column.distinct <= _FEW and column.filled >= 5 * column.distinct
+            if coded and not column.personal and column.distinct == len(column.values):
+                values = sorted(value for value, _ in column.values)
+                told = f"只见过 {column.distinct} 种值"
+                asked.append(("column_values_to_be_in_set", name, values, "not_in_code_list", "info", told))
+    if not asked:
+        return ""
+    lines = [
+        f"# 起草于 {day}，依据 {profile.rows} 行样本：只提示，不隔离。不成立的删去；必须成立的，将 severity 改为 error。",
+        f"feed: {profile.feed}",
+        "expectations:",
+    ]
+    for expect, name, values, code, severity, why in asked:
+        given = {"expect": expect, "column": name} | ({"value_set": values} if values else {})
+        lines.append(f"  - {flow(given | {'code': code, 'severity': severity})}{note([why], sure=True)}")
+    return "\n".join(lines) + "\n"
 
 
 def source(

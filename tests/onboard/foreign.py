@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mappings import compiler
+from quality import suites
 from sources import loader
 from tests.connectors.web import Asked, Reply, web
 
@@ -25,6 +26,8 @@ def own_declarations(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Path]:
         shutil.copytree(getattr(module, attribute), folder / name, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         patch.setattr(module, attribute, folder / name)
     patch.setattr(loader, "MAPPINGS", folder / "mappings")
+    shutil.copytree(suites.FOLDER, folder / "suites")
+    patch.setattr(suites, "FOLDER", folder / "suites")
     forget()
     yield folder
     forget()
@@ -34,6 +37,7 @@ def forget() -> None:
     """What was read of the declarations."""
     loader.load.cache_clear()
     compiler.load.cache_clear()
+    suites._read.cache_clear()
 
 
 def permits(path: Path, rows: int = 120) -> str:

@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 from pipeline import diagnose
 from pipeline.onboard import conformance, steps
 from pipeline.preview import preview
+from quality import suites
 from sources import loader
 from tests.onboard import foreign
 
@@ -105,6 +106,30 @@ def test_a_listing_with_nested_records_is_drafted(place, monkeypatch) -> None:
         foreign.forget()
         assert [line for line in diagnose.check("x2") if not line.ok] == []
         assert preview("x2.app", 2).rows[0]["entities"]["case"][0]["case_no"] == "APP/0000"
+
+
+def test_a_draft_brings_a_suite_that_tells_what_no_longer_holds_and_rejects_nothing(place, monkeypatch) -> None:
+    permits(place, monkeypatch)
+    path = place / "suites" / "feeds" / "x1.permit.yaml"
+    assert steps.draft("x1").files[path] == 0
+    suite = suites.feed("x1.permit")
+    suite.compiled()
+    asked = {(one.expect, one.arguments["column"]) for one in suite.checks if one.arguments["column"] in suite.raw}
+    assert ("column_values_to_not_be_null", "issued_on") in asked
+    assert ("column_values_to_not_be_null", "expires_on") not in asked
+    assert {column for expect, column in asked if "set" in expect} == {"permit_type", "status"}
+    assert not [one for one in suite.checks if one.rejects and one.arguments["column"] in suite.raw]
+    path.write_text("feed: x1.permit\n", "utf-8")
+    assert path in steps.draft("x1", force=True).present and path.read_text("utf-8") == "feed: x1.permit\n"
+
+
+def test_a_wrong_suite_is_found_by_check(place, monkeypatch) -> None:
+    connected(place, monkeypatch)
+    path = place / "suites" / "feeds" / "x1.permit.yaml"
+    path.write_text(path.read_text("utf-8").replace("missing_value", "mising_value"), "utf-8")
+    foreign.forget()
+    (line,) = [line for line in diagnose.check("x1") if not line.ok]
+    assert "mising_value" in line.detail and "x1.permit.yaml:" in line.detail
 
 
 def connected(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
