@@ -144,7 +144,9 @@ def write(
         )
         into.copy_records(connection, columns.drop("_row", "_place"))
         if into.raw_columns is not None and not again:
-            asked = mapped.columns.select("_row", *(pl.col(raw).alias(name) for raw, name in into.asked.items()))
+            asked = mapped.columns.select(
+                "_row", *(_as_sent(mapped.columns, raw).alias(name) for raw, name in into.asked.items())
+            )
             rows = numbered(records.select("_row", "record_key", "source_time", "rank")).join(asked, on="_row")
             into.copy(connection, into.raw_columns, _judged(rows.drop("_row"), verdicts["asked"]))
     for entity, frame in mapped.entities.items():
@@ -163,6 +165,12 @@ def write(
         into.rows += decoded.rows.num_rows
         into.rejects += len(decoded.rejects)
     into.scoped |= decoded.scopes.null_count() < len(decoded.scopes)
+
+
+def _as_sent(columns: pl.DataFrame, raw: str) -> pl.Expr:
+    """A raw column that a suite reads, one too that no mapping names (``?raw``); null where this batch has none."""
+    name = next((name for name in (raw, f"?{raw}") if name in columns.columns), None)
+    return pl.lit(None, pl.String) if name is None else pl.col(name)
 
 
 def _judged(rows: pl.DataFrame, verdicts: dict[str, tuple[str, str]]) -> pl.DataFrame:
