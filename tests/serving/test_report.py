@@ -273,7 +273,7 @@ def test_each_number_of_a_report_leads_to_its_list(store):
         "select town_code from store.project where gone_at is null and town_code is not null group by 1 order by count(*) desc limit 1"
     )[0]
     text = pages.get(f"/town/{town['town_code']}/report.html").text
-    links = re.findall(r'<dt>(\S+)</dt><dd><a href="\.\./\.\./([^"]*)">(\d+)</a>', text)
+    links = re.findall(r'<dt>([^<]+)</dt><dd><a href="\.\./\.\./([^"]*)">(\d+)</a>', text)
     assert {"项目", "在办超期", "逾期办件", "未消除发现"} <= {name for name, _, _ in links}
     for name, place, number in links:
         shown = pages.get("/" + place.replace("&amp;", "&")).text
