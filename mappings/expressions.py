@@ -247,6 +247,7 @@ READINGS: dict[str, tuple[Callable[[pl.Series, Value, str | None], Read], str]] 
 
 MESSAGES = {
     "missing_key": "主键字段为空 a part of the key is empty",
+    "key_mangled": "主键字段含未能解码的字节 a part of the key holds bytes that could not be decoded",
     "missing_time": "增量时间为空 the increment time is empty",
     "unreadable_time": "时间无法识别 cannot be read as a time",
     "unreadable_number": "数值无法识别 cannot be read as a number",
