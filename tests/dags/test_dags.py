@@ -270,3 +270,16 @@ def test_every_dag_is_described_in_chinese_and_a_failure_is_an_incident_that_a_s
         assert isinstance(failed, DagFailed) and failed.stops and isinstance(recovered, DagRecovered)
     assert not made["sync__alpha"].on_failure_callback  # its feeds are watched one by one
     assert isinstance(made["sync__alpha"].get_task("plan").on_failure_callback[0], DagFailed)
+
+
+def test_what_is_imported_before_a_fork_starts_no_pool_of_threads():
+    """A pool that runs in the scheduler stands still in every task that is forked from it: no sync would ever end."""
+    counted = (
+        "import sys, os, pathlib; sys.argv = ['airflow', 'scheduler']; import airflow_local_settings;"
+        "print([t.joinpath('comm').read_text().strip() for t in pathlib.Path('/proc/self/task').iterdir()])"
+    )
+    provider = settings.ROOT / "dags" / "provider"
+    env = {**os.environ, "PYTHONPATH": f"{settings.ROOT}:{provider}"}
+    done = subprocess.run([sys.executable, "-P", "-c", counted], env=env, capture_output=True, text=True, check=True)
+    names = done.stdout.splitlines()[-1]
+    assert "python" in names and "polars-0" not in names and "async-executor" not in names, names

@@ -54,7 +54,7 @@ def test_whoever_has_no_right_to_the_website_is_refused(asks):
 
 
 def test_an_account_held_to_a_town_sees_its_rows_whatever_airflow_says(asks):
-    held = accounts.Account("li", "admin", ("441900119",), None)
+    held = accounts.Account("li", "admin", {"town": ("441900119",)})
     for role in (None, "ADMIN"):
         grant = asks(role, held)
         assert grant.towns == ("441900119",) and grant.scopes == {PROJECTS} and not grant.operates and not grant.decides

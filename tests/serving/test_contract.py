@@ -33,6 +33,9 @@ def key(store) -> str:
 )
 @schema.parametrize()
 def test_any_request_is_answered_as_described(case, key):
+    # a day or an instant still to come, a day without its project: refused, which no schema can say (tests/serving/test_past.py)
+    for name in ("as_of", "known_at"):
+        (case.query or {}).pop(name, None)
     # wrong keys are counted and answered by 429 after a while (tests/serving/test_doors.py), which that check calls a fault
     case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=[ignored_auth])
 
