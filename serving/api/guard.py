@@ -19,6 +19,7 @@ from fastapi.dependencies.utils import get_flat_dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from core.errors import NotFoundError, OneMapError
 from serving import audit, derive, keys, lockout, metrics
@@ -201,6 +202,8 @@ def _problem(error: Exception) -> Problem:
         )
     if isinstance(error, NotFoundError):
         return Problem("invalid-parameter", error.zh, error.message)
+    if isinstance(error, HTTPException) and error.status_code == 400:  # FastAPI's: a body in bytes that are no UTF-8
+        return Problem("invalid-parameter", "请求正文不是 UTF-8 的 JSON。", "The body is no JSON in UTF-8.")
     if isinstance(error, OneMapError):
         log.error("%s", error)
         return Problem("unavailable", error.zh, error.message)

@@ -123,3 +123,13 @@ def test_like_is_compared_with_like_and_only_with_enough(store):
     ]
     with transaction() as connection:
         assert care.started(connection).columns == list(told[0])
+
+
+def test_a_body_that_is_no_text_is_the_callers_fault(ask):
+    client = ask("read:projects", "admin")
+    answer = client.post(
+        "/v1/projects/2503-441900-04-02-000000/care/notes",
+        content=b"\xe1\x02\xff",
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code == 400 and "UTF-8" in answer.text
