@@ -469,7 +469,7 @@ class _Session(requests.Session):
     """Redirects are ours (:meth:`Http._follow`): requests would look into them all the same, read their bodies whole,
     however long, and fail on a Location that is no address."""
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
+    def get_redirect_target(self, _resp: requests.Response) -> None:
         return None
 
 

@@ -205,12 +205,12 @@ class Mapping:
                 bare = pl.DataFrame([scope.identifier(name).alias(name) for name in sorted(part.columns)])
                 absent = bare.select(pl.all_horizontal(pl.all().is_null())).to_series()
                 if absent.any():  # what is there and cannot be read is told already
-                    written = [scope.column(name).cast(pl.String).alias(name) for name in sorted(part.columns)]
+                    texts = [scope.column(name).cast(pl.String).alias(name) for name in sorted(part.columns)]
                     undecoded = pl.any_horizontal(pl.all().str.contains("\ufffd", literal=True).fill_null(False))
-                    mangled = pl.DataFrame(written).select(undecoded).to_series()
+                    mangled = pl.DataFrame(texts).select(undecoded).to_series()
                     for rows, code in ((absent & ~mangled, "missing_key"), (absent & mangled, "key_mangled")):
                         if rows.any():
-                            scope.fault(rows, code, "/".join(sorted(part.columns)), written[0], True)
+                            scope.fault(rows, code, "/".join(sorted(part.columns)), texts[0], True)
             parts.append(value.fill_null("") if part.optional else value)
         keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
             pl.concat_str(pl.all(), separator="|")
