@@ -83,7 +83,8 @@ class Attempts:
 
     def _watch(self) -> None:
         while not self._over.wait(1.0):
-            if self._deadline is not None and time.monotonic() > self._deadline:
+            deadline = self._deadline  # read once: the step may end meanwhile, and the watch must outlive it
+            if deadline is not None and time.monotonic() > deadline:
                 log.critical("%s: decoding one payload takes more than %.0f s; the process ends", self._feed, PATIENCE)
                 os._exit(ENDED)
 
