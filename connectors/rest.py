@@ -151,11 +151,13 @@ class _Asker:
             else:
                 body = pages.into(pages.filled(constants, places), own)
 
+        page: Page | None = None
+
         def classify(answer: Answer) -> None:
+            nonlocal page
             if http.classify:
                 http.classify(answer)
-            if answer.status == 200:
-                self._page(answer)
+            page = self._page(answer) if answer.status == 200 else None
 
         answer = http.send(
             given.method,
@@ -169,7 +171,7 @@ class _Asker:
         )
         if answer.status == 410:
             raise CursorGone
-        return self._page(answer)
+        return page or self._page(answer)
 
     def follow(self, page: Page) -> dict[str, Any]:
         """What names the next page."""

@@ -285,15 +285,17 @@ class Soap(Connector):
         headers = self._secrets(self._given.headers) if login is None or operation != login.operation else {}
         envelope, sent = self._service.message(operation, parameters, headers)
         targets = self._service.targets
+        payloads: list[Payload] = []  # of each attempt
 
         def classify(answer: Answer) -> None:
             self._classify(answer)
+            payloads.append(answer.payload(answer.headers.get("Content-Type") or "text/xml"))
             if look is not None:
-                look(_payload(answer))
+                look(payloads[-1])
 
         for place, target in enumerate(targets):
             try:
-                answer = self.http.post(
+                self.http.post(
                     target,
                     data=_bytes(envelope),
                     headers=sent,
@@ -308,7 +310,7 @@ class Soap(Connector):
             if place:
                 targets.insert(0, targets.pop(place))
             break
-        return _payload(answer)
+        return payloads[-1]
 
     def _sign(self, envelope: etree._Element) -> Any:
         """Puts a UsernameToken of its own nonce and time on every attempt."""
@@ -340,10 +342,6 @@ class Soap(Connector):
             raise
         except xml.DamagedXml:
             return  # the reader narrows it down
-
-
-def _payload(answer: Answer) -> Payload:
-    return answer.payload(answer.headers.get("Content-Type") or "text/xml")
 
 
 def _only(constant: Any, known: dict[str, str]) -> Any:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sources.declaration import Feed
 
 #: ``call(operation, constants, places, own, look)``: ``places`` stand for names in the constants, ``own`` are parameters of their
-#: own; ``look`` refuses an answer, which is then asked for again.
+#: own; ``look`` refuses an answer, which is then asked for again, or has what the call gives back.
 Call = Callable[[str, dict[str, Any], dict[str, str], dict[str, Any], Callable[[Payload], Any]], Payload]
 _MAX_HOPS = 20
 
@@ -52,13 +52,14 @@ class Asker:
         given = self._given
         places, own = pages.split(given, given.parameters, self._bounds, asked | following)
         known = self._knows()
+        looked: list[Page] = []  # at each attempt's answer
         try:
-            payload = self._call(given.operation, given.parameters, places, own, lambda found: self._page(found, known))
-            page = self._page(payload, known)
+            self._call(given.operation, given.parameters, places, own, lambda got: looked.append(self._page(got, known)))
         except TransientError as error:
             if error.code == "not_a_page" and known is False:
                 raise self._unknown_path(error.message) from error
             raise
+        page = looked[-1]
         if not page.items and known is False:
             raise self._unknown_path("no rows came")
         return page
