@@ -6,6 +6,7 @@ every property under its own name.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -24,11 +25,11 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Features:
-    """A page, opened. ``issues``: what was mended. ``rows`` as for :func:`connectors.jsonrows.table`; ``links``, ``matched`` as the page says."""
+    """A page, opened. ``rows`` as for :func:`connectors.jsonrows.table`; ``links``, ``matched`` as the page says."""
 
     def __init__(self, body: bytes, limits: Limits | None = None) -> None:
         """:raises ValueError: no feature collection."""
-        body, self.issues = jsonrows.sound(body, "features", limits)
+        body, self._mended = jsonrows.sound(body, "features", limits)
         page = _object.decode(body)
         listed = page.get("features")
         if listed is not None and bytes(listed) == b"null":  # how some write an empty list
@@ -53,13 +54,17 @@ class Features:
             row.update({name: feature[name] for name in _OWN if name in feature})
             self.rows.append(row)
             self.places.append(place)
-        self.issues = [*self.issues, *_crossing(self.rows)]
         links = page.get("links")
         self.links: list[dict[str, Any]] = []
         if links is not None:
             found = msgspec.json.decode(links)
             self.links = [link for link in found or [] if isinstance(link, dict)]
         self.matched = _matched(page)
+
+    @cached_property
+    def issues(self) -> list[Issue]:
+        """What was mended, and geometries that are no valid shape; found when asked for, which decoding alone does."""
+        return [*self._mended, *_crossing(self.rows)]
 
     @property
     def next(self) -> dict[str, Any] | None:
