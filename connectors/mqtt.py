@@ -61,7 +61,7 @@ class Mqtt(Connector):
     def check(self) -> list[CheckLine]:
         """Connect with a session of its own (the stream's stays as it is) and subscribe to each feed's topic."""
         lines = []
-        where = f"{self.endpoint.host}:{port_of(self.endpoint)}"
+        where = f"{self.endpoint.host}:{_port(self.endpoint)}"
         for feed in self.source.feeds.values():
             try:
                 session = self._connect(feed, check=True)
@@ -153,8 +153,7 @@ class Mqtt(Connector):
 
     def _connect(self, feed: Feed, *, check: bool = False) -> Session:
         """Connected and subscribed. :raises OneMapError: the broker cannot be reached, or refuses."""
-        endpoint = self.endpoint
-        name = str(endpoint.extra.get("client_id") or f"onemap-{self.source.source}")
+        name = str(self.endpoint.extra.get("client_id") or f"onemap-{self.source.source}")
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"{name}-check" if check else name,
@@ -163,40 +162,16 @@ class Mqtt(Connector):
             reconnect_on_failure=False,
         )
         client.max_queued_messages_set(0)
-        if endpoint.login:
-            client.username_pw_set(endpoint.login, endpoint.password or None)
-        context = tls_of(endpoint)
-        if context is not None:
-            client.tls_set_context(context)
-        session = Session(client)
         timeout = self.source.timeout.total_seconds()
-        client.connect_timeout = min(10.0, timeout)
-        where = f"{endpoint.host}:{port_of(endpoint)}"
         try:
-            client.connect(endpoint.host, port_of(endpoint), keepalive=30)
-        except ssl.SSLCertVerificationError as error:
-            raise AuthenticationError(
-                f"the certificate of {where} does not verify: {error.verify_message}",
-                remedy="set extra.tls of the Connection to the CA's file",
-                zh=f"{where} 的证书未通过校验：{error.verify_message}。请在连接的 tls 中填写 CA 证书文件。",
-                source=self.source.source,
-                code="certificate",
-            ) from error
-        except (OSError, ValueError) as error:
-            raise TransientError(
-                f"no connection to the broker {where}: {error}",
-                remedy="tried again by itself; if it lasts, check network, host and port with the source's owner",
-                zh=f"无法连接消息服务 {where}，将自动重试；如持续，请核对网络、地址与端口。",
-                source=self.source.source,
-                code="network",
-            ) from error
-        client.loop_start()
-        try:
-            session.connected(where, timeout)
-            session.subscribe(_filter(feed), timeout)
+            session = connect(client, self.endpoint, timeout)
+            try:
+                session.subscribe(_filter(feed), timeout)
+            except OneMapError:
+                session.close()
+                raise
         except OneMapError as error:
-            session.close()
-            raise error.at(source=self.source.source, feed=feed.id) from None
+            raise error.at(source=self.source.source, feed=feed.id) from error.__cause__
         return session
 
 
@@ -263,6 +238,44 @@ class Session:
         self.client.on_disconnect = None
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def connect(client: paho.Client, endpoint: Endpoint, timeout: float) -> Session:
+    """A client's session with the broker, its thread begun; ``timeout`` in seconds.
+
+    :raises OneMapError: the broker cannot be reached, or refuses.
+    """
+    if endpoint.login:
+        client.username_pw_set(endpoint.login, endpoint.password or None)
+    context = _tls(endpoint)
+    if context is not None:
+        client.tls_set_context(context)
+    session = Session(client)
+    client.connect_timeout = min(10.0, timeout)
+    where = f"{endpoint.host}:{_port(endpoint)}"
+    try:
+        client.connect(endpoint.host, _port(endpoint), keepalive=30)
+    except ssl.SSLCertVerificationError as error:
+        raise AuthenticationError(
+            f"the certificate of {where} does not verify: {error.verify_message}",
+            remedy="set extra.tls of the Connection to the CA's file",
+            zh=f"{where} 的证书未通过校验：{error.verify_message}。请在连接的 tls 中填写 CA 证书文件。",
+            code="certificate",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise TransientError(
+            f"no connection to the broker {where}: {error}",
+            remedy="tried again by itself; if it lasts, check network, host and port with the broker's owner",
+            zh=f"无法连接消息服务 {where}，将自动重试；如持续，请与其管理方核对网络、地址与端口。",
+            code="network",
+        ) from error
+    client.loop_start()
+    try:
+        session.connected(where, timeout)
+    except Exception:
+        session.close()
+        raise
+    return session
 
 
 def _drain(feed: Feed, session: Session, spool: Spool) -> tuple[int, bool]:
@@ -345,7 +358,7 @@ def _lock_file(feed: Feed) -> Path:
     return folder / f"{feed.id}.lock"
 
 
-def port_of(endpoint: Endpoint) -> int:
+def _port(endpoint: Endpoint) -> int:
     return endpoint.port or (8883 if _wants_tls(endpoint) else 1883)
 
 
@@ -354,7 +367,7 @@ def _wants_tls(endpoint: Endpoint) -> bool:
     return bool(given) and str(given).lower() not in ("false", "0", "no")
 
 
-def tls_of(endpoint: Endpoint) -> ssl.SSLContext | None:
+def _tls(endpoint: Endpoint) -> ssl.SSLContext | None:
     if not _wants_tls(endpoint):
         return None
     given = endpoint.extra["tls"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Self
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from connectors.mqtt import Session, port_of, tls_of
-from core.errors import AuthenticationError, ProviderError, TransientError
+from connectors.mqtt import connect
+from core.errors import ProviderError, TransientError
 from core.redaction import hide
 
 if TYPE_CHECKING:
@@ -30,38 +29,10 @@ class Publisher:
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, reconnect_on_failure=False
         )
         self._client.max_inflight_messages_set(_IN_FLIGHT)
-        if endpoint.login:
-            self._client.username_pw_set(endpoint.login, endpoint.password or None)
-        if (context := tls_of(endpoint)) is not None:
-            self._client.tls_set_context(context)
-        self._session = Session(self._client)
 
     def __enter__(self) -> Self:
         """:raises OneMapError: the broker cannot be reached, or refuses."""
-        where = f"{self._endpoint.host}:{port_of(self._endpoint)}"
-        self._client.connect_timeout = min(10.0, self._timeout)
-        try:
-            self._client.connect(self._endpoint.host, port_of(self._endpoint), keepalive=30)
-        except ssl.SSLCertVerificationError as error:
-            raise AuthenticationError(
-                f"the certificate of {where} does not verify: {error.verify_message}",
-                remedy="set extra.tls of the Connection to the CA's file",
-                zh=f"{where} 的证书未通过校验：{error.verify_message}。请在连接的 tls 中填写 CA 证书文件。",
-                code="certificate",
-            ) from error
-        except (OSError, ValueError) as error:
-            raise TransientError(
-                f"no connection to the broker {where}: {error}",
-                remedy="tried again by itself; if it lasts, check network, host and port with the receiver",
-                zh=f"无法连接消息服务 {where}，将自动重试；如持续，请与接收方核对网络、地址与端口。",
-                code="network",
-            ) from error
-        self._client.loop_start()
-        try:
-            self._session.connected(where, self._timeout)
-        except Exception:
-            self._session.close()
-            raise
+        self._session = connect(self._client, self._endpoint, self._timeout)
         return self
 
     def publish(self, messages: Iterable[tuple[str, bytes]]) -> None:
