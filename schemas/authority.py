@@ -40,13 +40,7 @@ def load() -> dict[str, Belief]:
 def read(path: Path) -> dict[str, Belief]:
     """The same of one file."""
     document = declared.read(path)
-    nested = declared.Document(
-        document.path,
-        {"entities": document.data or {}},
-        document.content,
-        {(): 1, **{("entities", *place): line for place, line in document.lines.items()}},
-    )
-    found = declared.build(nested, _All).entities
+    found = declared.build(document.under("entities"), _All).entities if document.data else {}
     if wrong := list(_faults(found)):
         raise document.errors(wrong)
     return found
