@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -117,12 +116,12 @@ def _faults(entity: Entity, name: str) -> Iterator[tuple[declared.Place, str]]:
         yield ("columns",), "an entity has columns"
     for at, one in enumerate(entity.key):
         if one not in entity.columns and one not in _MADE:
-            like = get_close_matches(one, entity.columns, 1)
-            yield ("key", at), f"{one} is no column" + (f"; did you mean {like[0]}?" if like else "")
+            yield ("key", at), f"{one} is no column{declared.suggestion(one, entity.columns)}"
         elif one in entity.columns and entity.columns[one].type in ("json", "geometry"):
             yield ("key", at), f"{one} is of type {entity.columns[one].type}, which names no row"
     if not entity.key or len(set(entity.key)) < len(entity.key):
         yield ("key",), "names the golden row: one column or several, none twice"
+    lists = codes.names()
     for column in entity.columns.values():
         if not _NAME.fullmatch(column.name) or column.name in _OWN or column.name.endswith("_box"):
             yield (
@@ -130,9 +129,8 @@ def _faults(entity: Entity, name: str) -> Iterator[tuple[declared.Place, str]]:
                 "is no name of a column: small letters, digits and _, and none of the store's own "
                 f"({', '.join(sorted(_OWN))}, …_box)",
             )
-        if column.codes is not None and column.codes not in codes.load_all():
-            like = get_close_matches(column.codes, codes.load_all(), 1)
-            meant = f"; did you mean {like[0]}?" if like else ""
+        if column.codes is not None and column.codes not in lists:
+            meant = declared.suggestion(column.codes, lists)
             yield ("columns", column.name, "codes"), f"there is no schemas/codes/{column.codes}.yaml{meant}"
         if column.codes is not None and column.type in ("geometry", "json"):
             yield ("columns", column.name), f"codes are not of type {column.type}"
