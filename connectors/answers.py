@@ -252,7 +252,7 @@ class Xml(Opened):
                 f"nothing stands at {self.given.rows}; there are {', '.join(paths(self._root)) or 'no elements'}"
             )
         total = getattr(self.given.paging, "total", None)
-        kin = set(others) - {one for one in (total and steps(total)[-1],) if one}
+        kin = set(others) - set(steps(total)[-1:] if total else [])
         if kin and not any(map(xml.is_nil, parents)):
             raise ValueError(f"there is no {names[-1]} at {self.given.rows}, but {', '.join(sorted(kin))}")
         return []
