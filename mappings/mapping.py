@@ -202,15 +202,7 @@ class Mapping:
         for part in declaration.key:
             value = text_of(scope.value(part, part.as_ or "text", identifier=True))
             if not part.optional and value.null_count():
-                bare = pl.DataFrame([scope.identifier(name).alias(name) for name in sorted(part.columns)])
-                absent = bare.select(pl.all_horizontal(pl.all().is_null())).to_series()
-                if absent.any():  # what is there and cannot be read is told already
-                    texts = [scope.column(name).cast(pl.String).alias(name) for name in sorted(part.columns)]
-                    undecoded = pl.any_horizontal(pl.all().str.contains("\ufffd", literal=True).fill_null(False))
-                    mangled = pl.DataFrame(texts).select(undecoded).to_series()
-                    for rows, code in ((absent & ~mangled, "missing_key"), (absent & mangled, "key_mangled")):
-                        if rows.any():
-                            scope.fault(rows, code, "/".join(sorted(part.columns)), texts[0], True)
+                _tell_absent(scope, part)
             parts.append(value.fill_null("") if part.optional else value)
         keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
             pl.concat_str(pl.all(), separator="|")
@@ -340,6 +332,21 @@ def _quoted(text: pl.Series) -> pl.Series:
 
 _ESCAPES = {chr(n): json.dumps(chr(n))[1:-1] for n in (*range(1, 32), 34, 92)}
 _ESCAPE_FROM, _ESCAPE_TO = list(_ESCAPES), list(_ESCAPES.values())
+
+
+def _tell_absent(scope: Scope, part: Value) -> None:
+    """Rows without a value of a part of the key, or with one that was not decoded; what cannot be read is told already."""
+    names = sorted(part.columns)
+    bare = pl.DataFrame([scope.identifier(name).alias(name) for name in names])
+    absent = bare.select(pl.all_horizontal(pl.all().is_null())).to_series()
+    if not absent.any():
+        return
+    written = pl.DataFrame([scope.column(name).cast(pl.String).alias(name) for name in names])
+    undecoded = pl.any_horizontal(pl.all().str.contains("\ufffd", literal=True).fill_null(False))
+    mangled = written.select(undecoded).to_series()
+    for rows, code in ((absent & ~mangled, "missing_key"), (absent & mangled, "key_mangled")):
+        if rows.any():
+            scope.fault(rows, code, "/".join(names), written.to_series(), True)
 
 
 def _numbered(parts: list[pl.DataFrame], entity: Entity, rejected: pl.Series, several: bool) -> pl.DataFrame:
