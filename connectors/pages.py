@@ -321,6 +321,12 @@ def bounds(given: ListingOptions, window: Window) -> dict[str, str]:
     return found
 
 
+def of_window(given: ListingOptions, window: Window) -> dict[str, str]:
+    """The window's bounds by the parameters that take them; a bound that none takes is left out."""
+    names = {"since": given.since, "until": given.until}
+    return {name: value for bound, value in bounds(given, window).items() if (name := names[bound])}
+
+
 def _has_hours(form: str) -> bool:
     return any(letter in form for letter in ("%H", "%I", "%X", "%c", "%T", "%s", "%R"))
 

@@ -97,9 +97,7 @@ class Rest(HttpConnector):
     def _listings(self, feed: Feed, given: FeedOptions, window: Window) -> Iterator[dict[str, Any]]:
         """The parameters of each listing that makes up the window: one, or one a day."""
         if given.day is None:
-            bounds = pages.bounds(given, window)
-            names = {"since": given.since, "until": given.until}
-            yield {names[bound] or "": value for bound, value in bounds.items() if names[bound]}
+            yield pages.of_window(given, window)
             return
         if window.start is None or window.end is None:
             raise ConfigurationError(

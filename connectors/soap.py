@@ -170,10 +170,8 @@ class Soap(Connector):
         while True:
             asker = self._asker(feed, given, window)
             reading = pages.Reader(asker, feed, given, open_end=not asker.bounded)
-            names = {"since": given.since, "until": given.until}
-            asked = {names[one] or "": value for one, value in pages.bounds(given, window).items() if names[one]}
             try:
-                verdict = yield from reading.listing(asked)
+                verdict = yield from reading.listing(pages.of_window(given, window))
             except soap_message.SlowPage as error:
                 size = getattr(given.paging, "size", None) or 1
                 if size == 1:
@@ -202,7 +200,7 @@ class Soap(Connector):
         if self._given.login and self._session is None and pages.speaks(constants, "session"):
             self._enter()
         known = {"login": self.endpoint.login, "password": self.endpoint.password, "session": self._session or ""}
-        return _only(constants, known)
+        return _replaced(constants, {f"{{{name}}}": value for name, value in known.items()})
 
     def _enter(self) -> None:
         """Open a session. :raises OneMapError: it fails."""
@@ -272,7 +270,7 @@ class Soap(Connector):
                 raise
             old, self._session = self._session or "", None
             self._enter()
-            renewed = _swapped(parameters, old, self._session or "") if old else parameters
+            renewed = _replaced(parameters, {old: self._session or ""}) if old else parameters
             payload = self._exchange(operation, renewed, look)
         told = parameters if shown is None else shown
         payload.request = {**payload.request, "operation": operation, "parameters": redact(told)}
@@ -344,24 +342,15 @@ class Soap(Connector):
             return  # the reader narrows it down
 
 
-def _only(constant: Any, known: dict[str, str]) -> Any:
-    """A constant with these names replaced, at whatever depth."""
+def _replaced(constant: Any, texts: dict[str, str]) -> Any:
+    """A constant with these texts replaced by others, at whatever depth."""
     if isinstance(constant, str):
-        for name, value in known.items():
-            constant = constant.replace(f"{{{name}}}", value)
+        for old, new in texts.items():
+            constant = constant.replace(old, new)
         return constant
     if isinstance(constant, dict):
-        return {name: _only(one, known) for name, one in constant.items()}
-    return [_only(one, known) for one in constant] if isinstance(constant, list) else constant
-
-
-def _swapped(constant: Any, old: str, new: str) -> Any:
-    """Parameters with the new session in place of the one that has ended."""
-    if isinstance(constant, str):
-        return constant.replace(old, new)
-    if isinstance(constant, dict):
-        return {name: _swapped(one, old, new) for name, one in constant.items()}
-    return [_swapped(one, old, new) for one in constant] if isinstance(constant, list) else constant
+        return {name: _replaced(one, texts) for name, one in constant.items()}
+    return [_replaced(one, texts) for one in constant] if isinstance(constant, list) else constant
 
 
 def _bytes(envelope: etree._Element) -> bytes:
