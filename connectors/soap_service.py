@@ -69,14 +69,8 @@ class Service:
                 return None if getattr(kind, "_array_type", None) is not None or kind is None else _leaf(kind)
             found = [element for title, element in elements if title == name or getattr(element, "name", "") == name]
             if not found:
-                return (
-                    None
-                    if any(
-                        not hasattr(element, "name") or element.name in (None, "schema", "_value_1")
-                        for _, element in elements
-                    )
-                    else False
-                )
+                open_names = (None, "schema", "_value_1")
+                return None if any(getattr(one, "name", None) in open_names for _, one in elements) else False
             kind = found[0].type
         return True
 
