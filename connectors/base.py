@@ -52,6 +52,11 @@ class Payload:
     finished_at: datetime
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def content(self) -> bytes:
+        """The body in memory."""
+        return self.body.read_bytes() if isinstance(self.body, Path) else self.body
+
 
 @dataclass(slots=True)
 class Proof:

@@ -119,7 +119,7 @@ class Mqtt(Connector):
             lock.release()
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         messages, places, rejects = jsonrows.rows(jsonrows.lines(body), "message")
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(options.of_feed("mqtt", feed).topic)))
         kept: list[tuple[str, str, dict[str, str]]] = []

@@ -101,7 +101,7 @@ class OgcFeatures(HttpConnector):
         yield Proof(whole, why, matched, len(keys), state, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         page = geojson.read(body, feed.id, Limits.of(feed))
         columns = _columns(feed, page)
         yield Batch(columns.filter(_inside(feed, columns, payload.facts)), page.rejects, page.issues)

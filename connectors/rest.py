@@ -76,7 +76,7 @@ class Rest(HttpConnector):
         yield Proof(whole, last.why, sum(claimed) if claimed else None, len(reading.keys), told, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         given, limits = options.of_feed("rest", feed), Limits.of(feed)
         yield pages.rows(lambda: self.opened(given, limits, body, payload.media_type))
 

@@ -73,7 +73,7 @@ class SignedRest(HttpConnector):
         yield Proof(verdict.complete, verdict.why, verdict.claimed, verdict.distinct, state, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         limits = Limits.of(feed)
         page, issues = jsonrows.sound(body, LIST, limits)
         yield Batch(*jsonrows.read(unwrap(page)[0], limits=limits), issues)

@@ -140,7 +140,7 @@ class Singer(Connector):
             yield Proof(True, f"the tap ended with 0 after {records} records", None, None, told)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         found: list[bytes] = []
         places: list[str] = []
         rejects: list[Reject] = []

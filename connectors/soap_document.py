@@ -357,5 +357,4 @@ def _type(payload: Payload) -> str | None:
 
 
 def _envelope(payload: Payload) -> tuple[bytes, str | None]:
-    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-    return multipart.envelope(body, payload.media_type)
+    return multipart.envelope(payload.content, payload.media_type)

@@ -34,7 +34,7 @@ class Document:
     """
 
     def __init__(self, payload: Payload, limits: Limits | None = None) -> None:
-        body, kind = multipart.envelope(_bytes(payload), payload.media_type)
+        body, kind = multipart.envelope(payload.content, payload.media_type)
         self._limits = limits or Limits()
         self._left = self._limits.expanded
         self._root = xml.lenient(body, ("item", "multiRef"), kind, limits=self._limits)
@@ -152,7 +152,7 @@ def decode(payload: Payload, options: ArrayFeed, key: list[str], limits: Limits 
         records.append(record)
         places.append(place)
     table, beyond = rows.bounded(records, places, options.columns, limits)
-    told = xml.contradicts(*multipart.envelope(_bytes(payload), payload.media_type))
+    told = xml.contradicts(*multipart.envelope(payload.content, payload.media_type))
     return Batch(table, rejects + beyond, [Issue("charset_differs", told)] if told else [])
 
 
@@ -175,7 +175,3 @@ def _broken(href: str, why: str) -> ProviderError:
         field="href",
         code="broken_reference",
     )
-
-
-def _bytes(payload: Payload) -> bytes:
-    return payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()

@@ -91,8 +91,7 @@ def decode(payload: Payload, given: RowsFeed, limits: Limits) -> Batch:
 
 def opened(payload: Payload, given: RowsFeed, limits: Limits) -> Opened:
     """:raises DamagedXml: envelope or document cannot be read. :raises ValueError: the answer holds nothing."""
-    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
-    envelope, kind = multipart.envelope(body, payload.media_type)
+    envelope, kind = multipart.envelope(payload.content, payload.media_type)
     names = steps(given.rows)
     cut_at = () if given.document or not names else (names[-1], "multiRef")
     root = xml.lenient(envelope, cut_at, kind, limits=limits) if cut_at else xml.parse(envelope, kind, limits=limits)

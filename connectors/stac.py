@@ -78,7 +78,7 @@ class Stac(HttpConnector):
         )
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+        body = payload.content
         limits = Limits.of(feed)
         page = geojson.read(body, feed.id, limits)
         columns, rejects = jsonrows.bounded(page.rows, page.places, page.rejects, limits)

@@ -242,7 +242,7 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     Issues: ``axis_swapped`` (axes other than ``srsName`` says, put right), ``geometry_outside`` (not in Dongguan),
     ``geometry_invalid``, ``area_differs``.
     """
-    body = payload.body if isinstance(payload.body, bytes) else payload.body.read_bytes()
+    body = payload.content
     root = opened(body, payload.media_type, limits)
     reader = gml.Reader(root, limits)
     envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
