@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
+from itertools import chain
 
 import msgspec
 import pyarrow as pa
@@ -106,7 +107,10 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
     if _MARK not in array:
         try:
             found = _rows.decode(array)
-            if _names(array) != sum(len(row) + sum(map(_names, row.values())) for row in found):
+            names = sum(map(len, found))
+            if array.count(b"{") > len(found):  # objects within rows
+                names += _names(b",".join(chain.from_iterable(row.values() for row in found)))
+            if _names(array) != names:
                 return _without_twice(array, place)
             return found, [f"{place} {n}" for n in range(1, len(found) + 1)], []
         except (msgspec.ValidationError, RecursionError):
