@@ -100,12 +100,13 @@ Crs = Annotated[str, AfterValidator(_crs)]
 """A coordinate reference that PROJ knows."""
 
 
-def _window(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def degrees(value: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """:raises ValueError: it is no window of west, south, east, north in degrees."""
     west, south, east, north = value
     if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
         raise ValueError("is no window: west, south, east, north in degrees, west and south the smaller")
     return value
 
 
-Degrees = Annotated[tuple[float, float, float, float], AfterValidator(_window)]
+Degrees = Annotated[tuple[float, float, float, float], AfterValidator(degrees)]
 """West, south, east, north."""

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field
 
-from sources.options.base import Degrees, FeedOptions, HttpSourceOptions, Names, Text
+from sources.options.base import FeedOptions, HttpSourceOptions, Names, Text, degrees
 
 
 def _bbox(value: str) -> str:
     if not re.fullmatch(r"-?[\d.]+(,-?[\d.]+){3}", value):
         raise ValueError("is no minx,miny,maxx,maxy")
-    _degrees.validate_python(tuple(float(part) for part in value.split(",")))
+    west, south, east, north = (float(part) for part in value.split(","))
+    degrees((west, south, east, north))
     return value
-
-
-_degrees: TypeAdapter[tuple[float, float, float, float]] = TypeAdapter(Degrees)
 
 
 def _topic(value: str) -> str:
