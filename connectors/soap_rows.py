@@ -54,7 +54,9 @@ class Asker:
         known = self._knows()
         looked: list[Page] = []  # at each attempt's answer
         try:
-            self._call(given.operation, given.parameters, places, own, lambda got: looked.append(self._page(got, known)))
+            self._call(
+                given.operation, given.parameters, places, own, lambda got: looked.append(self._page(got, known))
+            )
         except TransientError as error:
             if error.code == "not_a_page" and known is False:
                 raise self._unknown_path(error.message) from error

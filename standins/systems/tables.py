@@ -20,11 +20,11 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from sqlalchemy.engine import URL, make_url
 
 from core.settings import ROOT
 from standins.context import Context
 from standins.forms import stamp, when
+from standins.systems.databases import Database
 from standins.told import lines
 
 CONTRACTS = ROOT / "schemas" / "contracts"
@@ -68,67 +68,33 @@ class Shape:
     columns: tuple[tuple[str, str, int | None], ...]
 
 
-class Tables:
+class Tables(Database):
     """One front-end database."""
 
     def __init__(self, ctx: Context, layout: Layout, database_url: str, prefix: str = "standin") -> None:
-        self.ctx = ctx
+        name = f"{prefix}_{layout.system}"
+        super().__init__(ctx, layout.conn_id, database_url, name, f"{name}_reader")
         self.layout = layout
-        self.name = f"{prefix}_{layout.system}"
-        self.login = f"{self.name}_reader"
-        self._admin: URL = make_url(database_url)
         self._next: datetime | None = None
         self._shapes: dict[str, Shape] = {}
         self._cut = False
-
-    @property
-    def password(self) -> str:
-        return self.ctx.secret(self.layout.conn_id)
-
-    @property
-    def url(self) -> str:
-        """SQLAlchemy URL without credentials, for the Connection's extra."""
-        admin = self._admin
-        address = URL.create(admin.drivername, None, None, admin.host, admin.port, self.name, admin.query)
-        return address.render_as_string(hide_password=False)
 
     # -- set up and down ------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Make or take over the database and its reader, and bring it to the world's present."""
-        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
-            there = admin.execute("select 1 from pg_database where datname = %s", [self.name]).fetchone()
-            if there and not self._usable():
-                admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(self.name)))
-                there = None
-            if not there:
-                admin.execute(
-                    sql.SQL("create database {} template template0 encoding 'UTF8'").format(sql.Identifier(self.name))
-                )
-            role = sql.Identifier(self.login)
-            if not admin.execute("select 1 from pg_roles where rolname = %s", [self.login]).fetchone():
-                admin.execute(sql.SQL("create role {} login").format(role))
-            admin.execute(sql.SQL("alter role {} login password {}").format(role, sql.Literal(self.password)))
-            admin.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(self.name)))
-            admin.execute(sql.SQL("grant connect on database {} to {}").format(sql.Identifier(self.name), role))
-            admin.execute(sql.SQL("alter database {} connection limit -1").format(sql.Identifier(self.name)))
-        with self._connect() as own:
-            if not there:
+        new = self.make(self._usable)
+        with self.connect() as own:
+            if new:
                 self._create(own)
             self._shapes = _shapes(own)
             own.execute("delete from standin.told where not tbl = any(%s)", [list(self._shapes)])
         self.refresh()
 
-    def drop(self) -> None:
-        """Take the database and its reader away (tests)."""
-        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
-            admin.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(self.name)))
-            admin.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(self.login)))
-
     def _usable(self) -> bool:
         """Is what an earlier run left of this contract, and did it not run ahead of our clock?"""
         try:
-            with self._connect() as own:
+            with self.connect() as own:
                 row = own.execute("select contract, moved_to from standin.state").fetchone()
         except psycopg.Error:
             return False
@@ -163,10 +129,6 @@ class Tables:
                 column = sql.Identifier(self.layout.acknowledge)
                 own.execute(sql.SQL("grant update ({}) on {} to {}").format(column, table, role))
 
-    def _connect(self, database: str | None = None, **options: Any) -> psycopg.Connection:
-        url = self._admin.set(database=database or self.name)
-        return psycopg.connect(**url.translate_connect_args(username="user", database="dbname"), **url.query, **options)
-
     def _increment(self, table: str) -> str:
         return self.layout.increment.get(table, self.layout.increment[""])
 
@@ -177,7 +139,7 @@ class Tables:
         now = self.ctx.now()
         folder = self.ctx.world.folder / self.layout.system
         files = {path.stem.lower(): path for path in folder.glob("*.jsonl")} if folder.is_dir() else {}
-        with self._connect() as own:
+        with self.connect() as own:
             told = {row[0]: row[1:] for row in own.execute("select tbl, size, digest from standin.told")}
             moved_to = own.execute("select moved_to from standin.state").fetchone()[0]
             back = moved_to is not None and moved_to > now  # the clock was set back: tell everything anew
@@ -211,7 +173,7 @@ class Tables:
 
     def move(self, now: datetime) -> None:
         """Show what became due, take away what is shown no more."""
-        with self._connect() as own:
+        with self.connect() as own:
             due = own.execute(
                 "delete from standin.pending where at <= %s returning at, ord, tbl, op, line", [now]
             ).fetchall()
@@ -230,7 +192,7 @@ class Tables:
         """The fault "down": nobody connects, and whoever is connected is cut off."""
         if down == self._cut:
             return
-        with self._connect(self._admin.database or "postgres", autocommit=True) as admin:
+        with self.administer() as admin:
             admin.execute(
                 sql.SQL("alter database {} connection limit {}").format(
                     sql.Identifier(self.name), sql.SQL("0" if down else "-1")
