@@ -7,7 +7,7 @@ file is told in one error, not the first alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.settings import ROOT
 
 Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +214,20 @@ def build(document: Document, model: type[Model], *, undecided: bool = False, **
         return model.model_validate({**given, **document.data})
     except ValidationError as error:
         raise document.errors(faults(error, model, document.data)) from error
+
+
+def load_each(
+    names: Iterable[str], load: Callable[[str], Loaded]
+) -> tuple[dict[str, Loaded], dict[str, ConfigurationError]]:
+    """(what each of the names loads as, what is wrong with each that does not): a bad file costs its own name alone."""
+    sound: dict[str, Loaded] = {}
+    broken: dict[str, ConfigurationError] = {}
+    for name in names:
+        try:
+            sound[name] = load(name)
+        except ConfigurationError as error:
+            broken[name] = error
+    return sound, broken
 
 
 def faults(error: ValidationError, model: Any, data: Any) -> list[tuple[Place, str]]:

@@ -86,12 +86,12 @@ def names() -> list[str]:
 
 def load_all() -> dict[str, Sink]:
     """Every sink by id whose declaration is sound."""
-    return {name: sink for name, sink in _all() if isinstance(sink, Sink)}
+    return declared.load_each(names(), load)[0]
 
 
 def broken() -> dict[str, ConfigurationError]:
     """What is wrong with each declaration that cannot be used."""
-    return {name: error for name, error in _all() if isinstance(error, ConfigurationError)}
+    return declared.load_each(names(), load)[1]
 
 
 def output(id_: str) -> tuple[Sink, Output]:
@@ -105,11 +105,3 @@ def output(id_: str) -> tuple[Sink, Output]:
             zh=f"推送对象 {name} 没有推送项 {part}，现有：{'、'.join(sink.outputs)}。",
         )
     return sink, sink.outputs[part]
-
-
-def _all() -> Iterator[tuple[str, Sink | ConfigurationError]]:
-    for name in names():
-        try:
-            yield name, load(name)
-        except ConfigurationError as error:
-            yield name, error

@@ -60,12 +60,12 @@ def names() -> list[str]:
 
 def load_all() -> dict[str, Source]:
     """Every source by id whose declaration is sound."""
-    return {name: source for name, source in _all() if isinstance(source, Source)}
+    return declared.load_each(names(), load)[0]
 
 
 def broken() -> dict[str, ConfigurationError]:
     """What is wrong with each declaration that cannot be used."""
-    return {name: error for name, error in _all() if isinstance(error, ConfigurationError)}
+    return declared.load_each(names(), load)[1]
 
 
 def feed(feed_id: str) -> Feed:
@@ -80,14 +80,6 @@ def feed(feed_id: str) -> Feed:
             source=source,
         )
     return feeds[name]
-
-
-def _all() -> Iterator[tuple[str, Source | ConfigurationError]]:
-    for name in names():
-        try:
-            yield name, load(name)
-        except ConfigurationError as error:
-            yield name, error
 
 
 def draft(source: str) -> Source:
