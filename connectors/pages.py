@@ -123,9 +123,10 @@ class Reader:
     def _chain(self, paging: NoPaging | Cursor | Link, asked: dict[str, Any]) -> Reading:
         restarts = 0
         for turn in range(1, _ROUNDS + 1):
-            progress = Progress(self._feed.id, self._feed.key)
-            totals: set[int] = set()
             while True:
+                # of one reading from its beginning: what a dead cursor's brought counts neither as told nor as nothing new
+                progress = Progress(self._feed.id, self._feed.key)
+                totals: set[int] = set()
                 try:
                     ended = yield from self._turn(paging, asked, progress, totals, turn)
                     break

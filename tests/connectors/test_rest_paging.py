@@ -97,6 +97,23 @@ def test_the_answer_itself_may_be_the_list():
         assert read(rest(web_.url, of), of)[0] == {row["id"] for row in ROWS}
 
 
+def test_a_listing_whose_cursor_dies_late_is_read_from_its_beginning_to_its_end():
+    """The pages that come again bring nothing new: no sign that the listing has no end."""
+    of = feed("list", ["id"], path="/list", rows="result.items", paging=PAGING["cursor"][0] | {"total": None})
+    paged, died = server(ROWS, "cursor", cap=2), []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.query.get("after") == "c16" and not died:
+            died.append(asked)
+            return Reply({"error": "cursor_expired"}, 410)
+        return paged(asked)
+
+    with web(answer) as web_:
+        found, proof = read(rest(web_.url, of), of)
+    assert died and found == {row["id"] for row in ROWS}
+    assert proof.complete and proof.distinct == len(ROWS) and not proof.issues, proof
+
+
 @pytest.mark.parametrize("kind", ["cursor", "link"])
 def test_a_declared_field_that_is_not_there_is_a_fault_and_no_end(kind):
     """2 of 6 true records were deleted once, since a missing next_cursor counted as the end."""
