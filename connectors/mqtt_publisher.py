@@ -52,7 +52,7 @@ class Publisher:
                     zh=f"主题 {topic} 无法发布，请更正 options.topic。",
                 ) from error
         for number, message in enumerate(waiting, 1):
-            while not message.is_published():
+            while not _is_acknowledged(message):
                 if self._session.broken.is_set() or time.monotonic() > deadline:
                     raise TransientError(
                         f"the broker acknowledged {number - 1} of {len(waiting)} messages",
@@ -64,3 +64,10 @@ class Publisher:
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
+
+
+def _is_acknowledged(message: paho.MQTTMessageInfo) -> bool:
+    try:
+        return message.is_published()
+    except RuntimeError:  # handed over when the connection was gone
+        return False

@@ -10,6 +10,8 @@ import sys
 import pytest
 
 from connectors import connector
+from connectors.endpoint import Endpoint
+from connectors.mqtt_publisher import Publisher
 from connectors.spool import Spool
 from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, TransientError
@@ -38,8 +40,6 @@ def broker(need, tmp_path):
 
 
 def make(broker, login: str = USER, password: str = PASSWORD, made_feed=FEED, **extra):
-    from connectors.endpoint import Endpoint
-
     return connector(
         source("mqtt", made_feed, timeout=5),
         Endpoint(
@@ -255,3 +255,20 @@ def test_a_line_cut_off_by_a_crash_is_taken_off():
     assert [int(f.stem) for f in again.files()] == [1, 2]
     assert Spool("t.x", 2).files() == []
     assert Spool("t.x", 2).last == 2
+
+
+def test_messages_for_a_broker_that_broke_off_are_not_acknowledged(broker):
+    """What is handed over when the connection is gone is no fault of ours: the same messages are sent again."""
+    with Publisher(
+        Endpoint("p", "generic", "127.0.0.1", broker.port, USER, PASSWORD), "onemap-test-sink", 5
+    ) as publisher:
+
+        def parting():
+            yield "dg/a", b"1"
+            broker.stop()
+            assert publisher._session.broken.wait(5)
+            yield "dg/a", b"2"
+
+        with pytest.raises(TransientError) as raised:
+            publisher.publish(parting())
+    assert raised.value.code == "not_acknowledged"
