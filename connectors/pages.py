@@ -474,9 +474,8 @@ def page(
     return Page(answer, payload, named, columns, items, one.digest(), total, pages, following)
 
 
-def rows(opened: Callable[[], Opened]) -> Batch:
+def rows(one: Opened) -> Batch:
     """The rows of an answer that was taken as a page."""
-    one = opened()
     return Batch(no_rows.table([], [])) if one.is_empty() else one.batch()
 
 

@@ -76,9 +76,8 @@ class Rest(HttpConnector):
         yield Proof(whole, last.why, sum(claimed) if claimed else None, len(reading.keys), told, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
-        body = payload.content
-        given, limits = options.of_feed("rest", feed), Limits.of(feed)
-        yield pages.rows(lambda: self.opened(given, limits, body, payload.media_type))
+        given = options.of_feed("rest", feed)
+        yield pages.rows(self.opened(given, Limits.of(feed), payload.content, payload.media_type))
 
     def opened(self, given: FeedOptions, limits: Limits, body: bytes, content_type: str | None) -> Opened:
         """An answer; what stands encrypted in it is the answer, and paths that lead nowhere there lead into what is around it.

@@ -88,7 +88,7 @@ class Asker:
 
 def decode(payload: Payload, given: RowsFeed, limits: Limits) -> Batch:
     """One answer → its rows. What is no XML, or has bytes that are no text, is a Reject."""
-    return pages.rows(lambda: opened(payload, given, limits))
+    return pages.rows(opened(payload, given, limits))
 
 
 def opened(payload: Payload, given: RowsFeed, limits: Limits) -> Opened:
