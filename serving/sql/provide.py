@@ -1,11 +1,13 @@
 """Views of entities and columns that ``schemas/entities`` declare and the database lacks, with what may read them.
 
 The migrations hold the views of the hub's own model frozen; a new entity, a new column and a changed mark of personal data
-come here, whenever the store is migrated. Columns are appended, so that what others built upon a view stands.
+come here, whenever the store is migrated. Columns are appended, so that what others built upon a view stands. The views of
+the past are made here alone: nobody builds upon them, so they are made anew whenever they are others than those of this version.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -47,18 +49,22 @@ def bring(connection: Connection) -> list[str]:
             made = made or there is None
             _make(connection, schema, view, there)
             changed.append(f"{schema}.{view.name}")
-    if changed:
-        _past(connection)
+    _past(connection, anew=bool(changed))
     return changed
 
 
-def _past(connection: Connection) -> None:
-    """The schemas of the store's past, anew: what they are over has other columns now."""
+def _past(connection: Connection, anew: bool) -> None:
+    """The schemas of the store's past, where they are not those of this version; ``anew``: or what they are over has changed."""
+    ddl = past.ddl()
+    digest = hashlib.sha256(ddl.encode()).hexdigest()
+    stands = connection.exec_driver_sql("select obj_description('past'::regnamespace, 'pg_namespace')").scalar()
+    if stands == digest and not anew:
+        return
     names = ("past", "past_supervision", "past_store")
     made = "; ".join(
         f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public" for name in names
     )
-    connection.connection.driver_connection.execute(f"{made}; {past.ddl()}")
+    connection.connection.driver_connection.execute(f"{made}; {ddl}\ncomment on schema past is '{digest}'")
     if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
         connection.exec_driver_sql(
             "grant usage on schema past to onemap_api; grant select on all tables in schema past to onemap_api"

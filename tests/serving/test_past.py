@@ -11,7 +11,7 @@ from core.clock import SHANGHAI
 from core.errors import NotFoundError
 from serving.access import Grant, grant_of, reading
 from serving.query import changes
-from serving.sql import past
+from serving.sql import past, provide
 from serving.sql.views import views
 from store import hash as store_hash
 from store import migrate, tables
@@ -26,16 +26,44 @@ def now() -> datetime:
         return c.exec_driver_sql("select clock_timestamp()").scalar_one()
 
 
-def test_the_past_stands_in_the_migrations(store):
-    folder = migrate.Path(migrate.__file__).parent / "migrations" / "versions"
-    frozen = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*_past.sql")))
-    assert [s.split("\n")[0] for s in past.ddl().split(";\n") if s.strip() and s.strip() not in frozen] == []
+def past_views() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {"past": set(), "past_store": set(), "past_supervision": set()}
+    for row in rows(
+        "select table_schema as s, table_name as n from information_schema.views where table_schema like 'past%'"
+    ):
+        found[row["s"]].add(row["n"])
+    return found
+
+
+def test_everything_that_is_served_has_a_past(store):
+    found = past_views()
+    assert found["past"] == set(views()) and found["past_store"] == set(tables.golden)
+    assert sum(map(len, found.values())) == past.ddl().count("create view ")
     for name in tables.golden:  # g.* was resolved when the view was made
         made = rows(
             "select column_name as c from information_schema.columns where table_schema = 'past_store' and table_name = :n",
             n=name,
         )
         assert {r["c"] for r in made} == {c.name for c in tables.golden[name].columns}, name
+
+
+def test_the_past_is_made_wherever_it_is_not_that_of_this_version(hub):
+    whole = past_views()
+    migrate.downgrade("0027")
+    migrate.upgrade()
+    assert not any(past_views().values())
+    provide.upgrade()
+    assert past_views() == whole
+    for stale in ("drop view past.project", "create view past.older as select 1"):  # an earlier version's
+        with transaction() as c:
+            c.exec_driver_sql(f"{stale}; comment on schema past is null")
+        assert provide.upgrade() == [] and past_views() == whole
+    with transaction() as c:
+        c.exec_driver_sql("comment on view past.project is 'stands'")
+    provide.upgrade()
+    assert rows("select obj_description('past.project'::regclass) as told") == [{"told": "stands"}]  # not made again
+    if rows("select from pg_roles where rolname = 'onemap_api'"):
+        assert rows("select has_table_privilege('onemap_api', 'past.project', 'select') as may") == [{"may": True}]
 
 
 def content(connection, name: str) -> dict[str, str]:

@@ -42,29 +42,19 @@ begin
     end if;
     return told;
 end $$;
+-- what stands in them is made by serving/sql/provide.py
 create schema past_store;
 create schema past_supervision;
 create schema past;
 revoke all on schema past_store, past_supervision, past from public;
 """
-_GRANTS = """
-do $$ begin
-    if exists (select from pg_roles where rolname = 'onemap_api') then
-        grant usage on schema past to onemap_api;
-        grant select on all tables in schema past to onemap_api;
-    end if;
-end $$"""
 
 
 def upgrade() -> None:
     connection = op.get_bind().connection.driver_connection
     connection.execute(_TABLES)
-    folder = Path(__file__).parent
-    connection.execute(
-        (folder / "0028_views.sql").read_text(encoding="utf-8").replace("create view", "create or replace view")
-    )
-    connection.execute((folder / "0028_past.sql").read_text(encoding="utf-8"))
-    connection.execute(_GRANTS)
+    views = Path(__file__).with_name("0028_views.sql").read_text(encoding="utf-8")
+    connection.execute(views.replace("create view", "create or replace view"))
 
 
 def downgrade() -> None:
