@@ -108,10 +108,10 @@ def _by_itself() -> Iterator[None]:
             holding.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
 
-def wait() -> None:
-    """Wait until a unify that is under way has ended: who judges must not see a case before its events."""
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock_key("unify", ""))))
+def hold_off(connection: Connection) -> None:
+    """Wait until a unify that is under way has ended, and let none begin in the caller's transaction: who judges must not see
+    a case before its events, nor take the feed of changes for read up to a number while lower ones are still written."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock_key("unify", ""))))
 
 
 @contextmanager
@@ -377,7 +377,7 @@ def _publish_first(connection: Connection, result: Unified) -> bool:
     )
     codes_changed = False
     for entity in FIRST:
-        rows = f"""select record_id from taken t where exists (select from {_source(entity)} s where s.record_id = t.record_id)
+        rows = f"""select record_id from taken t where exists (select from {tables.source_entity[entity].fullname} s where s.record_id = t.record_id)
                    union all
                    select record_id from known k
                    where exists (select from store.member m where m.entity = '{entity}' and m.record_id = k.record_id)"""
@@ -406,10 +406,6 @@ def _publish_first(connection: Connection, result: Unified) -> bool:
     return codes_changed
 
 
-def _source(entity: str) -> str:
-    return tables.source_entity[entity].fullname if entity != "case" else 'source."case"'
-
-
 def _speaking(connection: Connection) -> list[str]:
     """Feeds of whose records some speak of a golden row."""
     return list(connection.exec_driver_sql("select distinct feed from come").scalars())
@@ -419,7 +415,7 @@ def _leave(connection: Connection) -> None:
     """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded."""
     connection.exec_driver_sql("insert into store.unfolded (entity, id) select distinct 'feed', feed from taken")
     for entity in ("case", *fold.KEPT, "licence", *ALONE):
-        source = _source(entity)
+        source = tables.source_entity[entity].fullname
         was = "select from store.member m where m.entity = :entity and m.record_id = k.record_id"
         if entity in fold.KEPT:
             was += f" union all select from store.{entity} g where g.id = k.id and g.gone_at is null"

@@ -99,9 +99,9 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
     if as_of is None:
         clockwatch.require()
         as_of = clock.today()
-    unify.wait()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("supervise", ""))))
+        unify.hold_off(connection)
         last = connection.exec_driver_sql(
             "select as_of, change_seq from supervision.run order by id desc limit 1"
         ).first()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import date
 from functools import partial
 
@@ -11,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.errors import ConfigurationError
+from store import unify
 from store.engine import transaction
 from supervision import ledger as ledger_
 from supervision.ledger import decide, listed, supervise
@@ -330,3 +333,24 @@ def test_a_fault_of_no_project_is_raised(monkeypatch):
     with pytest.raises(ValueError, match="a defect"):
         supervise(MONDAY)
     assert scalar("select count(*) from supervision.run") == 0
+
+
+def test_no_unify_begins_while_the_city_is_judged(monkeypatch):
+    """It commits cases before their events, and numbers of the feed of changes in no order."""
+    returned()
+    beside = threading.Thread(target=unify.unify)
+    true = ledger_.judge
+    waiting = """select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                 where l.locktype = 'advisory' and not l.granted and d.datname = current_database()"""
+
+    def judge(*args):
+        beside.start()
+        while beside.is_alive() and not scalar(waiting):
+            time.sleep(0.01)
+        assert beside.is_alive()
+        return true(*args)
+
+    monkeypatch.setattr(ledger_, "judge", judge)
+    assert supervise(MONDAY).opened
+    beside.join(20)
+    assert not beside.is_alive()
