@@ -25,13 +25,11 @@ def tell(connection: Connection, since: int) -> int:
         "create temp table unservable (feed text, record text, field text, detail text) on commit drop"
     )
     for entity, table in tables.golden.items():
-        for column in table.columns:
-            if (condition := _condition(column)) is not None:
-                connection.execute(
-                    sa.text(f"insert into unservable {_found(entity, column.name, condition)}"), {"since": since}
-                )
-            elif isinstance(column.type, sa.LargeBinary) and column.name == "geom":
-                _tell_shapes(connection, entity, since)
+        faults = {column.name: fault for column in table.columns if (fault := _condition(column)) is not None}
+        if faults:
+            connection.execute(sa.text(f"insert into unservable {_found(entity, faults, since)}"), {"since": since})
+        if "geom" in table.columns:
+            _tell_shapes(connection, entity, since)
     for field in connection.exec_driver_sql("select distinct field from unservable").scalars().all():
         connection.execute(
             sa.text("create temp table unservable_of on commit drop as select * from unservable where field = :field"),
@@ -54,29 +52,35 @@ def _condition(column: sa.Column[Any]) -> str | None:
     return None
 
 
-def _found(entity: str, field: str, condition: str) -> str:
-    return f"""select split_part(coalesce(g.provenance ->> '{field}', g.provenance ->> '*',
+def _rows(entity: str, since: int) -> str:
+    """SQL of the golden rows ``g`` that changed after ``since``, found by the feed of changes; negative: all."""
+    golden = f'store."{entity}" g'
+    if since < 0:
+        return golden
+    changed = f"select distinct entity_id from store.change where seq > :since and entity = '{entity}'"
+    return f"({changed}) c join {golden} on g.id = c.entity_id"
+
+
+def _found(entity: str, faults: dict[str, str], since: int) -> str:
+    """``faults``: column → SQL that holds where its value is none."""
+    values = ", ".join(f"""('{name}', {fault}, g."{name}"::text)""" for name, fault in faults.items())
+    return f"""select split_part(coalesce(g.provenance ->> f.name, g.provenance ->> '*',
                                           (select min(value) from jsonb_each_text(g.provenance)), 'store'), '|', 1),
-                      g.id, '{field}', '{entity}.{field}: ' || left(g."{field}"::text, 100)
-               from store."{entity}" g
-               where g.gone_at is null and {condition}
-                 and (:since < 0 or exists (select from store.change c
-                                            where c.seq > :since and c.entity = '{entity}' and c.entity_id = g.id))"""
+                      g.id, f.name, '{entity}.' || f.name || ': ' || left(f.value, 100)
+               from {_rows(entity, since)} cross join lateral (values {values}) f(name, bad, value)
+               where g.gone_at is null and ({" or ".join(faults.values())}) and f.bad"""
 
 
 def _tell_shapes(connection: Connection, entity: str, since: int) -> None:
     rows = connection.execute(
-        sa.text(
-            f"""select g.id, g.geom from store."{entity}" g where g.gone_at is null and g.geom is not null
-                and (:since < 0 or exists (select from store.change c
-                                           where c.seq > :since and c.entity = '{entity}' and c.entity_id = g.id))"""
-        ),
+        sa.text(f"select g.id, g.geom from {_rows(entity, since)} where g.gone_at is null and g.geom is not null"),
         {"since": since},
     ).all()
     if not rows:
         return
     drawable = is_drawable(shapely.from_wkb([bytes(row.geom) for row in rows], on_invalid="ignore"))
     bad = [row.id for row, drawn in zip(rows, drawable, strict=True) if not drawn]
-    connection.execute(
-        sa.text(f"insert into unservable {_found(entity, 'geom', 'g.id = any(:bad)')}"), {"since": -1, "bad": bad}
-    )
+    if bad:
+        connection.execute(
+            sa.text(f"insert into unservable {_found(entity, {'geom': 'g.id = any(:bad)'}, -1)}"), {"bad": bad}
+        )
