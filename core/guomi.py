@@ -79,25 +79,9 @@ def sm2_sign(private: str, data: bytes, *, k: str | None = None) -> str:
 
     :raises ConfigurationError: ``private`` is no key.
     """
-    public = sm2_public(private)
+    crypt = sm2.CryptSM2(private, "", mode=1)
+    crypt.public_key = sm2_public(private)  # its constructor takes every leading 0 and 4 off one that begins with 04
     while True:
-        made = _sm2(private, public).sign_with_sm3(data, k or f"{secrets.randbelow(_ORDER - 1) + 1:064x}")
+        made = crypt.sign_with_sm3(data, k or f"{secrets.randbelow(_ORDER - 1) + 1:064x}")
         if made is not None:
             return str(made).lower()
-
-
-def sm2_verify(public: str, data: bytes, signature: str) -> bool:
-    """Whether it is the signature of that key's owner; a signature that is none is not."""
-    try:
-        r, s = int(signature[:64], 16), int(signature[64:], 16)
-        if len(signature) != 128 or not (0 < r < _ORDER and 0 < s < _ORDER):
-            return False
-        return bool(_sm2("", public).verify_with_sm3(signature, data))
-    except (ValueError, TypeError):
-        return False
-
-
-def _sm2(private: str, public: str) -> sm2.CryptSM2:
-    crypt = sm2.CryptSM2(private, "", mode=1)
-    crypt.public_key = public[2:] if len(public) == 130 else public  # gmssl itself takes more off than the leading 04
-    return crypt
