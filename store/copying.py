@@ -1,4 +1,4 @@
-"""COPY of a frame in PostgreSQL\'s binary form, and whole numbers back in the same: columns are packed as they lie in memory;
+"""COPY of a frame in PostgreSQL's binary form, and whole numbers back in the same: columns are packed as they lie in memory;
 other rows come back as text."""
 
 from __future__ import annotations

@@ -50,15 +50,8 @@ def admitted(connection: Connection, feed: str, run_id: int, changes: list[str])
 
 def shape_settled(connection: Connection, feed: str) -> None:
     """The feed's rows have the shape that the mapping knows: no such question waits any more."""
-    connection.execute(
-        sa.update(hold)
-        .where(
-            hold.c.feed == feed,
-            hold.c.decision.is_(None),
-            hold.c.run_id.in_(sa.select(tables.run.c.id).where(tables.run.c.code == "shape_changed")),
-        )
-        .values(decision="lapsed", decided_at=sa.func.now())
-    )
+    of_shape = sa.select(tables.run.c.id).where(tables.run.c.code == "shape_changed")
+    _lapse(connection, feed, hold.c.decision.is_(None), hold.c.run_id.in_(of_shape))
 
 
 def use(connection: Connection, hold_id: int, run_id: int) -> None:
@@ -68,24 +61,19 @@ def use(connection: Connection, hold_id: int, run_id: int) -> None:
 
 def lapse(connection: Connection, feed: str) -> None:
     """The feed's data ask for no such deletion any more: whatever waits or is unused is closed."""
+    open_ = sa.or_(hold.c.decision.is_(None), hold.c.decision == "released")
+    _lapse(connection, feed, hold.c.used_by.is_(None), open_)
+
+
+def _lapse(connection: Connection, feed: str, *which: sa.ColumnElement[bool]) -> None:
     connection.execute(
-        sa.update(hold)
-        .where(
-            hold.c.feed == feed,
-            hold.c.used_by.is_(None),
-            sa.or_(hold.c.decision.is_(None), hold.c.decision == "released"),
-        )
-        .values(decision="lapsed", decided_at=sa.func.now())
+        sa.update(hold).where(hold.c.feed == feed, *which).values(decision="lapsed", decided_at=sa.func.now())
     )
 
 
 def open_hold(connection: Connection, feed: str, run_id: int, would_delete: int, stored: int, sample: list[str]) -> int:
     """Ask a person; a question of the feed that still waits is replaced."""
-    connection.execute(
-        sa.update(hold)
-        .where(hold.c.feed == feed, hold.c.decision.is_(None))
-        .values(decision="lapsed", decided_at=sa.func.now())
-    )
+    _lapse(connection, feed, hold.c.decision.is_(None))
     return connection.execute(
         sa.insert(hold)
         .values(feed=feed, run_id=run_id, would_delete=would_delete, stored=stored, sample=sample)
