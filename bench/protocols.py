@@ -38,6 +38,7 @@ from connectors.base import Connector, Payload, Proof, Window
 from core import settings
 from pipeline import plan, registry, sync
 from sources import options
+from standins.systems import d5
 
 START = datetime(2026, 3, 1, 8)
 NAME, UNIT = "东莞市合立宏智能科技有限公司", "91441900MA57X15J2T"
@@ -105,21 +106,7 @@ def _workbook(rows: int) -> bytes:
     book = xlsxwriter.Workbook(held)
     sheet = book.add_worksheet("2026-03")
     sheet.write_row(0, 0, ["消防审批办件情况表（2026-03）"])
-    names = [
-        "序号",
-        "项目代码",
-        "项目名称",
-        "建设单位",
-        "统一社会信用代码",
-        "事项编码",
-        "事项名称",
-        "申办流水号",
-        "受理日期",
-        "办结日期",
-        "结果",
-        "文号",
-    ]
-    sheet.write_row(2, 0, names)
+    sheet.write_row(d5.HEADER_ROW, 0, d5.COLUMNS)
     for n in range(rows):
         row = [
             n,
@@ -131,7 +118,9 @@ def _workbook(rows: int) -> bytes:
             "其他建设工程消防验收备案(抽查)",
         ]
         sheet.write_row(
-            3 + n, 0, [*row, f"441925{n:011d}", "2026-03-01", "2026-03-09", "通过", f"东703〔2026〕{n:06d}号"]
+            d5.HEADER_ROW + 1 + n,
+            0,
+            [*row, f"441925{n:011d}", "2026-03-01", "2026-03-09", "通过", f"东703〔2026〕{n:06d}号"],
         )
     book.close()
     return held.getvalue()
