@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -48,7 +49,7 @@ class Document:
         """Where each node stands: found when something is to be told of it, which takes ten times as long as reading."""
         if self.places is not None:
             return self.places
-        return {(*self.prefix, *place): line for place, line in _lined(self.path, self.content)[1].items()}
+        return {(*self.prefix, *place): line for place, line in _places(self.path, self.content).items()}
 
     @property
     def name(self) -> str:
@@ -160,6 +161,12 @@ _Fast.add_constructor(
     "tag:yaml.org,2002:float",
     lambda loader, node: float(str(loader.construct_scalar(node)).replace(".inf", "inf").replace(".nan", "nan")),
 )
+
+
+@lru_cache(maxsize=4)
+def _places(path: Path, content: bytes) -> dict[Place, int]:
+    """The lines alone, once for all that is told of a file."""
+    return _lined(path, content)[1]
 
 
 def _lined(path: Path, content: bytes) -> tuple[Any, dict[Place, int]]:
