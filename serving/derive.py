@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from serving import places, search
-from store import unservable
+from store import unify, unservable
 from store.engine import engine, lock_key
 
 _LAST = "select coalesce(max(seq), 0) from store.change"
@@ -15,7 +15,7 @@ _STALE = f"select ({_LAST}) <> coalesce((select seq from serving.derived_until w
 def refresh(wait: bool = True) -> bool:
     """Bring names and places up to the store, if it has changed since; returns whether there was anything to do.
 
-    :param wait: False leaves it to another who is at it.
+    :param wait: False leaves it to another who is at it, or until a unify that is under way has ended.
     """
     with engine().connect() as connection:
         if not connection.exec_driver_sql(_STALE).scalar_one():
@@ -24,6 +24,8 @@ def refresh(wait: bool = True) -> bool:
         if wait:
             connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), key)
         elif not connection.execute(sa.text("select pg_try_advisory_xact_lock(:key)"), key).scalar_one():
+            return False
+        if not unify.hold_off(connection, wait):
             return False
         # read before the rows: what is committed meanwhile leaves the next call something to do
         until = connection.exec_driver_sql(_LAST).scalar_one()

@@ -108,10 +108,14 @@ def _by_itself() -> Iterator[None]:
             holding.execute(sa.select(sa.func.pg_advisory_unlock(key)))
 
 
-def hold_off(connection: Connection) -> None:
+def hold_off(connection: Connection, wait: bool = True) -> bool:
     """Wait until a unify that is under way has ended, and let none begin in the caller's transaction: who judges must not see
-    a case before its events, nor take the feed of changes for read up to a number while lower ones are still written."""
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(lock_key("unify", ""))))
+    a case before its events, nor take the feed of changes for read up to a number while lower ones are still written.
+
+    Without ``wait`` False, where one is under way.
+    """
+    lock = sa.func.pg_advisory_xact_lock_shared if wait else sa.func.pg_try_advisory_xact_lock_shared
+    return connection.execute(sa.select(lock(lock_key("unify", "")))).scalar() is not False
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from core.clock import SHANGHAI
 from core.errors import ConfigurationError
 from serving import derive, keys, search
 from serving.query.projects import PARTS
+from store import unify
 from store.engine import transaction
 from tests.serving.conftest import rows
 
@@ -136,6 +137,15 @@ def test_projects_are_found_by_name_code_enterprise_pinyin_and_initials(city_key
     assert not city_key.get("/v1/projects?q=chongqinglu&fields=id").json()["items"]
     with transaction() as c:
         c.exec_driver_sql("""delete from store.project where id = '2304-441900-04-01-135254'""")
+
+
+def test_what_a_unify_under_way_changes_is_derived_when_it_has_ended(store):
+    """Its parts commit numbers of the feed of changes in no order: up to the greatest, some may still come."""
+    with transaction() as c:
+        c.exec_driver_sql("insert into store.change (entity, entity_id, op) values ('project', 'x', 'MOD')")
+    with unify._by_itself():
+        assert not derive.refresh(wait=False)
+    assert derive.refresh(wait=False)
 
 
 def test_the_search_text_has_both_readings_of_a_letter():
