@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -38,10 +39,12 @@ def register(app: typer.Typer) -> None:
 
         lines = run.check(sink)
         if as_json:
-            output.as_json([{"name": one.name, "ok": one.ok, "text": one.text} for one in lines])
+            output.as_json([asdict(one) for one in lines])
         else:
-            for one in lines:
-                output.out.print(f"{'✓' if one.ok else '✗'} {one.name}  {one.text}", markup=False)
+            output.table(
+                ("", "检查项", "结果", "处置"),
+                [("✓" if one.ok else "✗", one.what, one.detail, one.remedy) for one in lines],
+            )
         if not all(one.ok for one in lines):
             raise typer.Exit(1)
 
@@ -151,6 +154,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _why(reasons: list[dict[str, Any]] | None) -> list[str]:
-    from serving.push.words import result
+    from serving.push.words import told
 
-    return [result(reason) for reason in reasons or []]
+    return [told(reason) for reason in reasons or []]

@@ -528,3 +528,31 @@ def test_the_page_shows_it_and_takes_a_persons_word(store, front, declared):
     assert others.get("/ops/pushes").status_code == 200
     assert others.post("/ops/pushes/t_page.town/redrive").status_code == 403
     assert others.get(f"/ops/pushes/batch/{batch}/body").status_code == 403
+
+
+def test_the_command_line_checks_previews_and_lists_what_was_refused(store, front, declared, monkeypatch):
+    from typer.testing import CliRunner
+
+    from cli import __main__ as command_line
+
+    engine, look_up = front
+    columns = {"code": "project_code", "name": {"from": "project_type", "map": {}}}
+    database(declared, "t_cli", columns=columns, options={"table": "t", "key": ["code"], "write": "upsert"})
+    with engine.begin() as c:
+        c.exec_driver_sql("create table t (code text primary key)")
+    monkeypatch.setattr(run.check, "__defaults__", (look_up,))
+
+    def said(code: int, *words: str) -> str:
+        done = CliRunner().invoke(command_line.app, ["push", *words])
+        assert done.exit_code == code, done.exception
+        return done.stdout
+
+    line = json.loads(said(1, "check", "t_cli", "--json"))[0]
+    assert not line["ok"] and "name" in line["detail"] and line["remedy"]
+    assert "✗" in said(1, "check", "t_cli")
+    with engine.begin() as c:
+        c.exec_driver_sql("alter table t add name text")
+    assert "✓" in said(0, "check", "t_cli")
+    run.push("t_cli.town", look_up=look_up)
+    assert "没有对应代码" in "".join(said(0, "preview", "t_cli.town", "--limit", "1000").split())
+    assert "没有对应代码" in "".join(said(0, "rejected", "t_cli.town").split())
