@@ -58,7 +58,7 @@ def receipt(request: Request, id: str, who: Operator) -> Response:
 
 def _content(request: Request, who: Grant, id_: str, part: str, ending: str) -> Response:
     may_read_raw(who)
-    found = next((one for one in state.batches(None, 1_000_000) if one["id"] == id_), None)
+    found = state.batch(id_)
     if found is None or not found[part]:
         raise HTTPException(404, "没有这个批次，或还没有回执。")
     answer = StreamingResponse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -33,6 +34,10 @@ _BATCHES = """
 select output, count(*) as batches, sum(rows) filter (where state = 'settled') as rows, sum(accepted) as taken, sum(rejected) as refused,
        max(settled_at) as last_at
 from serving.push_batch group by output"""
+_BATCH = """
+select id::text as id, output, name, period, revision, state, rows, sent, accepted, rejected, body_sha256, receipt_sha256, made_at,
+       tried_at, attempts, settled_at, error
+from serving.push_batch"""
 #: work orders go to the municipal platform by an outbox of their own, whose rows wait for each other: shown as one more output
 _ORDERS = """
 select count(*) filter (where state = 'sent') as accepted, count(*) filter (where state = 'waiting') as waiting,
@@ -180,13 +185,22 @@ def batches(output: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
     with transaction() as connection:
         rows = connection.execute(
             sa.text(
-                """select id::text as id, output, name, period, revision, state, rows, sent, accepted, rejected, body_sha256, receipt_sha256,
-                       made_at, tried_at, attempts, settled_at, error
-                   from serving.push_batch where cast(:output as text) is null or output = :output order by made_at desc, id limit :limit"""
+                f"{_BATCH} where cast(:output as text) is null or output = :output order by made_at desc, id limit :limit"
             ),
             {"output": output, "limit": limit},
         )
         return [dict(row._mapping) for row in rows]
+
+
+def batch(id_: str) -> dict[str, Any] | None:
+    """One of them; None: there is none."""
+    try:
+        known = UUID(id_)
+    except ValueError:
+        return None
+    with transaction() as connection:
+        row = connection.execute(sa.text(f"{_BATCH} where id = :id"), {"id": known}).first()
+        return dict(row._mapping) if row else None
 
 
 def refused(output: str | None = None, limit: int = 200) -> list[dict[str, Any]]:

@@ -523,6 +523,9 @@ def test_the_page_shows_it_and_takes_a_persons_word(store, front, declared):
     assert pages.post("/ops/pushes/t_page.town/redrive").status_code == 303
     batch = state.batches("t_page.town")[0]["id"]
     assert len(pages.get(f"/ops/pushes/batch/{batch}/body").content.splitlines()) == count
+    assert pages.get(f"/ops/pushes/batch/{batch}/receipt").status_code == 200
+    for none in ("nothing", "0" * 32, "%00"):
+        assert pages.get(f"/ops/pushes/batch/{none}/body").status_code == 404
     assert pages.get("/ops/pushes?output=nothing").status_code == 404
     others = TestClient(application(reader), headers={"Sec-Fetch-Site": "same-origin"})
     assert others.get("/ops/pushes").status_code == 200
