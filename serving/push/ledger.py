@@ -263,14 +263,20 @@ def refuse_whole(connection: Connection, output: str, period: str, refused: pl.D
         sa.text("delete from serving.push_row where output = :output and starts_with(key, :prefix || '|')"),
         {"output": output, "prefix": period},
     )
-    for row in refused.iter_rows(named=True):
-        connection.execute(
-            sa.text(
-                """insert into serving.push_row (output, key, state, operation, wanted_hash, cells, reasons)
-                   values (:output, :key, 'rejected', 'I', sha256('whole'), cast(:cells as jsonb), cast(:reasons as jsonb))"""
-            ),
-            {"output": output, "key": f"{period}|{row['key']}", "cells": row["cells"], "reasons": row["reasons"]},
-        )
+    connection.execute(
+        sa.text(
+            """insert into serving.push_row (output, key, state, operation, wanted_hash, cells, reasons)
+               select :output, :prefix || '|' || k.key, 'rejected', 'I', sha256('whole'), k.cells::jsonb, k.reasons::jsonb
+               from unnest(cast(:keys as text[]), cast(:cells as text[]), cast(:reasons as text[])) k(key, cells, reasons)"""
+        ),
+        {
+            "output": output,
+            "prefix": period,
+            "keys": refused["key"].to_list(),
+            "cells": refused["cells"].to_list(),
+            "reasons": refused["reasons"].to_list(),
+        },
+    )
 
 
 def sent_for(connection: Connection, output: str, period: str) -> bool:

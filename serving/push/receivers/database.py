@@ -129,14 +129,13 @@ def _write(
         return
     try:
         with connection.begin_nested():
-            gone = []
+            operation = None
             if call.options.write == "upsert":
                 operation = next((name for name, cell in call.output.cells.items() if cell.hub == "operation"), None)
                 keys = [{f"k_{name}": values[name] for name in call.options.key} for _, _, values in rows]
                 where = sa.and_(*(table.c[name] == sa.bindparam(f"k_{name}") for name in call.options.key))
                 connection.execute(sa.delete(table).where(where), keys)
-                gone = [n for n, (_, row, _) in enumerate(rows) if operation and row[operation] == "D"]
-            added = [values for n, (_, _, values) in enumerate(rows) if n not in gone]
+            added = [values for _, row, values in rows if operation is None or row[operation] != "D"]
             if added:
                 connection.execute(sa.insert(table), added)
     except sa.exc.DBAPIError as error:
