@@ -15,6 +15,7 @@ from connectors.http import Http
 from core.errors import OneMapError, ProviderError
 from serving.push.ledger import Row
 from serving.push.receivers import Call, Outcome, rows_of
+from sinks.declaration import RestOutput
 from sources.options.base import HttpSettings
 
 
@@ -44,7 +45,7 @@ def send(call: Call, body: bytes) -> Outcome:
     return heard(json.loads(body)["rows"], answer.content, call.options, call.name)
 
 
-def heard(rows: list[dict[str, Any]], content: bytes, options: Any, name: str) -> Outcome:
+def heard(rows: list[dict[str, Any]], content: bytes, options: RestOutput, name: str) -> Outcome:
     """What an answer or a receipt says: every row is taken or refused, by the receiver's own key."""
     try:
         told = json.loads(content)

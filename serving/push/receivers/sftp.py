@@ -7,15 +7,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from types import SimpleNamespace
 from typing import Any
 
 from connectors.base import CheckLine
 from connectors.sftp import Sftp
 from core.errors import OneMapError, ProviderError
+from serving.push.choose import filled
 from serving.push.ledger import Row
-from serving.push.receivers import Call, Outcome, lines, rows_of
+from serving.push.receivers import Call, Outcome, lines, read, rows_of
 from serving.push.receivers.rest import heard
+from sinks.declaration import RestOutput
 
 _RECEIPT = 16 << 20  # bytes of a receipt at most
 
@@ -37,8 +38,6 @@ def form(call: Call, rows: list[Row]) -> bytes:
 
 def _workbook(call: Call, names: list[str], rows: list[dict[str, str | None]]) -> bytes:
     import xlsxwriter
-
-    from serving.push.choose import filled
 
     out = io.BytesIO()
     book = xlsxwriter.Workbook(out, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
@@ -98,24 +97,22 @@ def collect(call: Call, body: bytes) -> Outcome | None:
         content = sftp.small(entry, _RECEIPT)
     finally:
         sftp.close()
-    options = SimpleNamespace(
-        key=call.options.key, rejected="rejected", accepted="accepted", rejected_key="key", reason="reason"
-    )
+    options = RestOutput(path=name, key=call.options.key)  # a receipt is written as a service's answer is by default
     return heard(_rows(call, body), content, options, call.name)
 
 
 def _rows(call: Call, body: bytes) -> list[dict[str, Any]]:
     """The rows of the file that was laid down, by the column that a receipt names."""
     if call.options.format == "jsonl":
-        return [json.loads(line) for line in body.splitlines()]
+        return read(body)
     if call.options.format == "csv":
         return list(csv.DictReader(io.StringIO(body.decode("utf-8-sig"), newline="")))
     import openpyxl
 
     sheet = openpyxl.load_workbook(io.BytesIO(body), read_only=True).worksheets[0]
-    read = sheet.iter_rows(min_row=2 if call.options.title else 1, values_only=True)
-    names = [str(name) for name in next(read)]
-    return [dict(zip(names, row, strict=False)) for row in read]
+    cells = sheet.iter_rows(min_row=2 if call.options.title else 1, values_only=True)
+    names = [str(name) for name in next(cells)]
+    return [dict(zip(names, row, strict=False)) for row in cells]
 
 
 def check(call: Call) -> list[CheckLine]:
