@@ -43,7 +43,7 @@ def projects(who: Grant) -> list[dict[str, Any]]:
         rows = [dict(row) for row in connection.execute(sa.text(_NAMES)).mappings()]
     with transaction() as connection:
         by = care.who_looks_after(connection, [row["id"] for row in rows])
-        names = _readable(connection, who, {agent for agent, _ in by.values() if agent})
+        names = readable(connection, who, {agent for agent, _ in by.values() if agent})
     found = []
     for row in rows:
         agent, team = by.get(row["id"], (None, None))
@@ -77,7 +77,7 @@ def project(who: Grant, code: str) -> dict[str, Any] | None:
         agent, team = care.who_looks_after(connection, [code]).get(code, (None, None))
         history = care.history(code) if inside else []
         known = {agent, *(h["name"] for h in history if h["kind"] == "agent")}
-        names = _readable(connection, who, {name for name in known if name})
+        names = readable(connection, who, {name for name in known if name})
         notes = [dict(r) for r in connection.execute(sa.text(_NOTES), {"code": code}).mappings()] if inside else []
         reminders = [dict(r) for r in connection.execute(sa.text(_TOLD), {"code": code, "told": to}).mappings()]
     return {
@@ -90,7 +90,7 @@ def project(who: Grant, code: str) -> dict[str, Any] | None:
     }
 
 
-def _readable(connection: Connection, who: Grant, names: set[str]) -> dict[str, str]:
+def readable(connection: Connection, who: Grant, names: set[str]) -> dict[str, str]:
     """Names of agents as they may be read: in clear to whom personal data are shown, and each one's own."""
     masked = dict(connection.execute(sa.text(_MASKED), {"names": sorted(names)}).all())
     own = {*(who.agents or ())}

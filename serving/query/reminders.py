@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serving.access import Grant, reading
+from serving.query.caring import readable
 from store.engine import transaction
 
 MOST = 1000
@@ -16,7 +17,6 @@ _LISTED = """
 select id, kind, case_id, project_code, until, told, name, text, at, sent_at, sent_by, error from supervision.reminder
 where until >= :since and (cast(:kinds as text[]) is null or told = any(:kinds)) order by until, id"""
 _SHOWN = 'select id, case_no, department_name from asked."case" where id = any(:ids)'
-_MASKED = "select t.name, serving.mask_name(t.name) from unnest(cast(:names as text[])) t(name)"
 
 
 def shown(who: Grant, today: date, *, told: str | None = None, past: bool = False) -> list[dict[str, Any]]:
@@ -30,24 +30,18 @@ def shown(who: Grant, today: date, *, told: str | None = None, past: bool = Fals
     with transaction() as connection:
         asked = {"since": today - BACK if past else today, "kinds": sorted(kinds)}
         rows = [dict(row) for row in connection.execute(sa.text(_LISTED), asked).mappings()]
-        agents = {row["name"] for row in rows if row["told"] == "agent"}
-        masked = dict(connection.execute(sa.text(_MASKED), {"names": sorted(agents)}).all())
+        names = readable(connection, who, {row["name"] for row in rows if row["told"] == "agent"})
     with reading(who) as connection:
         cases = {
             row["id"]: dict(row)
             for row in connection.execute(sa.text(_SHOWN), {"ids": [row["case_id"] for row in rows]}).mappings()
         }
-    own = {*(who.agents or ())}
     return [
         {
             **row,
             "case_no": cases[row["case_id"]]["case_no"],
             "department_name": cases[row["case_id"]]["department_name"],
-            "name": row["name"]
-            if who.personal or row["name"] in own
-            else masked.get(row["name"], row["name"])
-            if row["told"] == "agent"
-            else row["name"],
+            "name": names[row["name"]] if row["told"] == "agent" else row["name"],
         }
         for row in rows
         if row["case_id"] in cases
