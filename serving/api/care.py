@@ -17,8 +17,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.errors import NotFoundError
 from serving import audit
-from serving.access import Grant, reading
-from serving.api.common import TEXT, Asker, Code
+from serving.access import Grant
+from serving.api.common import TEXT, Asker, Code, must_see, no_project
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.problems import Problem
@@ -85,7 +85,7 @@ def day(
 def of_project(request: Request, asker: Asker, code: Code) -> Response:
     found = caring.project(asker, code)
     if found is None:
-        raise _none(code)
+        raise no_project(code)
     request.state.rows = 1 + len(found["notes"]) + len(found["reminders"])
     return JSONResponse(jsonable_encoder(found))
 
@@ -138,13 +138,7 @@ def _writes(asker: Grant, code: str) -> None:
     """:raises Problem: who asks may not write, or does not see the project."""
     if not caring.writes(asker):
         raise _refused()
-    with reading(asker) as connection:
-        if not caring.shown(connection, code):
-            raise _none(code)
-
-
-def _none(code: str) -> Problem:
-    return Problem("not-found", f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    must_see(asker, code)
 
 
 def _refused() -> Problem:

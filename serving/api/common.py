@@ -17,6 +17,7 @@ from core.clock import SHANGHAI
 from serving import rulebook
 from serving.access import Grant, departments, reading, towns
 from serving.problems import Problem
+from serving.query import projects
 from serving.query.listing import MAX_LIMIT
 from serving.query.paging import Page
 from serving.sql.views import views
@@ -174,6 +175,18 @@ def listed(request: Request, page: Page) -> JSONResponse:
         address = request.url.include_query_params(cursor=page.next)
         headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
     return JSONResponse({"items": page.rows, "next": page.next}, headers=headers)
+
+
+def no_project(code: str) -> Problem:
+    """There is none, or it is not shown: the same answer for both."""
+    return Problem("not-found", f"没有可见的项目 {code}。", f"No project {code} is shown.")
+
+
+def must_see(asker: Grant, code: str) -> None:
+    """:raises Problem: the project is not shown."""
+    with reading(asker) as connection:
+        if projects.project(connection, code, ["id"]) is None:
+            raise no_project(code)
 
 
 def single(request: Request, found: Any, zh: str, en: str) -> JSONResponse:

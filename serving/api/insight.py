@@ -20,11 +20,11 @@ from core import clock
 from insight import days, ocel, paths, report, summary
 from serving import rulebook
 from serving.access import Grant, reading
-from serving.api.common import Asker, Code, Department, Project, Town, known
+from serving.api.common import Asker, Code, Department, Project, Town, known, must_see
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.problems import Problem
-from serving.query import forecasts, projects
+from serving.query import forecasts
 from store.engine import transaction
 from supervision import judge
 
@@ -113,9 +113,7 @@ def log(request: Request, asker: Asker) -> Response:
 @router.get("/projects/{code}/days", responses=answers("days"), summary="用时去向 · whose each day of a project was")
 def of_project(request: Request, asker: Asker, code: Code) -> Response:
     _whole_projects(asker)
-    with reading(asker) as connection:
-        if projects.project(connection, code, ["id"]) is None:
-            raise Problem("not-found", f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    must_see(asker, code)
     with transaction() as connection:
         judged = judge.judge(connection, clock.today(), [code], rulebook.rules())
         found = days.of_judged(connection, judged)
@@ -161,9 +159,7 @@ def foreseen(
     "/projects/{code}/forecast", responses=answers("forecast"), summary="项目预测 · a project's cases and next steps"
 )
 def of_one(request: Request, asker: Asker, code: Code) -> Response:
-    with reading(asker) as connection:
-        if projects.project(connection, code, ["id"]) is None:
-            raise Problem("not-found", f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    must_see(asker, code)
     told = forecasts.of_projects(asker, [code])
     request.state.rows = len(told["cases"]) + len(told["steps"])
     return JSONResponse(jsonable_encoder(told))

@@ -12,7 +12,7 @@ from core import clock
 from core.errors import ConfigurationError
 from serving import rulebook
 from serving.access import Grant, reading
-from serving.api.common import TEXT, Asker, Code, single
+from serving.api.common import TEXT, Asker, Code, no_project, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.problems import Problem
@@ -26,7 +26,9 @@ router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded)
 @router.get("/projects/{code}/plan", responses=answers("plan"), summary="一项目一方案 · what a project has still to do")
 def of_project(request: Request, asker: Asker, code: Code) -> Response:
     made = shown(asker, code)
-    return single(request, jsonable_encoder(made), f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    if made is None:
+        raise no_project(code)
+    return single(request, jsonable_encoder(made), "", "")
 
 
 @router.get("/plan/questions", responses=answers("plan_questions"), summary="情形引导的问题 · what to ask")

@@ -28,6 +28,7 @@ from serving.api.common import (
     known,
     listed,
     look_back,
+    no_project,
     single,
     words,
 )
@@ -141,7 +142,7 @@ def _moved(request: Request, asker: Grant, code: str, rest: str) -> Response:
         with reading(asker) as c:
             if project_queries.project(c, target, ["id"]) is not None:
                 return RedirectResponse(f"{request.scope.get('root_path', '')}/v1/projects/{quote(target)}{rest}", 308)
-    return single(request, None, f"没有可见的项目 {code}。", f"No project {code} is shown.")
+    raise no_project(code)
 
 
 @router.get("/cases", tags=["办件 cases"], responses=answers("case_page"), summary="办件列表 · cases with their clocks")
