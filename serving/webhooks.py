@@ -28,7 +28,7 @@ from serving.query import changes, paging
 from serving.sql.views import FED
 from sources.options.base import HttpSettings
 from store import tables
-from store.engine import engine, lock_key, transaction
+from store.engine import one_at_a_time, transaction
 
 log = logging.getLogger(__name__)
 BATCH, MESSAGES = 500, 100
@@ -168,20 +168,12 @@ def deliver(look_up: Callable[[str], Endpoint] = resolve) -> dict[str, int]:
 
 
 def _deliver(name: str, look_up: Callable[[str], Endpoint]) -> int:
-    key = {"key": lock_key("webhook", name)}
-    with engine().connect() as guard:
-        if not guard.execute(sa.text("select pg_try_advisory_lock(:key)"), key).scalar_one():
-            return 0  # another process is at it
-        guard.commit()
-        taken = 0
-        try:
-            while taken < MESSAGES and (message := _waiting(name) or _make(name)):
-                if not _send(name, message, look_up):
-                    break
-                taken += 1
-        finally:
-            guard.execute(sa.text("select pg_advisory_unlock(:key)"), key)
-            guard.commit()
+    taken = 0
+    with one_at_a_time("webhook", name) as held:
+        while held and taken < MESSAGES and (message := _waiting(name) or _make(name)):
+            if not _send(name, message, look_up):
+                break
+            taken += 1
     return taken
 
 

@@ -145,3 +145,18 @@ def lock_key(space: str, name: str) -> int:
     """A stable 64-bit key of PostgreSQL's advisory locks for a named thing."""
     digest = hashlib.sha256(f"onemap:{space}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@contextmanager
+def one_at_a_time(space: str, name: str = "") -> Iterator[bool]:
+    """Whether nobody else is at the named thing; held until the block ends, lost with the connection when this process dies."""
+    with engine().connect() as connection:
+        key = lock_key(space, name)
+        held = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one()
+        connection.commit()
+        try:
+            yield held
+        finally:
+            if held:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+                connection.commit()

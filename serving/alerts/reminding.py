@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from core import clock
 from serving.alerts import routes
 from serving.alerts.run import deliver
-from store.engine import engine, lock_key, transaction
+from store.engine import one_at_a_time, transaction
 from supervision.care import TOLD_ZH
 
 log = logging.getLogger(__name__)
@@ -37,18 +37,10 @@ def run(base: str) -> dict[str, int]:
     plan = routes.load()
     if not plan.reminders:
         return done
-    with engine().connect() as guard:
-        key = {"k": lock_key("reminders", "")}
-        if not guard.execute(sa.text("select pg_try_advisory_lock(:k)"), key).scalar_one():
-            return done  # another process is at it
-        guard.commit()
-        try:
-            now = clock.now()
-            for route, told, name, rows in _messages(plan, now):
+    with one_at_a_time("reminders") as held:
+        if held:
+            for route, told, name, rows in _messages(plan, clock.now()):
                 _tell(route, told, name, rows, base, done)
-        finally:
-            guard.execute(sa.text("select pg_advisory_unlock(:k)"), key)
-            guard.commit()
     return done
 
 

@@ -12,7 +12,7 @@ from core import clock
 from core.errors import NotFoundError, OneMapError
 from core.redaction import redact
 from serving.alerts import detect, incidents, machine, routes, send
-from store.engine import engine, lock_key, transaction
+from store.engine import one_at_a_time, transaction
 
 log = logging.getLogger(__name__)
 detect.DETECTORS.append(machine.detect)
@@ -31,20 +31,15 @@ insert into serving.incident_message (incident_id, route, channel, event, title,
 def run(base: str) -> dict[str, int]:
     """Look, and tell. ``base``: address of Airflow, for links. Returns how many messages were sent, by event, and how many failed."""
     done = {"opened": 0, "repeated": 0, "closed": 0, "failed": 0}
-    with engine().connect() as guard:
-        if not guard.execute(sa.text("select pg_try_advisory_lock(:k)"), {"k": lock_key("alerts", "")}).scalar_one():
-            return done  # another process is at it
-        guard.commit()
-        try:
-            incidents.observe(detect.detect())
-            plan, now = routes.load(), clock.now()
-            for route in plan.routes:
-                if route.awake(now):
-                    for event in _tell(route, plan.repeat_hours, base):
-                        done[event] += 1
-        finally:
-            guard.execute(sa.text("select pg_advisory_unlock(:k)"), {"k": lock_key("alerts", "")})
-            guard.commit()
+    with one_at_a_time("alerts") as held:
+        if not held:
+            return done
+        incidents.observe(detect.detect())
+        plan, now = routes.load(), clock.now()
+        for route in plan.routes:
+            if route.awake(now):
+                for event in _tell(route, plan.repeat_hours, base):
+                    done[event] += 1
     return done
 
 

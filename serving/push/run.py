@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.base import CheckLine
@@ -30,7 +29,7 @@ from serving.query import changes, paging
 from sinks import loader
 from sinks.declaration import Output, Sink
 from store import archive
-from store.engine import engine, lock_key, transaction
+from store.engine import one_at_a_time, transaction
 
 log = logging.getLogger(__name__)
 _AHEAD = 5_000  # changes that are read at a time
@@ -70,11 +69,9 @@ def push(
     :raises OneMapError: typed by whose fault; what was settled before stands, the rest is gone on with.
     """
     sink, output = loader.output(output_id)
-    key = {"key": lock_key("push", output_id)}
-    with engine().connect() as guard:
-        if not guard.execute(sa.text("select pg_try_advisory_lock(:key)"), key).scalar_one():
+    with one_at_a_time("push", output_id) as held:
+        if not held:
             return Pushed(output_id, busy=True)
-        guard.commit()
         try:
             done = _push(sink, output, whole, period, again, look_up)
         except OneMapError as error:
@@ -83,12 +80,8 @@ def push(
         except Exception as error:
             ledger.ended(output_id, InternalError(f"{type(error).__name__}", zh="本系统缺陷，详见日志。"))
             raise
-        else:
-            ledger.ended(output_id, None)
-            return done
-        finally:
-            guard.execute(sa.text("select pg_advisory_unlock(:key)"), key)
-            guard.commit()
+        ledger.ended(output_id, None)
+        return done
 
 
 def _push(sink: Sink, output: Output, whole: bool, period: str | None, again: bool, look_up: LookUp) -> Pushed:

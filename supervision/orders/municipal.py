@@ -28,7 +28,7 @@ from core.errors import OneMapError, ProviderError, TransientError
 from core.redaction import redact
 from mappings.times import timestamps
 from sources.options.base import HttpSettings
-from store.engine import engine, lock_key, transaction
+from store.engine import engine, one_at_a_time, transaction
 from supervision import rulebook
 from supervision.orders import life
 from supervision.rulebook import Delivery
@@ -65,7 +65,7 @@ def send(*, again: bool = False) -> Sent:
 
     :raises ConfigurationError: the Connection is missing; nothing was sent.
     """
-    with _one_at_a_time("outbox") as held:
+    with one_at_a_time("outbox") as held:
         if not held:
             return Sent(waiting=_count("waiting"), refused=_count("refused"))
         if again:
@@ -214,7 +214,7 @@ def poll() -> Polled:
     :raises ProviderError: its answer breaks the contract.
     """
     result = Polled()
-    with _one_at_a_time("updates") as held:
+    with one_at_a_time("updates") as held:
         if not held:
             return result
         delivery = rulebook.orders().delivery
@@ -358,18 +358,3 @@ def _http(delivery: Delivery) -> Iterator[Http]:
         yield http
     finally:
         http.close()
-
-
-@contextmanager
-def _one_at_a_time(what: str) -> Iterator[bool]:
-    """Whether nobody else is at it; held until the block ends, lost with the connection when this process dies."""
-    with engine().connect() as connection:
-        key = lock_key(what, "")
-        held = connection.execute(sa.select(sa.func.pg_try_advisory_lock(key))).scalar_one()
-        connection.commit()
-        try:
-            yield held
-        finally:
-            if held:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
-                connection.commit()
