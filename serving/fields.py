@@ -7,14 +7,14 @@ of neither: whoever is shown anything personal reads them in clear, and every ot
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from schemas import entities, masking
 from serving.sql.views import FED, SQL_TYPES, Column, View, views
 
 _RELATION = re.compile(
-    r"(?<![\w.])asked\.\"?(\w+)\"?(\s+(?:as\s+)?(?!(?:where|group|order|limit|left|join|cross|on|union|offset|and|or)\b)(\w+))?"
+    r"(?<![\w.])asked\.\"?(\w+)\"?(?:\s+(?:as\s+)?(?!(?:where|group|order|limit|left|join|cross|on|union|offset|and|or)\b)\"?(\w+)\"?)?"
 )
 #: what is a row's own and always told: without it nothing can be paged, joined or seen
 _ALWAYS = (
@@ -42,14 +42,17 @@ def rewritten(statement: str, fields: Fields | None, clear: tuple[str, ...]) -> 
     """A statement over ``asked`` held to entities and columns. ``fields``: entity → columns, None: all of them; None: every entity."""
     frozen = None if fields is None else tuple(sorted((name, columns) for name, columns in fields.items()))
 
-    def held(found: re.Match[str]) -> str:
-        name, alias = found[1], found[3] or found[1]
-        if name not in views():
-            return found[0]
-        tail = "" if found[3] else (found[2] or "")
-        return f'{_relation(name, frozen, clear)} "{alias}"{tail}'
+    return replaced(statement, lambda name: _relation(name, frozen, clear) if name in views() else None)
 
-    return _RELATION.sub(held, statement)
+
+def replaced(statement: str, by: Callable[[str], str | None]) -> str:
+    """A statement whose relations of schema ``asked`` are what ``by`` gives for their names, under the same alias; None: as they are."""
+
+    def other(found: re.Match[str]) -> str:
+        relation = by(found[1])
+        return found[0] if relation is None else f'{relation} "{found[2] or found[1]}"'
+
+    return _RELATION.sub(other, statement)
 
 
 @lru_cache(512)

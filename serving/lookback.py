@@ -10,10 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import NotFoundError
+from serving import fields
 
-_FINDING = re.compile(
-    r"(?<![\w.])asked\.\"?finding\"?(\s+(?:as\s+)?(?!(?:where|group|order|limit|left|join|cross|on|union|offset|and|or)\b)(\w+))?"
-)
 #: what came after an instant: of each row the first change's kind, and the values that all of them replaced, the earliest of each
 _LOOK_BACK = """
 insert into serving.past_change (entity, entity_id, op, was)
@@ -57,13 +55,8 @@ def judge(connection: Connection, project: str, as_of: date) -> None:
 
 def until(statement: str, as_of: date) -> str:
     """A statement over ``asked`` without findings that were opened after a day."""
-    return _FINDING.sub(
-        lambda m: (
-            f"(select * from asked.finding where opened_on <= date '{as_of.isoformat()}') {m[2] or 'finding'}"
-            + ("" if m[2] else m[1] or "")
-        ),
-        statement,
-    )
+    held = f"(select * from asked.finding where opened_on <= date '{as_of.isoformat()}')"
+    return fields.replaced(statement, lambda name: held if name == "finding" else None)
 
 
 def rewritten(statement: str) -> str:

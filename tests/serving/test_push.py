@@ -492,6 +492,20 @@ def test_a_preview_sends_nothing_and_masks_by_the_receivers_scopes(store, declar
     assert not rows("select 1 from serving.push_batch where output = 't_preview.town'")
 
 
+def test_a_receiver_of_some_personal_columns_gets_those_of_the_case_too(store, declared):
+    output = {
+        "name": "事件",
+        "entity": "case_event",
+        "columns": {"phone": "case.contact_phone", "who": "case.applicant_id"},
+        "options": {"table": "t", "key": ["phone"], "write": "upsert"},
+    }
+    declared(sink="t_contacts", protocol="database", scopes=["read:contacts"], outputs={"e": output})
+    seen = run.preview("t_contacts.e", 500)
+    assert any((r["cells"]["phone"] or "").isdigit() for r in seen)
+    known = {r["id"] for r in rows("""select applicant_id as id from store."case" where applicant_id is not null""")}
+    assert not known & {r["cells"]["who"] for r in seen}
+
+
 def test_the_page_shows_it_and_takes_a_persons_word(store, front, declared):
     from starlette.testclient import TestClient
 
