@@ -30,13 +30,7 @@ def register(app: typer.Typer) -> None:
         """申请 · File a request."""
         from serving import sharing
 
-        fields: dict[str, list[str] | None] = {}
-        for one in field:
-            entity, _, column = one.partition(".")
-            if column in ("", "*"):
-                fields[entity] = None
-            elif (chosen := fields.setdefault(entity, [])) is not None:
-                chosen.append(column)
+        fields = sharing.named(one if "." in one else f"{one}.*" for one in field)
         number = sharing.ask(department, fields, by=by, purpose=purpose, until=until.date(), scopes=scope or [])
         output.out.print(f"✓ 申请 request {number}")
 

@@ -78,6 +78,18 @@ def ask(
     return number
 
 
+def named(fields: Iterable[str]) -> dict[str, list[str] | None]:
+    """``entity.column`` and ``entity.*`` (all of them) as :func:`ask` takes them."""
+    found: dict[str, list[str] | None] = {}
+    for one in fields:
+        entity, _, column = one.partition(".")
+        if column == "*":
+            found[entity] = None
+        elif (chosen := found.setdefault(entity, [])) is not None:
+            chosen.append(column)
+    return found
+
+
 def _columns(entity: str, columns: Iterable[str] | None) -> list[str] | None:
     if entity not in views():
         raise _wrong(f"no entity {entity!r}", f"没有实体 {entity}，见数据目录。")

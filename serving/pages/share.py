@@ -67,13 +67,7 @@ def ask(
     """File a request. ``field``: ``entity.column``, or ``entity.*``."""
     if department not in _departments(who):
         raise HTTPException(403, "只能以本部门名义申请。")
-    fields: dict[str, list[str] | None] = {}
-    for one in field:
-        entity, _, column = one.partition(".")
-        if column == "*":
-            fields[entity] = None
-        elif (chosen := fields.setdefault(entity, [])) is not None:
-            chosen.append(column)
+    fields = sharing.named(field)
     scopes = [*(scope or []), *([f"town:{town}"] if town else [])]
     _done(
         lambda: sharing.ask(
