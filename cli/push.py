@@ -149,7 +149,7 @@ def register(app: typer.Typer) -> None:
 
         loader.output(which)
         done = ledger.dismiss(which, key, by, note)
-        audit.append(by, "dismiss push", which, {"rows": done, "keys": key, "note": note})
+        audit.append(by, "dismiss push", which, {"rows": done, "keys": key, "note": audit.scrub(note)})
         output.out.print(f"✓ {done} 条不予推送 rows are left out", markup=False)
 
 

@@ -115,7 +115,7 @@ def grant(number: int, *, by: str, until: date | None = None, note: str = "") ->
         if end <= clock.today():
             raise _wrong(f"until {end} is past", "授权期限已过。")
         _decide(connection, number, "granted", by, note, "asked", end)
-    audit.append(by, "grant data", str(number), {"until": f"{end}", "note": note})
+    audit.append(by, "grant data", str(number), {"until": f"{end}", "note": audit.scrub(note)})
 
 
 def refuse(number: int, *, by: str, note: str) -> None:
@@ -124,7 +124,7 @@ def refuse(number: int, *, by: str, note: str) -> None:
         raise _wrong("a refusal needs a reason", "须填写不同意的理由。")
     with transaction() as connection:
         _decide(connection, number, "refused", by, note, "asked")
-    audit.append(by, "refuse data", str(number), {"note": note})
+    audit.append(by, "refuse data", str(number), {"note": audit.scrub(note)})
 
 
 def end(number: int, *, by: str, note: str) -> None:
@@ -133,7 +133,7 @@ def end(number: int, *, by: str, note: str) -> None:
         key = _decide(connection, number, "ended", by, note, "granted")
     if key:
         keys.revoke(key, by=by)
-    audit.append(by, "end data", str(number), {"note": note})
+    audit.append(by, "end data", str(number), {"note": audit.scrub(note)})
 
 
 def fetch(number: int, *, by: str) -> str:

@@ -81,7 +81,7 @@ def redrive(output: str, who: Decider, key: Annotated[list[str] | None, Form()] 
 def dismiss(output: str, who: Decider, key: Key, note: Annotated[str, Form(min_length=1, max_length=300)]) -> Response:
     """Leave refused rows out until they change."""
     done = _done(output, lambda: ledger.dismiss(output, key, who.actor, note))
-    audit.append(who.actor, "dismiss push", output, {"rows": done, "keys": key, "note": note})
+    audit.append(who.actor, "dismiss push", output, {"rows": done, "keys": key, "note": audit.scrub(note)})
     return RedirectResponse(f"../../pushes?output={output}", 303, headers=HEADERS)
 
 

@@ -533,7 +533,14 @@ def test_the_page_shows_it_and_takes_a_persons_word(store, front, declared):
     trouble = next(t for t in detect.detect() if t.key == "push:t_page:refused")
     assert "拒收" in trouble.what and trouble.pages["推送"].endswith("/ops/pushes")
     key = state.refused("t_page.town")[0]["key"]
-    assert pages.post("/ops/pushes/t_page.town/dismiss", data={"key": key, "note": "对方不收"}).status_code == 303
+    assert (
+        pages.post("/ops/pushes/t_page.town/dismiss", data={"key": key, "note": "对方不收，问 13812345678"}).status_code
+        == 303
+    )
+    noted = rows(
+        "select detail ->> 'note' as note from store.audit where action = 'dismiss push' order by seq desc limit 1"
+    )
+    assert "对方不收" in noted[0]["note"] and "13812345678" not in noted[0]["note"]
     assert pages.post("/ops/pushes/t_page.town/redrive").status_code == 303
     batch = state.batches("t_page.town")[0]["id"]
     assert len(pages.get(f"/ops/pushes/batch/{batch}/body").content.splitlines()) == count

@@ -60,7 +60,11 @@ def test_a_grant_reads_its_entities_and_fields_and_no_more(store, client):
     told = next(r for r in sharing.listed() if r["id"] == number)
     assert told["calls"] >= 5 and told["rows"] > 0 and "东莞市政务服务和数据管理局" in told["owners"] or told["owners"]
     assert any(u["path"] == "/v1/cases" and u["rows"] for u in sharing.use(number))
-    sharing.end(number, by="li", note="用途已完成")
+    sharing.end(number, by="li", note="用途已完成，问 13812345678")
+    noted = rows(
+        "select detail ->> 'note' as note from store.audit where action = 'end data' order by seq desc limit 1"
+    )
+    assert "用途已完成" in noted[0]["note"] and "13812345678" not in noted[0]["note"]
     assert api.get("/v1/projects").status_code == 401
 
 
