@@ -17,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from core.errors import ConfigurationError
+from insight import named
 from store.engine import transaction
 from supervision import comparing, judge, rulebook
 from supervision.judge import Judged
@@ -167,17 +168,16 @@ def _variants(text: str | None, limit: int | None) -> str | None:
 
 def _clocks(judged: Judged, year: int) -> pl.DataFrame:
     """The year's cases: case_id, case_no, project_code, item, department, limit, used, over (days beyond the promised limit)."""
-    names = judged.facts.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True)
     return (
-        judged.facts.cases.filter(pl.col("acceptance_on").dt.year() == year)
-        .join(names.select("item_code", pl.col("item_name").alias("_name"), "department"), on="item_code", how="left")
+        named.cases(judged.facts)
+        .filter(pl.col("acceptance_on").dt.year() == year)
         .select(
             "case_id",
             "case_no",
             "project_code",
             "item_code",
-            pl.coalesce("_name", "item_name").alias("item_name"),
-            pl.coalesce("department_name", "department", pl.lit("部门未知")).alias("department"),
+            "item_name",
+            pl.col("department").fill_null("部门未知"),
             pl.col("promised_limit").alias("limit"),
             pl.col("used_promised").alias("used"),
             pl.max_horizontal(pl.col("used_promised") - pl.col("promised_limit"), pl.lit(0)).fill_null(0).alias("over"),

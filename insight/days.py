@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from insight import named
 from store.copying import read_frame
 from supervision.clock import effective
 from supervision.judge import Judged
@@ -191,24 +192,17 @@ def notices(connection: Connection) -> pl.DataFrame:
 def of_judged(connection: Connection, judged: Judged) -> Spent:
     """The same of projects as they were judged, while they are the connection's scope."""
     facts, as_of = judged.facts, judged.as_of
-    catalogue = facts.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True)
     tomorrow = pl.lit(as_of).dt.offset_by("1d")
     cases = (
-        facts.cases.filter(pl.col("project_code").is_not_null() & pl.col("receipt_at").is_not_null())
-        .join(
-            catalogue.select(
-                "item_code", pl.col("item_name").alias("_name"), "kind", pl.col("department").alias("_lead")
-            ),
-            on="item_code",
-            how="left",
-        )
+        named.cases(facts)
+        .filter(pl.col("project_code").is_not_null() & pl.col("receipt_at").is_not_null())
         .select(
             "project_code",
             "case_id",
             "item_code",
-            pl.coalesce("_name", "item_name").alias("item_name"),
+            "item_name",
             "kind",
-            pl.coalesce("department_name", "_lead").alias("department"),
+            "department",
             pl.col("receipt_at").dt.date().alias("received_on"),
             pl.col("acceptance_on").alias("accepted_on"),
             pl.coalesce(pl.col("ended_at").dt.date(), tomorrow).alias("until"),

@@ -8,7 +8,7 @@ from datetime import date
 
 import polars as pl
 
-from insight import days, paths
+from insight import days, named, paths
 from store.engine import transaction
 from supervision.judge import Judged, Rules, in_chunks
 
@@ -63,19 +63,16 @@ def gather(as_of: date, by: Rules | None = None, projects: Iterable[str] | None 
 def _cases(judged: Judged) -> pl.DataFrame:
     """Ended cases that were accepted: case_id, case_no, project_code, item, department, town_code, year, natural days from receipt
     to end, days used and limit promised."""
-    catalogue = judged.facts.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True)
     return (
-        judged.facts.cases.filter(pl.col("ended_at").is_not_null() & pl.col("acceptance_on").is_not_null())
-        .join(
-            catalogue.select("item_code", pl.col("item_name").alias("_name"), "department"), on="item_code", how="left"
-        )
+        named.cases(judged.facts)
+        .filter(pl.col("ended_at").is_not_null() & pl.col("acceptance_on").is_not_null())
         .select(
             "case_id",
             "case_no",
             "project_code",
             "item_code",
-            pl.coalesce("_name", "item_name").alias("item_name"),
-            pl.coalesce("department_name", "department").alias("department"),
+            "item_name",
+            "department",
             pl.col("town_code").str.head(9).alias("town_code"),
             pl.col("ended_at").dt.year().alias("year"),
             (pl.col("ended_at").dt.date() - pl.coalesce(pl.col("receipt_at").dt.date(), "acceptance_on"))

@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from insight import named
 from store.engine import transaction
 from supervision import expected, facts, judge, read
 from supervision.calendar import NATURAL, Calendar
@@ -90,21 +91,16 @@ def gather(as_of: date, by: judge.Rules | None = None, projects: Iterable[str] |
             frames = by.amend(read.frames(connection))
             known = facts.gather(frames, as_of, by.calendar, by.book.clock)
             steps.append(_steps(expected.stand(frames.projects, known)))
-            names = known.items.sort("valid_from").unique("item_code", keep="last", maintain_order=True)
             mine = (
-                known.cases.filter(pl.col("acceptance_on").is_not_null() & pl.col("promised_limit").is_not_null())
-                .join(
-                    names.select("item_code", pl.col("item_name").alias("_name"), "department"),
-                    on="item_code",
-                    how="left",
-                )
+                named.cases(known)
+                .filter(pl.col("acceptance_on").is_not_null() & pl.col("promised_limit").is_not_null())
                 .select(
                     "case_id",
                     "case_no",
                     "project_code",
                     "item_code",
-                    pl.coalesce("_name", "item_name").alias("item_name"),
-                    pl.coalesce("department_name", "department").alias("department"),
+                    "item_name",
+                    "department",
                     pl.col("acceptance_on").alias("accepted_on"),
                     pl.col("ended_at").dt.date().alias("ended_on"),
                     pl.col("withdrawn").fill_null(False),
