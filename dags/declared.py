@@ -80,9 +80,6 @@ def receiver(sink: str, folder: Path = SINKS) -> Receiver:
     path = folder / f"{sink}.yaml"
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-        cron = str(data["schedule"])
-        if len(cron.split()) != 5 or not croniter.is_valid(cron):
-            raise ValueError(f"{cron!r} is no cron of five fields")
         return Receiver(
             sink=sink,
             name=str(data["name"]),
@@ -90,7 +87,7 @@ def receiver(sink: str, folder: Path = SINKS) -> Receiver:
             purpose=str(data["purpose"]),
             connection=str(data["connection"]),
             protocol=str(data["protocol"]),
-            schedule=cron,
+            schedule=_cron(data["schedule"]),
             by_change=data.get("trigger") == "change",
             promise=str(data.get("promise") or "P1D"),
             outputs={f"{sink}.{name}": str(output["name"]) for name, output in data["outputs"].items()},
@@ -117,9 +114,6 @@ def _declared(source: str, data: dict[str, Any]) -> Declared:
     owner = data["owner"]
     # YAML's own default is that of sources/declaration.py; null there means never
     reconcile = data.get("reconcile", "30 3 * * 6")
-    for cron in (data["schedule"], reconcile):
-        if cron is not None and (len(str(cron).split()) != 5 or not croniter.is_valid(str(cron))):
-            raise ValueError(f"{cron!r} is no cron of five fields")
     return Declared(
         source=source,
         name=str(data["name"]),
@@ -128,9 +122,17 @@ def _declared(source: str, data: dict[str, Any]) -> Declared:
         contact=str(owner.get("contact") or ""),
         connection=str(data["connection"]),
         protocol=str(data["protocol"]),
-        schedule=str(data["schedule"]),
+        schedule=_cron(data["schedule"]),
         promise=str(data["promise"]),
-        reconcile=None if reconcile is None else str(reconcile),
+        reconcile=None if reconcile is None else _cron(reconcile),
         parallel=max(1, int(data.get("parallel", 2))),
         feeds={f"{source}.{name}": str(feed["name"]) for name, feed in data["feeds"].items()},
     )
+
+
+def _cron(given: object) -> str:
+    """:raises ValueError: it is no cron of five fields."""
+    text = str(given)
+    if len(text.split()) != 5 or not croniter.is_valid(text):
+        raise ValueError(f"{text!r} is no cron of five fields")
+    return text
