@@ -27,7 +27,7 @@ from core.clock import SHANGHAI
 from core.errors import OneMapError
 from serving import places, rulebook
 from serving.access import Grant, departments, reading
-from serving.formats import Format
+from serving.formats import MEDIA, Format
 from serving.pages import (
     alerts,
     care,
@@ -349,10 +349,11 @@ def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
 
     if made is None:
         raise HTTPException(404, "没有可报告的内容，或无权查看。")
-    content, media = write.written(made, kind)
-    if kind == "html" and made.as_of == clock.today():  # the lists are of today
+    if kind == "html" and made.as_of == clock.today():  # with links to the lists, which are of today
         path = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/")
-        content = write.html(made, "../" * path.count("/"))
+        content, media = write.html(made, "../" * path.count("/")), MEDIA[kind]
+    else:
+        content, media = write.written(made, kind)
     headers = _STANDALONE if kind == "html" else {**HEADERS, **attached(f"{made.name}.{kind}")}
     return logged(request, who, Response(content, media_type=media, headers=headers), 1)
 
