@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 
 from core import clock
 from insight import days, ocel, paths, report, summary
-from serving import rulebook
+from serving import rulebook, silence
 from serving.access import Grant, reading
 from serving.api.common import Asker, Code, Department, Project, Town, known, must_see
 from serving.api.describe import answers
@@ -115,7 +115,8 @@ def of_project(request: Request, asker: Asker, code: Code) -> Response:
     _whole_projects(asker)
     must_see(asker, code)
     with transaction() as connection:
-        judged = judge.judge(connection, clock.today(), [code], rulebook.rules())
+        today = clock.today()
+        judged = judge.judge(connection, today, [code], rulebook.rules(), silence.watched(connection, today))
         found = days.of_judged(connection, judged)
     spans = days.spans(found.days)
     request.state.rows = spans.height

@@ -17,7 +17,7 @@ from shapely.geometry import shape
 
 from core import clock
 from schemas import channels, codes
-from serving import rulebook
+from serving import rulebook, silence
 from serving.access import Grant, departments, reading
 from serving.query import projects
 from serving.query.listing import Filter, select
@@ -190,7 +190,7 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
     day = as_of or today
     by = rulebook.rules()
     with transaction() as connection:
-        judged = judge.judge(connection, day, [code], by)
+        judged = judge.judge(connection, day, [code], by, silence.watched(connection, day))
     visible = {c["id"] for c in whole["cases"]}
     past = day < today
     bars = _bars(judged, visible)

@@ -1,0 +1,36 @@
+"""What is silent, as a page or an answer about one project needs it: looked at once for all that has arrived, not at each request."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import clock, settings
+from quality.silence.episode import Watched
+from serving import rulebook
+from store.engine import transaction
+from supervision import silence
+
+_MINUTES = 5  # a silence begins by time alone: so old may what was looked at be
+
+_ARRIVED = """
+select (select count(*) from landing.run), (select max(ended_at) from landing.run),
+       (select count(*) from landing.silence), (select max(greatest(ended_at, approved_at::timestamp)) from landing.silence)"""
+
+
+def watched(connection: Connection, as_of: date) -> Watched:
+    """The same as :func:`supervision.silence.look` of the last minutes, and of the newest run and decision."""
+    now = clock.now()
+    state = connection.execute(sa.text(_ARRIVED)).one()
+    stamp = (settings.database_url(), now.date(), (now.hour * 60 + now.minute) // _MINUTES, *state)
+    return _look(stamp, as_of)
+
+
+@lru_cache(maxsize=4)
+def _look(stamp: tuple[Any, ...], as_of: date) -> Watched:
+    with transaction() as connection:
+        return silence.look(connection, as_of, rulebook.rules().calendar)
