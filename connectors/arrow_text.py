@@ -28,7 +28,7 @@ def column(values: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(values, pa.large_string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeError):
-        return pa.array([None if value is None else text(value) for value in values], pa.large_string())
+        return pa.array([as_text(value) for value in values], pa.large_string())
 
 
 def text(value: Any) -> str:
@@ -55,6 +55,11 @@ def text(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
+
+
+def as_text(value: Any) -> str | None:
+    """The same, of a value that may be none."""
+    return None if value is None else text(value)
 
 
 def canonical_times(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:

@@ -5,7 +5,11 @@ what the server said; they are handed on once the snapshot is closed, so that ne
 source's snapshot open nor a cut connection leaves half a window. Proof: ``count(*)`` of the window in the same snapshot.
 
 Rows without an increment that can be (NULL, a zero date, infinity, a year before 1000 or from 9999 on) lie in no window
-or in none that is ever asked for; they come with every one, and are told.
+or in none that is ever asked for; they come with every one, and are told. So do dates without a month or a day, of a
+MySQL that lets them in.
+
+A row that the database itself cannot say (a view that divides by nought, a text without an equivalent in UTF-8) is
+narrowed down to by its key, in the same snapshot: the others come, it is rejected by name, and the window is not complete.
 
 Declared in ``sources/*.yaml``::
 
@@ -31,8 +35,11 @@ lacks reads as null, but for key and increment; one that the contract lacks pass
 
 from __future__ import annotations
 
+import json
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -44,9 +51,9 @@ import pyarrow as pa
 import sqlalchemy as sa
 import tenacity
 
-from connectors import arrow_text
-from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Window
-from connectors.sql_engine import decoded, engine_of, shown, typed_errors
+from connectors import arrow_text, narrowing
+from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Reject, Window
+from connectors.sql_engine import UnreadableRow, decoded, engine_of, shown, typed_errors
 from core import clock, scratch
 from core.errors import (
     AuthenticationError,
@@ -70,6 +77,8 @@ _PAYLOAD_BYTES = 64 << 20
 _SMALL = 1 << 20  # payloads up to this size are handed on as bytes
 _ACKNOWLEDGED = 1000  # rows of one UPDATE
 _ATTEMPTS = 3
+_MOST_UNREADABLE = 100  # rows of a window; where there are more, it is the table that cannot be read
+_UNREADABLE = "_unreadable"  # why a row could not be read; a file that has this column has nothing but such rows' keys
 _FIRST = datetime(1000, 1, 1)  # MySQL's first date; a zero date, -infinity and years BC lie before it
 _NEVER = datetime(9999, 1, 1)  # "for ever" as sources write it, and infinity
 _TEMPORAL = {
@@ -143,10 +152,11 @@ class Database(Connector):
             if read.server_date is not None:
                 facts["server_date"] = read.server_date
             yield Payload(body, arrow_text.MEDIA_TYPE, read.request, started, clock.now(), facts)
-        came = read.spool.rows
+        came = read.spool.rows - read.unreadable
+        why = f"count(*) of the window in the same snapshot is {read.claimed}, {came} rows came"
         yield Proof(
             complete=came == read.claimed,
-            why=f"count(*) of the window in the same snapshot is {read.claimed}, {came} rows came",
+            why=f"{why}, {read.unreadable} cannot be read" if read.unreadable else why,
             claimed=read.claimed,
             distinct=came,
             state=state,
@@ -158,6 +168,9 @@ class Database(Connector):
         contract = _contract(feed)
         place = 0
         for table in arrow_text.read(payload.body):
+            if _UNREADABLE in table.column_names:
+                yield _rejected(feed, table, [*contract, "_place"])
+                continue
             metadata = table.schema.metadata or {}
             temporal = set(metadata.get(b"temporal", b"").decode().split("\t"))
             zoneless = set(metadata.get(b"zoneless", b"").decode().split("\t"))
@@ -243,77 +256,155 @@ class Database(Connector):
         """One window, whole, in one snapshot."""
         with _snapshot(self._engine, f"read {given.table}") as connection:
             real = self._table(connection, feed, given)
-            increment = feed.cursor.column if feed.cursor.kind == "window" else None
-            server_date = _server_date(connection)
-            issues = [
-                Issue("column_absent", f"table {given.table} has no column {name}; read as empty", field=name)
-                for name in real.absent
-            ]
-            kinds = self._kinds(connection, real)
-            zone = ZoneInfo(self._given.zone) if self._given.zone != _CITY else None
-            where: list[sa.ColumnElement[bool]] = []
-            if increment is not None:
-                plain = zone if not _zoned(kinds.get(increment)) else None
-                within = _within(connection, real.column(increment), _shifted(window, plain))
-                undated = _undated(connection, real.column(increment), bounded=within is not None)
-                loose = connection.execute(
-                    sa.select(sa.func.count()).select_from(real.table).where(undated)
-                ).scalar_one()
-                if int(loose):
-                    issues.append(
-                        Issue(
-                            "increment_missing",
-                            f"{loose} rows of {given.table} have no {increment} that can be; read with every window",
-                            field=increment,
-                        )
+            return self._rows(connection, feed, given, window, real)
+
+    def _rows(self, connection: sa.Connection, feed: Feed, given: FeedOptions, window: Window, real: _Table) -> _Read:
+        increment = feed.cursor.column if feed.cursor.kind == "window" else None
+        server_date = _server_date(connection)
+        issues = [
+            Issue("column_absent", f"table {given.table} has no column {name}; read as empty", field=name)
+            for name in real.absent
+        ]
+        kinds = self._kinds(connection, real)
+        zone = ZoneInfo(self._given.zone) if self._given.zone != _CITY else None
+        where: list[sa.ColumnElement[bool]] = []
+        if increment is not None:
+            plain = zone if not _zoned(kinds.get(increment)) else None
+            within = _within(connection, real.column(increment), _shifted(window, plain))
+            undated = _undated(connection, real.column(increment), bounded=within is not None)
+            loose = connection.execute(sa.select(sa.func.count()).select_from(real.table).where(undated)).scalar_one()
+            if int(loose):
+                issues.append(
+                    Issue(
+                        "increment_missing",
+                        f"{loose} rows of {given.table} have no {increment} that can be; read with every window",
+                        field=increment,
                     )
-                if within is not None:
-                    where = [sa.or_(within, undated) if int(loose) else within]
-            claimed = int(
-                connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one()
-            )
-            order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *given.order]))
-            statement = (
-                sa.select(*[self._kept(connection, real, name, kinds.get(name)) for name in real.names])
-                .select_from(real.table)
-                .where(*where)
-                .order_by(*[real.column(name) for name in order])
-            )
-            request = {
-                "url": shown(self._engine.url),
-                "table": real.table.fullname,
-                "columns": list(real.names.values()),
-                "window": str(window),
-                "order": order,
-            }
-            rows = connection.execution_options(stream_results=True, max_row_buffer=_CHUNK).execute(statement)
-            if zone:
-                real = replace(real, zoneless=tuple(name for name, kind in kinds.items() if not _zoned(kind)))
-            spool = self._spool(connection, rows, real, given)
-            return _Read(spool, claimed, request, issues, server_date)
+                )
+            if within is not None:
+                where = [sa.or_(within, undated) if int(loose) else within]
+        claimed = int(connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one())
+        order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *given.order]))
+        columns = {name: self._kept(connection, real, name, kinds.get(name)) for name in real.names}
+        by = [real.column(name) for name in order]
+        statement = sa.select(*columns.values()).select_from(real.table).where(*where).order_by(*by)
+        request = {
+            "url": shown(self._engine.url),
+            "table": real.table.fullname,
+            "columns": list(real.names.values()),
+            "window": str(window),
+            "order": order,
+        }
+        if zone:
+            real = replace(real, zoneless=tuple(name for name, kind in kinds.items() if not _zoned(kind)))
+        try:
+            spool, unreadable = self._streamed(connection, real, given, statement), 0
+        except UnreadableRow as error:
+            keys = sa.select(*[columns[name] for name in order]).select_from(real.table).where(*where).order_by(*by)
+            spool, unreadable = self._narrowed(connection, real, given, statement, keys, order, error)
+        return _Read(spool, claimed, request, issues, server_date, unreadable)
+
+    def _streamed(
+        self, connection: sa.Connection, real: _Table, given: FeedOptions, statement: sa.Select[Any]
+    ) -> arrow_text.Spool:
+        """All rows by a server-side cursor. :raises UnreadableRow: one of them cannot be read; nothing is left of the others."""
+        room = self._room()
+        try:
+            with _part(connection, f"read {given.table}"):
+                rows = connection.execute(statement.execution_options(stream_results=True, max_row_buffer=_CHUNK))
+                cursor = rows.cursor
+                try:
+                    spool, plain = self._spool(connection, cursor.description, real, given, room)
+                    for chunk in rows.partitions(min(_CHUNK, given.rows)):
+                        spool.add(plain(chunk))
+                    spool.end()
+                except BaseException:
+                    _abandon(cursor)
+                    raise
+        except UnreadableRow:
+            shutil.rmtree(room)
+            raise
+        return spool
+
+    def _narrowed(
+        self,
+        connection: sa.Connection,
+        real: _Table,
+        given: FeedOptions,
+        statement: sa.Select[Any],
+        listed: sa.Select[Any],
+        order: list[str],
+        error: UnreadableRow,
+    ) -> tuple[arrow_text.Spool, int]:
+        """The rows by their keys, and last in a file of their own those that cannot be read, and how many these are.
+
+        :raises UnreadableRow: not by their keys either, or there are more than :data:`_MOST_UNREADABLE` of them.
+        """
+        with _part(connection, f"read the keys of {given.table}"):
+            rows = connection.execute(listed)
+            plain = self._plain(connection, rows.cursor.description)
+            counts = Counter(tuple(map(arrow_text.as_text, row)) for row in plain(rows.all()))
+        columns = [real.column(name) for name in order]
+        places = [list(real.names).index(name) for name in order]
+        spool: arrow_text.Spool | None = None
+
+        def read(keys: Sequence[narrowing.Key]) -> list[Sequence[Any]]:
+            nonlocal spool
+            with _part(connection, f"read {given.table}"):
+                rows = connection.execute(statement.where(_is_one_of(columns, keys)))
+                described = rows.cursor.description
+                if spool is None:
+                    spool, _ = self._spool(connection, described, real, given, self._room())
+                return list(self._plain(connection, described)(rows.all()))
+
+        bad: list[narrowing.Unreadable] = []
+        for part in narrowing.by_key(counts, read, lambda row: tuple(arrow_text.as_text(row[n]) for n in places)):
+            if isinstance(part, list):
+                spool.add(part)
+                continue
+            bad += [part] * part.rows
+            if len(bad) > _MOST_UNREADABLE:
+                raise error
+        if spool is None:
+            raise error
+        spool.end()
+        told = arrow_text.Spool(self._room(), [*order, _UNREADABLE], {}, rows=given.rows, size=_PAYLOAD_BYTES)
+        told.add([(*one.key, one.why) for one in bad])
+        told.end()
+        spool.files += told.files
+        spool.rows += told.rows
+        return spool, len(bad)
 
     def _spool(
-        self, connection: sa.Connection, rows: sa.CursorResult[Any], real: _Table, given: FeedOptions
-    ) -> arrow_text.Spool:
-        kinds = [entry[1] for entry in rows.cursor.description]
+        self,
+        connection: sa.Connection,
+        described: Sequence[Sequence[Any]],
+        real: _Table,
+        given: FeedOptions,
+        room: Path,
+    ) -> tuple[arrow_text.Spool, Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]]:
+        """A spool for rows of a cursor so described, and how they are made ready for it."""
         names = list(real.names)
-        driver = connection.dialect.driver
-        temporal = [name for name, kind in zip(names, kinds, strict=True) if kind in _TEMPORAL.get(driver, ())]
-        bits = [n for n, kind in enumerate(kinds) if driver == "pymysql" and kind == _MYSQL_BIT]
+        known = _TEMPORAL.get(connection.dialect.driver, ())
+        temporal = [name for name, entry in zip(names, described, strict=True) if entry[1] in known]
         metadata = {"temporal": "\t".join(temporal), "dialect": connection.dialect.name}
         if zoneless := [name for name in temporal if name in real.zoneless]:
             metadata |= {"zoneless": "\t".join(zoneless), "zone": self._given.zone}
-        spool = arrow_text.Spool(self._room(), names, metadata, rows=given.rows, size=_PAYLOAD_BYTES)
-        cursor = rows.cursor
-        try:
-            for chunk in rows.partitions(min(_CHUNK, given.rows)):
-                plain = [_unbit(row, bits) for row in chunk] if bits else chunk
-                spool.add([_texts(row, self._given.encoding) for row in plain] if self._given.encoding else plain)
-            spool.end()
-        except BaseException:
-            _abandon(cursor)
-            raise
-        return spool
+        spool = arrow_text.Spool(room, names, metadata, rows=given.rows, size=_PAYLOAD_BYTES)
+        return spool, self._plain(connection, described)
+
+    def _plain(
+        self, connection: sa.Connection, described: Sequence[Sequence[Any]]
+    ) -> Callable[[Sequence[Sequence[Any]]], Sequence[Sequence[Any]]]:
+        """Bits as numbers, text in another charset than the database says as declared."""
+        pymysql, encoding = connection.dialect.driver == "pymysql", self._given.encoding
+        bits = [n for n, entry in enumerate(described) if pymysql and entry[1] == _MYSQL_BIT]
+
+        def plain(chunk: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+            rows = [_unbit(row, bits) for row in chunk] if bits else chunk
+            return [_texts(row, encoding) for row in rows] if encoding else rows
+
+        return plain
 
     def _kinds(self, connection: sa.Connection, real: _Table) -> dict[str, Any]:
         """Types of the columns by the contract's name, where the declaration makes them matter; {} else."""
@@ -442,6 +533,15 @@ class _Read:
     request: dict[str, Any]
     issues: list[Issue]
     server_date: str | None
+    unreadable: int  # rows in the last of the files
+
+
+@contextmanager
+def _part(connection: sa.Connection, what: str) -> Iterator[None]:
+    """A statement that may fail, within the snapshot, which goes on."""
+    nested = connection.dialect.name == "postgresql"  # a failed statement ends its transaction unless it is nested
+    with typed_errors(what), connection.begin_nested() if nested else nullcontext():
+        yield
 
 
 @contextmanager
@@ -475,9 +575,9 @@ def _named(inspector: sa.Inspector, schema: str | None, wanted: str) -> list[str
 def _columns(connection: sa.Connection, schema: str | None, name: str) -> list[str]:
     """Names of the columns that this account may read, in the table's order."""
     table = sa.table(sa.quoted_name(name, quote=True), schema=sa.quoted_name(schema, quote=True) if schema else None)
-    nested = connection.dialect.name == "postgresql"  # a refused statement ends its transaction unless it is nested
+    nested = connection.dialect.name == "postgresql"
     try:
-        with typed_errors(f"columns of {name}"), connection.begin_nested() if nested else nullcontext():
+        with _part(connection, f"columns of {name}"):
             return list(connection.execute(sa.select(sa.text("*")).select_from(table).where(sa.text("1 = 0"))).keys())
     except AuthenticationError:
         granted = sa.text(
@@ -513,10 +613,17 @@ def _server_date(connection: sa.Connection) -> str | None:
 def _undated(connection: sa.Connection, increment: sa.ColumnClause, *, bounded: bool) -> sa.ColumnElement[bool]:
     """Rows that no window holds. Of an unbounded window, a column that is no time at all may be the increment."""
     if connection.dialect.name in _MYSQL or (bounded and connection.dialect.name == "postgresql"):
-        return sa.or_(
-            increment.is_(None), increment < _bound(connection, _FIRST), increment >= _bound(connection, _NEVER)
-        )
+        unlikely = [increment < _bound(connection, _FIRST), increment >= _bound(connection, _NEVER)]
+        if connection.dialect.name in _MYSQL and _lets_in_no_dates(connection):
+            unlikely += [sa.func.month(increment) == 0, sa.func.dayofmonth(increment) == 0]
+        return sa.or_(increment.is_(None), *unlikely)
     return increment.is_(None)
+
+
+def _lets_in_no_dates(connection: sa.Connection) -> bool:
+    """Whether MySQL may hold dates without a month or a day (2026-00-00), which lie in a window long complete."""
+    mode = str(connection.exec_driver_sql("select @@global.sql_mode").scalar_one())
+    return not {"NO_ZERO_IN_DATE", "TRADITIONAL"} & set(mode.split(","))
 
 
 def _zoned(kind: Any) -> bool:
@@ -537,6 +644,31 @@ def _shifted(window: Window, zone: ZoneInfo | None) -> Window:
         return moment and moment.replace(tzinfo=clock.SHANGHAI).astimezone(zone).replace(tzinfo=None)
 
     return Window(there(window.start), there(window.end), window.full)
+
+
+def _is_one_of(columns: Sequence[sa.ColumnClause], keys: Sequence[narrowing.Key]) -> sa.ColumnElement[bool]:
+    """Rows of one of the keys, whose values stand as text without a type: the database compares them as its columns'."""
+    found = [
+        sa.and_(*[column.is_(None) if value is None else column == _untyped(value) for column, value in parts])
+        for parts in (list(zip(columns, key, strict=True)) for key in keys)
+    ]
+    return sa.or_(*found)
+
+
+def _untyped(value: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(None, value, type_=sa.types.NULLTYPE, unique=True)
+
+
+def _rejected(feed: Feed, table: pa.Table, names: list[str]) -> Batch:
+    """Rows that the database could not say."""
+    rejects = []
+    for number, row in enumerate(table.to_pylist(), 1):
+        why = row.pop(_UNREADABLE)
+        key = "|".join(row.get(name) or "" for name in feed.key)
+        rejects.append(
+            Reject(f"unreadable row {number}", "row_unreadable", why, json.dumps(row, ensure_ascii=False), key)
+        )
+    return Batch(pa.table({name: pa.array([], pa.large_string()) for name in names}), rejects)
 
 
 def _texts(row: Sequence[Any], encoding: str) -> list[Any]:

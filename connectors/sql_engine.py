@@ -49,13 +49,42 @@ _PG_TEXT = (
     "jsonb",
     "uuid",
     "interval",
+    "inet",
+    "cidr",
+    *(kind + of for kind in ("int4", "int8", "num", "date", "ts", "tstz") for of in ("range", "multirange")),
 )
 
 _PG_CHARACTERS = (18, 19, 25, 705, 1042, 1043)  # OIDs of "char", name, text, unknown, bpchar, varchar
 
 # MySQL and MariaDB error numbers
 _MYSQL_REFUSED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1820, 1862, 3118, 3955, 4151}
+# what a row's own values do to a statement: subquery, range, conversion, geometry, JSON, SIGNAL
+_MYSQL_ROW = {
+    1242,
+    1264,
+    1292,
+    1365,
+    1366,
+    1367,
+    1406,
+    1411,
+    1416,
+    1644,
+    1690,
+    1739,
+    3037,
+    3140,
+    3141,
+    3143,
+    3146,
+    3147,
+}
+_MYSQL_ROW |= set(range(4036, 4044))
 _MYSQL_SETTING = {1049, 1054, 1115, 1146}
+
+
+class UnreadableRow(ProviderError):
+    """The database failed over what a row holds; other rows may be read."""
 
 
 def url_of(endpoint: Endpoint) -> URL:
@@ -247,6 +276,13 @@ def _typed(error: sa.exc.DBAPIError, what: str) -> OneMapError:
             f"{what}: {text}",
             remedy="check the database's name in extra.url, and with the source that the table and its columns are still there",
             zh=f"库、表或列不存在（{what}）：请核对 extra.url 中的库名，并向数源方确认表和列是否仍在。",
+        )
+    if number in _MYSQL_ROW or state[:2] in ("21", "22", "P0") or isinstance(error, sa.exc.DataError):
+        return UnreadableRow(
+            f"{what}: {text}",
+            remedy="ask the source to correct the row, or the view that computes it",
+            zh=f"数据库无法给出某一行（{what}）：{text}。请数源更正该行，或更正计算它的视图。",
+            code="row_unreadable",
         )
     if (
         isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.InternalError)

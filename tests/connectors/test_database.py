@@ -738,3 +738,85 @@ def test_postgresql_money_intervals_and_numbers_that_are_none_stand_as_written(d
     assert "1,234,567.50" in rows[0]["b"] and rows[0]["c"] == "1 year -3 days"
     amounts, bad = numbers.decimals(pl.Series([row["a"] for row in rows]))  # in that record's field alone
     assert bad.to_list() == [True, False] and amounts.to_list() == [None, Decimal("1.50")]
+
+
+@pytest.mark.server
+def test_a_row_that_a_view_cannot_compute_is_rejected_alone(there) -> None:
+    """The middle one of 1,300: the others come, it is named by its key, and the window is asked for again."""
+    kind, run, to = there
+    mysql = kind == "mysql"
+    rows = "select seq n from seq_1_to_1300" if mysql else "select * from generate_series(1, 1300) n"
+    bad = "if(n = 777, cast(0 as unsigned) - 1, n)" if mysql else "100 / (n - 777)"
+    run(
+        f"create table raw (sblsh_short varchar(9), version int, inserttime {'datetime' if mysql else 'timestamp'}, n int)",
+        f"insert into raw select concat('S', n), 1, '2026-11-01 08:00:00', n from ({rows}) s",
+        "insert into raw values (null, 2, '2026-11-01 09:00:00', 1), ('S1', null, '2026-11-01 09:00:00', 1)",
+        f"create view ex_gdbs_sl as select sblsh_short, version, inserttime, {bad} as bljzdm from raw",
+    )
+    made = connector(SL, to)
+    for window in (Window(datetime(2026, 11, 1), datetime(2026, 11, 2)), Window(full=True)):
+        *payloads, proof = made.fetch(SL, window, None)
+        batches = [batch for payload in payloads for batch in made.decode(SL, payload)]
+        assert sum(batch.rows.num_rows for batch in batches) == 1301
+        (reject,) = [reject for batch in batches for reject in batch.rejects]
+        assert (reject.code, reject.record) == ("row_unreadable", "S777|1") and "S777" in reject.raw
+        assert not proof.complete and proof.claimed == 1302 and "1 cannot be read" in proof.why
+    run("create or replace view ex_gdbs_sl as select sblsh_short, version, inserttime, n as bljzdm from raw")
+    assert read(made, SL, Window(full=True))[2].complete
+    made.close()
+
+
+@pytest.mark.server
+def test_a_view_of_which_nothing_can_be_computed_is_the_providers(there) -> None:
+    kind, run, to = there
+    bad = "cast(0 as unsigned) - version" if kind == "mysql" else "1 / (version - version)"
+    run(
+        f"create table raw (sblsh_short varchar(9), version int, inserttime {'datetime' if kind == 'mysql' else 'timestamp'})",
+        "insert into raw values " + ", ".join(f"('S{n}', 1, '2026-11-01')" for n in range(300)),
+        f"create view ex_gdbs_sl as select sblsh_short, version, inserttime, {bad} as bljzdm from raw",
+    )
+    with pytest.raises(ProviderError) as failed:
+        list(connector(SL, to).fetch(SL, Window(full=True), None))
+    assert failed.value.code == "row_unreadable" and "视图" in failed.value.zh
+
+
+@pytest.mark.server
+def test_dates_without_a_month_or_a_day_come_with_every_window(server: MariaDb, front: Callable) -> None:
+    """They were written today, and compare as of a window that was complete long ago."""
+    front(
+        "create table EX_GDBS_SL (SBLSH_SHORT varchar(50), VERSION int, INSERTTIME datetime)",
+        "insert into EX_GDBS_SL values ('month', 1, '2026-00-00 00:00:00'), ('day', 1, '2025-05-00 10:00:00'),"
+        " ('in', 1, '2026-11-01 08:00:00'), ('out', 1, '2026-12-01 08:00:00')",
+    )
+    rows, _, proof = read(
+        connector(SL, endpoint(server.port)), SL, Window(datetime(2026, 11, 1), datetime(2026, 11, 2))
+    )
+    assert {row["SBLSH_SHORT"] for row in rows} == {"in", "month", "day"} and proof.complete
+    (issue,) = [issue for issue in proof.issues if issue.code == "increment_missing"]
+    assert issue.detail.startswith("2 rows")
+
+
+def test_postgresql_values_of_every_kind_stand_as_written(database: str, run: Callable) -> None:
+    """Arrays, ranges, enums, bytes, padded characters, a domain, inet, bits, times of infinity."""
+    run(
+        "create type light as enum ('红', '绿')",
+        "create table ex_gdbs_sl (sblsh_short char(6), version smallint, inserttime timestamptz, a text[], b int4range,"
+        " c light, d bytea, e inet, f bit(3), h jsonb, i point, j timestamp, k date, l boolean, m int[], n tstzrange)",
+        "insert into ex_gdbs_sl values ('a', 1, '2026-11-01 08:00+08', array['东莞', 'a,b', null], '[1,5)', '绿', '\\\\x00ff',"
+        " '10.0.0.1/8', b'101', '{\"k\": [1, null]}', '(1,2)', 'infinity', '-infinity', true, '{{1,2},{3,4}}',"
+        " '[2026-01-01 00:00+08,)')",
+    )
+    rows, _, proof = read(connector(SL, pg(database)), SL, Window(full=True))
+    (row,) = rows
+    assert proof.complete
+    assert (row["b"], row["c"], row["d"], row["f"], row["j"], row["k"], row["l"]) == (
+        "[1,5)",
+        "绿",
+        "\\x00ff",
+        "101",
+        "infinity",
+        "-infinity",
+        "1",
+    )
+    assert row["a"] == '["东莞", "a,b", null]' and row["m"] == "[[1, 2], [3, 4]]" and row["e"] == "10.0.0.1/8"
+    assert row["n"] == '["2026-01-01 00:00:00+08",)'

@@ -201,6 +201,11 @@ def _empty(url: str) -> None:
 def _check(expected: str, home: Path) -> None:
     """The same store, every row accounted for, nothing left."""
     assert store_hash.of_store() == expected, "another store"
+    left(home)
+
+
+def left(home: Path) -> None:
+    """:raises AssertionError: a row is not accounted for, or something of a run is left behind."""
     with engine().connect() as connection:
 
         def count(query: str) -> int:
