@@ -348,14 +348,14 @@ def test_a_count_that_does_not_agree_is_not_complete(
         mysql_ddl("m2", "EX_GDBS_SL").rstrip(";") + " engine=MyISAM",
         "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) values ('a', 1, '2026-11-01')",
     )
-    real = Database._spool
+    real = Database._streamed
 
-    def late(self, connection, rows, table, options):
-        spool = real(self, connection, rows, table, options)
+    def late(self, *given):
+        spool = real(self, *given)
         spool.rows += 1
         return spool
 
-    monkeypatch.setattr(Database, "_spool", late)
+    monkeypatch.setattr(Database, "_streamed", late)
     *_, proof = connector(SL, endpoint(server.port)).fetch(SL, Window(full=True), None)
     assert not proof.complete and proof.claimed == 1
 
