@@ -21,7 +21,9 @@ TYPED = (
     "sinks",
     "mappings",
     "store",
+    "connectors",
     "quality",
+    "pipeline",
     "supervision",
 )  # rooms that mypy reads, strictly
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts

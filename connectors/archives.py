@@ -63,14 +63,14 @@ class Archive:
                     pass
 
     @contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
+    def open(self, name: str) -> Iterator[Entry]:
         """An entry as a stream. :raises DamagedArchive: on reading what is cut or altered."""
         try:
             stream = self._zip.open(self._infos[name])
         except Exception as error:  # whatever a library says of bytes from outside
             raise _damaged(f"{name}: {_said(error)}") from error
         with stream:
-            yield _Entry(stream, name)
+            yield Entry(stream, name)
 
     def read(self, name: str) -> bytes:
         """An entry in memory. :raises DamagedArchive: it is cut or altered. :raises OverLimit: it is no small one."""
@@ -98,7 +98,7 @@ def open_zip(file: Path | IO[bytes], limits: Limits | None = None) -> Iterator[A
         yield archive
 
 
-class _Entry:
+class Entry:
     """An entry's bytes as they are asked for; what the library says of damage is said as ours."""
 
     def __init__(self, stream: IO[bytes], name: str) -> None:

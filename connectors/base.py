@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from connectors import planning
-from connectors.window import Window
+from connectors.window import Window as Window  # part of the contract: who writes a connector imports it from here
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint

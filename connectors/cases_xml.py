@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from connectors import archives, rows, xml
 from connectors.base import Batch, Issue, Reject
@@ -132,7 +131,7 @@ def decode(
 
 def _records(archive: archives.Archive, options: CasesOptions, limits: Limits) -> Iterator[xml.Record]:
     @contextmanager
-    def opened() -> Iterator[IO[bytes]]:
+    def opened() -> Iterator[xml.Readable]:
         with archive.open(options.document) as stream:
             yield stream
 

@@ -37,7 +37,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 # zero bytes by place within four: (first, second, third, fourth)
-_ZEROS = {
+_ZEROS: dict[tuple[bool, ...], str] = {
     (False, True, True, True): "utf-32-le",
     (True, True, True, False): "utf-32-be",
     (False, True, False, True): "utf-16-le",
@@ -94,8 +94,8 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
         if body.startswith(bom):
             return Charset(name, len(bom))
     sample = body[:_SAMPLE]
-    if b"\0" in sample and (name := _by_zeros(sample)):
-        return Charset(name)
+    if b"\0" in sample and (wide := _by_zeros(sample)):
+        return Charset(wide)
     said = [name for name in map(known, declared) if name and not name.startswith(("utf-16", "utf-32"))]
     expected = known(usual)
     if body.isascii():

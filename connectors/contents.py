@@ -236,11 +236,15 @@ def _header(path: Path, given: TableOptions, limits: Limits) -> tuple[list[str],
     """(names, lines before the first row, issues). A name that stands twice is told, and numbered."""
     if given.header_row is None:
         return given.columns, 0, []
-    quoting = csv.QUOTE_MINIMAL if given.quote else csv.QUOTE_NONE
     with path.open(encoding="utf-8", newline="") as file:
         for _ in range(given.header_row - 1):
             file.readline(limits.field)
-        reader = csv.reader(file, delimiter=given.delimiter, quotechar=given.quote, quoting=quoting)
+        reader = csv.reader(
+            file,
+            delimiter=given.delimiter,
+            quotechar=given.quote,
+            quoting=csv.QUOTE_MINIMAL if given.quote else csv.QUOTE_NONE,
+        )
         found = [name.strip() for name in next(reader, [])]
         lines = given.header_row - 1 + reader.line_num
     if not any(found):

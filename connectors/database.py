@@ -50,6 +50,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import sqlalchemy as sa
 import tenacity
+from sqlalchemy.dialects.postgresql.base import PGInspector
 
 from connectors import arrow_text, narrowing
 from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Reject, Window
@@ -99,7 +100,7 @@ class _Table:
     absent: list[str]
     zoneless: tuple[str, ...] = ()  # whose times are of the declared zone
 
-    def column(self, name: str) -> sa.ColumnClause:
+    def column(self, name: str) -> sa.ColumnClause[Any]:
         return self.table.c[self.names[name]]
 
 
@@ -148,7 +149,8 @@ class Database(Connector):
             if path.stat().st_size <= _SMALL:
                 body = path.read_bytes()
                 path.unlink()
-            facts = {"page": number, "pages": len(read.spool.files), "rows": rows, "total": read.claimed}
+            facts: dict[str, Any] = {"page": number, "pages": len(read.spool.files), "rows": rows}
+            facts["total"] = read.claimed
             if read.server_date is not None:
                 facts["server_date"] = read.server_date
             yield Payload(body, arrow_text.MEDIA_TYPE, read.request, started, clock.now(), facts)
@@ -567,7 +569,7 @@ def _snapshot(engine: sa.Engine, what: str) -> Iterator[sa.Connection]:
 
 def _named(inspector: sa.Inspector, schema: str | None, wanted: str) -> list[str]:
     listed = [*inspector.get_table_names(schema), *inspector.get_view_names(schema)]
-    if inspector.dialect.name == "postgresql":
+    if isinstance(inspector, PGInspector):
         listed += [*inspector.get_materialized_view_names(schema), *inspector.get_foreign_table_names(schema)]
     return [name for name in dict.fromkeys(listed) if name.lower() == wanted.lower()]
 
@@ -610,7 +612,7 @@ def _server_date(connection: sa.Connection) -> str | None:
     return datetime.fromisoformat(told[:19]).replace(tzinfo=UTC).isoformat()
 
 
-def _undated(connection: sa.Connection, increment: sa.ColumnClause, *, bounded: bool) -> sa.ColumnElement[bool]:
+def _undated(connection: sa.Connection, increment: sa.ColumnClause[Any], *, bounded: bool) -> sa.ColumnElement[bool]:
     """Rows that no window holds. Of an unbounded window, a column that is no time at all may be the increment."""
     if connection.dialect.name in _MYSQL or (bounded and connection.dialect.name == "postgresql"):
         unlikely = [increment < _bound(connection, _FIRST), increment >= _bound(connection, _NEVER)]
@@ -675,7 +677,9 @@ def _texts(row: Sequence[Any], encoding: str) -> list[Any]:
     return [decoded(value, encoding) if isinstance(value, bytes) else value for value in row]
 
 
-def _within(connection: sa.Connection, increment: sa.ColumnClause, window: Window) -> sa.ColumnElement[bool] | None:
+def _within(
+    connection: sa.Connection, increment: sa.ColumnClause[Any], window: Window
+) -> sa.ColumnElement[bool] | None:
     if window.full or (window.start is None and window.end is None):
         return None
     bounds = []

@@ -179,7 +179,7 @@ class FileDrop(Connector):
         if given.content == "workbook":
             sheets = scopes if given.replaces == "sheet" else None
             books = spreadsheets.decode(payload.body, sheets, given.workbook, feed.key, known, given.limits)
-            batches = (contents.without(batch, given.skip) for batch in books)
+            batches: Iterator[Batch] = (contents.without(batch, given.skip) for batch in books)
         else:
             batches = contents.read(payload.body, given, given.limits)
         for batch in batches:
@@ -442,7 +442,9 @@ def _groups(drops: list[_Drop]) -> list[list[_Drop]]:
 def _taken(drop: _Drop, kept: _State) -> bool:
     """It was taken as it is; that its .ok was cleared away since is no news."""
     known = kept.taken.get(drop.path)
-    return bool(known) and (known[0] == drop.mark or (drop.ok is None and known[0][:2] == drop.entry.mark))
+    if not known:
+        return False
+    return known[0] == drop.mark or (drop.ok is None and known[0][:2] == drop.entry.mark)
 
 
 def _newer(owner: list[Any] | None, drop: _Drop) -> bool:

@@ -5,7 +5,7 @@ docs/source-systems.md "P1"; ``schemas/contracts/p1.openapi.yaml``, ``Envelope``
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -58,7 +58,7 @@ class Gateway:
         )
         listed, total, pages = unwrap(answer.content)
         objects, places, rejects = jsonrows.rows(listed)
-        rows = {_key(row, key): _mark(row) for row in objects}
+        rows: dict[Hashable, int] = {_key(row, key): _mark(row) for row in objects}
         rows.update({Nameless(hash(reject.raw)): hash(reject.raw) for reject in rejects})
         columns = frozenset(name for row in objects for name in row)
         return settling.Page(number, rows, total, pages, answer, columns)

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyproj
@@ -73,12 +74,19 @@ def reference(name: str) -> Reference:
         crs = pyproj.CRS.from_epsg(int(found[1])) if found else None
     except CRSError:
         crs = None
-    if crs is None or crs.to_2d().geodetic_crs is None:
+    if found is None or crs is None or crs.to_2d().geodetic_crs is None:
         raise _unsupported(name, "is not known")
-    if crs.geodetic_crs.datum.name not in _DATUMS:
-        raise _unsupported(name, f"has the datum {crs.geodetic_crs.datum.name}, whose transformation is not public")
+    datum = _datum(crs)
+    if datum not in _DATUMS:
+        raise _unsupported(name, f"has the datum {datum}, whose transformation is not public")
     short = re.fullmatch(r"epsg:\d+", name.strip(), re.I) is not None
     return Reference(int(found[1]), north_first=not short and crs.axis_info[0].direction == "north")
+
+
+def _datum(crs: pyproj.CRS) -> str | None:
+    """The datum's name; None where the system says none (a local one)."""
+    base = crs.geodetic_crs
+    return base.datum.name if base is not None and base.datum is not None else None
 
 
 def place(geometries: Sequence[shapely.Geometry | None] | np.ndarray, epsg: int) -> Placed:
@@ -141,7 +149,7 @@ def from_hex(texts: Iterable[str | None]) -> np.ndarray:
     return shapely.from_wkb(np.asarray(list(texts), dtype=object))
 
 
-def from_geojson(geometry: dict | str | None) -> shapely.Geometry | None:
+def from_geojson(geometry: dict[str, Any] | str | None) -> shapely.Geometry | None:
     """A GeoJSON geometry. :raises GeometryError: it is none."""
     if geometry is None:
         return None
@@ -220,7 +228,7 @@ def placed(
         crs = pyproj.CRS.from_user_input(declared or said).to_2d()
     except CRSError as error:
         raise _unsupported(str(declared or said)[:80], "is not known") from error
-    if declared is None and (crs.geodetic_crs is None or crs.geodetic_crs.datum.name not in _NAMED_DATUMS):
+    if declared is None and _datum(crs) not in _NAMED_DATUMS:
         raise _unsupported(crs.name, "has a datum whose transformation is not public; declare vector.crs where it is")
     flat = shapely.force_2d(np.asarray(shapes, dtype=object))
     turn = pyproj.Transformer.from_crs(crs, STORE, always_xy=True)
@@ -230,7 +238,7 @@ def placed(
         Issue(
             "geometry_outside",
             f"the geometry does not lie in the window of plausibility {window or WINDOW}",
-            names[number],
+            names[int(number)],
         )
         for number in np.flatnonzero(present & ~_inside(straight, window or WINDOW))
     ]

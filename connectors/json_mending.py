@@ -121,6 +121,12 @@ def _cut(body: bytes, name: str, limits: Limits) -> Mended:
     return Mended(whole, tokens, head.first or records.first or tail.first, records.broken)
 
 
+def _past_space(body: bytes, place: int) -> int:
+    """The first place from ``place`` on that is no white space."""
+    found = _SPACE.match(body, place)
+    return found.end() if found else place
+
+
 class _Records:
     """The elements of one list, sound ones as they are, others as strings."""
 
@@ -136,13 +142,13 @@ class _Records:
         """From behind the list's bracket to its closing one, whose place is returned. :raises ValueError: none."""
         body = self._body
         while True:
-            place = _SPACE.match(body, place).end()
+            place = _past_space(body, place)
             if body[place : place + 1] == b"]":
                 return place
             after = self._sound(place)
             if after is None:
                 after = self._broken(place)
-            place = _SPACE.match(body, after).end()
+            place = _past_space(body, after)
             if body[place : place + 1] == b",":
                 place += 1
             elif body[place : place + 1] != b"]":
@@ -153,7 +159,7 @@ class _Records:
         end, deep = self._scan(place)
         if end is None:
             return None
-        after = _SPACE.match(self._body, end).end()
+        after = _past_space(self._body, end)
         if self._body[after : after + 1] not in (b",", b"]"):
             return None
         if deep:

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
+from types import GenericAlias
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -230,7 +232,7 @@ def _alike(array: bytes) -> tuple[dict[str, pa.Array], int] | None:
     return columns, len(found)
 
 
-def _is_each_name_once(array: bytes, kinds: Sequence[tuple[str, bool]], values: list[tuple]) -> bool:
+def _is_each_name_once(array: bytes, kinds: Sequence[tuple[str, bool]], values: list[tuple[Any, ...]]) -> bool:
     """Whether the array has as many names of fields as its rows; ``values`` lose their marks of what was absent."""
     within, absent = 0, 0
     for place, (_, textual) in enumerate(kinds):
@@ -244,7 +246,7 @@ def _is_each_name_once(array: bytes, kinds: Sequence[tuple[str, bool]], values: 
 
 
 @lru_cache(maxsize=256)
-def _decoder(kinds: tuple[tuple[str, bool], ...]) -> msgspec.json.Decoder:
+def _decoder(kinds: tuple[tuple[str, bool], ...]) -> msgspec.json.Decoder[Any]:
     """Of a list of objects with these names; text is read as text, all else is left as written."""
     fields = [
         (f"f{place}", str | None | msgspec.UnsetType, msgspec.UNSET) if textual else (f"f{place}", Raw, _ABSENT)
@@ -252,7 +254,7 @@ def _decoder(kinds: tuple[tuple[str, bool], ...]) -> msgspec.json.Decoder:
     ]
     names = {f"f{place}": name for place, (name, _) in enumerate(kinds)}
     row = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, gc=False)
-    return msgspec.json.Decoder(list[row])
+    return msgspec.json.Decoder(GenericAlias(list, (row,)))
 
 
 def table(objects: Sequence[Row], places: Sequence[str]) -> pa.Table:

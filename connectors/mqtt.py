@@ -180,8 +180,8 @@ class Session:
     """A client with its thread; what arrives stands in ``arrived``."""
 
     client: paho.Client
-    arrived: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
-    answered: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
+    arrived: queue.SimpleQueue[paho.MQTTMessage] = field(default_factory=queue.SimpleQueue)
+    answered: queue.SimpleQueue[tuple[int, bool | None]] = field(default_factory=queue.SimpleQueue)
     broken: Event = field(default_factory=Event)
     resumed: bool = False
 
@@ -194,7 +194,8 @@ class Session:
         self.client.on_disconnect = lambda client, data, flags, reason, _: self.broken.set()
 
     def connected(self, where: str, timeout: float) -> None:
-        code, self.resumed = self._answer(where, timeout)
+        code, resumed = self._answer(where, timeout)
+        self.resumed = bool(resumed)
         if code:
             what = _REFUSED.get(code if code < 128 else {132: 1, 133: 2, 134: 4, 135: 5}.get(code, 0), f"code {code}")
             if code in (3, 136):
@@ -291,7 +292,7 @@ def _drain(feed: Feed, session: Session, spool: Spool) -> tuple[int, bool]:
             if time.monotonic() >= last + quiet:
                 return taken, True
             continue
-        spool.write((message.topic, message.payload) for message in messages)
+        spool.write((message.topic, bytes(message.payload)) for message in messages)
         for message in messages:
             session.client.ack(message.mid, message.qos)
         taken, last = taken + len(messages), time.monotonic()

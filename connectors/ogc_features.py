@@ -64,7 +64,8 @@ class OgcFeatures(HttpConnector):
         keys: set[tuple[str | None, ...]] = set()
         ignored = 0
         for turn in range(1, given.rounds + 1):
-            seen, matched = set(), None
+            seen: set[tuple[str | None, ...]] = set()
+            matched = None
             progress = Progress(feed.id, feed.key)
             for number, answer, page in self._pages(feed, params, progress):
                 columns = _columns(feed, page)

@@ -109,14 +109,14 @@ class Reader:
 
     def listing(self, asked: dict[str, Any]) -> Reading:
         """The payloads of one listing, and how it ended."""
-        read: Callable[..., Reading] = {
+        readers: dict[str, Callable[..., Reading]] = {
             "none": self._chain,
             "cursor": self._chain,
             "link": self._chain,
             "offset": self._by_offset,
             "page": self._by_number,
-        }[self._given.paging.kind]
-        return read(self._given.paging, asked)
+        }
+        return readers[self._given.paging.kind](self._given.paging, asked)
 
     # -- each answer names the next
 

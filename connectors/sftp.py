@@ -67,7 +67,7 @@ class Entry:
         return [self.size, self.mtime]
 
 
-class _Client(paramiko.SFTPClient):
+class _Client(paramiko.SFTPClient):  # type: ignore[misc]  # paramiko states no types
     """Names as bytes: paramiko's own listing fails as a whole when one name of a folder is no UTF-8."""
 
     def names(self, folder: str | bytes) -> list[tuple[bytes, paramiko.SFTPAttributes]]:
@@ -236,11 +236,9 @@ class Sftp:
     def _session(self, what: str) -> Iterator[_Client]:
         """The open session; what goes wrong inside leaves by whose fault it is."""
         with _typed(what):
-            if self._client is None:
-                self._open()
-            yield self._client
+            yield self._client or self._open()
 
-    def _open(self) -> None:
+    def _open(self) -> _Client:
         host, port = self._endpoint.host.removeprefix("sftp://").rstrip("/"), self._endpoint.port or 22
         offers = [self._pins.types] if self._pins.types else _each_type()
         for number, types in enumerate(offers, 1):
@@ -271,7 +269,8 @@ class Sftp:
                 transport.close()
                 raise
             self._transport, self._client = transport, client
-            return
+            return client
+        raise self._unpinned("no key")
 
     def _log_in(self, transport: paramiko.Transport) -> None:
         login = self._endpoint.login

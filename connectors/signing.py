@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from connectors.http import Classify, Http, Sign, basic
 from connectors.oauth import BearerToken
 from core import clock, guomi
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InternalError
 from sources.options.rest import ApiKey, Auth, OAuth, Sealed, Signature
 
 if TYPE_CHECKING:
@@ -54,14 +54,21 @@ def _api_key(auth: ApiKey, endpoint: Endpoint) -> Sign:
     return sign
 
 
+def _sent(request: requests.PreparedRequest) -> bytes:
+    """The body, which the hub sends whole: a stream is none that a digest could be made of beforehand."""
+    body = request.body or b""
+    if not isinstance(body, str | bytes):
+        raise InternalError("a request with a stream for a body cannot be signed")
+    return body.encode() if isinstance(body, str) else body
+
+
 def _signature(auth: Signature, endpoint: Endpoint) -> Sign:
     secret = _password(endpoint)
 
     def sign(request: requests.PreparedRequest) -> None:
         now = datetime.now(UTC)
         parts = urlsplit(request.url or "")
-        body = request.body or b""
-        held = body if isinstance(body, bytes) else body.encode()
+        held = _sent(request)
         values = {
             "login": endpoint.login,
             "timestamp": _moment(auth, now),

@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -141,9 +141,7 @@ class Soap(Connector):
         size = given.size
         while True:
             try:
-                yield from listing.read(
-                    lambda start, size=size: self._page(feed, given, window, start, size), feed.id, feed.key
-                )
+                yield from listing.read(partial(self._page, feed, given, window, size=size), feed.id, feed.key)
                 return
             except soap_message.SlowPage as error:
                 if size == 1:
@@ -208,7 +206,7 @@ class Soap(Connector):
         self._session = ""
         try:
             payload = self._call(given.operation, self._secrets(given.parameters), shown=given.parameters)
-            body, kind = multipart.envelope(payload.body, payload.media_type)
+            body, kind = multipart.envelope(payload.content, payload.media_type)
             answer = next(iter(xml.children(soap_message.envelope_body(xml.parse(body, kind)))), None)
             if given.session is None:
                 return

@@ -273,8 +273,8 @@ def _held(envelope: etree._Element) -> str:
     element = next(iter(children(body)), None)
     while element is not None and len(element):
         element = next(iter(children(element)), None)
-    held = None if element is None else xml.content(element)
-    if not (held or "").strip():
+    held = "" if element is None else xml.content(element) or ""
+    if not held.strip():
         raise ProviderError(
             "the answer's string is empty: there should be a document in it",
             remedy="tell the source's owner",
@@ -284,7 +284,7 @@ def _held(envelope: etree._Element) -> str:
     return held
 
 
-def _reject(payload: Payload, options: DocumentFeed, key: list[str], error: xml.DamagedXml) -> Reject:
+def _reject(payload: Payload, options: DocumentFeed, key: list[str], error: xml.DamagedXml | xml.HugeXml) -> Reject:
     root = _salvaged(payload, options)
     records = _records(root, options.record) if root is not None else []
     name = _key(records[0], key) if len(records) == 1 else None

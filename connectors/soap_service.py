@@ -41,7 +41,11 @@ class Service:
         self.wsdl = wsdl
         self._loader = _Loader(http, wsdl)
         try:
-            document = Document(self._loader.start, self._loader, settings=zeep.Settings(strict=True))
+            document = Document(
+                self._loader.start,
+                self._loader,  # type: ignore[arg-type]  # zeep asks for a transport and writes that it wants its class
+                settings=zeep.Settings(strict=True),
+            )
         except OneMapError:
             raise
         except Exception as error:  # whatever a library says of a document from outside
@@ -106,7 +110,7 @@ class _Loader(Transport):
     """What zeep loads: of the Connection's host, checked, or one of our copies."""
 
     def __init__(self, http: Http, wsdl: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # zeep states no type for it
         self._http = http
         self.start = http.url(wsdl)
         self._loads = 0

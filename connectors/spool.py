@@ -14,6 +14,7 @@ import base64
 import json
 import os
 from collections.abc import Iterable
+from io import BufferedWriter
 from pathlib import Path
 
 from core import settings
@@ -32,7 +33,7 @@ class Spool:
             else:
                 _trim(file)
         self.last = max([through, *map(_number, self.files())])
-        self._file = None
+        self._file: BufferedWriter | None = None
         self._count = 0
 
     def files(self) -> list[Path]:
@@ -41,17 +42,18 @@ class Spool:
 
     def write(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """(topic, payload) …, on disk when this returns."""
-        if self._file is None or self._count >= self.rotate:
+        file = self._file
+        if file is None or self._count >= self.rotate:
             self.close()
             self.last += 1
-            self._file = (self.folder / f"{self.last:09d}.ndjson").open("ab")
+            file = self._file = (self.folder / f"{self.last:09d}.ndjson").open("ab")
             self._count = 0
             _sync(self.folder)
         for topic, payload in messages:
-            self._file.write(line(topic, payload))
+            file.write(line(topic, payload))
             self._count += 1
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        file.flush()
+        os.fsync(file.fileno())
 
     def close(self) -> None:
         """End the file at hand."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -138,8 +139,7 @@ def _header(
             f"工作表 {sheet.title} 没有含 {'、'.join(key)} 的表头",
         )
     columns = candidates[number]
-    names = list(columns.values())
-    twice = {name for name in names if names.count(name) > 1}
+    twice = {name for name, times in Counter(columns.values()).items() if times > 1}
     if twice:
         raise damaged(
             f"sheet {sheet.title} names a column twice: {', '.join(sorted(twice))}",
@@ -219,8 +219,8 @@ class _Reading:
         elif troubles:
             why = "; ".join(f"{name}: {words}" for name, words in troubles.items())
             raw = json.dumps({name: value for name, value in record.items() if value}, ensure_ascii=False)
-            name = None if troubles.keys() & set(self._key) else told
-            self._rejects.append(Reject(place, "formula_without_value", f"{place}: {why}", raw, name))
+            key = None if troubles.keys() & set(self._key) else told
+            self._rejects.append(Reject(place, "formula_without_value", f"{place}: {why}", raw, key))
         else:
             self._records.append(record)
             self._places.append(place)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
@@ -28,6 +29,9 @@ from core.errors import (
     TransientError,
 )
 from core.redaction import hide, redact
+
+if TYPE_CHECKING:
+    import psycopg
 
 _SHIPPED = {
     "mysql": "mysql+pymysql",
@@ -194,7 +198,7 @@ def decoded(value: bytes, encoding: str | None) -> str:
     return value.decode(encoding or "gb18030", "onemap_mark")
 
 
-def _speak_text(connection, encoding: str | None) -> None:
+def _speak_text(connection: psycopg.Connection[Any], encoding: str | None) -> None:
     """PostgreSQL: local time, ISO dates, values as the server writes them.
 
     A database without an encoding (SQL_ASCII), or with another one than it says, hands over the bytes that it keeps.
@@ -210,8 +214,8 @@ def _speak_text(connection, encoding: str | None) -> None:
         connection.adapters.register_loader(kind, TextLoader)
     kept = connection.info.parameter_status("server_encoding") or ""
     if encoding or kept == "SQL_ASCII":
-        for kind in (*_PG_TEXT, *_PG_CHARACTERS):
-            connection.adapters.register_loader(kind, Kept)
+        for oid in (*_PG_TEXT, *_PG_CHARACTERS):
+            connection.adapters.register_loader(oid, Kept)
     with connection.cursor() as cursor:
         if kept == "SQL_ASCII":
             cursor.execute("set client_encoding to latin1")  # nothing is converted, and any byte may come
@@ -244,8 +248,9 @@ def typed_errors(what: str) -> Iterator[None]:
 
 def _typed(error: sa.exc.DBAPIError, what: str) -> OneMapError:
     cause = error.orig
-    text = redact(" ".join(str(part) for part in getattr(cause, "args", ()) or (cause,))).strip()
-    number = cause.args[0] if getattr(cause, "args", None) and isinstance(cause.args[0], int) else None
+    given = getattr(cause, "args", ())
+    text = redact(" ".join(str(part) for part in given or (cause,))).strip()
+    number = given[0] if given and isinstance(given[0], int) else None
     state = getattr(cause, "sqlstate", None) or ""
     lower = text.lower()
     refused = (

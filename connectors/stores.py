@@ -270,7 +270,7 @@ def _typed(what: str) -> Iterator[None]:
             remedy="check login and password of the Connection, and what the source lets this account read",
             zh=f"文件存储拒绝访问（{what}）：请核对连接的账号口令与目录权限。",
         ) from error
-    except (*ftplib.all_errors, TimeoutError, ConnectionError) as error:
+    except ftplib.all_errors as error:  # errors of the network among them
         raise TransientError(
             f"{what}: {type(error).__name__} {error}".strip(),
             remedy="the hub tries again by itself; if it lasts, ask the source whether its server is up and reachable",

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
@@ -268,7 +267,7 @@ class Book:
 
     def _stream(self, part: str, *names: str) -> Iterator[xml.Record]:
         @contextmanager
-        def opened() -> Iterator[IO[bytes]]:
+        def opened() -> Iterator[xml.Readable]:
             with self._archive.open(part) as stream:
                 yield stream
 

@@ -21,13 +21,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Protocol
 
 from lxml import etree
 
 from connectors import charsets
 from connectors.base import Reject
-from connectors.charsets import DAMAGE
+from connectors.charsets import DAMAGE as DAMAGE  # decoders of documents look for it in what they read here
 from connectors.limits import Limits, OverLimit, check
 from core.errors import ProviderError
 
@@ -42,6 +42,7 @@ _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*?\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
 _PROLOG = re.compile(r"(?:\s++|<\?.*?\?>|<!--.*?-->)*+", re.S)
+_OPENING = re.compile(r"<[^<>]*")
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(?:x([0-9a-fA-F]{1,8})|([0-9]{1,8}));")
 _PAIR = re.compile(
@@ -50,6 +51,12 @@ _PAIR = re.compile(
 _XMLNS = re.compile(r"""\sxmlns(?::[\w.-]+)?\s*=\s*(?:"[^"<]*"|'[^'<]*')""")
 _CLOSED = re.compile(r"</[^<>]+>\s*\Z")
 _ROOT = re.compile(r"<[^?!/][^<>]*>")
+
+
+class Readable(Protocol):
+    """Bytes that are read piece by piece: a file, an entry of an archive."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class UnsafeXml(ProviderError):
@@ -209,7 +216,7 @@ def lenient(
 
 
 def records(
-    opened: Callable[[], AbstractContextManager[IO[bytes]]],
+    opened: Callable[[], AbstractContextManager[Readable]],
     name: str | Collection[str],
     *,
     encoding: str | None = None,
@@ -250,7 +257,7 @@ def records(
 
 
 def stream(
-    source: bytes | Path | IO[bytes],
+    source: bytes | Path | Readable,
     name: str | Collection[str],
     *,
     encoding: str | None = None,
@@ -265,11 +272,11 @@ def stream(
     :raises OverLimit: more elements than the limit without one that is asked for.
     """
     if isinstance(source, Path):
-        with source.open("rb") as file:
-            yield from stream(file, name, encoding=encoding, limits=limits)
+        with source.open("rb") as opened:
+            yield from stream(opened, name, encoding=encoding, limits=limits)
         return
     limits = limits or Limits()
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    file: Readable = io.BytesIO(source) if isinstance(source, bytes) else source
     what = Path(getattr(file, "name", "") or "the document").name
     wanted = [f"{{*}}{one}" for one in ({name} if isinstance(name, str) else name)]
     parser = _parser(etree.XMLPullParser, events=("end",), tag=wanted, encoding="utf-8")
@@ -475,7 +482,7 @@ def _chunks(pieces: Iterator[str], names: Collection[str]) -> Iterator[_Chunk]:
         held += piece
         last = (last + piece)[-400:]
         place = 0  # of what is not yet given
-        scan = len(re.match(r"<[^<>]*", held)[0]) if begun and held.startswith("<") else 0
+        scan = _end(_OPENING, held) if begun and held.startswith("<") else 0
         for found in tag.finditer(held, scan):
             if spaces is None:
                 root = _ROOT.search(held)
@@ -525,7 +532,13 @@ _LONGEST = 16 << 20  # characters of a record
 
 
 def _named(record: str) -> str:
-    return re.match(r"<([^\s/>]+)", record)[1]
+    return re.split(r"[\s/>]", record.removeprefix("<"), maxsplit=1)[0]
+
+
+def _end(pattern: re.Pattern[str], text: str) -> int:
+    """Where what stands at the beginning of ``text`` ends; 0 where it begins otherwise."""
+    found = pattern.match(text)
+    return found.end() if found else 0
 
 
 def _parsed(record: str, name: str, spaces: str) -> _Chunk:
@@ -541,7 +554,7 @@ def _quoted(value: str) -> str:
     return f'"{plain}"'
 
 
-def _decoded(file: IO[bytes], usual: str | None, what: str) -> Iterator[str]:
+def _decoded(file: Readable, usual: str | None, what: str) -> Iterator[str]:
     """The file as text, piece by piece, without its declaration, once its prolog is known to hold no DOCTYPE.
 
     A piece does not end within a character reference.
@@ -550,7 +563,7 @@ def _decoded(file: IO[bytes], usual: str | None, what: str) -> Iterator[str]:
     found = charset(head, usual=usual, whole=len(head) < _CHUNK)
     decoder = codecs.getincrementaldecoder(found.name)("onemap_mark")
     start = decoder.decode(head[found.mark :]).removeprefix("\ufeff")
-    while head and _PROLOG.match(start).end() == len(start) and len(start) < 16 * _CHUNK:
+    while head and _end(_PROLOG, start) == len(start) and len(start) < 16 * _CHUNK:
         head = file.read(_CHUNK)
         start += decoder.decode(head, not head)
     _refuse_doctype(start, what)
@@ -610,7 +623,7 @@ def _drop(element: etree._Element) -> None:
 
 
 def _refuse_doctype(decoded: str, what: str) -> None:
-    if decoded.startswith("<!DOCTYPE", _PROLOG.match(decoded).end()):
+    if decoded.startswith("<!DOCTYPE", _end(_PROLOG, decoded)):
         raise _unsafe(what)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import polars as pl
 import sqlalchemy as sa
@@ -15,8 +16,18 @@ from store import archive, tables
 from store.engine import engine
 
 
-def rows(raws: list[str], places: list[str | None], receipts: list[int], scopes: list[str | None]) -> Decoded:
-    """Rows kept as JSON text, with their places, receipts and scopes, as a decoded batch."""
+class Row(NamedTuple):
+    """A row that is stored as JSON text, and where it came from."""
+
+    raw: str
+    place: str | None
+    receipt: int | None
+    scope: str | None = None
+
+
+def rows(stored: Sequence[Row]) -> Decoded:
+    """Stored rows as a decoded batch."""
+    raws, places, receipts, scopes = zip(*stored, strict=True)
     return Decoded(
         map_phase.rows_again(pl.Series(raws, dtype=pl.String), pl.Series(places, dtype=pl.String)),
         pl.Series(receipts, dtype=pl.Int64),

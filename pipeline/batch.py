@@ -40,7 +40,8 @@ def run(feed_id: str, window: Window, trigger: str, phases: Callable[[Job], None
         with landing.feed_lock(feed_id, LOCK_WAIT):
             return _run(feed_id, window, span, trigger, phases, offline, opened)
     except TransientError as busy:
-        error, outcome = busy, "waiting"
+        error: OneMapError = busy
+        outcome = "waiting"
     except (sa.exc.OperationalError, sa.exc.InternalError) as away:  # away, or taking no writes
         error, outcome = _typed(away), "failed"
     if opened:  # it has its row, which says how it ended, whatever came after

@@ -22,14 +22,14 @@ class Received:
 
 
 def payloads(job: Job) -> Iterator[Received]:
-    """Every payload of the window; the proof is left in ``job.proof`` at the end.
+    """Every payload of the window; the proof is left in ``job.fetched`` at the end.
 
     :raises OneMapError: as the connector says; what was archived stays.
     """
     state = None if job.afresh else landing.state(job.feed.id)
     for part in job.connector.fetch(job.feed, job.window, state):
         if isinstance(part, Proof):
-            job.proof = part
+            job.fetched = part
             continue
         kept = archive.put(part.body)
         receipt_id = landing.write_receipt(
@@ -53,7 +53,7 @@ def payloads(job: Job) -> Iterator[Received]:
         job.staged.receipts.append(receipt_id)
         job.staged.scopes.update(part.facts.get("scopes") or ())
         yield Received(receipt_id, kept.sha256, part)
-    if job.proof is None:
+    if job.fetched is None:
         raise InternalError(
             "the connector ended without a proof",
             remedy=f"mend the connector of protocol {job.source.protocol}",

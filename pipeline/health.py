@@ -128,7 +128,10 @@ def health(source_id: str | None = None) -> list[FeedHealth]:
     """
     with engine().connect() as connection:
         runs = {row["feed"]: row for row in connection.execute(sa.text(_RUNS), {"reading": list(_READING)}).mappings()}
-        counts = {name: dict(connection.execute(sa.text(statement)).all()) for name, statement in _COUNTS.items()}
+        counts: dict[str, dict[str, Any]] = {
+            name: {feed: value for feed, value in connection.execute(sa.text(statement))}
+            for name, statement in _COUNTS.items()
+        }
         issues = connection.execute(
             sa.text(
                 """select i.feed, i.severity, count(*) from landing.issue i

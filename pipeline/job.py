@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.base import Connector, Proof, Window
+from core.errors import InternalError
 from mappings.compiler import Mapping
 from pipeline.outcome import Counts
 from sources.declaration import Feed, Source
@@ -26,7 +27,7 @@ class Job:
     staged: Staged
     now: datetime
     trigger: str
-    proof: Proof | None = None
+    fetched: Proof | None = None  # how the fetch ended; None: it has not
     source_ahead: timedelta | None = None  # the least by which the source's clock ran ahead of ours; None: it told none
     bytes: int = 0
     payloads: int = 0
@@ -41,6 +42,13 @@ class Job:
     def run_id(self) -> int:
         """The run's row in landing.run."""
         return self.staged.run_id
+
+    @property
+    def proof(self) -> Proof:
+        """How the fetch ended. :raises InternalError: it has not."""
+        if self.fetched is None:
+            raise InternalError("the proof of a fetch was asked for before its end")
+        return self.fetched
 
     @property
     def span(self) -> Span:

@@ -150,7 +150,7 @@ def _phases(job: Job, entry: journal.Entry) -> None:
     job.staged.floor, job.staged.max_rejected = 0, 1.0  # the answer was judged when it came
     job.staged.receipts = [r["id"] for r in entry.receipts]
     job.staged.scopes.update(scope for r in entry.receipts for scope in r["scopes"] or ())
-    job.proof = Proof(
+    job.fetched = Proof(
         # what left the archive at the end of its keeping is no proof of absence any more
         complete=bool(run["complete"]) and not lost,
         why=run["why"] or "",

@@ -31,21 +31,19 @@ def _redrive(job: Job, ids: list[int] | None) -> None:
     entries = quarantine.open_entries(job.feed.id, ids)
     job.redriving = [entry.id for entry in entries]
     job.staged.max_rejected = 1.0  # what fails again is where it was: nothing is wrong with an answer
-    rows = [entry for entry in entries if entry.raw is not None]
+    rows = [
+        archived.Row(entry.raw, entry.place, entry.receipt_id, entry.scope)
+        for entry in entries
+        if entry.raw is not None
+    ]
     undecodable = sorted({entry.receipt_id for entry in entries if entry.raw is None and entry.receipt_id is not None})
-    job.proof = Proof(complete=False, why=f"{len(entries)} entries of the quarantine driven again")
+    job.fetched = Proof(complete=False, why=f"{len(entries)} entries of the quarantine driven again")
     stage.batches(job, _batches(job, rows, undecodable))
     check.run(job)
     merge.commit(job)
 
 
-def _batches(job: Job, rows: list[quarantine.Entry], receipts: list[int]) -> Iterator[Decoded]:
+def _batches(job: Job, rows: list[archived.Row], receipts: list[int]) -> Iterator[Decoded]:
     for start in range(0, len(rows), _AT_ONCE):
-        part = rows[start : start + _AT_ONCE]
-        yield archived.rows(
-            [entry.raw for entry in part],
-            [entry.place for entry in part],
-            [entry.receipt_id for entry in part],
-            [entry.scope for entry in part],
-        )
+        yield archived.rows(rows[start : start + _AT_ONCE])
     yield from batches(job.connector, job.feed, archived.payloads(receipts))

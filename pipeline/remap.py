@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -46,21 +47,21 @@ def run(feed_id: str, apply: bool = False) -> Diff:
 
     :raises OneMapError: the run failed; its class is by whose fault.
     """
-    found: dict = {}
+    found: dict[str, Any] = {}
     outcome = batch.run(feed_id, Window(), "remap", lambda job: _phases(job, apply, found))
     if outcome.outcome != "ok":
         raise outcome.as_error()
     return Diff(feed=feed_id, applied=apply, outcome=outcome, **found)
 
 
-def _phases(job: Job, apply: bool, found: dict) -> None:
+def _phases(job: Job, apply: bool, found: dict[str, Any]) -> None:
     with engine().connect() as connection:
         wanted = store_remap.receipts(job.feed.id, connection)
         latest = store_remap.latest_of_scopes(job.feed.id, connection)
         records = deletions.live(connection, job.feed.id)
     job.staged.max_rejected = 1.0  # the answer was judged when it came
     why = "mapped anew from the archive" if apply else "compared only; nothing was written"
-    job.proof = Proof(complete=False, why=why)
+    job.fetched = Proof(complete=False, why=why)
     stage.batches(job, _batches(job, wanted, latest))
     job.staged.receipts = [number for number, _ in wanted]
     job.redriving = [
@@ -91,9 +92,7 @@ def _batches(job: Job, wanted: list[tuple[int, bool]], latest: dict[str, int]) -
         with engine().connect() as connection:
             rows = store_remap.stored_rows(job.feed.id, number, connection)
         if rows:
-            yield archived.rows(
-                [raw for raw, _ in rows], [place for _, place in rows], [number] * len(rows), [None] * len(rows)
-            )
+            yield archived.rows([archived.Row(raw, place, number) for raw, place in rows])
 
 
 def _standing(part: Decoded, latest: dict[str, int]) -> Decoded:

@@ -20,6 +20,7 @@ from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
 from quality import digits, suites
+from quality.digits import Kind
 from store import tables, values
 from store.engine import passing, refusal
 from store.initial import InitialLoad
@@ -27,7 +28,7 @@ from store.staging import Staged
 from store.standing import Standing
 
 Parts = list[tuple[Decoded, Mapped]]
-Verdicts = dict[str, dict[str, tuple[str, str]]]  # as quality.suites.Asked has them
+Verdicts = dict[str, dict[str, tuple[str, Kind]]]  # as quality.suites.Asked has them
 
 
 def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> None:
@@ -49,7 +50,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
         writing: Future[None] | None = None
         written = itertools.count()
 
-        def write_mapped() -> None:
+        def write(mapping: Future[Parts]) -> None:
             nonlocal writing
             parts = mapping.result()
             if writing is not None:
@@ -61,19 +62,20 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
             if number == 0 and job.replayed is None and not job.redriving:  # what came before has the shape of then
                 batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows, job.run_id)]
             if mapping is not None:
-                write_mapped()
+                write(mapping)
             mapping = mapper.submit(_map, job, batch, standing)
         if mapping is not None:
-            write_mapped()
+            write(mapping)
+        if writing is not None:
             writing.result()
-    if job.lost and job.proof is not None:
-        why = f"{job.lost} payloads could not be decoded wholly; {job.proof.why}"
-        job.proof = replace(job.proof, complete=False, why=why)
+    if job.lost and job.fetched is not None:
+        why = f"{job.lost} payloads could not be decoded wholly; {job.fetched.why}"
+        job.fetched = replace(job.fetched, complete=False, why=why)
 
 
 def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
-    whole = standing is None or job.staged.scopes or batch.scopes.null_count() < len(batch.scopes)
-    return map_phase.isolated(job.mapping, batch, None if whole else standing.among)
+    whole = job.staged.scopes or batch.scopes.null_count() < len(batch.scopes)
+    return map_phase.isolated(job.mapping, batch, None if standing is None or whole else standing.among)
 
 
 def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
@@ -158,7 +160,8 @@ def write(
     if decoded.rejects and not again:
         into.copy(connection, into.reject, _rejects(decoded))
     # counted when all of it is written: a part that is refused is written anew
-    into.last_row = ids.last() or into.last_row
+    if len(ids):
+        into.last_row = ids[-1]
     into.records += records.height
     into.unchanged += mapped.unchanged.height
     if not again:
@@ -173,7 +176,7 @@ def _as_sent(columns: pl.DataFrame, raw: str) -> pl.Expr:
     return pl.lit(None, pl.String) if name is None else pl.col(name)
 
 
-def _judged(rows: pl.DataFrame, verdicts: dict[str, tuple[str, str]]) -> pl.DataFrame:
+def _judged(rows: pl.DataFrame, verdicts: dict[str, tuple[str, Kind]]) -> pl.DataFrame:
     """With a column for each code whose check digit is asked."""
     return rows.with_columns(digits.valid(kind, rows[code]).alias(name) for name, (code, kind) in verdicts.items())
 

@@ -30,7 +30,7 @@ from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
 from quality import issues
-from quality.digits import verdict
+from quality.digits import Kind, verdict
 from schemas import codes, entities, raw
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def laid_out(name: str) -> str:
     return name.lower()
 
 
-def flags(suite: Suite) -> dict[str, tuple[str, str]]:
+def flags(suite: Suite) -> dict[str, tuple[str, Kind]]:
     """Column of a verdict → (the code's column as the suite names it, kind), of each check digit that is asked."""
     return {
         verdict(laid_out(check.arguments["column"]), check.arguments["kind"]): (
@@ -155,7 +155,7 @@ class Asked:
     ``verdicts``: table (``asked`` or an entity) → :func:`flags` of it."""
 
     raw: dict[str, str]
-    verdicts: dict[str, dict[str, tuple[str, str]]]
+    verdicts: dict[str, dict[str, tuple[str, Kind]]]
 
 
 def asked(feed_id: str, of_entities: Iterable[str]) -> Asked:

@@ -127,7 +127,7 @@ def cut(value: object, most: int = CUT) -> str:
 
 def profile(feed: str, rows: pa.Table) -> Profile:
     """The profile of raw text columns (``connectors.base.Batch.rows``)."""
-    frame = pl.from_arrow(rows)
+    frame = pl.DataFrame(pl.from_arrow(rows))
     frame = frame.select(pl.col(name).cast(pl.String) for name in frame.columns if name != "_place")
     cleaned = pl.DataFrame([clean(column) for column in frame.get_columns()])
     cleaned = cleaned.hstack([inner for column in cleaned.get_columns() for inner in _inner(column)])
@@ -161,9 +161,8 @@ def _inner(column: pl.Series) -> list[pl.Series]:
 def _column(values: pl.Series, rows: int) -> ColumnProfile:
     filled = values.drop_nulls()
     counts = filled.value_counts(sort=True, name="n")
-    made = ColumnProfile(
-        values.name, rows, len(filled), counts.height, int(filled.str.len_chars().max() or 0) if len(filled) else 0
-    )
+    longest = filled.str.len_chars().max()
+    made = ColumnProfile(values.name, rows, len(filled), counts.height, longest if isinstance(longest, int) else 0)
     if not len(filled):
         return made
     top = counts.head(_DISTINCT_TESTED)

@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any
 
 from core.errors import ConfigurationError
@@ -166,28 +168,28 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
         given = next((one.value for one in alone if repr(one.value) == value[0][0]), None) if value else None
         score = (0.97 if share == 1 else 0.5 + 0.4 * share) - (0 if alone else 0.2)
         add(entity, target, score, f"已有映射：{'、'.join(feeds[:3])}", given)
-    for one in known.names.get(folded, ()):
-        add(one.entity, one.column, one.how, one.why)
+    for named in known.names.get(folded, ()):
+        add(named.entity, named.column, named.how, named.why)
     if label:
-        for one in known.names.get(label, ()):
-            add(one.entity, one.column, one.how, f"注释“{column.label}”")
+        for named in known.names.get(label, ()):
+            add(named.entity, named.column, named.how, f"注释“{column.label}”")
     if column.name.isascii():
-        for one in known.initials.get(folded, ()) if len(folded) >= 2 else ():
-            add(one.entity, one.column, one.how + (0.05 if len(folded) >= 4 else 0), one.why)
+        for named in known.initials.get(folded, ()) if len(folded) >= 2 else ():
+            add(named.entity, named.column, named.how + (0.05 if len(folded) >= 4 else 0), named.why)
         for length in range(len(folded) - 1, 2, -1):  # BJBMMC ends as 部门名称 does
-            for one in known.initials.get(folded[-length:], ()):
-                add(one.entity, one.column, 0.4 + 0.02 * length, f"结尾与{one.why}")
+            for named in known.initials.get(folded[-length:], ()):
+                add(named.entity, named.column, 0.4 + 0.02 * length, f"结尾与{named.why}")
         ours = frozenset(aliases.words(column.name))
         if len(ours) > 1 or len(folded) > 3:
-            for theirs, one in known.words:
+            for theirs, named in known.words:
                 if (both := len(ours & theirs)) and (like := both / len(ours | theirs)) >= 0.5 and like < 1:
-                    add(one.entity, one.column, 0.35 + 0.3 * like, f"近似名称：{one.column}")
+                    add(named.entity, named.column, 0.35 + 0.3 * like, f"近似名称：{named.column}")
     else:
-        for name, ones in known.names.items():
+        for name, columns in known.names.items():
             if not name.isascii() and len(name) >= 3 and (name in folded or folded in name):
                 like = SequenceMatcher(None, name, folded).ratio()
-                for one in ones if 0.6 <= like < 1 else ():
-                    add(one.entity, one.column, 0.3 + 0.4 * like, f"近似名称：{name}")
+                for named in columns if 0.6 <= like < 1 else ():
+                    add(named.entity, named.column, 0.3 + 0.4 * like, f"近似名称：{name}")
     if column.share("project_code") > 0.9 and column.filled:
         for name, model in entities.load_all().items():
             if "project_code" in model.columns:
@@ -243,7 +245,7 @@ def _entity(
     found: dict[str, list[_Candidate]], called: str, known: Knowledge, twin: tuple[float, str] | None
 ) -> tuple[str, list[str], bool]:
     """What the rows are: the entity that takes most columns, and what the feed's name says."""
-    points: Counter[str] = Counter()
+    points: defaultdict[str, float] = defaultdict(float)
     for candidates in found.values():
         best: dict[str, float] = {}
         for one in candidates:
@@ -267,11 +269,13 @@ def _entity(
         first = known.mappings[twin[1]].entities[0].entity
         points[first] += total
         reasons[first].append(f"字段与 {twin[1]} 相同 {twin[0]:.0%}")
-    ranked = points.most_common(2) or [("case", 0.0)]
+    ranked = nlargest(2, points.items(), key=itemgetter(1)) or [("case", 0.0)]
     entity = ranked[0][0]
     clear = len(ranked) == 1 or ranked[0][1] >= 1.25 * ranked[1][1]
     if not twin:  # a name alone does not say which of two that would take the same columns
-        clear = clear and all(by_columns[entity] >= 1.1 * other for e, other in by_columns.items() if e != entity)
+        clear = clear and all(
+            by_columns.get(entity, 0) >= 1.1 * other for e, other in by_columns.items() if e != entity
+        )
     taken = sum(1 for c in found.values() if any(o.entity == entity and o.score >= 0.7 for o in c))
     return entity, [f"{taken} 个字段属于 {entity}", *reasons[entity][:2]], clear
 

@@ -91,7 +91,7 @@ def _seen(profile: Profile, raw: str) -> str:
 def suite(profile: Profile, *, key: list[str], day: str) -> str:
     """``quality/suites/feeds/<feed>.yaml``: what held for each row of the sample. It tells and rejects nothing, as a sample
     proves no rule; "" where nothing is to be asked."""
-    asked = []
+    asked: list[tuple[str, str, list[str] | None, str, str, str]] = []
     if profile.rows >= _ENOUGH:
         for name, column in profile.columns.items():
             if "." in name or "[" in name or name in key:
@@ -110,8 +110,8 @@ def suite(profile: Profile, *, key: list[str], day: str) -> str:
         f"feed: {profile.feed}",
         "expectations:",
     ]
-    for expect, name, values, code, severity, why in asked:
-        given = {"expect": expect, "column": name} | ({"value_set": values} if values else {})
+    for expect, name, allowed, code, severity, why in asked:
+        given = {"expect": expect, "column": name} | ({"value_set": allowed} if allowed else {})
         lines.append(f"  - {flow(given | {'code': code, 'severity': severity})}{note([why], sure=True)}")
     return "\n".join(lines) + "\n"
 
