@@ -26,7 +26,7 @@ from insight.forecast import known, model, steps
 from insight.forecast.known import City
 from supervision import judge
 from supervision.calendar import Calendar
-from supervision.rulebook import CLOCK
+from supervision.declaration import CLOCK
 
 BINS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
 

@@ -19,10 +19,10 @@ def register(app: typer.Typer) -> None:
         """到达规律 · What is usual of a feed or source, up to when it speaks, when it will be called silent."""
         from core import clock
         from store.engine import transaction
-        from supervision import silence
+        from supervision import rulebook, silence
 
         with transaction() as connection:
-            watched = silence.look(connection, clock.today())
+            watched = silence.look(connection, clock.today(), rulebook.calendar())
         found = [one for one in watched.heard if one.feed == name or one.feed.startswith(f"{name}.")]
         if as_json:
             return output.as_json([silence.shown(one) for one in found])

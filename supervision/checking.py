@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, OneMapError
 from schemas.departments import register
 from sources import loader
 from store.engine import engine
-from supervision import rule, rulebook
+from supervision import discovery, rulebook
 from supervision.calendar import FIRST, LAST
 from supervision.completeness import ALL_DEPARTMENTS, DEPARTMENT, OWN
 
@@ -108,8 +108,8 @@ def _routing(data: dict[str, Any]) -> Iterator[Fault]:
             yield ("overrides", place, "item"), f"no item {override['item']} in the catalogue"
         if override.get("town") is not None and override["town"] not in towns:
             yield ("overrides", place, "town"), f"no town {override['town']}"
-        if (code := override.get("rule")) is not None and code not in rule.codes():
-            yield ("overrides", place, "rule"), f"no rule {code}{suggestion(str(code), rule.codes())}"
+        if (code := override.get("rule")) is not None and code not in discovery.codes():
+            yield ("overrides", place, "rule"), f"no rule {code}{suggestion(str(code), discovery.codes())}"
     if data.get("otherwise") is not None and data["otherwise"] not in codes:
         yield ("otherwise",), f"no department {data['otherwise']} in the catalogue"
 

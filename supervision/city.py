@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from schemas.departments import register
 from store.engine import engine, transaction
 from supervision import limits, rulebook
+from supervision.declaration import Rulebook
 from supervision.judge import Judged, in_chunks
 from supervision.orders import queries
 
@@ -187,7 +188,7 @@ def _stages(parts: list[pl.DataFrame], current: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rules(book: rulebook.Rulebook, found: pl.DataFrame) -> pl.DataFrame:
+def _rules(book: Rulebook, found: pl.DataFrame) -> pl.DataFrame:
     named = pl.DataFrame(
         [(name, rule.name, rule.out_of_system) for name, rule in book.by_name.items()],
         schema={"rule": pl.String, "name": pl.String, "outside": pl.Boolean},

@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from supervision.calendar import NATURAL, Calendar
-from supervision.rulebook import CLOCK, ClockRules
+from supervision.declaration import CLOCK, ClockRules
 
 GREY, DOUBLE_RED, RED, BLUE, YELLOW, GREEN = "灰", "双红", "红", "蓝", "黄", "绿"
 LIMITS = ("promised", "statutory")

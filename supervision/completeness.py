@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from quality.silence.episode import Watched
 from schemas import channels
 from store.copying import Schema
-from supervision.rulebook import Needs
+from supervision.declaration import Needs
 
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
 OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"

@@ -14,8 +14,8 @@ from schemas import channels
 from supervision import timeline
 from supervision.calendar import Calendar
 from supervision.clock import CASE_SCHEMA, clocks
+from supervision.declaration import ClockRules
 from supervision.read import Frames
-from supervision.rulebook import ClockRules
 
 DONE = ["DONE_OK", "DONE_TOLERANT"]  # BLZT 11, 12; BJJGDM 0, 6
 RETURNS = {"REJECTED_INTAKE": "不予受理", "DONE_RETURNED": "退回办结"}

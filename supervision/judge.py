@@ -20,13 +20,14 @@ from schemas import channels
 from schemas.departments import register
 from sources import loader
 from store.copying import Schema
-from supervision import completeness, expected, facts, read, rule, rulebook, silence
+from supervision import completeness, discovery, expected, facts, read, rulebook, silence
 from supervision.calendar import Calendar
+from supervision.declaration import Needs, Routing, Rulebook
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.findings import FOUND, Context
 from supervision.read import Frames
-from supervision.rulebook import Needs, Routing, Rulebook
+from supervision.rule import Check
 
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
@@ -115,7 +116,7 @@ def judge(
     watched = watched or silence.look(connection, as_of, by.calendar)
     read.set_scope(connection, projects)
     told = context(connection, as_of, by)
-    parts = [_suspected(told, check) for check in rule.checks().values() if check.rule in by.book.by_name]
+    parts = [_suspected(told, check) for check in discovery.checks().values() if check.rule in by.book.by_name]
     found = pl.concat(parts) if parts else pl.DataFrame(schema=SUSPECTED)
     feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(connection, feeds, as_of, by.book.completeness.hole_reported_after_days)
@@ -130,7 +131,7 @@ def judge(
     return Judged(as_of, known, told.standing, findings, watched)
 
 
-def _suspected(c: Context, check: rule.Check) -> pl.DataFrame:
+def _suspected(c: Context, check: Check) -> pl.DataFrame:
     """What one function of a rule found.
 
     :raises InternalError: it concludes from absence and is not registered with ``waits``: it would be judged on half the data.

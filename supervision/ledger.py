@@ -25,7 +25,7 @@ from store import clockwatch, issues, unify
 from store.copying import Schema, read_frame
 from store.engine import lock_key, refusal, transaction
 from store.values import EXPLAINING_CHARS, storable
-from supervision import items, positions, silence
+from supervision import items, positions, rulebook, silence
 from supervision.finding_life import write_findings
 from supervision.judge import Judged, Rules, chunks, judge, rules
 from supervision.touched import changed_projects
@@ -114,7 +114,7 @@ def supervise(as_of: date | None = None, *, whole: bool = False) -> Supervised:
                 zh=f"台账已判定至 {last.as_of}，不能回写 {as_of}；查看过往日期请用 onemap findings --as-of。",
             )
         seq = connection.exec_driver_sql(COMMITTED).scalar_one()
-        watched = silence.look(connection, as_of)
+        watched = silence.look(connection, as_of, rulebook.calendar())
         spoke = episode.record(connection, watched, clock.now())
         whole = whole or last is None or as_of != last.as_of or spoke
         projects = None if whole or last is None else changed_projects(connection, last.change_seq, seq)

@@ -10,16 +10,14 @@ A rule is a function in a module of :mod:`supervision.findings`, registered by i
 
 Its values (name, severity, texts, thresholds) stand in ``rules/rules.yaml`` under its code; a rule with ``waits`` concludes from
 absence, and ``rules/completeness.yaml`` says under its key which feeds it needs in full. :mod:`supervision.rulebook` refuses a
-folder in which an entry is missing or left over, and :mod:`supervision.judge` runs what is registered.
+folder in which an entry is missing or left over, and :mod:`supervision.judge` runs what is registered
+(:mod:`supervision.discovery`).
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,7 +65,7 @@ class Check:
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
 
-_checks: dict[str, Check] = {}
+registered: dict[str, Check] = {}  # those of the modules imported so far; all of them: supervision.discovery.checks()
 
 
 def rule(
@@ -82,42 +80,13 @@ def rule(
 
     def register(function: Function) -> Function:
         check = Check(key, code, function, None if part else values or Rule, waits)
-        if (other := _checks.get(key)) is not None and other.where != check.where:
+        if (other := registered.get(key)) is not None and other.where != check.where:
             raise InternalError(
                 f"{check.where} registers the rule {key}, as {other.where} does",
                 remedy="give the rule a code of its own",
                 zh=f"规则 {key} 登记了两次：{other.where} 与 {check.where}。",
             )
-        _checks[key] = check
+        registered[key] = check
         return function
 
     return register
-
-
-def checks() -> dict[str, Check]:
-    """Every registered function by key: those of all modules of :mod:`supervision.findings`, whoever imports them.
-
-    :raises InternalError: a part of a rule that is not registered itself.
-    """
-    _discover()
-    for check in _checks.values():
-        if check.rule not in _checks:
-            raise InternalError(
-                f"{check.where} is a part of the rule {check.rule}, which no function registers",
-                remedy="register the rule, without part",
-                zh=f"{check.where} 属于规则 {check.rule}，而该规则没有登记。",
-            )
-    return dict(_checks)
-
-
-def codes() -> dict[str, type[Rule]]:
-    """Every rule → the model of its entry in rules.yaml."""
-    return {check.rule: check.values for check in checks().values() if check.values is not None}
-
-
-@cache
-def _discover() -> None:
-    """Import all modules of findings: a rule in a module that nobody imports would never fire."""
-    package = importlib.import_module(".findings", __package__)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")

@@ -1,4 +1,5 @@
-"""The rules as data: ``supervision/rules/*.yaml``, read and checked. Meanings: docs/rules.md.
+"""The rules as data: ``supervision/rules/*.yaml``, read and checked (models: :mod:`supervision.declaration`). Meanings:
+docs/rules.md.
 
 Every loader names file and line of what is wrong (:mod:`core.declared`).
 """
@@ -6,52 +7,20 @@ Every loader names file and line of what is wrong (:mod:`core.declared`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from core import declared, settings
-from supervision import rule
+from supervision import discovery
 from supervision.calendar import Calendar, Overrides
-from supervision.rule import Days, Rule, Share
+from supervision.declaration import CalendarTable, ClockRules, Completeness, Named, Needs, Orders, Routing, Rulebook
+from supervision.rule import Rule
 
 FOLDER = settings.ROOT / "supervision" / "rules"
-
-
-class Completeness(BaseModel):
-    """When a hole in the data is no longer waited for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    hole_reported_after_days: int = 30
-
-
-class ClockRules(BaseModel):
-    """Thresholds of the clock of a case."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    decision_working_days: int = Field(
-        5, gt=0, description="行政许可法 §32: undecided that long after receipt, deemed accepted"
-    )
-    yellow_days: Days = 1
-    yellow_share: Share = 0.2
-
-
-CLOCK = ClockRules()  # as docs/rules.md has it
-
-
-class Named(BaseModel):
-    """Items that the rules speak of by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    permit: str = Field(description="施工许可: C13, stalled")
-    acceptance: str = Field(description="联合验收: stalled on the ground")
 
 
 class _Written(BaseModel):
@@ -66,104 +35,6 @@ class _Written(BaseModel):
     items: Named
 
 
-@dataclass(frozen=True, slots=True)
-class Rulebook:
-    """All of rules.yaml. ``by_name``: the rules that are on, in the order of the file."""
-
-    version: int
-    supervision_start: date
-    by_name: dict[str, Rule]
-    clock: ClockRules
-    completeness: Completeness
-    items: Named
-
-    def __getitem__(self, rule: str) -> Rule:
-        return self.by_name[rule]
-
-    @property
-    def out_of_system(self) -> list[str]:
-        """The rules whose findings count as 体外循环."""
-        return [name for name, rule in self.by_name.items() if rule.out_of_system]
-
-
-class Limits(BaseModel):
-    """Working days of each step, from the step before it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sign: int = Field(gt=0)
-    answer: int = Field(gt=0)
-    verify: int = Field(gt=0)
-
-
-class Delivery(BaseModel):
-    """Where work orders are told; the address itself is a Connection's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    system: str
-    connection: str
-    token: str
-    post: str
-    updates: str
-    timeout: timedelta = timedelta(seconds=60)
-
-
-class Orders(BaseModel):
-    """All of orders.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    limits: Limits
-    urge_after: int = Field(gt=0)
-    escalate_after: int = Field(gt=0)
-    superior: dict[str, str]
-    delivery: Delivery
-
-
-class Override(BaseModel):
-    """A finding for which all that is given holds goes to ``to``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    to: str
-    rule: str | None = None
-    item: str | None = None
-    town: str | None = Field(None, description="the project's town_code")
-    department: str | None = Field(None, description="whom it would go to otherwise")
-
-
-class Routing(BaseModel):
-    """All of routing.yaml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    overrides: list[Override] = Field(default_factory=list)
-    otherwise: str | None = None
-
-
-class Needs(BaseModel):
-    """All of completeness.yaml: by rule, patterns of feeds and the words that stand for some."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rules: dict[str, list[str]]
-
-
-class CalendarTable(BaseModel):
-    """All of calendar.yaml: the city's own days."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    years: list[int] = Field(default_factory=list)
-    days: dict[date, bool] = Field(default_factory=dict)
-
-    @field_validator("days", mode="before")
-    @classmethod
-    def _dates(cls, given: Any) -> Any:
-        return given or {}
-
-
 def load(folder: Path = FOLDER) -> Rulebook:
     """The rulebook of a folder. A rule that stands as ``false`` is off.
 
@@ -171,13 +42,13 @@ def load(folder: Path = FOLDER) -> Rulebook:
         no rule, a value that is missing or no value of the rule.
     """
     document = declared.read(folder / "rules.yaml")
-    written = declared.build(document, _model(tuple(rule.codes().items())))
+    written = declared.build(document, _model(tuple(discovery.codes().items())))
     faults = [
         (
             ("rules",),
             f"has no entry for {check.rule} ({check.where}): give its values, or `{check.rule}: false` to turn it off",
         )
-        for check in rule.checks().values()
+        for check in discovery.checks().values()
         if check.values is not None and check.rule not in document.data["rules"]
     ]
     if faults:
@@ -223,7 +94,7 @@ def needs(folder: Path = FOLDER) -> Needs:
     """
     document = declared.read(folder / "completeness.yaml")
     found = declared.build(document, Needs)
-    checks = rule.checks()
+    checks = discovery.checks()
     waiting = {key: check for key, check in checks.items() if check.waits}
     faults: list[tuple[tuple[str | int, ...], str]] = [
         (

@@ -14,7 +14,6 @@ from quality.silence import episode
 from quality.silence.episode import Watched
 from quality.silence.watch import Heard
 from sources import loader
-from supervision import rulebook
 from supervision.calendar import Calendar
 from supervision.clock import DOUBLE_RED, RED
 
@@ -22,9 +21,9 @@ WAITING = "待数据"  # the light of a running case whose end may stand in a ho
 _BROAD = ("stalled", "C7")  # rest on whatever else the project is expected to do
 
 
-def look(connection: Connection, as_of: date, calendar: Calendar | None = None) -> Watched:
+def look(connection: Connection, as_of: date, calendar: Calendar) -> Watched:
     """What is silent; reads alone."""
-    return episode.look(connection, loader.load_all().values(), calendar or rulebook.calendar(), as_of)
+    return episode.look(connection, loader.load_all().values(), calendar, as_of)
 
 
 def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:

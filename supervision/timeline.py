@@ -18,7 +18,7 @@ import polars as pl
 from schemas import channels
 from schemas.codes.model import KINDS
 from supervision.calendar import NATURAL, Calendar
-from supervision.rulebook import CLOCK, ClockRules
+from supervision.declaration import CLOCK, ClockRules
 
 #: Which of a case's times an event tells. A kind is taken whole from the first system that has it.
 KIND = {

@@ -85,11 +85,11 @@ def test_each_common_change_has_a_recipe_that_names_files(change):
 
 
 def test_a_rule_has_its_function_its_entry_and_its_words():
-    from supervision import judge, rule, rulebook
+    from supervision import discovery, judge, rulebook
 
     assert judge
     known = set(rulebook.load().by_name)
-    assert {check.rule for check in rule.checks().values()} == known
+    assert {check.rule for check in discovery.checks().values()} == known
     words = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
     assert [name for name in known if not re.search(rf"^\| {name}\b", words, re.MULTILINE)] == []
 

@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 
 from store.copying import Schema
 from supervision.calendar import Calendar
+from supervision.declaration import Needs, Routing, Rulebook
 from supervision.expected import Standing
 from supervision.facts import Facts
 from supervision.read import Frames
-from supervision.rulebook import Needs, Routing, Rulebook
 
 FOUND: Schema = {
     "project_code": pl.String,

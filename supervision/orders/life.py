@@ -29,8 +29,8 @@ from store.copying import Schema, read_frame
 from store.engine import lock_key, transaction
 from supervision import rulebook
 from supervision.calendar import Calendar
+from supervision.declaration import Orders, Rulebook
 from supervision.finding_life import SYSTEM
-from supervision.rulebook import Orders, Rulebook
 
 #: Which limit runs in which state; none runs while a person has to decide, or after the end.
 LIMIT = {"dispatched": "sign", "signed": "answer", "answered": "verify"}

@@ -30,8 +30,8 @@ from mappings.times import timestamps
 from sources.options.base import HttpSettings
 from store.engine import engine, one_at_a_time, transaction
 from supervision import rulebook
+from supervision.declaration import Delivery
 from supervision.orders import life
-from supervision.rulebook import Delivery
 
 _RAISES = 100  # of a revision that the platform has seen already, from a hub before this one
 _EMPTY_PAGES = 10  # that say one after the other that more follows

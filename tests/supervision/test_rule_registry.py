@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ConfigurationError, InternalError
 from store.engine import transaction
-from supervision import judge, rulebook
+from supervision import discovery, judge, rulebook
 from supervision import rule as registry
 from supervision.findings import CASE, Context, found
 from supervision.rule import Rule, rule
@@ -44,7 +44,7 @@ def never_there(c: Context, values: Rule) -> pl.DataFrame:
 @pytest.fixture
 def own(monkeypatch, tmp_path) -> Path:
     """A registry of one's own to add to, and a copy of the folder of rules."""
-    monkeypatch.setattr(registry, "_checks", registry.checks())
+    monkeypatch.setattr(registry, "registered", discovery.checks())
     shutil.copytree(rulebook.FOLDER, tmp_path / "rules")
     return tmp_path / "rules"
 
@@ -83,7 +83,7 @@ def test_a_rule_from_absence_says_what_it_needs_or_is_not_judged(hub, own) -> No
     rule("C16")(never_there)
     with pytest.raises(InternalError, match="C16 is not registered with waits=True"):
         suspected(own)
-    registry._checks.pop("C16")
+    registry.registered.pop("C16")
     rule("C16", waits=True)(never_there)
     with pytest.raises(ConfigurationError, match=r"completeness\.yaml:4: rules: has no entry for C16"):
         judge.rules(own)
@@ -92,9 +92,9 @@ def test_a_rule_from_absence_says_what_it_needs_or_is_not_judged(hub, own) -> No
 
 
 def test_every_module_of_findings_is_looked_through_and_no_code_is_given_twice(own) -> None:
-    assert set(registry.codes()) == {"overdue", "returned", "stalled", *(f"C{n}" for n in range(1, 16))}
+    assert set(discovery.codes()) == {"overdue", "returned", "stalled", *(f"C{n}" for n in range(1, 16))}
     with pytest.raises(InternalError, match=r"long_number registers the rule C9, as supervision\.findings\.linked"):
         rule("C9")(long_number)
     rule("C17", part="elsewhere")(long_number)
     with pytest.raises(InternalError, match="a part of the rule C17, which no function registers"):
-        registry.checks()
+        discovery.checks()
