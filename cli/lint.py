@@ -25,6 +25,9 @@ TYPED = (
     "quality",
     "pipeline",
     "supervision",
+    "insight",
+    "serving",
+    "cli",
 )  # rooms that mypy reads, strictly
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts
 

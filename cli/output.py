@@ -46,15 +46,15 @@ def rows_as_json(data: Any) -> None:
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
     """A table for people; numbers to the right, long text folded. Where the terminal is too narrow for that, each row is a
     block of names and values."""
-    rows = [list(row) for row in rows]
-    if out.is_terminal and len(columns) > 2 and _needs(columns, rows) > out.width:
-        _blocks(columns, rows, title)
+    lines = [list(row) for row in rows]
+    if out.is_terminal and len(columns) > 2 and _needs(columns, lines) > out.width:
+        _blocks(columns, lines, title)
         return
     built = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        numeric = bool(lines) and all(isinstance(row[index], int | float) or row[index] is None for row in lines)
         built.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
+    for row in lines:
         built.add_row(*(_text(value) for value in row))
     out.print(built)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from rich.live import Live
 from rich.table import Table
@@ -38,7 +39,7 @@ def shown() -> Iterator[Callable[[list[SourceProgress]], None]]:
 
 def _table(state: list[SourceProgress]) -> Table:
     built = Table(box=None, header_style="dim")
-    for name, justify in (
+    columns: tuple[tuple[str, Literal["left", "right"]], ...] = (
         ("数源", "left"),
         ("状态", "left"),
         ("完成", "right"),
@@ -47,7 +48,8 @@ def _table(state: list[SourceProgress]) -> Table:
         ("入库", "right"),
         ("隔离", "right"),
         ("注销", "right"),
-    ):
+    )
+    for name, justify in columns:
         built.add_column(name, justify=justify)
     for one in state:
         built.add_row(

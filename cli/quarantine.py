@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,18 +111,18 @@ def _source(feed: str) -> str:
     return found.name if found else feed.partition(".")[0]
 
 
-def _reason(reason: dict) -> str:
+def _reason(reason: dict[str, Any]) -> str:
     """What is wrong: in Chinese, with the code, the field and the particulars."""
     parts = (reason.get("title_zh"), reason.get("code"), reason.get("field"), reason.get("message"))
     return " ".join(str(part) for part in parts if part)
 
 
-def _remedy(reason: dict) -> str:
+def _remedy(reason: dict[str, Any]) -> str:
     """Whose turn it is, and what to do."""
     return f"{reason['duty_zh']}：{reason['remedy_zh']}" if "remedy_zh" in reason else ""
 
 
-def _explained(reasons: list[dict]) -> str:
+def _explained(reasons: list[dict[str, Any]]) -> str:
     """Each reason on its lines: what and where, whose duty, what to do in both languages."""
     return "\n".join(
         f"{_reason(r)} {r.get('value') or ''}".strip() + (f"\n  {_remedy(r)} {r['remedy']}" if "remedy" in r else "")

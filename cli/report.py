@@ -92,7 +92,7 @@ def _write(asked: str, made: Any, format_: Format, out: Path | None) -> None:
             zh=f"没有找到 {asked}，或名称不止一个。",
         )
     out = out or Path(f"{made.name}.{format_}")
-    content, _ = write.written(made, format_.value)
+    content, _ = write.written(made, format_)
     audit.append(getpass.getuser(), "report", asked, {"format": format_.value, "as_of": made.as_of.isoformat()})
     out.write_bytes(content)
     output.out.print(f"✓ {made.title} → {out}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
@@ -16,8 +17,8 @@ def register(app: typer.Typer) -> None:
     for command in (supervise, findings, clocks, position):
         app.command()(command)
     finding = group(app, "finding", "发现 · a person's word on one")
-    for command in (confirm, lift):
-        finding.command()(command)
+    for decision in (confirm, lift):
+        finding.command()(decision)
 
 
 def supervise(
@@ -178,7 +179,7 @@ def _known(rules: list[str] | None, state: str | None, department: str | None) -
     listed = departments()
     names = dict(zip(listed["code"], listed["name"], strict=True))
     organs = {code[8:17] for code in names}
-    checks = [("rule", one, book, "规则") for one in rules or []]
+    checks: list[tuple[str, str, Collection[str], str]] = [("rule", one, book, "规则") for one in rules or []]
     checks += [("state", state, STATES, "状态")] if state else []
     for parameter, value, known, zh in checks:
         if value not in known:

@@ -138,7 +138,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
             step.result()
     connections: list[dict[str, Any]] = []
     receivers = list(sinks.load_all().values())
-    missing = hub.missing_connections({one.connection for one in (*sources, *receivers)})
+    missing = hub.missing_connections({one.connection for one in sources} | {one.connection for one in receivers})
     if standins and missing:
         with _step("模拟数源 stand-in sources") as note:
             forms = {source.connection: FORM_OF.get(source.protocol) for source in sources}

@@ -22,7 +22,11 @@ def case(number: str, as_of: AsOf = None, as_json: Json = False) -> None:
     from supervision import explain
 
     told = explain.case(number, day(as_of) or clock.today())
-    output.rows_as_json(told) if as_json else [_show_case(one) for one in told]
+    if as_json:
+        output.rows_as_json(told)
+    else:
+        for one in told:
+            _show_case(one)
 
 
 def finding(finding_id: str, as_json: Json = False) -> None:

@@ -36,18 +36,20 @@ HOLDER_ZH = {
 }
 INTERNAL = "政府内部事项"
 #: one row a case: what :func:`spent` needs of it; ``until`` is the first day that is not the case's any more
-CASES = {
-    "project_code": pl.String,
-    "case_id": pl.String,
-    "item_code": pl.String,
-    "item_name": pl.String,
-    "kind": pl.String,
-    "department": pl.String,
-    "received_on": pl.Date,
-    "accepted_on": pl.Date,
-    "until": pl.Date,
-}
-PAUSES = {"case_id": pl.String, "holder": pl.String, "from_": pl.Date, "until": pl.Date}
+CASES = pl.Schema(
+    {
+        "project_code": pl.String,
+        "case_id": pl.String,
+        "item_code": pl.String,
+        "item_name": pl.String,
+        "kind": pl.String,
+        "department": pl.String,
+        "received_on": pl.Date,
+        "accepted_on": pl.Date,
+        "until": pl.Date,
+    }
+)
+PAUSES = pl.Schema({"case_id": pl.String, "holder": pl.String, "from_": pl.Date, "until": pl.Date})
 DAYS = {
     "project_code": pl.String,
     "day": pl.Date,

@@ -7,7 +7,7 @@ import polars as pl
 from supervision.judge import Judged
 
 LISTED = 200  # projects of a way that are named
-TRACES = {"project_code": pl.String, "path": pl.List(pl.String), "finished": pl.Boolean}
+TRACES = pl.Schema({"project_code": pl.String(), "path": pl.List(pl.String()), "finished": pl.Boolean()})
 STEPS = {
     "project_code": pl.String,
     "item_code": pl.String,

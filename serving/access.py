@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache
 from typing import Any
@@ -64,6 +64,11 @@ class Grant:
     known_at: datetime | None = None
     as_of: tuple[str, date] | None = None
     data: tuple[tuple[str, tuple[str, ...] | None], ...] | None = None
+
+    def held_to(self, rows: Mapping[str, Iterable[str]]) -> Grant:
+        """The same, held to these rows: kind (town, department, enterprise, agent, team) → values; none: no restriction."""
+        held: dict[str, Any] = {f"{kind}s": tuple(sorted(values)) or None for kind, values in rows.items()}
+        return replace(self, **held)
 
     @property
     def personal(self) -> bool:
@@ -156,13 +161,7 @@ def grant_of(actor: str, scopes: Iterable[str], key_id: str | None = None) -> Gr
                 "department:<统一社会信用代码>、enterprise:<统一社会信用代码>、agent:<代办员>、team:<专班>。",
             )
         found[kind].add(value)
-    return Grant(
-        actor,
-        frozenset(plain),
-        key_id=key_id,
-        data=data,
-        **{f"{kind}s": tuple(sorted(values)) or None for kind, values in found.items()},
-    )
+    return Grant(actor, frozenset(plain), key_id=key_id, data=data).held_to(found)
 
 
 def _data(scopes: list[str]) -> tuple[tuple[str, tuple[str, ...] | None], ...] | None:

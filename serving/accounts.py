@@ -56,7 +56,7 @@ class Account:
     def grant(self) -> Grant:
         """What the pages show it."""
         scopes = frozenset({PROJECTS}) | (frozenset() if self.restricted else ROLES[self.role][2])
-        return Grant(f"account:{self.name}", scopes, **{f"{kind}s": values for kind, values in self.held.items()})
+        return Grant(f"account:{self.name}", scopes).held_to(self.held)
 
 
 def make(name: str, role: str, password: str, *, by: str, held: Mapping[str, Iterable[str]] | None = None) -> None:

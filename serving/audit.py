@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from core.errors import ConfigurationError, InternalError
 from core.redaction import depersonalise, redact
 from serving import seals
-from store.engine import transaction
+from store.engine import pairs, transaction
 
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(\d{3})(\d{4,11})(\d{3}[\dXx])(?![0-9A-Za-z-])")
 
@@ -176,10 +176,10 @@ def _anchors(connection: Connection, given: list[str], retired: seals.Upto | Non
     if not wanted:
         return None
     numbers = [int(a.partition(":")[0]) for a in wanted]
-    found = dict(
+    found: dict[int, str] = pairs(
         connection.execute(
             sa.text("select seq, encode(digest, 'hex') from store.audit where seq = any(:seqs)"), {"seqs": numbers}
-        ).all()
+        )
     )
     for seq, digest in sorted((int(a.partition(":")[0]), a.partition(":")[2]) for a in wanted):
         if seq not in found:

@@ -48,9 +48,9 @@ def questions() -> list[Question]:
 def columns(connection: Connection, question: Question) -> dict[str, str]:
     """Name → type of what the statement gives, as the database says."""
     asked = connection.execute(sa.text(f"select * from ({question.sql}) q limit 0"))
-    description = asked.cursor.description  # type: ignore[union-attr]
-    names = dict(connection.exec_driver_sql("select oid::integer, typname from pg_type").all())
-    return {column.name: _TYPES.get(names[column.type_code], "TEXT") for column in description}
+    description = asked.cursor.description if asked.cursor is not None else ()
+    types = {number: name for number, name in connection.exec_driver_sql("select oid::integer, typname from pg_type")}
+    return {name: _TYPES.get(types[type_code], "TEXT") for name, type_code, *_ in description or ()}
 
 
 def superset(connection: Connection, uri: str = "postgresql://BI_ROLE@HOST:5432/onemap") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[T]):
     value: T
-    stamp: tuple
+    stamp: tuple[Any, ...]
     read_at: float
     cost: float  # seconds that reading took
 
@@ -35,7 +35,7 @@ class Kept(Generic[T]):
 
     def __init__(self, read: Callable[[Connection, str], T], most: int) -> None:
         self._read, self._most = read, most
-        self._entries: OrderedDict[tuple, _Entry[T]] = OrderedDict()
+        self._entries: OrderedDict[tuple[Any, ...], _Entry[T]] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, grant: Grant, name: str = "") -> T:
@@ -58,6 +58,6 @@ class Kept(Generic[T]):
         return value
 
 
-def _stamp() -> tuple:
+def _stamp() -> tuple[Any, ...]:
     with transaction() as connection:
         return tuple(connection.exec_driver_sql(_STAMP).one())

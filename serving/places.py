@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -40,7 +41,7 @@ def towns() -> tuple[list[str], list[str], np.ndarray]:
     return codes, names, np.array(shapes, dtype=object)
 
 
-def _polygon(rings: list) -> shapely.Geometry:
+def _polygon(rings: list[Any]) -> shapely.Geometry:
     """The file has rings of too few points, slivers of its making: they bound nothing."""
     shell, *holes = [ring for ring in rings if len(ring) >= 4]
     return shapely.make_valid(shapely.Polygon(shell, holes))

@@ -79,16 +79,16 @@ def terms(mapping: Mapping) -> list[Term]:
     time = declaration.time.columns if declaration.time else set()
     targets: dict[str, list[tuple[str, Column, Any]]] = {}
     for block in declaration.entities:
-        for column, value in block.columns.items():
+        for target, value in block.columns.items():
             for name in value.columns:
                 targets.setdefault(name, []).append(
-                    (block.entity, mapping.targets[block.entity].columns[column], value)
+                    (block.entity, mapping.targets[block.entity].columns[target], value)
                 )
     made = []
     for name in sorted(declaration.columns, key=lambda n: (n not in key, n not in time)):
         used = targets.get(name, [])
         column = used[0][1] if used else None
-        value = used[0][2] if used else None
+        first = used[0][2] if used else None
         labelled = mapping.contract.columns.get(name)
         made.append(
             Term(
@@ -100,8 +100,8 @@ def terms(mapping: Mapping) -> list[Term]:
                 form=_FORMS[column.type if column else "timestamp" if name in time else "text"],
                 use="、".join(dict.fromkeys(f"{entities.load(entity).zh}·{c.zh}" for entity, c, _ in used)),
                 personal=any(c.personal for _, c, _ in used),
-                unit=(value.unit or column.unit) if value is not None and column is not None else None,
-                codes=_codes(value, column),
+                unit=(first.unit or column.unit) if first is not None and column is not None else None,
+                codes=_codes(first, column),
             )
         )
     return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -170,7 +170,7 @@ class _Hashed:
         return False
 
 
-def _batches(connection: Connection, view: View, ids: list[str] | None) -> Iterator[list[Any]]:
+def _batches(connection: Connection, view: View, ids: list[str] | None) -> Iterator[Sequence[Any]]:
     names = ", ".join(f'v."{c.name}"' for c in view.columns)
     key = "v.project_code || ':' || v.stage" if view.name == "project_stage" else f"v.{view.key[0]}::text"
     where = "" if ids is None else f"where {key} = any(:ids)"

@@ -196,7 +196,8 @@ def _make(name: str) -> Any:
         ).first()
     if hook is None:
         return None
-    xid, seq, more, rows = hook.xid, hook.seq, True, []
+    rows: list[dict[str, Any]] = []
+    xid, seq, more = hook.xid, hook.seq, True
     grant = grant_of(f"webhook {name}", hook.scopes)
     while more and not rows:
         with reading(grant) as reader:

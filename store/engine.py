@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoade
 from psycopg.types.numeric import NumericLoader
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy.dialects.postgresql.base import ischema_names
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, Row
 
 from core import settings
 from store.tables import Box
@@ -54,6 +54,11 @@ def engine() -> Engine:
         )
         sa.event.listen(_engines[url], "connect", _adapt)
     return _engines[url]
+
+
+def pairs(rows: Iterable[Row[Any]]) -> dict[Any, Any]:
+    """Rows of two columns as a dictionary."""
+    return dict(map(tuple, rows))
 
 
 def driver(connection: Connection) -> psycopg.Connection[Any]:

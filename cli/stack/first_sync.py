@@ -110,7 +110,7 @@ def last_run() -> int:
     from store.engine import engine
 
     with engine().connect() as connection:
-        return connection.scalar(sa.select(sa.func.coalesce(sa.func.max(tables.run.c.id), 0)))
+        return connection.execute(sa.select(sa.func.coalesce(sa.func.max(tables.run.c.id), 0))).scalar_one()
 
 
 def counts(since: int) -> dict[str, dict[str, int]]:

@@ -43,7 +43,7 @@ class Hub:
     hub_url: str = ""
     superuser_url: str = ""
     port: int = 0
-    _running: dict[str, subprocess.Popen] = field(default_factory=dict)
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     _restarted: dict[str, list[float]] = field(default_factory=dict)
     _connections: list[dict[str, Any]] = field(default_factory=list)
     _env: dict[str, str] = field(default_factory=dict)
@@ -357,9 +357,11 @@ def pools() -> dict[str, dict[str, Any]]:
     }
 
 
-def _first_line(process: subprocess.Popen, seconds: float) -> str | None:
+def _first_line(process: subprocess.Popen[bytes], seconds: float) -> str | None:
     """The first line that a process says, or None when it ends or takes longer."""
     until, text = time.monotonic() + seconds, b""
+    if process.stdout is None:
+        return None
     descriptor = process.stdout.fileno()
     while b"\n" not in text and time.monotonic() < until:
         if select.select([descriptor], [], [], 0.2)[0]:

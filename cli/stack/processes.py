@@ -34,7 +34,7 @@ def adopt_orphans() -> None:
 
 def start(
     layout: Layout, name: str, command: list[str], env: dict[str, str], *, stdout: int | None = None
-) -> subprocess.Popen:
+) -> subprocess.Popen[bytes]:
     """Start a process of this run in a session of its own; its output goes to ``logs/<name>.log``."""
     with (layout.logs / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,7 +23,7 @@ from core.errors import ConfigurationError
 _LIFE, _BEFORE = timedelta(days=365), timedelta(days=30)
 
 
-def options(own: bool, certificate: Path | None, key: Path | None, names: list[str]) -> dict[str, str]:
+def options(own: bool, certificate: Path | None, key: Path | None, names: list[str]) -> dict[str, Any]:
     """What uvicorn takes; empty: no TLS. :raises ConfigurationError: a certificate without its key, or not there."""
     if certificate is None and key is None:
         if not own:

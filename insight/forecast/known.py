@@ -21,39 +21,45 @@ from supervision.clock import CASE_SCHEMA, clocks
 
 YEAR = 365  # days back from which pace is learned
 SHRINK = 20.0  # cases that the city's own pace weighs beside an item's or a department's
-CASES = {
-    "case_id": pl.String,
-    "case_no": pl.String,
-    "project_code": pl.String,
-    "item_code": pl.String,
-    "item_name": pl.String,
-    "department": pl.String,
-    "accepted_on": pl.Date,
-    "ended_on": pl.Date,
-    "withdrawn": pl.Boolean,
-    "limit": pl.Int64,
-    "natural": pl.Boolean,
-    "used": pl.Int64,
-}
-PAUSES = {
-    "case_id": pl.String,
-    "kind": pl.String,
-    "from_": pl.Date,
-    "until": pl.Date,
-    "limit_until": pl.Date,
-    "_started": pl.Datetime("us"),
-    "_ended": pl.Datetime("us"),
-}
-EVENTS = {"case_id": pl.String, "on": pl.Date}
-STEPS = {
-    "project_code": pl.String,
-    "item_code": pl.String,
-    "item_name": pl.String,
-    "ready_on": pl.Date,
-    "received_on": pl.Date,
-    "done_on": pl.Date,
-    "current": pl.Boolean,
-}
+CASES = pl.Schema(
+    {
+        "case_id": pl.String,
+        "case_no": pl.String,
+        "project_code": pl.String,
+        "item_code": pl.String,
+        "item_name": pl.String,
+        "department": pl.String,
+        "accepted_on": pl.Date,
+        "ended_on": pl.Date,
+        "withdrawn": pl.Boolean,
+        "limit": pl.Int64,
+        "natural": pl.Boolean,
+        "used": pl.Int64,
+    }
+)
+PAUSES = pl.Schema(
+    {
+        "case_id": pl.String(),
+        "kind": pl.String(),
+        "from_": pl.Date(),
+        "until": pl.Date(),
+        "limit_until": pl.Date(),
+        "_started": pl.Datetime("us"),
+        "_ended": pl.Datetime("us"),
+    }
+)
+EVENTS = pl.Schema({"case_id": pl.String, "on": pl.Date})
+STEPS = pl.Schema(
+    {
+        "project_code": pl.String,
+        "item_code": pl.String,
+        "item_name": pl.String,
+        "ready_on": pl.Date,
+        "received_on": pl.Date,
+        "done_on": pl.Date,
+        "current": pl.Boolean,
+    }
+)
 #: what a forecast looks at, with its name for people
 FEATURES = {
     "item_pace": "本事项近一年平均用时占时限",
@@ -278,7 +284,7 @@ def _spent(rows: pl.DataFrame, pauses: pl.DataFrame, calendar: Calendar) -> pl.D
     )
     if rows.is_empty():
         return pl.DataFrame(schema={"row": pl.UInt32, "spent": pl.Int64})
-    told = clocks(cases.select(list(CASE_SCHEMA)), held, rows["day"].max(), calendar)
+    told = clocks(cases.select(list(CASE_SCHEMA)), held, rows["day"].sort()[-1], calendar)
     return told.select(pl.col("case_id").cast(pl.UInt32).alias("row"), pl.col("used_promised").alias("spent"))
 
 

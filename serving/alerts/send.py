@@ -116,7 +116,12 @@ def _plugin(endpoint: Endpoint) -> Any:
     if endpoint.conn_type == "onemap_webhook":
         place = urlsplit(endpoint.base)
         secure = "jsons" if place.scheme == "https" else "json"
-        headers = {"schema": secure, "host": place.hostname, "port": place.port, "fullpath": place.path or "/"}
+        headers: dict[str, Any] = {
+            "schema": secure,
+            "host": place.hostname,
+            "port": place.port,
+            "fullpath": place.path or "/",
+        }
         if endpoint.password:
             headers["headers"] = {"Authorization": f"Bearer {endpoint.password}"}
         return Apprise.instantiate(headers, suppress_exceptions=True)
@@ -124,7 +129,7 @@ def _plugin(endpoint: Endpoint) -> Any:
     fields = {"schema": scheme, token: endpoint.password}
     if scheme == "dingtalk" and endpoint.login:
         fields["secret"] = endpoint.login
-    made = Apprise.instantiate(fields, suppress_exceptions=True)
+    made: Any = Apprise.instantiate(fields, suppress_exceptions=True)
     if made and endpoint.host:  # a gateway of the city's own network stands before the public address
         public = urlsplit(made.notify_url)
         made.notify_url = endpoint.base + public.path + (f"?{public.query}" if public.query else "")

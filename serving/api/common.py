@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
@@ -16,6 +16,7 @@ from core import clock
 from core.clock import SHANGHAI
 from serving import rulebook
 from serving.access import Grant, departments, reading, towns
+from serving.parameters import OneOf
 from serving.problems import Problem
 from serving.query import projects
 from serving.query.listing import MAX_LIMIT
@@ -40,17 +41,15 @@ Day = Annotated[date, _only(_DATE, "date")]
 Instant = Annotated[datetime, _only(_TIME, "date-time")]
 
 
-def choice(allowed: Iterable[str], text: str) -> Any:
-    """A parameter that takes some of ``allowed``, by commas; the description says which."""
+def some_of(allowed: Iterable[str], text: str) -> Any:
+    """``Annotated[str | None, some_of(…)]``: some of ``allowed``, by commas; the description says which."""
     words = "|".join(re.escape(word) for word in sorted(allowed))
-    return Annotated[
-        str | None, Query(pattern=f"^({words})(,({words}))*$", description=f"{text}，逗号分隔 · by commas")
-    ]
+    return Query(pattern=f"^({words})(,({words}))*$", description=f"{text}，逗号分隔 · by commas")
 
 
-def fields_param(view: str) -> Any:
-    """``fields`` of a listing: the view's columns."""
-    return choice(views()[view].by_name, "只取这些字段 · only these fields")
+def fields_of(view: str) -> Any:
+    """``fields`` of a listing: some of the view's columns."""
+    return some_of(views()[view].by_name, "只取这些字段 · only these fields")
 
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="每页条数 · rows a page")]
@@ -65,7 +64,7 @@ After = Annotated[
     ),
 ]
 Town = Annotated[
-    Literal[tuple(towns())] | None,  # type: ignore[valid-type]
+    Annotated[str, OneOf(towns())] | None,
     Query(
         description="镇街代码 · town: " + "、".join(f"{code} {name}" for code, name in towns().items()),
         examples=["441900119"],

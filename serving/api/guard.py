@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -29,12 +29,14 @@ from serving.query import freshness
 from serving.query.paging import BadCursorError, DroppedError
 
 log = logging.getLogger(__name__)
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def scope(*wanted: str) -> Callable:
+def scope(*wanted: str) -> Callable[[Endpoint], Endpoint]:
     """Mark an endpoint with the scopes that it asks for, all of them; without, ``read:projects``."""
 
-    def mark(endpoint: Callable) -> Callable:
+    def mark(endpoint: Endpoint) -> Endpoint:
         endpoint.scopes = wanted  # type: ignore[attr-defined]
         return endpoint
 
@@ -44,7 +46,7 @@ def scope(*wanted: str) -> Callable:
 class Guarded(APIRoute):
     """A route that only a key may ask, and that answers in problems."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         inner = super().get_route_handler()
         known = {field.alias for field in get_flat_dependant(self.dependant).query_params}
         open_query = getattr(self.endpoint, "open_query", False)
@@ -60,7 +62,7 @@ class Guarded(APIRoute):
         return handle
 
 
-async def _answered(request: Request, inner: Callable, known: set[str] | None, wanted: tuple[str, ...]) -> Response:
+async def _answered(request: Request, inner: Handler, known: set[str] | None, wanted: tuple[str, ...]) -> Response:
     headers: dict[str, str] = {}
     grant: Grant | None = None
     try:

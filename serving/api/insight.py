@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path as File
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import polars as pl
 from fastapi import APIRouter, Path, Query, Request
@@ -23,6 +23,7 @@ from serving.access import Grant, reading
 from serving.api.common import Asker, Code, Department, Project, Town, known, must_see
 from serving.api.describe import answers
 from serving.api.guard import Guarded
+from serving.parameters import OneOf
 from serving.problems import Problem
 from serving.query import forecasts
 from store.engine import transaction
@@ -47,7 +48,7 @@ def ledger(request: Request, asker: Asker) -> Response:
     "/insight/figures/{key}", responses=answers("insight_figure"), summary="一项指标的依据 · the rows of a figure"
 )
 def figure(
-    request: Request, asker: Asker, key: Annotated[Literal[_FIGURES], Path(description="指标 · figure")]
+    request: Request, asker: Asker, key: Annotated[str, OneOf(_FIGURES), Path(description="指标 · figure")]
 ) -> Response:
     found = next(figure for figure in _kept(asker)["figures"] if figure["key"] == key)
     request.state.rows = len(found["rows"])
@@ -56,7 +57,7 @@ def figure(
 
 @router.get("/insight/bottlenecks", responses=answers("bottlenecks"), summary="堵点 · where cases take long")
 def bottlenecks(
-    request: Request, asker: Asker, by: Annotated[Literal[tuple(summary.BY)], Query(description="按 · by")] = "item"
+    request: Request, asker: Asker, by: Annotated[str, OneOf(summary.BY), Query(description="按 · by")] = "item"
 ) -> Response:
     if asker.free:
         told = _kept(asker)

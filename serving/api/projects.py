@@ -23,17 +23,18 @@ from serving.api.common import (
     Project,
     Town,
     UpdatedSince,
-    choice,
-    fields_param,
+    fields_of,
     known,
     listed,
     look_back,
     no_project,
     single,
+    some_of,
     words,
 )
 from serving.api.describe import answers
 from serving.api.guard import Guarded
+from serving.parameters import OneOf
 from serving.query import cases as case_queries
 from serving.query import changes as change_queries
 from serving.query import filters, freshness, listing
@@ -43,16 +44,19 @@ from serving.sql.views import FED
 from store import tables
 
 router = APIRouter(prefix="/v1", route_class=Guarded, dependencies=[Depends(look_back)])
-ProjectFields, CaseFields, ItemFields = fields_param("project"), fields_param("case"), fields_param("item")
-FindingFields, WorkOrderFields, LicenceFields = (
-    fields_param("finding"),
-    fields_param("work_order"),
-    fields_param("licence"),
-)
-Parts = choice(project_queries.PARTS, "只取这些部分 · only these parts")
-Groups = choice([*statistic_queries.GROUPS, *statistic_queries.SINGLE], "只取这些统计项 · only these groups")
-Entities = choice([*tables.golden, *FED], "只取这些实体 · only these entities")
-Channel = Literal[tuple(channels.ranked())]  # type: ignore[valid-type]
+ProjectFields = Annotated[str | None, fields_of("project")]
+CaseFields = Annotated[str | None, fields_of("case")]
+ItemFields = Annotated[str | None, fields_of("item")]
+FindingFields = Annotated[str | None, fields_of("finding")]
+WorkOrderFields = Annotated[str | None, fields_of("work_order")]
+LicenceFields = Annotated[str | None, fields_of("licence")]
+Parts = Annotated[str | None, some_of(project_queries.PARTS, "只取这些部分 · only these parts")]
+Groups = Annotated[
+    str | None,
+    some_of([*statistic_queries.GROUPS, *statistic_queries.SINGLE], "只取这些统计项 · only these groups"),
+]
+Entities = Annotated[str | None, some_of([*tables.golden, *FED], "只取这些实体 · only these entities")]
+Channel = Annotated[str, OneOf(channels.ranked())]
 # one vocabulary: 无 is no clock (null in a row), 灰 a clock that has ended, which only cases have
 ProjectLight = Literal["双红", "红", "待数据", "黄", "蓝", "绿", "无"]
 CaseLight = Literal["双红", "红", "待数据", "黄", "蓝", "绿", "灰", "无"]
@@ -339,7 +343,7 @@ def licences(
 def rows(
     request: Request,
     asker: Asker,
-    entity: Annotated[Literal[tuple(sorted(tables.golden))], Path(description="实体 · entity")],  # type: ignore[valid-type]
+    entity: Annotated[str, OneOf(sorted(tables.golden)), Path(description="实体 · entity")],
     updated_since: UpdatedSince = None,
     limit: Limit = 100,
     cursor: After = None,

@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse, Response
 from core import settings
 from serving import tiles
 from serving.access import reading
-from serving.api.common import TEXT, Asker, choice, look_back, words
+from serving.api.common import TEXT, Asker, look_back, some_of, words
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.features import service
+from serving.parameters import OneOf
 from serving.problems import Problem
 from serving.sql.views import views
 
@@ -24,8 +25,8 @@ Collection = Annotated[str, Path(max_length=64, pattern=TEXT, description="图�
 F = Annotated[Literal["json"] | None, Query(description="格式，只有 json · format, json alone")]
 Lang = Annotated[Literal["zh", "en"] | None, Query(description="语言 · language")]
 Crs = Annotated[
-    Literal[tuple(service.CRS)] | None, Query(description="坐标系，默认 CRS84 经度在前 · CRS, by default CRS84")
-]  # type: ignore[valid-type]
+    Annotated[str, OneOf(service.CRS)] | None, Query(description="坐标系，默认 CRS84 经度在前 · CRS, by default CRS84")
+]
 _NUMBER = r"-?[0-9]{1,9}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,2})?"
 Box = Annotated[
     str | None,
@@ -34,11 +35,14 @@ Box = Annotated[
         description="西,南,东,北（可带高程，不起作用）· west,south,east,north; heights are let be; west > east crosses the antimeridian",
     ),
 ]
-Properties = choice(
-    {column.name for view, *_ in service.COLLECTIONS.values() for column in views()[view].columns},
-    "只取这些属性 · only these properties",
-)
-Layers = choice(tiles.LAYERS, "只取这些图层 · only these layers")
+Properties = Annotated[
+    str | None,
+    some_of(
+        {column.name for view, *_ in service.COLLECTIONS.values() for column in views()[view].columns},
+        "只取这些属性 · only these properties",
+    ),
+]
+Layers = Annotated[str | None, some_of(tiles.LAYERS, "只取这些图层 · only these layers")]
 
 
 def base_of(request: Request) -> str:
@@ -95,8 +99,8 @@ def items(
     collection: Collection,
     bbox: Box = None,
     bbox_crs: Annotated[
-        Literal[tuple(service.CRS)] | None, Query(alias="bbox-crs", description="bbox 的坐标系 · CRS of bbox")
-    ] = None,  # type: ignore[valid-type]
+        Annotated[str, OneOf(service.CRS)] | None, Query(alias="bbox-crs", description="bbox 的坐标系 · CRS of bbox")
+    ] = None,
     crs: Crs = None,
     limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     offset: Annotated[int | None, Query(ge=0, le=10_000_000)] = None,

@@ -129,7 +129,7 @@ def _cell(value: Any) -> str:
     return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
-def _line(e: dict[str, Any]) -> tuple:
+def _line(e: dict[str, Any]) -> tuple[Any, ...]:
     s = e["source"]
     return (
         e["at"],
@@ -148,7 +148,7 @@ def _line(e: dict[str, Any]) -> tuple:
     )
 
 
-def _document(e: dict[str, Any]) -> tuple:
+def _document(e: dict[str, Any]) -> tuple[Any, ...]:
     f, s = e["fields"], e["source"]
     return (
         e["at"],
@@ -163,7 +163,7 @@ def _document(e: dict[str, Any]) -> tuple:
     )
 
 
-def _image(e: dict[str, Any]) -> tuple:
+def _image(e: dict[str, Any]) -> tuple[Any, ...]:
     f, s = e["fields"], e["source"]
     assets = "；".join(f"{name} {link}" for name, link in sorted((f.get("assets") or {}).items()))
     return (

@@ -153,9 +153,7 @@ def _mapped(feed: str, versions: list[Version]) -> dict[str, list[dict[str, Any]
     found = {}
     for entity, frame in mapped.entities.items():
         ids = pl.Series("record_id", [v.record_id for v in versions])
-        numbered = frame.with_columns(
-            pl.col("_row").map_elements(lambda n, ids=ids: ids[n], return_dtype=pl.Int64).alias("record_id")
-        ).drop("_row")
+        numbered = frame.with_columns(ids.gather(frame["_row"])).drop("_row")
         found[entity] = [_read(entity, row) for row in numbered.to_dicts()]
     return found
 

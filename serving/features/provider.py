@@ -30,10 +30,11 @@ _FORMATS = {"date": "date", "timestamp": "date-time", "instant": "date-time"}
 LEFT_OUT = {"geom", "provenance"}
 
 
-class Shapes(BaseProvider):
+class Shapes(BaseProvider):  # type: ignore[misc]  # pygeoapi states no types
     """``data`` names a view, or ``project`` with the option ``as: point`` or ``area``."""
 
     def __init__(self, definition: dict[str, Any]) -> None:
+        self._fields: dict[str, dict[str, Any]] = {}
         super().__init__(definition)
         self.view = views()[self.data]
         self.kind = (self.options or {}).get("as")
@@ -52,17 +53,17 @@ class Shapes(BaseProvider):
         made = {"type": _KINDS.get(column.type, "string"), "title": column.zh, "description": column.en}
         return {**made, "format": _FORMATS[column.type]} if column.type in _FORMATS else made
 
-    @crs_transform
+    @crs_transform  # type: ignore[untyped-decorator]  # pygeoapi states no types
     def query(
         self,
         offset: int = 0,
         limit: int = 10,
         resulttype: str = "results",
-        bbox: list | None = None,
+        bbox: list[Any] | None = None,
         datetime_: str | None = None,
-        properties: list | None = None,
-        sortby: list | None = None,
-        select_properties: list | None = None,
+        properties: list[Any] | None = None,
+        sortby: list[Any] | None = None,
+        select_properties: list[Any] | None = None,
         skip_geometry: bool = False,
         q: str | None = None,
         language: Any = None,
@@ -96,7 +97,7 @@ class Shapes(BaseProvider):
             "numberReturned": len(features),
         }
 
-    @crs_transform
+    @crs_transform  # type: ignore[untyped-decorator]  # pygeoapi states no types
     def get(self, identifier: str, **_: Any) -> dict[str, Any]:
         """One feature. :raises ProviderItemNotFoundError: there is none, or it is not shown."""
         with reading(asking.get()) as connection:
@@ -119,7 +120,7 @@ class Shapes(BaseProvider):
         return space.Shapes(ids, np.array([both[i] for i in ids], dtype=object))
 
     @staticmethod
-    def _boxes(bbox: list | None) -> list[space.Box]:
+    def _boxes(bbox: list[Any] | None) -> list[space.Box]:
         """One box, or the two of one that crosses the antimeridian; none when a CRS could not carry it over."""
         west, south, east, north = (float(n) for n in bbox or ())
         if not all(np.isfinite((west, south, east, north))):

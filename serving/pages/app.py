@@ -72,9 +72,9 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.state.asker, app.state.redrive = asker, redrive
     app.add_middleware(GZipMiddleware, minimum_size=2000)
     app.add_middleware(SameSite)
-    app.add_exception_handler(OneMapError, _unavailable)
-    app.add_exception_handler(StarletteHTTPException, _refused)
-    app.add_exception_handler(RequestValidationError, _illegible)
+    app.exception_handler(OneMapError)(_unavailable)
+    app.exception_handler(StarletteHTTPException)(_refused)
+    app.exception_handler(RequestValidationError)(_illegible)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(router)
     app.include_router(operations.router)
@@ -343,7 +343,7 @@ def _moved(request: Request, who: Grant, code: str) -> Response:
     return logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
 
 
-def _document(request: Request, who: Grant, kind: str, made: Any) -> Response:
+def _document(request: Request, who: Grant, kind: Format, made: Any) -> Response:
     """A report as a page, or as a file to keep."""
     from serving.report import write
 

@@ -13,6 +13,7 @@ from serving.access import reading
 from serving.guide import answer, passages
 from serving.pages.answering import Who, logged, rendered
 from serving.query.listing import Filter, select
+from store.engine import pairs
 
 router = APIRouter()
 EXAMPLES = (
@@ -53,7 +54,9 @@ def item(request: Request, code: str, who: Who) -> Response:
         raise HTTPException(404, "事项清单没有这个事项。")
     with reading(who) as connection:
         versions = select(connection, "item", Filter().where("v.item_code = :code", code=code), order="v.version desc")
-        names = dict(connection.exec_driver_sql("select item_code, max(item_name) from asked.item group by 1").all())
+        names: dict[str, str] = pairs(
+            connection.exec_driver_sql("select item_code, max(item_name) from asked.item group by 1")
+        )
     if not versions:
         raise HTTPException(404, f"事项清单没有 {code}。")
     media = {code: entry.zh for code, entry in codes.load("material_medium").codes.items()}

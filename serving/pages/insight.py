@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
@@ -12,6 +12,7 @@ from insight import report
 from insight.days import HOLDER_ZH, HOLDERS
 from serving.access import Grant, towns
 from serving.pages.answering import Who, logged, rendered
+from serving.parameters import OneOf
 from serving.report import charts, drawing
 
 router = APIRouter()
@@ -42,7 +43,7 @@ def page(request: Request, who: Who) -> Response:
 def days(
     request: Request,
     who: Who,
-    holder: Annotated[Literal[HOLDERS], Query()],
+    holder: Annotated[str, OneOf(HOLDERS), Query()],
     department: Annotated[str | None, Query(max_length=100, pattern=_TEXT)] = None,
     item: Annotated[str | None, Query(max_length=64, pattern=_TEXT)] = None,
 ) -> Response:

@@ -21,6 +21,7 @@ from serving.pages.answering import HEADERS, Who, attached, logged, rendered
 from serving.query import cases, freshness, lists
 from serving.query.city import city
 from serving.report import dossier
+from store.engine import pairs
 from supervision.orders.life import STATE_ZH, STEP_ZH
 
 router = APIRouter()
@@ -149,8 +150,8 @@ def _agents(who: Grant, town: str | None) -> list[dict[str, Any]]:
     if town:
         rows = rows.filter(pl.col("town") == town)
     with reading(who) as connection:
-        names = dict(
-            connection.exec_driver_sql("select v.id, v.agent from asked.project v where v.agent is not null").all()
+        names: dict[str, str] = pairs(
+            connection.exec_driver_sql("select v.id, v.agent from asked.project v where v.agent is not null")
         )
     return [{**row, "agent": names.get(row["code"])} for row in rows.to_dicts()]
 
@@ -165,7 +166,7 @@ def case(request: Request, number: str, who: Who) -> Response:
         if found is None:
             raise HTTPException(404, "没有这个办件，或无权查看。")
         shared = cases.shared(connection, found["id"])
-    words = {
+    words: dict[str, Any] = {
         "events": dossier.labels("event"),
         "channels": dossier.labels("channel"),
         "rules": rulebook.names(),
@@ -191,7 +192,7 @@ def _listed(
         pairs = {**shown, "sort": asked.sort, **change}
         return "?" + urlencode({k: v for k, v in pairs.items() if v})
 
-    values = {
+    values: dict[str, Any] = {
         "kind": name,
         "path": path,
         "title": title,
@@ -367,7 +368,9 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _as_csv(out: Any, columns: list, rows: Iterable[dict[str, Any]], about: list[tuple[str, str]]) -> int:
+def _as_csv(
+    out: Any, columns: list[tuple[str, Any]], rows: Iterable[dict[str, Any]], about: list[tuple[str, str]]
+) -> int:
     text = io.TextIOWrapper(
         out, "utf-8-sig", newline="", write_through=True
     )  # the mark lets Excel know that it is UTF-8
@@ -379,7 +382,9 @@ def _as_csv(out: Any, columns: list, rows: Iterable[dict[str, Any]], about: list
     return count
 
 
-def _as_workbook(out: Any, columns: list, rows: Iterable[dict[str, Any]], about: list[tuple[str, str]]) -> int:
+def _as_workbook(
+    out: Any, columns: list[tuple[str, Any]], rows: Iterable[dict[str, Any]], about: list[tuple[str, str]]
+) -> int:
     import xlsxwriter
 
     book = xlsxwriter.Workbook(

@@ -115,17 +115,17 @@ def _change(*given: list[str]) -> Change:
         limits[code] = int(days)
     pairs = []
     for pair in filter(None, parallel):
-        first, _, before = pair.partition(",")
-        pairs.append((first, before))
-    days: dict[date, bool] = {}
+        code, _, before = pair.partition(",")
+        pairs.append((code, before))
+    calendar: dict[date, bool] = {}
     for begin, end in zip(holiday, until, strict=False):
         if begin or end:
             first, last = _day(begin or end), _day(end or begin)
             if last < first or (last - first).days > 60:
                 raise _unreadable(f"放假 {first} 至 {last}：止日不早于起日，至多 60 天")
-            days |= {first + timedelta(days=n): False for n in range((last - first).days + 1)}
-    days |= {_day(text): True for text in filter(None, workday)}
-    return Change(limits, tuple(filter(None, without)), tuple(pairs), days)
+            calendar |= {first + timedelta(days=n): False for n in range((last - first).days + 1)}
+    calendar |= {_day(text): True for text in filter(None, workday)}
+    return Change(limits, tuple(filter(None, without)), tuple(pairs), calendar)
 
 
 def _day(text: str) -> date:

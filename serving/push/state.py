@@ -47,7 +47,7 @@ select count(*) filter (where state = 'sent') as accepted, count(*) filter (wher
 from supervision.outbox"""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """An output's state. ``rows`` = ``taken`` + ``refused`` over all batches; ``accepted``, ``waiting``, ``rejected``: rows now."""
 
@@ -105,35 +105,33 @@ def standing() -> list[Standing]:
     for sink in loader.load_all().values():
         for output in sink.outputs.values():
             state, row, sent = states.get(output.id), rows.get(output.id), batches.get(output.id)
-            late = _late(sink.promise.total_seconds(), row and row.waiting_since, state and state.open_since)
-            found.append(
-                Standing(
-                    sink.sink,
-                    sink.name,
-                    output.id,
-                    output.name,
-                    sink.owner.department,
-                    sink.owner.contact,
-                    sink.protocol,
-                    sink.connection,
-                    _light(state, late, row.rejected if row else 0),
-                    *((row.accepted, row.waiting, row.rejected, row.dismissed) if row else (0, 0, 0, 0)),
-                    *(
-                        (sent.batches, int(sent.rows or 0), int(sent.taken or 0), int(sent.refused or 0))
-                        if sent
-                        else (0, 0, 0, 0)
-                    ),
-                    row.waiting_since if row else None,
-                    state.open_since if state else None,
-                    sent.last_at if sent else None,
-                    state.ran_at if state else None,
-                    state.failures if state else 0,
-                    state.failing_since if state else None,
-                    state.fault if state else None,
-                    state.error if state else None,
-                    state.zh if state else None,
-                )
+            late = _late(
+                sink.promise.total_seconds(), row.waiting_since if row else None, state.open_since if state else None
             )
+            standing = Standing(
+                sink.sink,
+                sink.name,
+                output.id,
+                output.name,
+                sink.owner.department,
+                sink.owner.contact,
+                sink.protocol,
+                sink.connection,
+                _light(state, late, row.rejected if row else 0),
+            )
+            if row:
+                standing.accepted, standing.waiting = row.accepted, row.waiting
+                standing.rejected, standing.dismissed = row.rejected, row.dismissed
+                standing.waiting_since = row.waiting_since
+            if sent:
+                standing.batches, standing.rows = sent.batches, int(sent.rows or 0)
+                standing.taken, standing.refused = int(sent.taken or 0), int(sent.refused or 0)
+                standing.last_at = sent.last_at
+            if state:
+                standing.open_since, standing.ran_at = state.open_since, state.ran_at
+                standing.failures, standing.failing_since = state.failures, state.failing_since
+                standing.fault, standing.error, standing.zh = state.fault, state.error, state.zh
+            found.append(standing)
     found.append(_orders(orders))
     order = list(LIGHTS)
     return sorted(found, key=lambda one: (order.index(one.light), one.output))

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from core import clock
 from serving.access import Grant, reading
-from store.engine import transaction
+from store.engine import pairs, transaction
 from supervision import care
 
 _NAMES = """
@@ -92,6 +92,6 @@ def project(who: Grant, code: str) -> dict[str, Any] | None:
 
 def readable(connection: Connection, who: Grant, names: set[str]) -> dict[str, str]:
     """Names of agents as they may be read: in clear to whom personal data are shown, and each one's own."""
-    masked = dict(connection.execute(sa.text(_MASKED), {"names": sorted(names)}).all())
+    masked: dict[str, str] = pairs(connection.execute(sa.text(_MASKED), {"names": sorted(names)}))
     own = {*(who.agents or ())}
     return {name: name if who.personal or name in own else masked[name] for name in names}

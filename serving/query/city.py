@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from serving import derive, search
 from serving.access import Grant, departments, reading, towns
 from serving.kept import Kept
 from serving.query import space
+from store.copying import Schema
 
 LIGHTS = ("双红", "红", "待数据", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
 NO_LIGHT = "无"  # no running case with a limit
@@ -138,13 +140,13 @@ def _read(connection: Connection, _: str) -> City:
         .drop("items", "answering", "handling")
         .sort(["rank", "severity", "findings", "code"], descending=[False, True, True, True])
     )
-    return City(whole, whole["judged_on"].max())
+    return City(whole, max(whole["judged_on"].drop_nulls(), default=None))
 
 
 _cities: Kept[City] = Kept(_read, _KEPT)
 
 
-def _frame(connection: Connection, sql: str, kinds: dict, **values: str) -> pl.DataFrame:
+def _frame(connection: Connection, sql: str, kinds: Schema, **values: str) -> pl.DataFrame:
     rows = connection.execute(sa.text(sql), values).all()
     return pl.DataFrame([tuple(row) for row in rows], schema=kinds, orient="row")
 
@@ -185,7 +187,7 @@ def chosen(seen: City, grant: Grant, by: Filters) -> pl.DataFrame:
     return rows
 
 
-def board(rows: pl.DataFrame) -> list[dict]:
+def board(rows: pl.DataFrame) -> list[dict[str, Any]]:
     """The 8 stages and 已完成: stage, name, projects, findings (projects with one), lights {light: projects}."""
     from supervision.expected import milestones
 

@@ -18,7 +18,7 @@ from core import clock, settings
 from core.clock import SHANGHAI
 from core.errors import FAULT_ZH, Fault
 from sources import loader
-from store.engine import transaction
+from store.engine import pairs, transaction
 
 # Runs that read a source; a re-drive or a remap says nothing of how fresh it is.
 _READING = ("cli", "schedule", "backfill", "reconcile", "bench")
@@ -165,10 +165,10 @@ def current() -> Freshness:
 def freshness() -> Freshness:
     """As of now; a few small reads."""
     with transaction() as connection:
-        read = dict(connection.exec_driver_sql(_READ).all())
+        read: dict[str, Any] = pairs(connection.exec_driver_sql(_READ))
         last = {row.feed: row for row in connection.execute(sa.text(_LAST), {"reading": list(_READING)})}
-        speaks = dict(connection.exec_driver_sql(_SPEAKS).all())
-        silent = dict(connection.execute(sa.text(_SILENT), {"today": clock.today()}).all())
+        speaks: dict[str, Any] = pairs(connection.exec_driver_sql(_SPEAKS))
+        silent: dict[str, Any] = pairs(connection.execute(sa.text(_SILENT), {"today": clock.today()}))
         filled, judged = connection.exec_driver_sql(_FILLING).one()
     now, found = clock.now(), []
     for source, name, promise, feeds in _declared():

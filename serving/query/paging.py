@@ -25,13 +25,13 @@ class Page:
     next: str | None
 
 
-def encode(name: str, key: tuple) -> str:
+def encode(name: str, key: tuple[Any, ...]) -> str:
     """A cursor of listing ``name`` after the row with this key."""
     text = json.dumps([name, *key], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode(name: str, cursor: str, kinds: tuple[type, ...]) -> tuple:
+def decode(name: str, cursor: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:
     """:raises BadCursorError: it is none, or of another listing."""
     try:
         text = base64.b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

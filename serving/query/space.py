@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import shapely
@@ -31,7 +32,7 @@ def _box(box: Box) -> str:
     return f"(({west!r},{south!r}),({east!r},{north!r}))"
 
 
-def _load(rows: Sequence, box: Box | None) -> Shapes:
+def _load(rows: Sequence[Any], box: Box | None) -> Shapes:
     """Without what cannot be drawn: :mod:`store.unservable` tells it."""
     geometries = shapely.from_wkb([bytes(row[1]) for row in rows], on_invalid="ignore")
     drawable = is_drawable(geometries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,6 +18,9 @@ from serving.report.drawing import LIGHT_TONE, Area, Dot, Drawing, Line, Rect, T
 WIDTH = 960
 PRINTED = 720  # the width at which letters are still read on A4
 _ROW, _TOP = 24, 40
+
+
+Place = Callable[[date], float]  # day → x
 
 
 def stages(told: Dossier, width: float = WIDTH) -> Drawing:
@@ -69,7 +72,7 @@ def _state(stage: dict[str, Any], told: Dossier) -> str:
 def _span(told: Dossier) -> tuple[date, date]:
     """First and last day of a dossier's cases, with a little room."""
     bars = [b for b in told.bars if b.start]
-    first = min((b.start for b in bars), default=told.as_of) - timedelta(days=3)
+    first = min((b.start for b in bars if b.start), default=told.as_of) - timedelta(days=3)
     last = max(
         [
             told.as_of,
@@ -102,7 +105,7 @@ def gantt(told: Dossier, bars: Sequence[Bar] | None = None, width: float = WIDTH
     label, verdict = width * 0.22, max(width * 0.27, 216)
     first, last = _span(told)
     left, right = label + 8, width - verdict - 8
-    at = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
+    at: Place = lambda day: left + (min(max(day, first), last) - first).days / (last - first).days * (right - left)  # noqa: E731
     for tick, text in _ticks(first, last, right - left):
         made.add(
             Line(at(tick), _TOP - 8, at(tick), made.height - 10, "grid"),
@@ -138,7 +141,7 @@ def plan(lines: Sequence[dict[str, Any]], as_of: date, width: float = WIDTH) -> 
     left, right = width * 0.3, width - 84
     first = min(as_of, min(r["earliest_start"] for r in rows)) - timedelta(days=3)
     last = max(as_of, max(r["latest_end"] or r["earliest_end"] for r in rows)) + timedelta(days=3)
-    at = lambda day: left + (day - first).days / (last - first).days * (right - left)  # noqa: E731
+    at: Place = lambda day: left + (day - first).days / (last - first).days * (right - left)  # noqa: E731
     for tick, text in _ticks(first, last, right - left):
         made.add(
             Line(at(tick), _TOP - 8, at(tick), made.height - 8, "grid"),
@@ -162,11 +165,11 @@ def plan(lines: Sequence[dict[str, Any]], as_of: date, width: float = WIDTH) -> 
     return made
 
 
-def _bar(made: Drawing, bar: Bar, y: float, at: Any, as_of: date, label: float, verdict: float) -> None:
+def _bar(made: Drawing, bar: Bar, y: float, at: Place, as_of: date, label: float, verdict: float) -> None:
     middle = y + _ROW / 2
     title = f"{bar.item_name} {bar.case_no}：{bar.verdict}"
     made.add(Text(6, middle + 4, fitted(bar.item_name, 12, label - 8), "ink", 12))
-    begin, end = bar.accepted or bar.start, bar.ended.date() if bar.ended else as_of
+    begin, end = bar.accepted or bar.start or as_of, bar.ended.date() if bar.ended else as_of
     end = max(end, begin)
     if bar.received and bar.accepted and bar.received.date() < bar.accepted:
         made.add(Line(at(bar.received.date()), middle, at(bar.accepted), middle, "grey", 1.5))
@@ -424,8 +427,8 @@ def over_time(rows: Sequence[dict[str, Any]], width: float = WIDTH, height: floa
     most = max(max(row[name] or 0 for row in rows) for name in ("live", "claimed", "quarantined")) or 1
     days = [date.fromisoformat(row["day"]) for row in rows]
     left, right, bottom = 80, width - 16, height - 28
-    at = lambda day: left + (day - days[0]).days / ((days[-1] - days[0]).days or 1) * (right - left)  # noqa: E731
-    level = lambda value: bottom - value / most * (bottom - 16)  # noqa: E731
+    at: Place = lambda day: left + (day - days[0]).days / ((days[-1] - days[0]).days or 1) * (right - left)  # noqa: E731
+    level: Callable[[float], float] = lambda value: bottom - value / most * (bottom - 16)  # noqa: E731
     for value in (0, most // 2, most):
         made.add(
             Line(left, level(value), right, level(value), "grid"),

@@ -380,7 +380,7 @@ def _timeline(
 
     event_zh, channel_zh = labels("event"), labels("channel")
     names = {b.case_id: (b.item_name, b.case_no) for b in made.bars}
-    told: dict[tuple, dict[str, Any]] = {}
+    told: dict[tuple[Any, ...], dict[str, Any]] = {}
     handling = 0
     for event in whole["events"]:
         if event["at"] is None or event["at"] > until or event["case_id"] not in visible:

@@ -224,7 +224,10 @@ def _rgb(tone: str) -> tuple[int, int, int]:
 def onto(pdf: FPDF, drawing: Drawing, x: float, y: float, width: float, family: str) -> float:
     """Draw at (x, y), ``width`` wide, in the PDF's unit (mm); returns the height."""
     k = width / drawing.width
-    at = lambda px, py: (x + px * k, y + py * k)  # noqa: E731
+
+    def at(px: float, py: float) -> tuple[float, float]:
+        return x + px * k, y + py * k
+
     with pdf.local_context():
         for shape in drawing.shapes:
             match shape:

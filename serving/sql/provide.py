@@ -17,7 +17,7 @@ from core.errors import ConfigurationError
 from serving.sql import past
 from serving.sql.views import View, note, statements, views
 from store import migrate
-from store.engine import transaction
+from store.engine import driver, transaction
 
 _SCHEMAS = ("onemap", "asked")
 _READERS = {"onemap": ("onemap_reader", "onemap_scoped", "onemap_api"), "asked": ("onemap_api",)}
@@ -64,7 +64,7 @@ def _past(connection: Connection, anew: bool) -> None:
     made = "; ".join(
         f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public" for name in names
     )
-    connection.connection.driver_connection.execute(f"{made}; {ddl}\ncomment on schema past is '{digest}'")
+    driver(connection).execute(f"{made}; {ddl}\ncomment on schema past is '{digest}'")
     if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
         connection.exec_driver_sql(
             "grant usage on schema past to onemap_api; grant select on all tables in schema past to onemap_api"
@@ -92,7 +92,7 @@ def _make(connection: Connection, schema: str, view: View, there: dict[str, str 
             if statement.startswith("create view")
             else statement
         )
-        connection.connection.driver_connection.execute(text)
+        driver(connection).execute(text)
     for role in _READERS[schema]:
         if connection.execute(sa.text("select 1 from pg_roles where rolname = :role"), {"role": role}).scalar():
             connection.exec_driver_sql(f"grant select on {schema}.{quoted(view.name)} to {role}")

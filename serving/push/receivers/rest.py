@@ -59,7 +59,7 @@ def heard(rows: list[dict[str, Any]], content: bytes, options: RestOutput, name:
     rejected: dict[int, str] = {}
     for one in refused if isinstance(refused, list) else [None]:
         key = str(one.get(options.rejected_key)) if isinstance(one, dict) else None
-        if key not in places:
+        if not isinstance(one, dict) or key not in places:
             raise _no_receipt(name, "refuses a row that was not sent")
         rejected |= {ord_: str(one.get(options.reason) or "refused") for ord_ in places[key]}
     count = len(accepted) if isinstance(accepted, list) else accepted
