@@ -16,8 +16,9 @@ OUTCOME = "outcome"  # the XCom key under which a (feed, window) says how it end
 
 
 def plan(source: str, params: dict[str, Any], schedule: str | None = None) -> list[dict[str, Any]]:
-    """The (feed, window)s to be read now: what is promised and not yet complete, or the window that a person asked for,
-    by parameters or by Airflow's own backfill, whose runs each stand for the interval that ends at their logical date.
+    """The (feed, window)s to be read now, in groups, each of which one task reads one after the other: what is promised and
+    not yet complete, or the windows that a person asked for, by parameters or by Airflow's own backfill, whose runs each
+    stand for the interval that ends at their logical date: each of these is a task of its own.
 
     :param schedule: cron of the source, in the city's time.
     :raises ConfigurationError: a backfill of an interval that is not past, or of feeds that cannot be asked for the past.
@@ -41,13 +42,20 @@ def plan(source: str, params: dict[str, Any], schedule: str | None = None) -> li
         )
     for unit in units:
         log.info("planned %s", unit.label)
-    return [asdict(unit) for unit in units]
+    groups = [[unit] for unit in units] if start or end else sync.lanes(source, units)
+    return [{"label": _label(group), "units": [asdict(unit) for unit in group]} for group in groups]
 
 
-def sync(unit: dict[str, Any], docs: str) -> dict[str, Any]:
-    """Read one (feed, window) into the store; ``docs``: address of the feed's Data Docs, for the log.
+def _label(group: list[Any]) -> str:
+    """What a person reads of a task: the window of one, else the feeds."""
+    return group[0].label if len(group) == 1 else " · ".join(dict.fromkeys(unit.feed for unit in group))
 
-    :raises OneMapError: it did not end well, typed by whose fault.
+
+def sync(group: dict[str, Any], docs: str) -> dict[str, Any]:
+    """Read a group of (feed, window)s into the store, one after the other; what an earlier try of this run has read is not
+    read again. ``docs``: address of the Data Docs, for the log.
+
+    :raises OneMapError: one did not end well, typed by whose fault; all others are read all the same.
     """
     _guard()
     from airflow.sdk import get_current_context
@@ -57,45 +65,67 @@ def sync(unit: dict[str, Any], docs: str) -> dict[str, Any]:
 
     context = get_current_context()
     asked = context["params"].get("from") or context["params"].get("to") or _is_backfill()
-    outcome = sync.run(Task(**unit), trigger="backfill" if asked else "schedule")
-    told = outcome.as_dict()
+    units = [Task(**unit) for unit in group["units"]]
+    outcomes = []
+    if len(units) > 1 and context["ti"].try_number > 1:
+        outcomes, units = sync.resumed(units, context["dag_run"].start_date)
+        log.info("read by an earlier try: %s", ", ".join(one.feed for one in outcomes) or "nothing")
+    for unit in units:
+        outcomes.append(sync.run(unit, trigger="backfill" if asked else "schedule"))
+        log.info("%s: %s %s", unit.label, outcomes[-1].outcome, outcomes[-1].counts)
+    told = [outcome.as_dict() for outcome in outcomes]
     context["ti"].xcom_push(OUTCOME, told)
-    log.info("%s: %s %s", unit["label"], told["outcome"], told["counts"])
     log.info("质量校验 Data Docs: %s", docs)
-    if outcome.outcome not in ("ok", "waiting"):
-        raise _error(told)
-    return {"run_id": told["run_id"]}
+    if bad := [one for one in told if not _well(one)]:
+        raise _failure(bad)
+    return {"run_ids": [one["run_id"] for one in told]}
 
 
-def publish(units: list[dict[str, Any]]) -> None:
+def _well(told: dict[str, Any]) -> bool:
+    return told["outcome"] in ("ok", "waiting") and told["balanced"]
+
+
+def _failure(bad: list[dict[str, Any]]) -> Exception:
+    """One error for all that did not end well: one that may mend itself is told first, since it decides on trying again."""
+    first = next((one for one in bad if one["fault"] == "transient"), bad[0])
+    if len(bad) > 1:
+        others = "; ".join(f"{one['feed']}: {one['error'] or one['outcome']}" for one in bad)
+        zh = "；".join(f"{one['feed']}：{one['zh'] or one['error'] or one['outcome']}" for one in bad)
+        first = first | {"error": others, "zh": zh}
+    return _error(first)
+
+
+def publish() -> None:
     """Tell the merge that a source has news. :raises AirflowSkipException: nothing has changed."""
     from airflow.sdk.exceptions import AirflowSkipException
 
+    read = _outcomes()
     changed = sum(
-        told["counts"][kind] for told in _outcomes() for kind in ("new", "changed", "history", "tombstoned", "absent")
+        told["counts"][kind] for told in read for kind in ("new", "changed", "history", "tombstoned", "absent")
     )
-    log.info("%d feeds read, %d records new or changed", len(units), changed)
+    log.info("%d windows read, %d records new or changed", len(read), changed)
     if not changed:
         raise AirflowSkipException("无变化 / nothing has changed")
 
 
-def settle(source: str, units: list[dict[str, Any]] | None) -> dict[str, int]:
-    """One failure a source, naming every feed that failed and whose fault it is.
+def settle(source: str, groups: list[dict[str, Any]] | None) -> None:
+    """One failure a source, naming every feed that failed and whose fault it is. Runs where something failed.
 
-    :raises AirflowFailException: something failed, is held, or did not balance.
+    :raises AirflowFailException: always.
     """
     _guard()
     from airflow.sdk.exceptions import AirflowFailException
 
     from core.errors import FAULT_ZH, Fault
 
-    if units is None:
+    if groups is None:
         raise AirflowFailException(
             f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan"
         )
     told = _outcomes()
-    bad = [t for t in told if t["outcome"] not in ("ok", "waiting") or not t["balanced"]]
-    missing = len(units) - len(told)
+    bad = [t for t in told if not _well(t)]
+    total = sum(len(group["units"]) for group in groups)
+    missing = total - len(told)
     for t in bad:
         log.error(
             "%s %s: %s [%s] %s -> %s",
@@ -106,13 +136,11 @@ def settle(source: str, units: list[dict[str, Any]] | None) -> dict[str, int]:
             t["zh"] or t["error"] or "",
             t["remedy"] or "",
         )
-    if bad or missing:
-        names = ", ".join(sorted({t["feed"] for t in bad}))
-        raise AirflowFailException(
-            f"{source}: {len(bad) + missing} of {len(units)} did not end well ({names or 'no outcome'}) / "
-            f"{len(units)} 项中 {len(bad) + missing} 项未成功"
-        )
-    return {"feeds": len(units), "rows_in": sum(t["counts"]["rows_in"] for t in told)}
+    names = ", ".join(sorted({t["feed"] for t in bad}))
+    raise AirflowFailException(
+        f"{source}: {len(bad) + missing} of {total} did not end well ({names or 'see the tasks'}) / "
+        f"{total} 项中 {len(bad) + missing} 项未成功"
+    )
 
 
 def unify() -> dict[str, Any]:
@@ -188,13 +216,13 @@ def broken(reason: str) -> None:
 
 
 def _outcomes() -> list[dict[str, Any]]:
-    """How each mapped task of this run ended, by its last try."""
+    """How each (feed, window) of this run ended, by the last try of its task."""
     from airflow.sdk import get_current_context
     from airflow.sdk.execution_time.xcom import XCom
 
     ti = get_current_context()["ti"]
     found = XCom.get_all(key=OUTCOME, task_id="sync", dag_id=ti.dag_id, run_id=ti.run_id)
-    return [told for told in found or [] if told]
+    return [told for group in found or [] for told in group or []]
 
 
 def _is_backfill() -> bool:

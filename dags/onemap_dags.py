@@ -3,7 +3,7 @@
 ================  ==============================================================  =====================
 DAG               what                                                            starts
 ================  ==============================================================  =====================
-sync__<source>    plan, read each (feed, window), tell the merge, settle          by the source's cron
+sync__<source>    plan, read feeds in groups, tell the merge, settle failures     by the source's cron
 unify             identify and fold what has changed                              when a source has news
 reconcile__…      counts and keys against the source                              by cron
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
@@ -114,8 +114,9 @@ def source_doc(d: Declared) -> str:
 回补：触发时填写起止时间（半开区间，本市时间），可选数据项；或用 Airflow 的回填（Backfill），每次运行读取计划的上一时点至其逻辑日期的区间，读不到即失败并说明原因。重复运行不会产生重复数据。
 
 *Owner {d.department}; Airflow Connection `{d.connection}`. To back-fill a closed window, trigger with from / to
-(half-open, local time), or use Airflow's Backfill: each of its runs reads from the time of the schedule before to its logical date; running anything again leaves the same store. Only transient faults are retried; the task
-`settle` names every feed that failed and whose duty it is.*
+(half-open, local time), or use Airflow's Backfill: each of its runs reads from the time of the schedule before to its logical date; running anything again leaves the same store. What is due is read by as many
+tasks as the source may be asked by at once, several feeds each; a back-fill has a task a window. Only transient faults are retried, and a second try reads what the
+first has not; the task `settle` names every feed that failed and whose duty it is.*
 """
 
 
@@ -182,27 +183,34 @@ def sync_dag(d: Declared) -> DAG:
             task_id="sync",
             task_display_name="读取入库 sync",
             pool=pool(d.source),
-            map_index_template="{{ task.op_kwargs['unit']['label'] }}",
+            map_index_template="{{ task.op_kwargs['group']['label'] }}",
             doc_md=f"[质量校验 Data Docs]({page('data-docs/index.html')})　·　[运行健康]({health_link('#' + d.source)})",
             retries=RETRIES,
             retry_delay=FIRST,
             retry_policy=ByFault(),
         )
-        def sync(unit):
-            return bodies.sync(unit, page(f"data-docs/{unit['feed']}/index.html"))
+        def sync(group):
+            return bodies.sync(group, page("data-docs/index.html"))
 
         @task(
-            task_id="publish", task_display_name="发布变化 publish", trigger_rule="all_done", outlets=[news(d.source)]
+            task_id="publish",
+            task_display_name="发布变化 publish",
+            trigger_rule="all_done",
+            outlets=[news(d.source)],
         )
-        def publish(units):
-            bodies.publish(units or [])
+        def publish():
+            bodies.publish()
 
-        @task(task_id="settle", task_display_name="结果 settle", trigger_rule="all_done")
-        def settle(units):
-            return bodies.settle(d.source, units)
+        # skipped by the scheduler, without a process, where all went well
+        @task(task_id="settle", task_display_name="失败汇总 settle", trigger_rule="one_failed")
+        def settle(groups):
+            bodies.settle(d.source, groups)
 
-        units = plan()
-        chain(sync.expand(unit=units), publish(units), settle(units))
+        groups = plan()
+        read = sync.expand(group=groups)
+        told = settle(groups)
+        chain(read, publish(), told)
+        chain(read, told)
     return dag
 
 

@@ -13,6 +13,7 @@ from store import arrivals, clockwatch, landing
 from store.engine import engine
 
 _DAY = timedelta(days=1)
+_LANE = 12  # tasks that one process reads one after the other, at most
 
 
 def due(connector: Connector, feed: Feed, now: datetime) -> list[Task]:
@@ -75,6 +76,14 @@ def task(feed: Feed, window: Window) -> Task:
         full=window.full,
         label=f"{feed.id} {window}",
     )
+
+
+def lanes(tasks: list[Task], parallel: int) -> list[list[Task]]:
+    """The same tasks as so many groups as a source may be asked by at once, each to be read one after the other by one
+    process: to begin one costs more than to read a few hundred rows. More groups where one would be of more than twelve.
+    """
+    count = min(len(tasks), max(parallel, -(-len(tasks) // _LANE)))
+    return [tasks[first::count] for first in range(count)]
 
 
 def window(of: Task) -> Window:

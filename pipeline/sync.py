@@ -14,6 +14,7 @@ from pipeline import acknowledge, batch, check, decode, fetch, merge, registry, 
 from pipeline import plan as planning
 from pipeline.job import Job
 from pipeline.outcome import Outcome, Task
+from store import landing
 
 
 def plan(source_id: str, feeds: list[str] | None = None) -> list[Task]:
@@ -63,6 +64,31 @@ def source(
         if on_progress:
             on_progress(task, outcomes[-1])
     return outcomes
+
+
+def lanes(source_id: str, tasks: list[Task]) -> list[list[Task]]:
+    """The tasks of a source as groups that are read side by side (:func:`pipeline.plan.lanes`)."""
+    return planning.lanes(tasks, registry.source(source_id).parallel)
+
+
+def resumed(tasks: list[Task], since: datetime) -> tuple[list[Outcome], list[Task]]:
+    """Of tasks that were begun before: outcomes of those that have ended well since then, and what is still to be read,
+    those that were not tried yet first: whatever ended the process would end it before them again.
+
+    :param since: an instant with its offset.
+    """
+    tried = landing.tried([task.feed for task in tasks], since)
+    ended: list[Outcome] = []
+    fresh: list[Task] = []
+    again: list[Task] = []
+    for task in tasks:
+        asked = planning.window(task)
+        run_id, outcome = tried.get((task.feed, landing.Span(asked.start, asked.end, asked.full)), (0, ""))
+        if outcome == "ok":
+            ended.append(batch.outcome_of(run_id))
+        else:
+            (again if outcome else fresh).append(task)
+    return ended, fresh + again
 
 
 def run(task: Task, *, trigger: str = "schedule") -> Outcome:

@@ -139,6 +139,14 @@ def _view() -> Any:
     return DefaultJinjaPageView()
 
 
+def prepare() -> None:
+    """Compile the templates of the pages, as a process does that forks others which are to write them."""
+    environment = _view().env
+    for name in environment.list_templates(extensions=["j2"]):
+        environment.get_template(name)
+    _template()
+
+
 @cache
 def _style() -> str:
     import great_expectations.render.view as view

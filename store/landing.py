@@ -128,6 +128,18 @@ def open_run(source: str, feed: str, window: Span, trigger: str) -> int:
         ).scalar_one()
 
 
+def tried(feeds: list[str], since: datetime) -> dict[tuple[str, Span], tuple[int, str]]:
+    """Id and outcome of the last run of each (feed, window) that has begun since an instant (with its offset)."""
+    run = tables.run
+    with engine().connect() as connection:
+        found = connection.execute(
+            sa.select(run.c.feed, run.c.window_start, run.c.window_end, run.c.window_full, run.c.id, run.c.outcome)
+            .where(run.c.feed.in_(feeds), run.c.started_at >= since)
+            .order_by(run.c.id)
+        )
+        return {(feed, Span(start, end, full)): (run_id, outcome) for feed, start, end, full, run_id, outcome in found}
+
+
 def bury(connection: Connection, feed: str) -> list[int]:
     """Close the runs of a feed that never ended; the caller knows that their processes are dead."""
     run = tables.run

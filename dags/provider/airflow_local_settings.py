@@ -10,7 +10,16 @@ import importlib
 import logging
 import sys
 
-_MODULES = ("pipeline.sync", "pipeline.unify", "supervision.ledger", "great_expectations")
+_MODULES = (
+    "pipeline.sync",
+    "pipeline.unify",
+    "supervision.ledger",
+    "serving.alerts",
+    "quality.expectations",
+    "pyarrow.pandas_compat",
+    "fsspec.implementations.chained",
+    "airflow.sdk.bases.hook",
+)
 
 
 def _forks_tasks(arguments: list[str]) -> bool:
@@ -25,6 +34,9 @@ def _preload() -> None:
             importlib.import_module(name)
         except ImportError as error:  # the task that needs it will say so with its place; the scheduler goes on
             logging.getLogger(__name__).warning("not preloaded: %s: %s", name, error)
+    from quality import docs
+
+    docs.prepare()
 
 
 if _forks_tasks(sys.argv):

@@ -80,7 +80,7 @@ TICK = datetime(2026, 11, 1, 2, 20, tzinfo=UTC)  # 10:20 in the city
 
 def test_a_run_of_airflows_backfill_reads_its_own_interval(monkeypatch):
     asked = _run(monkeypatch, "backfill", TICK)
-    assert bodies.plan("p1", {}, "20 * * * *")[0]["feed"] == "p1.x"
+    assert bodies.plan("p1", {}, "20 * * * *")[0]["units"][0]["feed"] == "p1.x"
     assert asked == [("backfill", datetime(2026, 11, 1, 9, 20), datetime(2026, 11, 1, 10, 20), None)]
 
 
@@ -96,6 +96,79 @@ def test_parameters_of_the_form_go_before_the_interval_and_a_scheduled_run_reads
     assert asked == [("backfill", datetime(2026, 1, 1), datetime(2026, 1, 2), None)]
     for run_type in ("scheduled", "manual"):
         assert _run(monkeypatch, run_type, TICK) == [] and bodies.plan("p1", {}, "20 * * * *") == []
+
+
+def test_what_is_due_is_read_in_as_many_tasks_as_the_source_bears_and_a_backfill_a_window_a_task(monkeypatch):
+    from pipeline import sync
+    from pipeline.outcome import Task
+
+    due = [Task(f"m2.{name}", None, None, True, f"m2.{name} full") for name in "abcde"]
+    _run(monkeypatch, "scheduled", TICK)
+    monkeypatch.setattr(sync, "plan", lambda source, feeds: due)
+    groups = bodies.plan("m2", {}, "*/15 * * * *")  # m2: parallel 2
+    assert [group["label"] for group in groups] == ["m2.a · m2.c · m2.e", "m2.b · m2.d"]
+    assert sorted(unit["feed"] for group in groups for unit in group["units"]) == [one.feed for one in due]
+    monkeypatch.setattr(sync, "plan", lambda source, feeds: due * 20)
+    assert {len(group["units"]) for group in bodies.plan("m2", {}, "*/15 * * * *")} <= {11, 12}
+    monkeypatch.setattr(sync, "backfill", lambda source, start, end, feeds: due)
+    groups = bodies.plan("m2", {"from": "2026-01-01"}, "*/15 * * * *")
+    assert [group["label"] for group in groups] == [one.label for one in due]
+
+
+def _reading(monkeypatch, outcomes: dict, *, tries: int = 1, ended: tuple = ()) -> tuple[dict, list]:
+    """A group of three feeds as a task reads it; returns what the task told and the feeds that were read."""
+    from types import SimpleNamespace
+
+    import airflow.sdk
+
+    from pipeline import sync
+    from pipeline.outcome import Counts, Outcome
+
+    told: dict = {}
+    read: list[str] = []
+    context = {
+        "params": {},
+        "dag_run": SimpleNamespace(run_type="scheduled", start_date=TICK),
+        "ti": SimpleNamespace(try_number=tries, xcom_push=told.__setitem__),
+    }
+    monkeypatch.setattr(airflow.sdk, "get_current_context", lambda: context)
+
+    def run(task, trigger):
+        read.append(task.feed)
+        fault = outcomes.get(task.feed)
+        return Outcome(1, task.feed, "full", "failed" if fault else "ok", Counts(1, 1), fault, task.feed, "", task.feed)
+
+    def resumed(tasks, since):
+        assert since == TICK
+        rest = [task for task in tasks if task.feed not in ended]
+        return [Outcome(1, task.feed, "full", "ok", Counts(1, 1)) for task in tasks if task.feed in ended], rest
+
+    monkeypatch.setattr(sync, "run", run)
+    monkeypatch.setattr(sync, "resumed", resumed)
+    return told, read
+
+
+GROUP = {
+    "label": "x",
+    "units": [{"feed": f"m2.{n}", "start": None, "end": None, "full": True, "label": n} for n in "abc"],
+}
+
+
+def test_a_feed_that_fails_keeps_no_other_of_its_task_from_being_read_and_one_that_may_mend_is_tried_again(monkeypatch):
+    told, read = _reading(monkeypatch, {"m2.a": "provider", "m2.b": "transient"})
+    with pytest.raises(TransientError, match=r"m2\.a: m2\.a; m2\.b: m2\.b"):
+        bodies.sync(GROUP, "docs")
+    assert read == ["m2.a", "m2.b", "m2.c"]
+    assert [one["outcome"] for one in told[bodies.OUTCOME]] == ["failed", "failed", "ok"]
+    with pytest.raises(ProviderError):
+        _reading(monkeypatch, {"m2.a": "provider"})
+        bodies.sync(GROUP, "docs")
+
+
+def test_a_second_try_reads_what_the_first_has_not_and_tells_of_all(monkeypatch):
+    told, read = _reading(monkeypatch, {}, tries=2, ended=("m2.a", "m2.b"))
+    bodies.sync(GROUP, "docs")
+    assert read == ["m2.c"] and [one["feed"] for one in told[bodies.OUTCOME]] == ["m2.a", "m2.b", "m2.c"]
 
 
 def test_a_backfill_that_can_read_nothing_of_its_interval_fails_and_says_why(monkeypatch):

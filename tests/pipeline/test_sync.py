@@ -138,3 +138,21 @@ def test_memory_does_not_grow_with_the_number_of_rows(hub):
         assert new == (4_000 if pages == 8 else 36_000)
         peaks.append(peak)
     assert peaks[1] < peaks[0] * 1.3, f"kilobytes: {peaks}"
+
+
+def test_a_task_that_begins_again_reads_what_has_not_ended_well_and_last_what_it_was_at(world):
+    from datetime import UTC, datetime, timedelta
+
+    from pipeline import sync
+    from pipeline.outcome import Task
+
+    world["d2.projects"].pages = [[project(1)]]
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    done = run("d2.projects")
+    tasks = [Task(feed, None, None, True, feed) for feed in ("d2.projects", "m2.sl", "m2.sb")]
+    ended, rest = sync.resumed(tasks, since)
+    assert [one.run_id for one in ended] == [done.run_id] and [one.feed for one in rest] == ["m2.sl", "m2.sb"]
+    world["m2.sl"].pages = [TransientError("away")]
+    assert run("m2.sl").outcome == "failed"
+    assert [one.feed for one in sync.resumed(tasks, since)[1]] == ["m2.sb", "m2.sl"]
+    assert sync.resumed(tasks, datetime.now(UTC) + timedelta(minutes=1))[0] == [], "a cleared run reads all again"
