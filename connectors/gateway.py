@@ -73,7 +73,7 @@ class Gateway:
     def classify_list(self, answer: Answer) -> None:
         """:meth:`classify`, and both layers of an answer to a query."""
         self.classify(answer)
-        if answer.status != 200:
+        if answer.status >= 300:
             return
         outer = _object(answer.content)
         if outer is None:

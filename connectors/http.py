@@ -380,6 +380,14 @@ class Http:
         target = joined(url, location)
         if not _same_host(url, target):
             raise _foreign(url, target, "a redirect")
+        if method != "GET" and response.status_code in (302, 303):  # for this once: a log-in, a page that says "later"
+            raise TransientError(
+                f"HTTP {response.status_code} sends a {method} from {_bare(url)} on to {_bare(target)}, without its body",
+                remedy="a log-in or a notice stands before the service: if it lasts, ask the source, or set the host to the new address",
+                zh=f"{_bare(url)} 将 {method} 请求转到 {_bare(target)}（{response.status_code}），可能是登录页或维护页，将自动重试；"
+                "如持续，请联系数源部门，或把连接地址改为新地址。",
+                code="web_page",
+            )
         if method != "GET" and response.status_code not in (307, 308):
             raise ConfigurationError(
                 f"HTTP {response.status_code} redirects a {method} from {_bare(url)} to {_bare(target)}",
@@ -407,12 +415,12 @@ class Http:
             if have and total.isdigit() and int(total) == have:
                 return to
             to.unlink(missing_ok=True)
-            raise TransientError(f"HTTP 416: {have} bytes of {total or '?'} stood here; starting anew")
+            raise _anew(f"HTTP 416: {have} bytes of {total or '?'} stood here; starting anew")
         if response.status_code == 206:
             start = response.headers.get("Content-Range", "").removeprefix("bytes").strip().partition("-")[0]
             if start != str(have) or (call.etag and response.headers.get("ETag", call.etag) != call.etag):
                 to.unlink(missing_ok=True)
-                raise TransientError("HTTP 206 of another part or version than asked; starting anew")
+                raise _anew("HTTP 206 of another part or version than asked; starting anew")
         else:
             have = 0
         call.etag = response.headers.get("ETag")
@@ -544,6 +552,14 @@ def bearer(endpoint: Endpoint) -> Sign | None:
         request.headers["Authorization"] = f"Bearer {endpoint.password}"
 
     return sign
+
+
+def _anew(told: str) -> TransientError:
+    return TransientError(
+        told,
+        remedy="fetched again from its beginning; if it lasts, tell the source's owner",
+        zh=f"断点续传的应答与所请求的部分不符，将从头重新获取；如持续，请联系数源部门。（{told}）",
+    )
 
 
 def raise_for_status(answer: Answer) -> None:

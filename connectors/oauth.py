@@ -72,7 +72,7 @@ class BearerToken:
         if answer.status in (400, 401) and self._may_change and not self._in_form:
             self._in_form = True  # some servers read the form alone
             answer = self._ask()
-        if answer.status != 200:
+        if answer.status >= 300:
             raise self._refused(answer, "client id and secret")
         client = BackendApplicationClient(self._endpoint.login)
         try:

@@ -126,7 +126,7 @@ class OgcFeatures(HttpConnector):
 
     def _get(self, feed: Feed, target: str, params: dict[str, Any], *, retry: bool = True) -> Answer:
         def classify(answer: Answer) -> None:
-            if answer.status == 200:
+            if answer.status < 300:
                 geojson.read(answer.content, feed.id)
 
         headers = {"Accept": "application/geo+json, application/json"}

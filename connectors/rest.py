@@ -154,7 +154,7 @@ class _Asker:
             nonlocal page
             if http.classify:
                 http.classify(answer)
-            page = self._page(answer) if answer.status == 200 else None
+            page = self._page(answer) if answer.status < 300 else None
 
         answer = http.send(
             given.method,

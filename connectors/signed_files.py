@@ -150,7 +150,7 @@ class SignedFiles(HttpConnector):
         """A fault of the gateway may stand where a file should be, with HTTP 200."""
         self.gateway.classify(answer)
         if (
-            answer.status == 200
+            answer.status < 300
             and "json" in answer.media_type
             and isinstance(answer.body, Path)
             and answer.body.stat().st_size < 1 << 20

@@ -282,9 +282,16 @@ class Soap(Connector):
         envelope, sent = self._service.message(operation, parameters, headers)
         targets = self._service.targets
         payloads: list[Payload] = []  # of each attempt
+        malformed = False
 
         def classify(answer: Answer) -> None:
-            self._classify(answer)
+            nonlocal malformed
+            try:
+                self._classify(answer)
+            except xml.DamagedXml as error:  # twice the same, the reader narrows it down
+                if error.code == "xml_malformed" and not malformed:
+                    malformed = True
+                    raise TransientError(error.message, remedy=error.remedy, zh=error.zh, code=error.code) from error
             payloads.append(answer.payload(answer.headers.get("Content-Type") or "text/xml"))
             if look is not None:
                 look(payloads[-1])
@@ -325,6 +332,7 @@ class Soap(Connector):
         return sign
 
     def _classify(self, answer: Answer) -> None:
+        """:raises DamagedXml: the envelope is not well-formed, or has bytes that do not decode. :raises OneMapError: a fault."""
         try:
             soap_message.body(answer, self._given.faults)
         except soap_message.NothingFound:
@@ -336,8 +344,6 @@ class Soap(Connector):
                     self._ahead = ahead
                     raise Again(error) from error
             raise
-        except xml.DamagedXml:
-            return  # the reader narrows it down
 
 
 def _replaced(constant: Any, texts: dict[str, str]) -> Any:

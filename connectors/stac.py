@@ -126,7 +126,7 @@ class Stac(HttpConnector):
 
     def _ask(self, feed: Feed, method: str, target: str, body: dict[str, Any] | None, *, retry: bool = True) -> Answer:
         def classify(answer: Answer) -> None:
-            if answer.status == 200:
+            if answer.status < 300:
                 geojson.read(answer.content, feed.id)
 
         headers = {"Accept": "application/geo+json, application/json"}

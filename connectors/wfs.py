@@ -146,14 +146,14 @@ class Wfs(Connector):
         }
         if given.sort and layer.name not in self._unsorted:
             try:
-                return self.http.get("", params={**params, "sortBy": ",".join(feed.key)})
+                return self.http.get("", params={**params, "sortBy": ",".join(feed.key)}, classify=classify_features)
             except (ConfigurationError, TransientError) as error:
                 if error.code not in _OUR_FAULT | {"NoApplicableCode", "OperationProcessingFailed"}:
                     raise
-                answer = self.http.get("", params=params)
+                answer = self.http.get("", params=params, classify=classify_features)
                 self._unsorted.add(layer.name)
                 return answer
-        return self.http.get("", params=params)
+        return self.http.get("", params=params, classify=classify_features)
 
     def _layer(self, given: WfsFeed) -> Layer:
         """The layer as the server names it. :raises ConfigurationError: it has none of that local name."""
@@ -197,6 +197,26 @@ def classify(answer: Answer) -> None:
 
     :raises OneMapError: by whose duty it is.
     """
+    _classified(answer)
+
+
+def classify_features(answer: Answer) -> None:
+    """:func:`classify`, and what is no collection: an error in XML of a gateway's own holds no features, and is no empty layer.
+
+    :raises OneMapError: by whose duty it is.
+    """
+    root = _classified(answer)
+    if not local(root).endswith("FeatureCollection"):
+        raise_for_page(answer)
+        raise TransientError(
+            f"<{local(root)}> is no collection of features",
+            remedy="it is asked for again; if it lasts, ask the source what stands before its WFS",
+            zh=f"响应是 <{local(root)}>，不是要素集合，将自动重试；如持续，请向数源核实服务前的网关。",
+            code="not_a_page",
+        )
+
+
+def _classified(answer: Answer) -> etree._Element:
     content_type = answer.headers.get("Content-Type")
     try:
         root = opened(answer.content, content_type)
@@ -219,6 +239,7 @@ def classify(answer: Answer) -> None:
     for element in root.iter():
         if local(element) == "truncatedResponse":
             raise _exception(element)
+    return root
 
 
 def features(root: etree._Element) -> list[etree._Element]:

