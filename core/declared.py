@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, NotFoundError
 from core.settings import ROOT
 
 Place = tuple[str | int, ...]
@@ -54,8 +54,7 @@ class Document:
     @property
     def name(self) -> str:
         """The file as people write it: relative to the checkout where it lies in it."""
-        path = self.path.resolve()
-        return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(self.path)
+        return _shown(self.path)
 
     def where(self, place: Sequence[str | int]) -> str:
         """``file:line`` of a node, or of the nearest one above it that has a line."""
@@ -337,6 +336,29 @@ def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _shown(path: Path) -> str:
+    whole = path.resolve()
+    return str(whole.relative_to(ROOT)) if whole.is_relative_to(ROOT) else str(path)
+
+
+def names(folder: Path) -> list[str]:
+    """Names of the declarations of a folder, sorted: the files' names, whether or not they can be read."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def file(folder: Path, name: str, what: str, zh: str) -> Path:
+    """The file of a declaration; ``what`` and ``zh`` say what it declares. :raises NotFoundError: there is none."""
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        there = names(folder)
+        raise NotFoundError(
+            f"no {what} {name!r} in {_shown(folder)}",
+            remedy=f"one of {', '.join(there)}",
+            zh=f"{_shown(folder)} 中没有{zh} {name}，现有：{'、'.join(there)}。",
+        )
+    return path
 
 
 def dotted(place: Sequence[str | int]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from schemas import channels
 from supervision import rulebook
 
 ENOUGH = 5  # projects of a year from which a median is said
@@ -61,7 +62,7 @@ order by p.submitted_at, p.id"""
 _ONLINE = """
 select extract(year from coalesce(submitted_at, accepted_at))::int as year,
        count(*) filter (where intake_channel is not null) as online, count(*) as cases
-from store."case" where gone_at is null and 'M2' = any (channels) and coalesce(submitted_at, accepted_at)::date <= %(day)s
+from store."case" where gone_at is null and %(municipal)s = any (channels) and coalesce(submitted_at, accepted_at)::date <= %(day)s
 group by 1 order by 1"""
 _OUTSIDE = """
 select f.item_code, coalesce(max(i.item_name), f.item_code), count(*), count(*) filter (where f.state = 'closed'),
@@ -99,7 +100,7 @@ def figures(connection: Connection, as_of: date) -> list[Figure]:
             limits,
         ),
         _starts(_all(connection, _STARTS, day | {"start": START})),
-        _online(_all(connection, _ONLINE, day)),
+        _online(_all(connection, _ONLINE, day | {"municipal": channels.municipal()})),
         _outside(_all(connection, _OUTSIDE, day | {"rules": sorted(rulebook.load().out_of_system)})),
     ]
 

@@ -191,30 +191,11 @@ class Mapping:
 
     def _records(self, scope: Scope) -> pl.DataFrame:
         frame, declaration = scope.frame, self.declaration
-        nested: dict[str, pl.Series] = {}
-        for name, column in self.contract.columns.items():
-            if column.nested and frame[name].null_count() < frame.height:
-                canonical, broken = words.parsed(frame[name])
-                if broken is not None:
-                    scope.fault(broken, "unreadable_json", name, frame[name], True)
-                nested[name] = canonical
-        parts = []
-        for part in declaration.key:
-            value = text_of(scope.value(part, part.as_ or "text", identifier=True))
-            if not part.optional and value.null_count():
-                _tell_absent(scope, part)
-            parts.append(value.fill_null("") if part.optional else value)
-        keys = pl.DataFrame([part.alias(str(n)) for n, part in enumerate(parts)]).select(
-            pl.concat_str(pl.all(), separator="|")
-        )
+        nested = self._nested(scope)
+        key = _key(scope, declaration.key)
         time = pl.Series([None], dtype=STAMP).new_from_index(0, frame.height)
         if declaration.time is not None:
-            time = scope.value(declaration.time, declaration.time.as_ or "timestamp")
-            if not declaration.time.optional and time.null_count():
-                written = scope.column(next(iter(declaration.time.columns)))
-                missing = time.is_null() & written.is_null()
-                if missing.any():
-                    scope.fault(missing, "missing_time", "/".join(sorted(declaration.time.columns)), written, False)
+            time = _time(scope, declaration.time)
         rank = pl.Series([0]).new_from_index(0, frame.height)
         if declaration.rank is not None:
             rank = scope.value(declaration.rank, "int").fill_null(0).clip(-32768, 32767)
@@ -225,7 +206,7 @@ class Mapping:
         return pl.DataFrame(
             [
                 frame["_row"],
-                keys.to_series().alias("record_key"),
+                key.alias("record_key"),
                 time.alias("source_time"),
                 rank.cast(pl.Int16).alias("rank"),
                 gone.alias("tombstone"),
@@ -237,34 +218,23 @@ class Mapping:
             ]
         )
 
+    def _nested(self, scope: Scope) -> dict[str, pl.Series]:
+        """The nested columns that hold anything, in one canonical form; what is no JSON rejects its row."""
+        nested: dict[str, pl.Series] = {}
+        for name, column in self.contract.columns.items():
+            written = scope.frame[name] if column.nested else None
+            if written is None or written.null_count() == scope.frame.height:
+                continue
+            nested[name], broken = words.parsed(written)
+            if broken is not None:
+                scope.fault(broken, "unreadable_json", name, written, True)
+        return nested
+
     def _exploded(self, frame: pl.DataFrame, name: str, height: int) -> tuple[Scope, list[tuple[str, pl.Series]]]:
         """A row an element of a nested column; its fields as ``NAME.field``, a plain value as ``NAME.value``."""
         known = [*(self.contract.columns[name].fields or ()), "value"]
-        parents: list[int] = []
-        positions: list[int] = []
-        elements: list[dict[str, Any]] = []
-        for index, text in enumerate(frame[name].to_list()):
-            if text is None:
-                continue
-            try:
-                found = msgspec.json.decode(text)
-            except msgspec.DecodeError:
-                continue  # told already: the row is rejected
-            for position, element in enumerate(found if isinstance(found, list) else [found], 1):
-                parents.append(index)
-                positions.append(position)
-                elements.append(element if isinstance(element, dict) else {"value": element})
-        spelled = {fold_name(field): field for field in known}
-        columns: dict[str, list[str | None]] = {field: [None] * len(elements) for field in known}
-        names: dict[str, list[str | None]] = dict(columns)  # as written → its column
-        for row, element in enumerate(elements):
-            for key, value in element.items():
-                if value is None:
-                    continue
-                if key not in names:
-                    field = spelled.setdefault(fold_name(key), key)
-                    names[key] = columns.setdefault(field, [None] * len(elements))
-                names[key][row] = value if isinstance(value, str) else words.canonical_json(value)
+        parents, positions, elements = _elements(frame[name])
+        columns = _columns(elements, known)
         texts = {field: plain(pl.Series(values, dtype=pl.String))[0] for field, values in columns.items()}
         numbers_ = pl.Series(parents, dtype=pl.UInt32)
         exploded = frame.select(pl.all().gather(numbers_)).with_columns(
@@ -273,11 +243,11 @@ class Mapping:
         )
         # an unknown field is told by the parent's row, as an unknown column is
         unknown = []
-        for field, text in texts.items():
-            if field not in known:
+        for inner, text in texts.items():
+            if inner not in known:
                 there = text.is_not_null().arg_true()
                 values = pl.Series([None], dtype=pl.String).new_from_index(0, height)
-                unknown.append((f"{name}.{field}", values.scatter(exploded["_row"].gather(there), text.gather(there))))
+                unknown.append((f"{name}.{inner}", values.scatter(exploded["_row"].gather(there), text.gather(there))))
         return Scope(exploded), unknown
 
     def _block(self, scope: Scope, block: Block, number: int) -> pl.DataFrame:
@@ -332,6 +302,67 @@ def _quoted(text: pl.Series) -> pl.Series:
 
 _ESCAPES = {chr(n): json.dumps(chr(n))[1:-1] for n in (*range(1, 32), 34, 92)}
 _ESCAPE_FROM, _ESCAPE_TO = list(_ESCAPES), list(_ESCAPES.values())
+
+
+def _key(scope: Scope, parts: Iterable[Value]) -> pl.Series:
+    """The parts of the key joined by ``|``; a part that is absent and not optional rejects its row."""
+    texts: list[pl.Series] = []
+    for part in parts:
+        text = text_of(scope.value(part, part.as_ or "text", identifier=True))
+        if part.optional:
+            text = text.fill_null("")
+        elif text.null_count():
+            _tell_absent(scope, part)
+        texts.append(text.alias(str(len(texts))))
+    return pl.DataFrame(texts).select(pl.concat_str(pl.all(), separator="|")).to_series()
+
+
+def _time(scope: Scope, declared: Value) -> pl.Series:
+    """The increment's time; a row without one is an issue, unless that is declared as optional."""
+    time = scope.value(declared, declared.as_ or "timestamp")
+    if declared.optional or not time.null_count():
+        return time
+    written = scope.column(next(iter(declared.columns)))
+    missing = time.is_null() & written.is_null()
+    if missing.any():
+        scope.fault(missing, "missing_time", "/".join(sorted(declared.columns)), written, False)
+    return time
+
+
+def _elements(texts: pl.Series) -> tuple[list[int], list[int], list[dict[str, Any]]]:
+    """Row, position from 1 and fields of each element of a nested column; ``value`` is what is no object."""
+    parents: list[int] = []
+    positions: list[int] = []
+    elements: list[dict[str, Any]] = []
+    for index, text in enumerate(texts.to_list()):
+        if text is None:
+            continue
+        try:
+            found = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            continue  # an issue already: the row is rejected
+        for position, element in enumerate(found if isinstance(found, list) else [found], 1):
+            parents.append(index)
+            positions.append(position)
+            elements.append(element if isinstance(element, dict) else {"value": element})
+    return parents, positions, elements
+
+
+def _columns(elements: list[dict[str, Any]], known: list[str]) -> dict[str, list[str | None]]:
+    """The fields of the elements as columns of text: those that are known, then others in the order in which they appear.
+    Spellings of one name are one column."""
+    spelled = {fold_name(field): field for field in known}
+    columns: dict[str, list[str | None]] = {field: [None] * len(elements) for field in known}
+    by_name: dict[str, list[str | None]] = dict(columns)  # as written → its column
+    for row, element in enumerate(elements):
+        for name, value in element.items():
+            if value is None:
+                continue
+            if name not in by_name:
+                field = spelled.setdefault(fold_name(name), name)
+                by_name[name] = columns.setdefault(field, [None] * len(elements))
+            by_name[name][row] = value if isinstance(value, str) else words.canonical_json(value)
+    return columns
 
 
 def _tell_absent(scope: Scope, part: Value) -> None:

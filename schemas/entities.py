@@ -11,7 +11,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from core import declared
-from core.errors import ConfigurationError
 from core.settings import ROOT
 from schemas import codes
 
@@ -139,19 +138,12 @@ def _faults(entity: Entity, name: str) -> Iterator[tuple[declared.Place, str]]:
 @cache
 def load(name: str) -> Entity:
     """:raises ConfigurationError: there is no such entity."""
-    path = FOLDER / f"{name}.yaml"
-    if not path.exists():
-        raise ConfigurationError(
-            f"no entity {name!r} in schemas/entities",
-            remedy=f"one of {', '.join(sorted(names()))}",
-            zh=f"公共模型中没有实体 {name}。",
-        )
-    return read(path)
+    return read(declared.file(FOLDER, name, "entity", "实体"))
 
 
 def names() -> list[str]:
     """Names of all entities, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return declared.names(FOLDER)
 
 
 def load_all() -> dict[str, Entity]:

@@ -69,19 +69,12 @@ def _options(sink: Sink, output: Output) -> Iterator[tuple[declared.Place, str]]
 @cache
 def load(sink: str) -> Sink:
     """:raises NotFoundError: there is no such sink. :raises ConfigurationError: its file is wrong."""
-    path = FOLDER / f"{sink}.yaml"
-    if not path.exists():
-        raise NotFoundError(
-            f"no sink {sink!r} in sinks/",
-            remedy=f"one of {', '.join(names())}",
-            zh=f"sinks/ 中没有推送对象 {sink}，现有：{'、'.join(names())}。",
-        )
-    return read(path)
+    return read(declared.file(FOLDER, sink, "sink", "推送对象"))
 
 
 def names() -> list[str]:
     """Ids of all sinks, sorted: the files' names, whether or not they can be read."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return declared.names(FOLDER)
 
 
 def load_all() -> dict[str, Sink]:

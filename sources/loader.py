@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from core import declared
-from core.errors import ConfigurationError, NotFoundError
+from core.errors import ConfigurationError
 from core.settings import ROOT
 from sources import options, secrets
 from sources.declaration import Feed, Source
@@ -38,16 +38,8 @@ def read(path: Path, *, undecided: bool = False) -> Source:
 @cache
 def load(source: str) -> Source:
     """:raises ConfigurationError: there is no such source, or its file is wrong."""
-    path = FOLDER / f"{source}.yaml"
-    if not path.exists():
-        raise NotFoundError(
-            f"no source {source!r} in sources/",
-            remedy=f"one of {', '.join(names())}",
-            zh=f"sources/ 中没有数源 {source}。",
-            source=source,
-        )
     try:
-        return read(path)
+        return read(declared.file(FOLDER, source, "source", "数源"))
     except ConfigurationError as error:
         error.at(source=source)
         raise
@@ -55,7 +47,7 @@ def load(source: str) -> Source:
 
 def names() -> list[str]:
     """Ids of all sources, sorted: the files' names, whether or not they can be read."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return declared.names(FOLDER)
 
 
 def load_all() -> dict[str, Source]:

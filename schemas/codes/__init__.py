@@ -20,7 +20,6 @@ from functools import cache
 from pathlib import Path
 
 from core import declared
-from core.errors import ConfigurationError
 from schemas.codes.model import ChannelList, Code, CodeList
 
 __all__ = ["FOLDER", "Code", "CodeList", "load", "load_all", "names", "read"]
@@ -51,19 +50,12 @@ def read(path: Path) -> CodeList:
 @cache
 def load(name: str) -> CodeList:
     """:raises ConfigurationError: there is no such list, or its file is wrong."""
-    path = FOLDER / f"{name}.yaml"
-    if not path.exists():
-        raise ConfigurationError(
-            f"no code list {name!r} in schemas/codes",
-            remedy=f"one of {', '.join(sorted(names()))}",
-            zh=f"没有代码表 {name}。",
-        )
-    return read(path)
+    return read(declared.file(FOLDER, name, "code list", "代码表"))
 
 
 def names() -> list[str]:
     """Names of all lists, sorted."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return declared.names(FOLDER)
 
 
 def load_all() -> dict[str, CodeList]:
