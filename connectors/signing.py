@@ -12,14 +12,14 @@ import hmac
 import time
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from connectors.http import Classify, Http, Sign, basic
 from connectors.oauth import BearerToken
 from core import clock, guomi
 from core.errors import ConfigurationError, InternalError
-from sources.options.rest import ApiKey, Auth, OAuth, Sealed, Signature
+from sources.options.rest import ApiKey, Auth, Basic, OAuth, Sealed, Signature
 
 if TYPE_CHECKING:
     import requests
@@ -39,6 +39,8 @@ def of(auth: Auth, http: Http) -> tuple[Sign | None, Classify | None]:
         return _api_key(auth, http.endpoint), None
     if isinstance(auth, Signature):
         return _signature(auth, http.endpoint), None
+    if not isinstance(auth, Basic):
+        assert_never(auth)  # a kind more is named above, or mypy refuses it
     return basic(http.endpoint), None
 
 

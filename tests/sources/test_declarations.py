@@ -12,6 +12,7 @@ import yaml
 import connectors
 from connectors import PROTOCOLS
 from connectors.endpoint import Endpoint
+from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
 from mappings import compiler
@@ -196,7 +197,8 @@ def test_the_published_schema_knows_the_options_of_each_protocol() -> None:
         return [fault.message for fault in checker.iter_errors(json.loads(json.dumps(yaml.safe_load(text))))]
 
     for name in loader.names():
-        assert faults((loader.FOLDER / f"{name}.yaml").read_text("utf-8")) == []
+        path = loader.FOLDER / f"{name}.yaml"  # as editors and the loader read it: a column may be called no
+        assert [fault.message for fault in checker.iter_errors(declared.read(path).data)] == []
     assert faults(M1.replace("kind: cursor", "kind: curser")) and faults(
         P1.replace("service: enterprise", "servise: x")
     )
