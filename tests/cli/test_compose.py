@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_every_part_is_confined_watched_and_limited(compose):
     for name, service in compose["services"].items():
         assert service["cap_drop"] == ["ALL"] and "no-new-privileges:true" in service["security_opt"], name
         assert service["mem_limit"] and service["pids_limit"], name
+        assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name  # else they fill the disk
         assert service.get("read_only") or name == "postgres", name
         assert "healthcheck" in service or name == "prepare", name
     told = compose["services"]["worker"]["environment"]
@@ -66,9 +68,34 @@ def test_every_part_is_confined_watched_and_limited(compose):
     )
 
 
-def test_no_secret_gets_into_the_image():
-    rules = (settings.ROOT / ".dockerignore").read_text().splitlines()
-    assert {".env", ".env.*", "var", "**/secrets", "**/*.key", "**/*.pem", ".git"} <= set(rules)
+def in_image(path: str) -> bool:
+    """Whether a file of the tree is copied, as docker reads ``.dockerignore``: the last rule that fits decides."""
+    parts, taken = Path(path).parts, True
+    for rule in (settings.ROOT / ".dockerignore").read_text().splitlines():
+        if rule and not rule.startswith("#"):
+            pattern = rule.removeprefix("!").split("/")
+            deep = pattern[0] == "**"
+            wanted = pattern[1:] if deep else pattern
+            starts = range(len(parts)) if deep else [0]
+            if any(
+                len(parts) >= at + len(wanted) and all(map(fnmatch, parts[at:], wanted)) for at in starts
+            ):  # a folder that fits takes what is in it along
+                taken = rule.startswith("!")
+    return taken
+
+
+def test_the_code_gets_into_the_image_and_no_secret_and_no_leftover():
+    tracked = subprocess.run(["git", "ls-files"], cwd=settings.ROOT, capture_output=True, text=True).stdout.splitlines()
+    rooms = {path.partition("/")[0] for path in tracked if path.endswith(".py")} - {"tests", "bench"}
+    for path in tracked:
+        if path.partition("/")[0] in rooms | {"pyproject.toml", "requirements.lock"} and not path.startswith("docs/"):
+            assert in_image(path), path
+    for left in (
+        *(".env", ".env.prod", "cli/.env", "docs/.env.bak", "sources/tls.pem", "store/x.key", "var/secrets/fernet.key"),
+        *("serving/secrets/audit", "backup/store.dump", "notes.txt", "dump.sql", ".git/config", ".venv/bin/python"),
+        *("dags/__pycache__/a.pyc", "tests/conftest.py", "id_ed25519", "sources/id_rsa.pub", "cli/var/onemap.log"),
+    ):
+        assert not in_image(left), left
     text = (settings.ROOT / "Dockerfile").read_text()
     assert text.count("\nFROM ") == 2 and "COPY --from=build" in text  # what builds is not what runs
 
