@@ -146,6 +146,8 @@ class Scope:
         if found.dtype == pl.String and reading != "text":
             read, code = READINGS[reading]
             found, bad = read(found, value, unit)
+            if bad is not None and code in ("unreadable_time", "unreadable_number"):
+                bad = self._without_placeholders(bad, name, written, unread)
             self._note(bad, code, name, written, "issue" if code == "unknown_code" else unread)
         if value.between is not None:
             low, high = (Decimal(str(bound)) for bound in value.between)
@@ -156,6 +158,16 @@ class Scope:
         if value.default is not None:
             found = found.fill_null(value.default)
         return found
+
+    def _without_placeholders(self, bad: pl.Series, name: str, written: pl.Series, unread: str) -> pl.Series:
+        """Of the values that are no time or number those that are no word for "none" either; such a word is noted, and null."""
+        where = (bad & ~written.str.contains("\ufffd", literal=True)).arg_true()
+        _, words = placeholders.without(written.gather(where))
+        if words is None:
+            return bad
+        none = pl.Series([False]).new_from_index(0, len(bad)).scatter(where, words)
+        self._note(none, "placeholder", name, written, "nothing" if unread == "nothing" else "issue")
+        return bad & ~none
 
     def _source(self, value: Value, identifier: bool) -> pl.Series:
         if value.from_ is not None:
@@ -257,7 +269,7 @@ MESSAGES = {
     "unknown_code": "代码不在代码表中 the code is in no list",
     "out_of_range": "数值超出范围 the number is out of range",
     "look_alike": "含不可见或形近字符，已归一 invisible or look-alike characters, made plain",
-    "placeholder": "以占位词代替编号，按空值处理 a word for «none» where a number or code belongs, taken as empty",
+    "placeholder": "以占位词代替编号、数值或时间，按空值处理 a word for «none» where a code, number or time belongs, taken as empty",
     "code_as_number": "编号曾被当作数字 a program took the code for a number",
     "column_ambiguous": "同名列取值不一，无法判断以哪个为准 the column stands there twice, with unlike values",
     "unknown_column": "契约中没有此字段 the contract has no such column",

@@ -1,4 +1,4 @@
-"""Words that say "none" where a number or code belongs: ``schemas/placeholders.yaml``, for keys and identifiers alone."""
+"""Words that say "none" where a number, a code or a time belongs: ``schemas/placeholders.yaml``; never in text for people."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from core import declared
 from core.settings import ROOT
+from mappings.cleaning import half_width
 
 _WHOLE = r"^(\d{1,15})\.0+$"  # as many digits as a float of 64 bits holds
 _AS_TEXT = (r'^="([^"]+)"$', r"^['’‘`]([0-9A-Za-z][^'’‘`]*)$")  # how a spreadsheet is told that digits are text
@@ -44,11 +45,15 @@ def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """(text with every word for "none" as null, mask of those words). Text is cleaned."""
     if text.dtype != pl.String:
         return text, None
-    found = (text.str.len_chars() <= _LONGEST) & text.str.contains(pattern())
+    short = text.str.len_chars() <= _LONGEST
+    found = (short & text.str.contains(pattern())).fill_null(False)
+    wide = (short & text.str.contains(_WIDE)).arg_true()
+    if len(wide):
+        found = found.scatter(wide, half_width(text.gather(wide)).str.contains(pattern()) | found.gather(wide))
     if not found.any():
         return text, None
-    found = found.fill_null(False)
     return text.set(found, None), found
 
 
 _LONGEST = 40
+_WIDE = "[！-～\u3000]"
