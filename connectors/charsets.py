@@ -147,11 +147,17 @@ def may_be_mangled(column: pa.ChunkedArray) -> bool:
         held = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]]
         if len(held) and held.max() > 0x7F and pc.any(pc.match_substring_regex(chunk, _SUSPECT)).as_py():
             return True
+        marks = held == _MARK
+        if (marks[:-2] & marks[1:-1] & marks[2:]).any():
+            return True
     return False
 
 
 def is_mangled(text: str) -> bool:
-    """UTF-8 that was read as GBK or Latin-1, GBK that was read as Latin-1, or the traces of such a reading."""
+    """UTF-8 that was read as GBK or Latin-1, GBK that was read as Latin-1, or the traces of such a reading, or of a
+    writing into a charset that lacks the letters (``???有限公司``)."""
+    if "???" in text and not _ASKS.search(text):
+        return True
     if text.isascii():
         return False
     if _TRACES.search(text):
@@ -161,6 +167,8 @@ def is_mangled(text: str) -> bool:
     return _was_utf8(text)
 
 
+_MARK = ord("?")
+_ASKS = re.compile(r"[A-Za-z吗呢么]\s*\?{3,}|://")  # a question, or an address
 _TRACES = re.compile("\ufffd|锟斤拷|烫烫烫|屯屯屯|ï»¿|锘\\S")
 # first characters of UTF-8's hanzi (E4 to E9) read as GBK
 _LEAD = "[" + "".join(bytes((a, b)).decode("gbk") for a in range(0xE4, 0xEA) for b in range(0x80, 0xC0)) + "]"

@@ -1,6 +1,7 @@
 """A table in CSV (RFC 4180) → rows of text, as P2 has it.
 
-The charset is taken by evidence. A row with bytes that are no text, of another width than the header, or with a value
+The charset is taken by evidence, and so is what stands between the cells: a comma, or what makes the known columns of the
+header. A header that has none of these is none. A row with bytes that are no text, of another width than the header, or with a value
 beyond the limits is rejected alone; a quote that is opened and never closed takes no more rows with it than lines up to
 the next that has the header's width.
 """
@@ -21,6 +22,7 @@ from core.errors import ProviderError
 Row = dict[str, str | None]
 _RAW = 1 << 18  # characters of a rejected row that quarantine keeps
 _SEPARATOR = re.compile('"?sep=."?', re.IGNORECASE)
+_SEPARATORS = (",", ";", "\t", "|", "；", "，")
 _LINES = 200  # lines that a quoted value may have
 
 
@@ -28,9 +30,9 @@ def read(
     body: bytes, name: str, key: str, limits: Limits, *, known: Collection[str] = ()
 ) -> tuple[list[str], list[tuple[str, Row]], list[Reject], list[Issue]]:
     """(columns, (place, row) …, rejects, issues). The header stands in the first line, in any order and either bracket
-    width. ``key``: the column that names a row; ``known``: those that must not stand there twice.
+    width. ``key``: the column that names a row; ``known``: those of which one must stand there, and none twice.
 
-    :raises ProviderError: a column of ``known`` stands there twice, or the charset cannot be told.
+    :raises ProviderError: no column of ``known`` stands there, or one twice, or the charset cannot be told.
     :raises OverLimit: more rows, columns or cells than there may be.
     """
     check(limits, "page", len(body), name)
@@ -47,8 +49,9 @@ def read(
     lines = list(io.StringIO(text, newline=""))
     if lines and _SEPARATOR.fullmatch(lines[0].strip()):  # a hint for spreadsheets, no header
         del lines[0]
-    parsed = _rows(lines, limits)
-    columns = [brackets(charsets.shown(cell).strip()) for cell in next(parsed, (0, []))[1]]
+    separator = _between(lines, known)
+    parsed = _rows(lines, limits, separator)
+    columns = _names(next(parsed, (0, []))[1])
     if not any(columns):
         raise ProviderError(
             f"{name} is empty: it has no header",
@@ -57,6 +60,13 @@ def read(
             code="header_missing",
         )
     check(limits, "names", len(columns), name)
+    if known and not set(known) & set(columns):
+        raise ProviderError(
+            f"the first line of {name} is no header: none of {', '.join(sorted(known))} stands there",
+            remedy="ask the source to send the table with its header as the first line, cells divided by commas",
+            zh=f"{name} 首行不是表头：没有 {'、'.join(sorted(known))} 中的任何一列，请数源部门以首行为表头、逗号分隔重新推送。",
+            code="header_missing",
+        )
     twice = {column for column, count in Counter(columns).items() if count > 1 and column}
     if twice & set(known):
         raise ProviderError(
@@ -92,7 +102,19 @@ def brackets(text: str) -> str:
     return text.replace("（", "(").replace("）", ")")
 
 
-def _rows(lines: list[str], limits: Limits) -> Iterator[tuple[int, list[str]]]:
+def _names(header: list[str]) -> list[str]:
+    return [brackets(charsets.shown(cell).strip()) for cell in header]
+
+
+def _between(lines: list[str], known: Collection[str]) -> str:
+    """What divides the cells: the first of :data:`_SEPARATORS` by which the header names a known column, else a comma."""
+    for separator in _SEPARATORS if lines else ():
+        if set(known) & set(_names(_cells(lines[0], separator))):
+            return separator
+    return _SEPARATORS[0]
+
+
+def _rows(lines: list[str], limits: Limits, separator: str) -> Iterator[tuple[int, list[str]]]:
     """(number from 0, cells), the header first. A value in quotes may have line breaks; one whose quote does not end
     within :data:`_LINES` lines is no such value, and its line stands for itself.
     """
@@ -100,15 +122,15 @@ def _rows(lines: list[str], limits: Limits) -> Iterator[tuple[int, list[str]]]:
     width = 0
     while place < len(lines):
         taken = 1
-        cells = _cells(lines[place])
+        cells = _cells(lines[place], separator)
         if lines[place].count('"') % 2:
-            taken, cells = _quoted(lines, place, width, limits)
+            taken, cells = _quoted(lines, place, width, limits, separator)
         yield number, cells
         width = width or len(cells)
         number, place = number + 1, place + taken
 
 
-def _quoted(lines: list[str], place: int, width: int, limits: Limits) -> tuple[int, list[str]]:
+def _quoted(lines: list[str], place: int, width: int, limits: Limits, separator: str) -> tuple[int, list[str]]:
     """(lines, cells) of a row that begins in a line with an odd number of quotes."""
     quotes = size = 0
     for taken, line in enumerate(lines[place : place + _LINES], 1):
@@ -116,19 +138,19 @@ def _quoted(lines: list[str], place: int, width: int, limits: Limits) -> tuple[i
         if size > limits.field:
             break
         if quotes % 2 == 0:
-            cells = _cells("".join(lines[place : place + taken]))
+            cells = _cells("".join(lines[place : place + taken]), separator)
             if not width or len(cells) == width:
                 return taken, cells
             break
-    return 1, lines[place].rstrip("\r\n").split(",")
+    return 1, lines[place].rstrip("\r\n").split(separator)
 
 
-def _cells(row: str) -> list[str]:
+def _cells(row: str, separator: str) -> list[str]:
     csv.field_size_limit(1 << 30)  # ours is checked by row
     try:
-        return next(csv.reader(io.StringIO(row, newline=""), strict=False), [])
+        return next(csv.reader(io.StringIO(row, newline=""), delimiter=separator, strict=False), [])
     except csv.Error:
-        return row.rstrip("\r\n").split(",")
+        return row.rstrip("\r\n").split(separator)
 
 
 def _unsound(name: str, number: int, cells: list[str], columns: list[str], key: str, limits: Limits) -> Reject | None:

@@ -58,6 +58,8 @@ def test_any_bytes_are_read(body):
         "东莞市".encode().decode("gb18030", "ignore"),
         "锟斤拷",
         "某某\ufffd公司",
+        "???????",
+        "???有限公司",
     ],
 )
 def test_mangled_text_is_seen(text):
@@ -65,7 +67,24 @@ def test_mangled_text_is_seen(text):
     assert charsets.may_be_mangled(pa.chunked_array([pa.array([TEXT, None, text], pa.large_string())[1:]]))
 
 
-@pytest.mark.parametrize("text", [TEXT, "张䶮", "Müller GmbH", "café", "100m²", "𠮷祥", "", "ABC", "Ⅲ级", "αβγ"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        "张䶮",
+        "Müller GmbH",
+        "café",
+        "100m²",
+        "𠮷祥",
+        "",
+        "ABC",
+        "Ⅲ级",
+        "αβγ",
+        "Why???",
+        "真的吗???",
+        "http://x/?a=???",
+    ],
+)
 def test_sound_text_is_not_mangled(text):
     assert not charsets.is_mangled(text)
 

@@ -25,6 +25,20 @@ def test_any_charset(codec):
     assert [row["项目名称"] for row in rows] == [f"某某项目{n}" for n in range(1, 6)]
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_cells_are_divided_by_what_makes_the_known_columns(separator):
+    lines = [line.replace(",", separator) for line in [*LINES, '粤府土审〔2026〕9号,"甲,乙",1.5']]
+    columns, rows, rejects, _ = read(lines, header=HEADER.replace(",", separator))
+    assert columns == ["批文号", "项目名称", "批准面积(公顷)"] and not rejects and len(rows) == 6
+    assert rows[0]["项目名称"] == "某某项目1"
+
+
+def test_a_first_line_that_is_a_row_is_no_header():
+    with pytest.raises(ProviderError) as failed:
+        read(LINES[1:], header=LINES[0])
+    assert failed.value.code == "header_missing" and "批文号" in failed.value.zh
+
+
 SPOILT = {
     "a quote that does not end": ('粤府土审〔2026〕2号,"某某项目2,2.5', "row_ok"),
     "a cell more": (LINES[1] + ",x", "wrong_width"),

@@ -111,7 +111,7 @@ def test_every_reason_is_told_and_a_rejected_row_stands_nowhere_else(tmp_path: P
         rows(
             SBLSH_SHORT=["", "S1", "S2"],
             INSERTTIME=["never", "2026-03-01", "2026-03-01"],
-            SBSJ=["??", "2026/3/1", None],
+            SBSJ=["soon", "2026/3/1", None],
             TJFS=["x", "1", "1.5"],
         )
     )
@@ -119,13 +119,13 @@ def test_every_reason_is_told_and_a_rejected_row_stands_nowhere_else(tmp_path: P
     assert set(mapped.rejects.select("_row", "code", "field", "value").iter_rows()) == {
         (0, "missing_key", "SBLSH_SHORT", None),
         (0, "unreadable_time", "INSERTTIME", "never"),
-        (0, "unreadable_time", "SBSJ", "??"),
+        (0, "unreadable_time", "SBSJ", "soon"),
         (0, "unreadable_number", "TJFS", "x"),
         (2, "unreadable_number", "TJFS", "1.5"),
     }
     assert mapped.records["_row"].to_list() == [1] and mapped.entities["case"]["_row"].to_list() == [1]
     assert set(mapped.rejects.filter(pl.col("_row") == 2)["record_key"]) == {"S2|1"}
-    assert json.loads(mapped.rejects["raw"][0])["SBSJ"] == "??"
+    assert json.loads(mapped.rejects["raw"][0])["SBSJ"] == "soon"
     assert all("无法" in message or "为空" in message for message in mapped.rejects["message"])
 
 

@@ -29,6 +29,7 @@ NONE = [
     "同上",
 ]
 NONE += ["99999", "*", "……", "XXX", "( null )".replace(" ", ""), "123456", "见附件"]
+NONE += ["Ｎ／Ａ", "（ｎｕｌｌ）", "待核发", "办理中", "无证书", "″"]
 REAL = [
     "44192602000001",
     "0",
@@ -113,3 +114,20 @@ def test_a_key_falls_back_to_the_next_and_else_rejects_its_row():
     told = {(issue.field, issue.value) for issue in mapped.issues if issue.code == "placeholder"}
     assert {("申办流水号", "无"), ("文号", "同上"), ("项目代码", "待定")} <= told
     assert "无" in mapped.records["raw"][0]  # the row as it came is kept
+
+
+@pytest.mark.parametrize("word", ["无", "待核", "Ｎ／Ａ", "——"])
+def test_a_word_for_none_is_no_time_and_no_number_and_costs_no_record(word):
+    rows = pa.table({"uscc": ["91441900MA0000015D"], "name": ["某公司"], "regDate": [word], "regCapital": [word]})
+    mapped = compiler.load("p1.enterprise").apply(rows)
+    assert mapped.rejects.is_empty()
+    row = mapped.entities["enterprise"].row(0, named=True)
+    assert row["reg_capital"] is None and row["name"] == "某公司"
+    told = {issue.field for issue in mapped.issues if issue.code == "placeholder"}
+    assert "regCapital" in told
+
+
+@pytest.mark.parametrize("written", ["soon", "约100", "无\ufffd"])
+def test_what_is_no_number_and_no_word_for_none_rejects_its_row(written):
+    rows = pa.table({"uscc": ["91441900MA0000015D"], "name": ["某公司"], "regCapital": [written]})
+    assert compiler.load("p1.enterprise").apply(rows).rejects["code"].to_list() == ["unreadable_number"]
