@@ -1,8 +1,10 @@
 """The campaign: ``onemap test --faults``. One told world, real stand-ins, a proxy that spoils the wire, and a hub that is killed.
 
-Each round starts the hub, and does one of these to it at a random instant: SIGKILL; its database sessions ended, as by a
-failed-over server; another hub on the same store beside it. In between the wire fails by chance. After each round that is not
-struck, the store's hash is that of a hub that nothing ever happened to, every row is accounted for, and nothing is left behind.
+Each round starts the hub, and does one of these to it at a random instant: SIGKILL; its database sessions ended; its database
+server crashed, which recovers and takes sessions again, as one that was failed over; another hub on the same store beside it; its
+disk filled to the brim, or made read-only (both where this may mount: as root). In between the wire fails by chance. After each
+round that is not struck, the store's hash is that of a hub that nothing ever happened to, every row is accounted for, and nothing
+is left behind.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
+import sqlalchemy as sa
 
 from core.settings import ROOT
 from standins import testing
@@ -26,7 +32,9 @@ from store import migrate
 from store.engine import dispose, engine
 from tests.faults.proxy import Proxy
 
-BLOWS = ("kill", "kill", "kill", "sessions", "two")
+BLOWS = ("kill",) * 5 + ("sessions", "crash", "two")
+DISK_BLOWS = ("full", "read-only")
+DISK_MIB = 96
 
 
 @dataclass
@@ -34,8 +42,7 @@ class Told:
     """What happened."""
 
     kills: int = 0
-    failovers: int = 0
-    doubles: int = 0
+    blows: dict[str, int] = field(default_factory=dict)
     checks: int = 0
     wire: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
@@ -55,14 +62,17 @@ class Hub:
             cwd=ROOT,
         )
 
-    def begin(self, sources: list[str]) -> int:
-        """Start; returns the pid."""
-        self.process.stdin.write(",".join(sources) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+    def begin(self, sources: list[str], env: dict[str, str]) -> int:
+        """Start a try; returns its pid."""
+        return self._ask({"begin": sources, "env": env})
 
-    def end(self) -> int:
+    def end(self, pid: int) -> int:
         """Wait; returns the exit code."""
+        return self._ask({"wait": pid})
+
+    def _ask(self, what: dict[str, Any]) -> int:
+        self.process.stdin.write(json.dumps(what) + "\n")
+        self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
     def close(self) -> None:
@@ -75,58 +85,118 @@ def run(
 ) -> Told:
     """``clean``, ``struck``: URLs of two empty databases. :raises AssertionError: something was lost, doubled or left."""
     chance, told, begun = random.Random(seed), Told(), time.monotonic()
-    expected = _clean(stand, folder / "clean", clean, sources)
-    target = stand.connection(
-        "d_soap" if any(c["conn_id"] == "d_soap" for c in stand.connections) else stand.connections[0]["conn_id"]
-    )
-    port = int(target["host"].split("//")[-1].split("/")[0].rpartition(":")[2])
+    port = int(stand.connection("m_api")["host"].split("//")[-1].split("/")[0].rpartition(":")[2])
     proxy = Proxy(("127.0.0.1", port), seed, 0.0)
     home = folder / "struck"
-    env = _environment(stand, home, struck, {port: proxy.port})
-    _store(struck, home)
-    hubs = [Hub(env), Hub(env)]
+    hub = Hub(dict(os.environ) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}"})
     try:
-        took = _round(hubs[0], sources)
-        _check(expected, home)
-        _empty(struck)
-        while told.kills < kills:
-            proxy.share = 0.3 if chance.random() < 0.5 else 0.0
-            blow = chance.choice(BLOWS)
-            hub = hubs[0]
-            pid = hub.begin(sources)
-            other = hubs[1].begin(sources) if blow == "two" else None
-            time.sleep(chance.uniform(0.0, took))
-            if blow == "kill":
-                told.kills += 1
-                _kill(pid)
-            elif blow == "sessions":
-                told.failovers += 1
-                _end_sessions()
-            else:
-                told.doubles += 1
-            hub.end()
-            if other is not None:
-                hubs[1].end()
-            if chance.random() < 0.3 or told.kills >= kills:
-                proxy.share = 0.0
-                _round(hub, sources)
-                _check(expected, home)
-                told.checks += 1
-                if chance.random() < 0.5:
-                    _empty(struck)
-        proxy.share = 0.0
-        _round(hubs[0], sources)
-        _check(expected, home)
-        told.checks += 1
+        with _disk(home) as mounted:
+            blows = BLOWS + (DISK_BLOWS if mounted else ())
+            expected = _clean(hub, _environment(stand, folder / "clean", clean, {}), sources)
+            env = _environment(stand, home, struck, {port: proxy.port})
+            _store(struck, home)
+            took = _round(hub, sources, env)
+            _check(expected, home)
+            _empty(struck)
+            each = list(dict.fromkeys(blows))  # once in any case
+            chance.shuffle(each)
+            while each or told.kills < kills:
+                proxy.share = 0.3 if chance.random() < 0.5 else 0.0
+                blow = each.pop() if each else chance.choice(blows)
+                told.blows[blow] = told.blows.get(blow, 0) + 1
+                _strike(hub, sources, env, blow, chance.uniform(0.0, took))
+                told.kills += blow == "kill"
+                if chance.random() < 0.3 or told.kills >= kills or blow in DISK_BLOWS:
+                    proxy.share = 0.0
+                    _round(hub, sources, env)
+                    _check(expected, home)
+                    told.checks += 1
+                    if chance.random() < 0.5:
+                        _empty(struck)
+            proxy.share = 0.0
+            _round(hub, sources, env)
+            _check(expected, home)
+            told.checks += 1
     finally:
-        for hub in hubs:
-            hub.close()
+        hub.close()
         proxy.shutdown()
         proxy.server_close()
-    left = [p for p in psutil.Process().children(recursive=True) if "tests.faults.hub" in " ".join(p.cmdline())]
-    assert left == [], "processes are left"
+    processes = [p for p in psutil.Process().children(recursive=True) if "tests.faults.hub" in " ".join(p.cmdline())]
+    assert processes == [], "processes are left"
     told.wire, told.seconds = proxy.met, time.monotonic() - begun
     return told
+
+
+def _strike(hub: Hub, sources: list[str], env: dict[str, str], blow: str, after: float) -> None:
+    """A round that is struck, after so many seconds of it."""
+    home = Path(env["ONEMAP_HOME"])
+    pids = [hub.begin(sources, env)]
+    if blow == "two":
+        pids.append(hub.begin(sources, env))
+    time.sleep(after)
+    if blow == "kill":
+        _kill(pids[0])
+    elif blow == "sessions":
+        _end_sessions()
+    elif blow == "crash":
+        _crash()
+    elif blow == "full":
+        _fill(home / "ballast")
+    elif blow == "read-only":
+        _remount(home, "ro")
+    for pid in pids:
+        hub.end(pid)
+    if blow == "full":
+        (home / "ballast").unlink()
+    elif blow == "read-only":
+        _remount(home, "rw")
+
+
+@contextmanager
+def _disk(home: Path) -> Iterator[bool]:
+    """A small disk of its own under ``home``; False where none may be mounted."""
+    home.mkdir()
+    mounted = not subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "onemap-faults", str(home)], capture_output=True
+    ).returncode
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(home)], check=True)
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+        except OSError:
+            return
+
+
+def _remount(home: Path, how: str) -> None:
+    """Busy for as long as a file is open for writing; where it is so throughout, the round was struck by nothing."""
+    for _ in range(200):
+        if not subprocess.run(["mount", "-o", f"remount,{how}", str(home)], capture_output=True).returncode:
+            return
+        time.sleep(0.02)
+
+
+def _crash() -> None:
+    """SIGKILL of one session's process: the server ends all others, recovers, and takes sessions again."""
+    with engine().connect() as connection:
+        pid = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
+        os.kill(pid, signal.SIGKILL)
+        connection.invalidate()
+    dispose()
+    for _ in range(600):
+        try:
+            with engine().connect():
+                return
+        except sa.exc.OperationalError:
+            time.sleep(0.1)
+    raise AssertionError("the database does not come back")
 
 
 def _environment(stand: testing.Running, home: Path, database: str, ports: dict[int, int]) -> dict[str, str]:
@@ -151,20 +221,15 @@ def _store(url: str, home: Path) -> None:
     migrate.upgrade()
 
 
-def _clean(stand: testing.Running, home: Path, url: str, sources: list[str]) -> str:
-    _store(url, home)
-    hub = Hub(_environment(stand, home, url, {}))
-    try:
-        _round(hub, sources)
-    finally:
-        hub.close()
+def _clean(hub: Hub, env: dict[str, str], sources: list[str]) -> str:
+    _store(env["ONEMAP_DATABASE_URL"], Path(env["ONEMAP_HOME"]))
+    _round(hub, sources, env)
     return store_hash.of_store()
 
 
-def _round(hub: Hub, sources: list[str]) -> float:
+def _round(hub: Hub, sources: list[str], env: dict[str, str]) -> float:
     begun = time.monotonic()
-    hub.begin(sources)
-    code = hub.end()
+    code = hub.end(hub.begin(sources, env))
     assert code == 0, f"a round that nothing happened to ended with {code}"
     return time.monotonic() - begun
 

@@ -95,10 +95,12 @@ def _rounds(
     try:
         while time.monotonic() - begun < given.minutes * 60:
             failing = len(samples) % (FAILING + WELL) < FAILING
-            proxy.share = 0.3 if failing else 0.0
+            proxy.share = 0.5 if failing else 0.0
             for name in ARMED if failing else ():
                 if chance.random() < 0.4:
-                    stand.faults.arm(name, chance.choice(PASSING), times=chance.randint(1, 4))
+                    stand.faults.arm(
+                        name, chance.choice(PASSING), times=chance.randint(5, 40)
+                    )  # more than a call tries
             if not failing:
                 stand.faults.clear()
             world.advance(told, 1)

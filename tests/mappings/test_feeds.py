@@ -403,7 +403,7 @@ def test_d3_a_plane_coordinate_is_no_longitude() -> None:
     assert "longitude" not in told(found, "project") and found.rejects.is_empty()
     assert {(i.code, i.field) for i in found.issues} == {
         ("out_of_range", "XMJSDDX"),
-        ("unreadable_number", "XMJSDDY"),
+        ("placeholder", "XMJSDDY"),
     }
 
 
