@@ -172,13 +172,12 @@ def lift(finding_id: str, note: Note, by: By) -> None:
 def _known(rules: list[str] | None, state: str | None, department: str | None) -> None:
     """:raises NotFoundError: a rule, a state or a department that there is not, with those that there are."""
     from core.errors import NotFoundError
-    from schemas.departments import register as departments
-    from supervision import rulebook
 
-    book = rulebook.load().by_name
-    listed = departments()
-    names = dict(zip(listed["code"], listed["name"], strict=True))
-    organs = {code[8:17] for code in names}
+    book: Collection[str] = ()
+    if rules:  # what is not asked for is not read
+        from supervision import rulebook
+
+        book = rulebook.load().by_name
     checks: list[tuple[str, str, Collection[str], str]] = [("rule", one, book, "规则") for one in rules or []]
     checks += [("state", state, STATES, "状态")] if state else []
     for parameter, value, known, zh in checks:
@@ -187,7 +186,14 @@ def _known(rules: list[str] | None, state: str | None, department: str | None) -
             raise NotFoundError(
                 f"no {parameter} {value!r}", remedy=f"one of {allowed}", zh=f"没有{zh} {value}，可用：{allowed}。"
             )
-    if department and department not in {*names, *organs} and not any(department in name for name in names.values()):
+    if not department:
+        return
+    from schemas.departments import register as departments
+
+    listed = departments()
+    names = dict(zip(listed["code"], listed["name"], strict=True))
+    organs = {code[8:17] for code in names}
+    if department not in {*names, *organs} and not any(department in name for name in names.values()):
         allowed = ", ".join(f"{code} {name}" for code, name in names.items())
         raise NotFoundError(
             f"no department {department!r}", remedy=f"one of {allowed}", zh=f"没有部门 {department}，可用：{allowed}。"

@@ -11,7 +11,7 @@ from quality import issues as catalogue
 from store import issues as store_issues
 from store.engine import transaction
 from store.staging import Staged
-from store.values import EXPLAINING_CHARS, storable
+from store.text import EXPLAINING_CHARS, storable
 
 _UNLISTED = ("warning", "provider")  # a code that the list lacks is recorded all the same
 

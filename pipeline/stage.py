@@ -26,6 +26,7 @@ from store.engine import passing, refusal
 from store.initial import InitialLoad
 from store.staging import Staged
 from store.standing import Standing
+from store.text import EXPLAINING_CHARS, storable
 
 Parts = list[tuple[Decoded, Mapped]]
 Verdicts = dict[str, dict[str, tuple[str, Kind]]]  # as quality.suites.Asked has them
@@ -135,7 +136,7 @@ def write(
         rejected = mapped.rejects.unique("_row", maintain_order=True).with_columns(pl.lit(False).alias("tombstone"))
         records = pl.concat([records, rejected.drop("code", "field", "message", "value")], how="diagonal")
         reasons = numbered(mapped.rejects).select(
-            "row_id", "code", "field", "message", pl.col("value").str.slice(0, values.EXPLAINING_CHARS)
+            "row_id", "code", "field", "message", pl.col("value").str.slice(0, EXPLAINING_CHARS)
         )
         into.copy(connection, into.failed, reasons)
     if records.height:
@@ -196,9 +197,9 @@ def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:
 def _rejects(decoded: Decoded) -> pl.DataFrame:
     def texts(name: str, limit: int) -> list[str | None]:
         found = (getattr(reject, name) for _, reject in decoded.rejects)
-        return [None if text is None else values.storable(text, limit) for text in found]
+        return [None if text is None else storable(text, limit) for text in found]
 
-    few, many = values.EXPLAINING_CHARS, values.RAW_CHARS
+    few, many = EXPLAINING_CHARS, values.RAW_CHARS
     return pl.DataFrame(
         {
             "receipt_id": [receipt for receipt, _ in decoded.rejects],

@@ -19,8 +19,7 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.engine import Connection, Engine, Row
 
 from core import settings
-from store.tables import Box
-from store.values import storable, storable_json
+from store.text import Box, storable, storable_json
 
 ischema_names.setdefault("box", Box)  # whoever reflects a table (the quality suites do) meets its boxes
 

@@ -15,10 +15,11 @@ from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from store import evolve, tables
 from store.engine import engine, lock_key
+from store.text import Box
 
 # Airflow may share the database and keeps its own alembic_version in public
 VERSION_TABLE = {"version_table": "schema_version", "version_table_schema": tables.STORE}
-ischema_names.setdefault("box", tables.Box)
+ischema_names.setdefault("box", Box)
 
 
 def config() -> Config:

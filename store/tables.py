@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, TSMULTIRANGE
 
 from schemas import entities as declared
+from store.text import Box
 
 LANDING, SOURCE, STORE, STAGING = "landing", "source", "store", "staging"
 SCHEMAS = {
@@ -30,15 +31,6 @@ metadata = sa.MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_ck",
     }
 )
-
-
-class Box(sa.types.UserDefinedType[str]):
-    """PostgreSQL's native ``box``: the bounding box of a geometry, searchable by GiST without an extension."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: Any) -> str:
-        return "box"
 
 
 _TYPES: dict[str, Any] = {

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 
 from store import fold, identity, issues, rawrow, resolve, tables
 from store.engine import engine, lock_key, refusal, transaction
-from store.values import storable_json
+from store.text import storable_json
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,10 @@ messages, raw text of what did not decode) is mended instead.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -26,12 +24,10 @@ INDEXED_BYTES = 600
 KEY_BYTES = 2_000
 #: Longest JSON value or raw row: PostgreSQL's own limit is 255 MiB.
 JSON_BYTES = 32 << 20
-#: Longest text that is kept to explain (a message, a value that could not be read, raw text of what did not decode).
-EXPLAINING_CHARS = 2_000
+#: Longest raw text of what did not decode.
 RAW_CHARS = 1_000_000
 
 _FIRST, _LAST = datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999)
-_NUL, _MARK = "\x00", "\N{REPLACEMENT CHARACTER}"
 #: Codes of the catalogue's items, which become keys of store.item_code.
 _ITEM_CODES = {"item": ("item_code", "catalog_code", "task_code", "certificate_type_code")}
 
@@ -104,39 +100,3 @@ def _refusals(values: pl.Series, mask: pl.Series, code: str, message: str) -> It
     if len(rows):
         shown = values.gather(rows).cast(pl.String).str.slice(0, 200)
         yield Refusal(values.name, code, message, rows.cast(pl.UInt32), shown)
-
-
-def storable(text: str, limit: int | None = None) -> str:
-    """Text as a column takes it: NUL and lone surrogates become U+FFFD; cut at ``limit`` characters."""
-    if limit is not None and len(text) > limit:
-        text = text[:limit] + "…"
-    if _NUL in text:
-        text = text.replace(_NUL, _MARK)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a pair of surrogates is the character that it stands for
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def storable_json(value: Any) -> str:
-    """JSON as ``jsonb`` takes it: without NUL, lone surrogates, NaN and infinities."""
-    try:
-        written = json.dumps(value, ensure_ascii=True, allow_nan=False)
-        if "\\u0000" not in written and "\\ud" not in written:
-            return written
-    except ValueError:
-        pass
-    return json.dumps(_mended(value), ensure_ascii=False, allow_nan=False)
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    if isinstance(value, dict):
-        return {storable(str(key)): _mended(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mended(one) for one in value]
-    return value

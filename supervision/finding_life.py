@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from supervision.judge import Judged
+from store.engine import transaction
 from supervision.scratch import load
+
+if TYPE_CHECKING:  # whoever only lists what the ledger has need not read the rules
+    from supervision.judge import Judged
 
 SYSTEM = "系统"
 #: What fires now, as ``fires``: each finding that may be judged with its evidence rows, their sources and a hash of what they say.
-#: What waited in the scope before is forgotten.
 FIRES = """
-    delete from supervision.waiting w where w.project_code in (select project_code from scope);
     drop table if exists fires;
     create temp table fires on commit drop as
     with ref as (select j.id as finding, r.ref, split_part(r.ref, ' ', 1) as kind, substr(r.ref, strpos(r.ref, ' ') + 1) as row_id
@@ -48,12 +51,16 @@ FIRES = """
     where jsonb_array_length(j.waits_for -> 'waits_for') = 0;
     create index on fires (id); create index on judged (id); analyze fires"""
 
-#: What waits for data, and for which feeds.
-WAIT = """
-    insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, silent_since, text, as_of)
-    select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')), silent_since,
-           text, :as_of
+#: What waits for data, and for which feeds, as rows of ``supervision.waiting``.
+WAITING = """
+    select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')) as waits_for,
+           silent_since, text, cast(:as_of as date) as as_of
     from judged where jsonb_array_length(waits_for -> 'waits_for') > 0"""
+
+#: What waited in the scope before.
+FORGET = "delete from supervision.waiting w where w.project_code in (select project_code from scope)"
+WAIT = f"""
+    insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, silent_since, text, as_of) {WAITING}"""
 
 #: A finding whose key is new opens.
 OPEN = """
@@ -111,8 +118,8 @@ def finding_id(rule: str, project_code: str, item_code: str, case_no: str) -> st
     return "F" + hashlib.sha256("|".join((rule, project_code, item_code, case_no)).encode()).hexdigest()[:15]
 
 
-def write_findings(connection: Connection, judged: Judged) -> tuple[int, int, int]:
-    """Bring the findings of the scope up to what was judged. Returns how many opened, opened again and closed."""
+def stage(connection: Connection, judged: Judged) -> None:
+    """Put what was judged into the temporary tables ``judged`` and ``fires`` (:data:`FIRES`)."""
     key = ["rule", "project_code", "item_code", "case_no"]
     ids = [finding_id(*row) for row in judged.findings.select(key).iter_rows()]
     rows = judged.findings.with_columns(
@@ -144,7 +151,13 @@ def write_findings(connection: Connection, judged: Judged) -> tuple[int, int, in
     for column in ("project_code", "item_code", "case_no"):  # COPY reads an empty field as null
         connection.exec_driver_sql(f"update judged set {column} = '' where {column} is null")
     connection.exec_driver_sql(FIRES)
+
+
+def write_findings(connection: Connection, judged: Judged) -> tuple[int, int, int]:
+    """Bring the findings of the scope up to what was judged. Returns how many opened, opened again and closed."""
+    stage(connection, judged)
     parameters = {"as_of": judged.as_of, "by": SYSTEM}
+    connection.exec_driver_sql(FORGET)
     connection.execute(
         sa.text(WAIT),
         parameters,
@@ -170,3 +183,40 @@ def write_findings(connection: Connection, judged: Judged) -> tuple[int, int, in
         parameters,
     ).rowcount
     return opened, reopened, closed
+
+
+_LISTED = {
+    "id": pl.String,
+    "rule": pl.String,
+    "project_code": pl.String,
+    "item_code": pl.String,
+    "case_no": pl.String,
+    "level": pl.String,
+    "kind": pl.String,
+    "severity": pl.Int8,
+    "state": pl.String,
+    "opened": pl.Date,
+    "closed": pl.Date,
+    "decided": pl.Date,
+    "department_code": pl.String,
+    "department_name": pl.String,
+    "text": pl.String,
+}
+
+
+def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
+    """Every finding of the ledger, whatever its state; or those of some ids."""
+    from store.copying import read_frame
+
+    with transaction() as connection:
+        connection.exec_driver_sql("create temp table asked (id text primary key) on commit drop")
+        if ids is not None:
+            connection.exec_driver_sql("insert into asked select distinct unnest(%(ids)s::text[])", {"ids": list(ids)})
+        return read_frame(
+            connection,
+            f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
+                       (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
+                from supervision.finding {"" if ids is None else "join asked using (id)"}
+                order by project_code, rule, item_code, case_no""",
+            _LISTED,
+        )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -22,13 +21,26 @@ from core.errors import ConfigurationError, NotFoundError
 from core.redaction import redact
 from quality.silence import episode
 from store import clockwatch, issues, unify
-from store.copying import Schema, read_frame
 from store.engine import lock_key, refusal, transaction
-from store.values import EXPLAINING_CHARS, storable
+from store.text import EXPLAINING_CHARS, storable
 from supervision import items, positions, rulebook, silence
-from supervision.finding_life import write_findings
+from supervision.finding_life import listed, write_findings
 from supervision.judge import Judged, Rules, chunks, judge, rules
 from supervision.touched import changed_projects
+
+__all__ = [
+    "REFUSED",
+    "COMMITTED",
+    "RUN",
+    "DECIDE",
+    "Supervised",
+    "decide",
+    "last_day",
+    "listed",
+    "on_day",
+    "supervise",
+    "write",
+]
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +84,7 @@ DECIDE = """
         update supervision.finding set state = :verdict, decided_by = :by, decided_at = now(), decision_note = :note
         where id = :id and state in ('open', 'confirmed') returning id, judged_on)
     insert into supervision.finding_event (finding_id, as_of, event, by, why)
-    select id, judged_on, :verdict, :by, :note from f"""
+    select id, greatest(judged_on, :today), :verdict, :by, :note from f"""
 
 
 @dataclass(slots=True)
@@ -195,6 +207,12 @@ def write(connection: Connection, judged: Judged) -> tuple[int, int, int]:
     return write_findings(connection, judged)
 
 
+def last_day() -> date | None:
+    """The day as of which the city was judged last; None: it never was."""
+    with transaction() as connection:
+        return connection.exec_driver_sql("select as_of from supervision.run order by id desc limit 1").scalar()
+
+
 def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
     """A person's word: ``confirmed``, or ``lifted`` (a false alarm, silent until its evidence changes).
 
@@ -207,47 +225,12 @@ def decide(finding: str, verdict: str, *, by: str, note: str) -> None:
     with transaction() as connection:
         done = connection.execute(
             sa.text(DECIDE),
-            {"id": finding, "verdict": verdict, "by": by, "note": note},
+            {"id": finding, "verdict": verdict, "by": by, "note": note, "today": clock.today()},
         ).rowcount
         if not done:
             raise NotFoundError(
                 f"no open finding {finding}", remedy="see onemap findings", zh=f"没有待核的发现 {finding}。"
             )
-
-
-_LISTED: Schema = {
-    "id": pl.String,
-    "rule": pl.String,
-    "project_code": pl.String,
-    "item_code": pl.String,
-    "case_no": pl.String,
-    "level": pl.String,
-    "kind": pl.String,
-    "severity": pl.Int8,
-    "state": pl.String,
-    "opened": pl.Date,
-    "closed": pl.Date,
-    "decided": pl.Date,
-    "department_code": pl.String,
-    "department_name": pl.String,
-    "text": pl.String,
-}
-
-
-def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
-    """Every finding of the ledger, whatever its state; or those of some ids."""
-    with transaction() as connection:
-        connection.exec_driver_sql("create temp table asked (id text primary key) on commit drop")
-        if ids is not None:
-            connection.exec_driver_sql("insert into asked select distinct unnest(%(ids)s::text[])", {"ids": list(ids)})
-        return read_frame(
-            connection,
-            f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
-                       (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
-                from supervision.finding {"" if ids is None else "join asked using (id)"}
-                order by project_code, rule, item_code, case_no""",
-            _LISTED,
-        )
 
 
 def on_day(as_of: date, by: Rules | None = None, projects: list[str] | None = None) -> Judged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,9 +14,10 @@ from sqlalchemy.engine import Connection
 from core import clock
 from core.errors import ConfigurationError, NotFoundError
 from store.engine import transaction
-from supervision.finding_life import finding_id
-from supervision.judge import Judged, in_chunks
-from supervision.ledger import listed
+from supervision.finding_life import finding_id, listed
+
+if TYPE_CHECKING:  # read where something is judged: most lists are of what was
+    from supervision.judge import Judged
 
 CLOCK = [
     "case_no",
@@ -51,6 +52,10 @@ KEYS = [
     "department_code",
     "text",
 ]
+_LEDGER = """
+select id, rule, project_code, item_code, case_no, level, kind, state, opened_on as opened, closed_on as closed, severity,
+       department_name as department, department_code, text
+from supervision.finding order by project_code, rule, item_code, case_no"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,15 @@ def findings(as_of: date | None = None) -> Findings:
     """The ledger. With ``as_of``, or before anything was judged: what fires as of that day, with state and days as the ledger
     has them by then (unknown to it: open since that day), and what it had closed by then."""
     if as_of is None and _judged_on() is not None:
-        rows = listed().rename({"department_name": "department"})
         with transaction() as connection:
+            rows = connection.exec_driver_sql(_LEDGER).mappings()
             waiting = connection.exec_driver_sql(
                 "select rule, project_code, item_code, case_no, waits_for, text from supervision.waiting order by 2, 1, 3, 4"
             ).mappings()
             blank = dict.fromkeys(KEYS) | {"state": "waiting"}
-            return Findings(rows.select(KEYS).to_dicts(), [{**blank, **row, "id": _id(row)} for row in waiting])
+            return Findings([dict(row) for row in rows], [{**blank, **row, "id": _id(row)} for row in waiting])
+    from supervision.judge import in_chunks
+
     day = as_of or clock.today()
     with transaction() as connection:
         fired = pl.concat(judged.findings for judged in in_chunks(connection, day))
@@ -134,6 +141,8 @@ def clocks(as_of: date | None = None) -> list[dict[str, Any]]:
                 ).mappings()
             ]
     else:
+        from supervision.judge import in_chunks
+
         with transaction() as connection:
             parts = [
                 judged.facts.cases.select("case_id", *CLOCK) for judged in in_chunks(connection, as_of or clock.today())
@@ -157,6 +166,8 @@ def position(project: str, as_of: date | None = None) -> dict[str, Any]:
 
     :raises ConfigurationError: no project of that code or name, or several.
     """
+    from supervision.judge import in_chunks
+
     with transaction() as connection:
         code, name = _project(connection, project)
         (judged,) = in_chunks(connection, as_of or clock.today(), [code])

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from store import text as text_
 from store import values
 
 
@@ -84,7 +85,7 @@ def test_text_of_an_index_is_bounded_and_other_text_is_not():
     ],
 )
 def test_text_is_mended_not_refused(text, limit, stored):
-    assert values.storable(text, limit) == stored
+    assert text_.storable(text, limit) == stored
 
 
 anything = st.recursive(
@@ -96,7 +97,7 @@ anything = st.recursive(
 
 @given(anything)
 def test_any_json_becomes_one_that_the_database_takes(value):
-    written = values.storable_json(value)
+    written = text_.storable_json(value)
     written.encode()
     read = json.loads(written, parse_constant=lambda name: pytest.fail(name))
     assert "\x00" not in json.dumps(read, ensure_ascii=False)
@@ -115,4 +116,4 @@ def test_any_json_becomes_one_that_the_database_takes(value):
     ],
 )
 def test_what_can_be_kept_of_json_is_kept(value, stored):
-    assert json.loads(values.storable_json(value)) == stored
+    assert json.loads(text_.storable_json(value)) == stored
