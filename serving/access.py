@@ -48,8 +48,8 @@ _HELD_TO: dict[str, Callable[[str], object]] = {
 @dataclass(frozen=True, slots=True)
 class Grant:
     """``actor`` stands in the audit log. ``towns``, ``departments``, ``enterprises`` (their codes), ``agents`` and ``teams``: None
-    is without restriction; several kinds given: all hold. ``known_at``: the store is read as it was known at that instant. ``as_of``: a project is judged
-    as of that day. ``data``: held to these
+    is without restriction; several kinds given: all hold. ``known_at``: the store is read as it was known at that instant. ``as_of``: the project
+    (None: the city) is read as of that day. ``data``: held to these
     entities and columns (None: all of an entity's).
     """
 
@@ -62,7 +62,7 @@ class Grant:
     teams: tuple[str, ...] | None = None
     key_id: str | None = field(default=None, compare=False)
     known_at: datetime | None = None
-    as_of: tuple[str, date] | None = None
+    as_of: tuple[str | None, date] | None = None
     data: tuple[tuple[str, tuple[str, ...] | None], ...] | None = None
 
     def held_to(self, rows: Mapping[str, Iterable[str]]) -> Grant:
@@ -116,7 +116,7 @@ class Grant:
         if self.known_at:
             told["known_at"] = self.known_at.isoformat()
         if self.as_of:
-            told["as_of"] = f"{self.as_of[0]} {self.as_of[1]}"
+            told["as_of"] = f"{self.as_of[0] or ''} {self.as_of[1]}"
         return json.dumps({**told, **{f"{kind}s": getattr(self, f"{kind}s") for kind in _HELD_TO}})
 
 
@@ -184,11 +184,11 @@ def _held(grant: Grant) -> Callable[..., tuple[str, Any]]:
     """What the views do not know of: statements over ``asked`` held to a grant's columns, and to an instant."""
 
     def statement(_: Any, __: Any, text: str, parameters: Any, *___: Any) -> tuple[str, Any]:
-        if grant.as_of:
-            text = lookback.until(text, grant.as_of[1])
         if grant.data is not None or (grant.clear and not grant.personal):
             text = fields.rewritten(text, None if grant.data is None else dict(grant.data), grant.clear)
-        return (lookback.rewritten(text) if grant.known_at else text), parameters
+        if grant.known_at or grant.as_of:
+            text = lookback.rewritten(text, "past" if grant.known_at else "on_day")
+        return text, parameters
 
     return statement
 

@@ -1,5 +1,5 @@
 """时间机器 Reading the store as it was known at an instant (recorded time), or as it is judged of a day (business time), within one
-transaction that is rolled back: the schema ``past`` shows the one (:mod:`serving.sql.past`), the rules' own writers make the other."""
+transaction that is rolled back: the schemas ``past`` (:mod:`serving.sql.past`) and ``on_day`` (:mod:`serving.sql.on_day`) show them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import NotFoundError
-from serving import fields
 
 #: what came after an instant: of each row the first change's kind, and the values that all of them replaced, the earliest of each
 _LOOK_BACK = """
@@ -38,27 +37,18 @@ def look_back(connection: Connection, at: datetime) -> None:
     connection.execute(sa.text("select set_config('onemap.known_at', :at, true)"), {"at": at.isoformat()})
 
 
-def judge(connection: Connection, project: str, as_of: date) -> None:
-    """Clocks, stages, position and findings of a project as of a day, to this transaction alone: it must never be committed."""
-    from supervision import ledger
-    from supervision.judge import judge as judged
+def judge(connection: Connection, project: str | None, as_of: date) -> None:
+    """Make the schema ``on_day`` show the store as of a day, to this transaction alone, which must be rolled back: the city as it was
+    judged of that day (:func:`serving.on_day.bring`), or one project."""
+    from serving import on_day
 
-    for table in (
-        "clock",
-        "stage_state",
-        "position",
-        "project_item",
-    ):  # a row that is the same keeps the day it was judged first
-        connection.execute(sa.text(f"delete from supervision.{table} where project_code = :code"), {"code": project})
-    ledger.write(connection, judged(connection, as_of, [project]))
+    day = on_day.bring(as_of) if project is None else on_day.of_project(connection, project, as_of)
+    connection.execute(
+        sa.text("select set_config('onemap.as_of', :as_of, true), set_config('onemap.day_id', :day, true)"),
+        {"as_of": as_of.isoformat(), "day": str(day)},
+    )
 
 
-def until(statement: str, as_of: date) -> str:
-    """A statement over ``asked`` without findings that were opened after a day."""
-    held = f"(select * from asked.finding where opened_on <= date '{as_of.isoformat()}')"
-    return fields.replaced(statement, lambda name: held if name == "finding" else None)
-
-
-def rewritten(statement: str) -> str:
-    """A statement over schema ``asked`` as one over ``past``."""
-    return re.sub(r"(?<![\w.])asked\.", "past.", statement)
+def rewritten(statement: str, schema: str) -> str:
+    """A statement over schema ``asked`` as one over ``schema``: ``past`` or ``on_day``."""
+    return re.sub(r"(?<![\w.])asked\.", f"{schema}.", statement)

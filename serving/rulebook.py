@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 
 from supervision import judge
@@ -10,7 +11,21 @@ from supervision.rulebook import FOLDER
 
 def rules() -> judge.Rules:
     """The rules that are in force. :raises ConfigurationError: something in the folder is wrong, with file and line."""
-    return _read(tuple((path.name, path.stat().st_mtime_ns) for path in sorted(FOLDER.glob("*.yaml"))))
+    return _read(_stamp())
+
+
+def digest() -> str:
+    """SHA-256 of the rules that are in force."""
+    return _digest(_stamp())
+
+
+def _stamp() -> tuple[tuple[str, int], ...]:
+    return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(FOLDER.glob("*.yaml")))
+
+
+@lru_cache(maxsize=1)
+def _digest(stamp: tuple[tuple[str, int], ...]) -> str:
+    return hashlib.sha256(b"".join((FOLDER / name).read_bytes() for name, _ in stamp)).hexdigest()
 
 
 @lru_cache(maxsize=1)

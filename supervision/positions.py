@@ -61,9 +61,7 @@ STAGES = """
 #: Where each project stands, and its current items.
 POSITIONS = """
     insert into supervision.position as p (project_code, current_stage, finished, current_items, as_of)
-    select project_code, current_stage, finished,
-           case when jsonb_typeof(current_items -> 'items') = 'array' then current_items -> 'items' else '[]' end, :as_of
-    from position_new
+    select project_code, current_stage, finished, current_items, :as_of from position_new
     on conflict (project_code) do update set current_stage = excluded.current_stage, finished = excluded.finished,
         current_items = excluded.current_items, as_of = excluded.as_of
     where (p.current_stage, p.finished, p.current_items)
@@ -75,9 +73,45 @@ PROJECTS_GONE = """
     and not exists (select from store.project p where p.id = t.project_code and p.gone_at is null)"""
 
 
+def clocks(judged: Judged) -> pl.DataFrame:
+    """The clock of every case in scope, as a row of ``supervision.clock``."""
+    return judged.facts.cases.select(_CLOCK)
+
+
+def stages(judged: Judged) -> pl.DataFrame:
+    """How far each stage of each project is."""
+    return judged.standing.stages.select("project_code", "stage", "stage_name", "state", "completed_at")
+
+
+def standing(judged: Judged) -> pl.DataFrame:
+    """(project_code, current_stage, finished, current_items): the items as a JSON array."""
+    items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
+        pl.struct(
+            "item_code",
+            "item_name",
+            "stage",
+            "turn",
+            "department",
+            "department_code",
+            pl.col("has_open_case").alias("open"),
+        ).alias("items")
+    )
+    return judged.standing.projects.join(items, on="project_code", how="left").select(
+        "project_code",
+        "current_stage",
+        "finished",
+        pl.struct("items")
+        .struct.json_encode()
+        .str.strip_prefix('{"items":')
+        .str.strip_suffix("}")
+        .replace("null", "[]")
+        .alias("current_items"),
+    )
+
+
 def write_clocks(connection: Connection, judged: Judged) -> None:
     """The clock of every case in scope."""
-    rows = judged.facts.cases.select(_CLOCK)
+    rows = clocks(judged)
     connection.exec_driver_sql(
         "drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop"
     )
@@ -98,38 +132,20 @@ def write_clocks(connection: Connection, judged: Judged) -> None:
 
 def write_standing(connection: Connection, judged: Judged) -> None:
     """The stages and the position of every project in scope."""
-    stages = judged.standing.stages.select("project_code", "stage", "stage_name", "state", "completed_at")
     load(
         connection,
         "stage_new",
-        stages,
+        stages(judged),
         "project_code text, stage integer, stage_name text, state text, completed_at timestamp",
     )
     connection.execute(
         sa.text(STAGES),
         {"as_of": judged.as_of},
     )
-    items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
-        pl.struct(
-            "item_code",
-            "item_name",
-            "stage",
-            "turn",
-            "department",
-            "department_code",
-            pl.col("has_open_case").alias("open"),
-        ).alias("items")
-    )
-    positions = judged.standing.projects.join(items, on="project_code", how="left").select(
-        "project_code",
-        "current_stage",
-        "finished",
-        pl.struct("items").struct.json_encode().alias("current_items"),
-    )
     load(
         connection,
         "position_new",
-        positions,
+        standing(judged),
         "project_code text, current_stage integer, finished boolean, current_items jsonb",
     )
     connection.execute(

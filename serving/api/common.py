@@ -99,23 +99,23 @@ def look_back(
     as_of: Annotated[
         Day | None,
         Query(
-            description="截至此日判定（业务时间）：时钟、阶段、位置与发现；须指明项目 · judged as of that day (business time): clocks, stages, "
-            "position, findings; of one project",
+            description="截至此日的情况（业务时间），按现在已知的数据：办件、时钟、阶段、位置、发现、工单 · as of the end of that day (business time), "
+            "by what is known now: cases, clocks, stages, position, findings, work orders",
             examples=["2026-11-20"],
         ),
     ] = None,
 ) -> None:
     """A dependency of routes that read the store: they answer from its past, or as of a past day.
 
-    :raises Problem: a time that is still to come, a day without a project, both at once.
+    :raises Problem: a time or a day that is still to come, both at once.
     """
     if as_of is not None:
         project = request.path_params.get("code") or request.query_params.get("project")
-        if project is None or known_at is not None or not date(2000, 1, 1) <= as_of <= clock.today():
+        if known_at is not None or not date(2000, 1, 1) <= as_of <= clock.today():
             raise Problem(
                 "invalid-parameter",
-                "as_of 须为 2000-01-01 至今天的一日，指明一个项目（project），且不与 known_at 同用；全市请用报告或 onemap findings --as-of。",
-                "as_of is a day from 2000-01-01 to today, of one project (project=), without known_at; for the city see the report.",
+                "as_of 须为 2000-01-01 至今天的一日，且不与 known_at 同用。",
+                "as_of is a day from 2000-01-01 to today, without known_at.",
             )
         request.state.grant = replace(request.state.grant, as_of=(project, as_of))
     if known_at is None:

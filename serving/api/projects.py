@@ -198,7 +198,7 @@ def case(
     with reading(asker) as c:
         found = case_queries.case(c, no)
     if found is not None:
-        found["not_judged"] = None if asker.known_at else case_queries.not_judged(found)
+        found["not_judged"] = None if asker.known_at or asker.as_of else case_queries.not_judged(found)
     return single(request, found, f"没有可见的办件 {no}。", f"No case {no} is shown.")
 
 
@@ -283,7 +283,7 @@ def work_orders(
         state=state,
         town=town,
         department=department,
-        overdue_on=clock.today() if overdue else None,
+        overdue_on=(asker.as_of[1] if asker.as_of else clock.today()) if overdue else None,
         updated_since=updated_since,
     )
     with reading(asker) as c:

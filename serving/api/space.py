@@ -138,6 +138,7 @@ _RESERVED = {
     "skipGeometry",
     "f",
     "lang",
+    *service.PAST,
 }
 
 

@@ -8,6 +8,7 @@ import logging
 from functools import cache
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 from pygeoapi import api as core
@@ -26,6 +27,7 @@ CRS = [
     "http://www.opengis.net/def/crs/EPSG/0/4326",
     "http://www.opengis.net/def/crs/EPSG/0/3857",
 ]
+PAST = ("known_at", "as_of")  # which past is read, of no concern to pygeoapi
 CITY = [113.5, 22.6, 114.3, 23.2]
 #: collection → (view, as, title, description)
 COLLECTIONS: dict[str, tuple[str, str | None, dict[str, str], dict[str, str]]] = {
@@ -170,12 +172,17 @@ def ask(request: Request, grant: Grant, base: str, what: str, *names: str) -> tu
             told,
         )
     kept = {"Content-Crs": headers["Content-Crs"]} if "Content-Crs" in headers else {}
-    return _spoken(document, base, what), kept
+    spoken = _spoken(document, base, what)
+    if past := {name: request.query_params[name] for name in PAST if name in request.query_params}:
+        for link in spoken.get("links", []):  # the next page is of the same past
+            if link["rel"] in ("self", "next", "prev"):
+                link["href"] += f"{'&' if '?' in link['href'] else '?'}{urlencode(past)}"
+    return spoken, kept
 
 
 def _parameters(request: Request, collection: str | None) -> dict[str, str]:
     """What is passed on: a box by its corners in order, properties that the collection has, nothing that has no effect."""
-    given = {name: value for name, value in request.query_params.items() if name != "datetime"}
+    given = {name: value for name, value in request.query_params.items() if name not in ("datetime", *PAST)}
     if "bbox" in given:
         numbers = given["bbox"].split(",")
         west, south, east, north = numbers if len(numbers) == 4 else (numbers[0], numbers[1], numbers[3], numbers[4])

@@ -3,13 +3,14 @@ tables that are as they were.
 
 ``store.change`` has, for each change of a golden row, the values before it; what came after the instant is put into
 ``serving.past_change`` by :func:`serving.lookback.look_back` within the reader's own transaction (rolled back with it), and the views undo it. Findings,
-work orders, stages and clocks are as the feed tells them; what it does not tell of them (evidence, days used, current items) is null.
+work orders, stages, expected items and clocks are as the feed tells them; what it does not tell of them (evidence, days used, current items) is null.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from serving.sql.views import Column, View, views
 from store import tables
@@ -21,10 +22,10 @@ _FED: dict[str, tuple[str, str] | None] = {
     "stage_state": ("project_stage", "g.project_code || ':' || g.stage"),
     "clock": ("clock", "g.case_id"),
     "position": None,
-    "project_item": None,
+    "project_item": ("project_item", "g.project_code || ':' || g.item_code"),
     "waiting": None,
 }
-#: what the feed tells of each (migration 0015)
+#: what the feed tells of each (migrations 0015, 0031)
 _TOLD: dict[str, tuple[str, ...]] = {
     "finding": ("rule", "project_code", "item_code", "case_no", "case_id", "level", "kind", "severity", "department_code",
                 "department_name", "text", "state", "opened_on", "closed_on", "decision_note"),
@@ -32,8 +33,10 @@ _TOLD: dict[str, tuple[str, ...]] = {
                    "state", "dispatched_at", "due_on", "urged_on", "escalated_on", "result", "closed_at"),
     "stage_state": ("stage_name", "state", "completed_at"),
     "clock": ("project_code", "light", "promised_limit", "statutory_limit", "due_promised", "due_statutory", "ended_at", "paused"),
+    "project_item": ("item_name", "stage", "kind", "department", "department_code", "expected", "state", "done_at", "turn"),
 }  # fmt: skip
-_KEYS = {"finding": ("id",), "work_order": ("no",), "stage_state": ("project_code", "stage"), "clock": ("case_id",)}
+_KEYS = {"finding": ("id",), "work_order": ("no",), "stage_state": ("project_code", "stage"), "clock": ("case_id",),
+         "project_item": ("project_code", "item_code")}  # fmt: skip
 _NAMED = re.compile(r"(?<![\w.])(store|supervision)\.(\"?)(\w+)(\"?)")
 
 
@@ -72,29 +75,24 @@ where l.entity = '{entity}' and l.op <> 'ADD' and not exists (select from superv
 
 
 def _view(view: View) -> str:
-    past = _past(view)
-    columns = ",\n    ".join(f"{_selected(column)} as {column.name}" for column in past.columns)
-    conditions = " and ".join(part for part in (past.where, past.seen) if part)
-    where = f"\nwhere {conditions};" if conditions else ";"
-    return f'create view past."{view.name}" as\nselect\n    {columns}\nfrom {past.source}{where}'
-
-
-def _past(view: View) -> View:
     at = "(current_setting('onemap.known_at'))::timestamptz"
-    source = _moved(view.source)
-    where = _moved(view.where) if view.where else None
-    if view.name == "change":
-        source, where = view.source, f"c.at <= {at}"
-    if view.name == "order_step":
-        source, where = _moved(view.source), f"x.at <= {at} at time zone 'Asia/Shanghai'"
-    return replace(
-        view,
-        source=source,
-        where=where,
-        seen=_moved(view.seen) if view.seen else None,
-        columns=tuple(replace(column, sql=_moved(column.sql)) for column in view.columns),
-        by_name={},
+    return over(view, "past", f"c.at <= {at}", f"x.at <= {at} at time zone 'Asia/Shanghai'")
+
+
+def over(view: View, schema: str, changed: str, stepped: str) -> str:
+    """``create view`` of one of :func:`views` in ``schema``, over the tables of ``<schema>_store`` and ``<schema>_supervision``.
+
+    :param changed: which rows ``c`` of the change feed it shows; ``stepped``: which steps ``x`` of work orders.
+    """
+    moved = partial(_moved, schema=schema)
+    source = view.source if view.name == "change" else moved(view.source)
+    where = {"change": changed, "order_step": stepped}.get(view.name, moved(view.where) if view.where else None)
+    columns = ",\n    ".join(
+        f"{_selected(replace(column, sql=moved(column.sql)))} as {column.name}" for column in view.columns
     )
+    conditions = " and ".join(part for part in (where, moved(view.seen) if view.seen else None) if part)
+    ending = f"\nwhere {conditions};" if conditions else ";"
+    return f'create view {schema}."{view.name}" as\nselect\n    {columns}\nfrom {source}{ending}'
 
 
 def _selected(column: Column) -> str:
@@ -103,12 +101,12 @@ def _selected(column: Column) -> str:
     return f"case when (select (serving.sight_of(current_user)).personal) then {column.sql} else serving.mask_{column.mask}({column.sql}) end"
 
 
-def _moved(sql: str) -> str:
-    """Names of tables that have a past lead to it."""
+def _moved(sql: str, schema: str) -> str:
+    """Names of tables that have a past lead to it, in ``<schema>_store`` and ``<schema>_supervision``."""
 
     def there(found: re.Match[str]) -> str:
-        schema, name = found[1], found[3]
-        known = name in tables.golden if schema == "store" else name in _FED
-        return f"past_{found[0]}" if known else found[0]
+        of, name = found[1], found[3]
+        known = name in tables.golden if of == "store" else name in _FED
+        return f"{schema}_{found[0]}" if known else found[0]
 
     return _NAMED.sub(there, sql)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError
-from serving.sql import past
+from serving.sql import on_day, past
 from serving.sql.views import View, note, statements, views
 from store import migrate
 from store.engine import driver, transaction
@@ -55,20 +55,23 @@ def bring(connection: Connection) -> list[str]:
 
 def _past(connection: Connection, anew: bool) -> None:
     """The schemas of the store's past, where they are not those of this version; ``anew``: or what they are over has changed."""
-    ddl = past.ddl()
-    digest = hashlib.sha256(ddl.encode()).hexdigest()
-    stands = connection.exec_driver_sql("select obj_description('past'::regnamespace, 'pg_namespace')").scalar()
-    if stands == digest and not anew:
-        return
-    names = ("past", "past_supervision", "past_store")
-    made = "; ".join(
-        f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public" for name in names
-    )
-    driver(connection).execute(f"{made}; {ddl}\ncomment on schema past is '{digest}'")
-    if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
-        connection.exec_driver_sql(
-            "grant usage on schema past to onemap_api; grant select on all tables in schema past to onemap_api"
+    for schema, ddl in (("past", past.ddl()), ("on_day", on_day.ddl())):
+        digest = hashlib.sha256(ddl.encode()).hexdigest()
+        stands = connection.execute(
+            sa.text("select obj_description(to_regnamespace(:schema), 'pg_namespace')"), {"schema": schema}
+        ).scalar()
+        if stands == digest and not anew:
+            continue
+        names = (schema, f"{schema}_supervision", f"{schema}_store")
+        made = "; ".join(
+            f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public"
+            for name in names
         )
+        driver(connection).execute(f"{made}; {ddl}\ncomment on schema {schema} is '{digest}'")
+        if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
+            connection.exec_driver_sql(
+                f"grant usage on schema {schema} to onemap_api; grant select on all tables in schema {schema} to onemap_api"
+            )
 
 
 def _make(connection: Connection, schema: str, view: View, there: dict[str, str | None] | None) -> None:

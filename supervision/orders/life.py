@@ -217,6 +217,13 @@ _RUNNING: Schema = {
 }
 
 
+def last_days(running: pl.DataFrame, by: Orders, calendar: Calendar, times: int = 1) -> pl.Series:
+    """The last day of ``times`` the limit that runs, of each row of ``state`` (one of :data:`LIMIT`) and ``step_on``, its first day."""
+    limits = by.limits.model_dump()
+    days = running["state"].replace_strict({s: limits[name] for s, name in LIMIT.items()}, return_dtype=pl.Int64)
+    return pl.Series(calendar.add(running["step_on"].to_numpy(), days.to_numpy() * times)).cast(pl.Date)
+
+
 def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: datetime) -> list[_Change]:
     """Urged past a limit, escalated past twice the limit, reopened when the data do not bear out what was answered.
 
@@ -231,18 +238,7 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
     )
     if running.is_empty():
         return []
-    limits = by.limits.model_dump()
-    running = running.with_columns(
-        pl.col("state")
-        .replace_strict({state: limits[name] for state, name in LIMIT.items()}, return_dtype=pl.Int64)
-        .alias("limit")
-    )
-    start = running["step_on"].to_numpy()
-
-    def after(times: int) -> pl.Series:
-        return pl.Series(calendar.add(start, running["limit"].to_numpy() * times)).cast(pl.Date)
-
-    due, urge, escalate = after(1), after(by.urge_after), after(by.escalate_after)
+    due, urge, escalate = (last_days(running, by, calendar, times) for times in (1, by.urge_after, by.escalate_after))
     running = running.with_columns(due.alias("due"), urge.alias("urge"), escalate.alias("escalate"))
     moved = running.filter(pl.col("due") != pl.col("due_on").fill_null(date.min))
     if moved.height:
