@@ -172,8 +172,7 @@ class _Hashed:
 
 def _batches(connection: Connection, view: View, ids: list[str] | None) -> Iterator[Sequence[Any]]:
     names = ", ".join(f'v."{c.name}"' for c in view.columns)
-    key = "v.project_code || ':' || v.stage" if view.name == "project_stage" else f"v.{view.key[0]}::text"
-    where = "" if ids is None else f"where {key} = any(:ids)"
+    where = "" if ids is None else f"where {view.feed_id} = any(:ids)"
     streamed = connection.execution_options(stream_results=True, yield_per=BATCH)
     result = streamed.execute(
         sa.text(f'select {names} from asked."{view.name}" v {where} order by {", ".join(f"v.{k}" for k in view.key)}'),

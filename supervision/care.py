@@ -45,7 +45,7 @@ order by s.project_code, (i ->> 'stage')::int, 2"""
 _CHANGED = """
 select coalesce(c.after ->> 'project_code', c.before ->> 'project_code') as project_code, c.entity, c.entity_id, c.op, c.columns, c.at
 from store.change c
-where c.at > :since and c.entity in ('finding', 'work_order', 'project_stage', 'clock')
+where c.at > :since and c.entity in ('finding', 'work_order', 'project_stage', 'project_item', 'clock')
   and coalesce(c.after ->> 'project_code', c.before ->> 'project_code') = any(:codes)
 union all
 select k.project_code, c.entity, c.entity_id, c.op, c.columns, c.at

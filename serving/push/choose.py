@@ -79,11 +79,6 @@ def check(output: Output) -> list[str]:
     return found
 
 
-def key_sql(view: View) -> str:
-    """A row's key as the change feed has it."""
-    return " || ':' || ".join(f'v."{part}"::text' for part in view.key)
-
-
 def watched(output: Output) -> list[str]:
     """Entities of the change feed whose changes may change these rows."""
     entities = {output.entity, *(parent for parent in PARENTS if _joined(output, parent))}
@@ -140,7 +135,7 @@ def chosen(
         for parent, (ours, theirs) in PARENTS.items()
         if _joined(output, parent)
     )
-    selected = ", ".join([f"{key_sql(view)} as key", *(f"{_sql(view, name)} as c{n}" for n, name in enumerate(names))])
+    selected = ", ".join([f"{view.feed_id} as key", *(f"{_sql(view, name)} as c{n}" for n, name in enumerate(names))])
     statement = (
         f'select {selected} from asked."{view.name}" v {joins} where {" and ".join(conditions) or "true"} order by 1'
         + (" limit :limit_" if limit else "")
@@ -158,7 +153,7 @@ def touched(connection: Connection, output: Output, changed: dict[str, list[str]
     view = views()[output.entity]
     values: dict[str, Any] = {}
     condition = _touched(view, output, changed, keys, values)
-    rows = connection.execute(sa.text(f'select {key_sql(view)} from asked."{view.name}" v where {condition}'), values)
+    rows = connection.execute(sa.text(f'select {view.feed_id} from asked."{view.name}" v where {condition}'), values)
     return sorted({*rows.scalars(), *values["own"]})
 
 
@@ -221,7 +216,7 @@ def _touched(view: View, output: Output, changed: dict[str, list[str]], keys: li
     if output.entity == "case":
         own += changed.get("clock", [])
     values["own"] = own
-    parts = [f"{key_sql(view)} = any(cast(:own as text[]))"]
+    parts = [f"{view.feed_id} = any(cast(:own as text[]))"]
     if output.entity == "project":
         values["of"] = [id_.partition(":")[0] for id_ in changed.get("project_stage", [])]
         values["found"], values["clocked"] = changed.get("finding", []), changed.get("clock", [])

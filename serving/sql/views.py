@@ -61,6 +61,11 @@ class View:
     def __post_init__(self) -> None:
         self.by_name.update({column.name: column for column in self.columns})
 
+    @property
+    def feed_id(self) -> str:
+        """SQL of the id by which the change feed names a row ``v``."""
+        return " || ':' || ".join(f'v."{part}"::text' for part in self.key)
+
 
 #: names of applicants and holders: name, type where there is one, code
 _APPLICANTS = {
@@ -273,10 +278,9 @@ _CLOCK = (
 
 #: who is told the values of golden rows: nothing is masked in them, nor held to some rows
 _WHOLE = f"({FREE} and (select (serving.sight_of(current_user)).personal))"
-_TOLD = f"(c.entity in ('finding', 'work_order', 'project_stage', 'clock') or {_WHOLE})"
-
 #: what stands in the change feed beside the entities of the model
-FED = ("finding", "work_order", "project_stage", "clock")
+FED = ("finding", "work_order", "project_stage", "project_item", "clock")
+_TOLD = f"(c.entity in ({', '.join(repr(one) for one in FED)}) or {_WHOLE})"
 
 
 @cache
@@ -584,6 +588,10 @@ def _change() -> View:
             _supervised("x"),
         ),
         "project_stage": (
+            "store.project x where x.id = split_part(c.entity_id, ':', 1)",
+            SEEN["project"],
+        ),
+        "project_item": (
             "store.project x where x.id = split_part(c.entity_id, ':', 1)",
             SEEN["project"],
         ),
