@@ -24,9 +24,13 @@ PAUSE = timedelta(minutes=30)  # from one try to the next
 
 _WAITING = """
 select id, kind, told, name, text, until from supervision.reminder
-where sent_at is null and until >= :day and at + tries * cast(:pause as interval) <= now() order by told, name, until, id"""
+where sent_at is null and sending_at is null and until >= :day and at + tries * cast(:pause as interval) <= now() order by told, name, until, id"""
+_SENDING = "update supervision.reminder set sending_at = now() where id = any(:ids)"
+_CUT_OFF = """
+update supervision.reminder set error = '发送中断，是否送达不明，不再重发'
+where sending_at is not null and sent_at is null and error is distinct from '发送中断，是否送达不明，不再重发'"""
 _SENT = "update supervision.reminder set sent_at = now(), sent_by = :route, tries = tries + 1, error = null where id = any(:ids)"
-_FAILED = "update supervision.reminder set tries = tries + 1, error = :error where id = any(:ids)"
+_FAILED = "update supervision.reminder set tries = tries + 1, sending_at = null, error = :error where id = any(:ids)"
 _MESSAGE = """
 insert into serving.incident_message (incident_id, route, channel, event, title, error) values (null, :route, :channel, 'reminder', :title, :error)"""
 
@@ -39,6 +43,8 @@ def run(base: str) -> dict[str, int]:
         return done
     with one_at_a_time("reminders") as held:
         if held:
+            with transaction() as connection:  # nobody else is at it: what was begun and has no end was cut off
+                connection.exec_driver_sql(_CUT_OFF)
             for route, told, name, rows in _messages(plan, clock.now()):
                 _tell(route, told, name, rows, base, done)
     return done
@@ -64,8 +70,10 @@ def _tell(
     lines = [row["text"] for row in rows[:MOST]]
     if len(rows) > MOST:
         lines.append(f"另有 {len(rows) - MOST} 件，见页面")
-    error = deliver(route.channel, title, "\n".join([*lines, f"页面：{base.rstrip('/')}/onemap/map/reminders"]))
     about = {"ids": [row["id"] for row in rows]}
+    with transaction() as connection:
+        connection.execute(sa.text(_SENDING), about)
+    error = deliver(route.channel, title, "\n".join([*lines, f"页面：{base.rstrip('/')}/onemap/map/reminders"]))
     with transaction() as connection:
         connection.execute(
             sa.text(_MESSAGE), {"route": route.name, "channel": route.channel, "title": title, "error": error}

@@ -14,7 +14,7 @@ from store.engine import transaction
 MOST = 1000
 BACK = timedelta(days=30)
 _LISTED = """
-select id, kind, case_id, project_code, until, told, name, text, at, sent_at, sent_by, error from supervision.reminder
+select id, kind, case_id, project_code, until, told, name, text, at, sent_at, sent_by, sending_at, error from supervision.reminder
 where until >= :since and (cast(:kinds as text[]) is null or told = any(:kinds)) order by until, id"""
 _SHOWN = 'select id, case_no, department_name from asked."case" where id = any(:ids)'
 

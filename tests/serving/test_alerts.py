@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +34,8 @@ def receiver(monkeypatch):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             taken.append((self.path, body | {"authorization": self.headers.get("authorization")}))
+            if receiver.takes:
+                receiver.takes()
             self.send_response(500 if receiver.refuse else 200)
             self.end_headers()
             self.wfile.write(b'{"errcode": 0, "code": 0}')
@@ -39,7 +45,7 @@ def receiver(monkeypatch):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    receiver = type("Receiver", (), {"taken": taken, "refuse": False, "port": server.server_port})
+    receiver = type("Receiver", (), {"taken": taken, "refuse": False, "takes": None, "port": server.server_port})
     gateway = f"http://127.0.0.1:{server.server_port}"
 
     def connection(name: str, kind: str, password: str, host: str = gateway, **more):
@@ -220,6 +226,52 @@ def test_held_deletions_a_growing_quarantine_and_drift_are_incidents_too(hub):  
     assert found["failing:m1:ours"].severity == 3
 
 
+def test_a_grown_quarantine_and_a_drift_are_told_once_and_over_once(hub, receiver, routed, monkeypatch):  # noqa: F811
+    """From the rows that a source sends to the last message: a quarantine that grows, a structure that drifts."""
+    from pipeline import registry, sync
+    from store import quarantine
+    from tests.supervision.told import Told
+
+    good = {"projectCode": "2503-441900-04-02-001382", "projectName": "一期厂房", "_at": "2026-01-01 00:00:00"}
+    folder = hub / "world" / "d2"
+    folder.mkdir(parents=True)
+
+    def sends(*lines: dict) -> None:
+        text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+        (folder / "projects.jsonl").write_text(text, "utf-8")
+        assert [one.outcome for one in sync.source("d2", feeds=["projects"])] == ["ok"]
+
+    monkeypatch.setattr(registry, "connector", lambda source: Told(source, hub / "world"))
+    receiver.connection("duty", "onemap_webhook", "t")
+    routed("routes:\n- {name: 值班, channel: duty, severity: 1, kinds: [quarantine, drift]}\n")
+    sends(good)
+    assert alerts.run(BASE)["opened"] == 0
+
+    bad = [
+        {"projectCode": f"2503-441900-04-02-{n:06}", "projectName": "甲", "totalInvest": "若干", "_at": good["_at"]}
+        for n in range(40)
+    ]
+    sends({**good, "新字段": "x"}, *bad)
+    assert alerts.run(BASE)["opened"] == 2
+    texts = {json.dumps(body, ensure_ascii=False) for _, body in receiver.taken}
+    grown, drifted = (next(text for text in texts if word in text) for word in ("隔离增多", "结构漂移"))
+    assert "新增 40 条" in grown and f"{BASE}/onemap/map/ops/quarantine?feed=d2.projects" in grown
+    assert "新字段" in drifted and f"{BASE}/onemap/map/ops/mapping/d2.projects" in drifted
+    sends({**good, "新字段": "x"}, *bad)  # the source goes on as it did: nothing new
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 0, "failed": 0}
+
+    for row in rows("select id from landing.quarantine where state = 'open'"):
+        quarantine.dismiss([row["id"]], by="test", note="数源已删除")
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into serving.drift_decision (feed, code, field, verdict, by, note)
+               select feed, code, coalesce(field, ''), 'declined', 'test', '不需要' from landing.issue where feed = 'd2.projects'"""
+        )
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 2, "failed": 0}
+    assert all("已恢复" in json.dumps(body, ensure_ascii=False) for _, body in receiver.taken[-2:])
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 0, "failed": 0} and len(receiver.taken) == 4
+
+
 def test_a_dag_that_fails_opens_an_incident_and_its_success_ends_it(hub):  # noqa: F811
     from types import SimpleNamespace
 
@@ -306,6 +358,26 @@ def test_a_reminder_that_no_channel_took_is_tried_again_and_not_at_once(hub, rec
     with transaction() as connection:
         connection.execute(sa.text("update supervision.reminder set at = at - interval '1 hour'"))
     assert alerts.remind(BASE)["sent"] == 1
+
+
+def test_a_sender_that_is_killed_while_it_sends_tells_nobody_twice(hub, receiver, routed):  # noqa: F811
+    """Killed after the message has left, before it is written down that it arrived."""
+    routed(REMINDERS)
+    receiver.connection("agents", "onemap_webhook", "t")
+    reminded("agent", "周超", "c1")
+    script = f"from serving import alerts; alerts.remind({BASE!r})"
+    sender = subprocess.Popen(
+        [sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    receiver.takes = sender.kill
+    assert sender.wait(60) == -signal.SIGKILL and len(receiver.taken) == 1
+    receiver.takes = None
+    reminded("agent", "周超", "c2")
+    assert alerts.remind(BASE) == {"sent": 1, "failed": 0, "reminders": 1}
+    assert "c1" in str(receiver.taken[0]) and "c1" not in str(receiver.taken[1]) and "c2" in str(receiver.taken[1])
+    assert alerts.remind(BASE) == {"sent": 0, "failed": 0, "reminders": 0}
+    told = {r["case_id"]: r["error"] for r in rows("select case_id, error from supervision.reminder")}
+    assert "是否送达不明" in told["c1"] and told["c2"] is None
 
 
 def test_a_reminder_waits_for_the_hours_of_its_route(hub, receiver, routed):  # noqa: F811
