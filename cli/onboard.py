@@ -160,13 +160,32 @@ def register(source: typer.Typer) -> None:
     @source.command()
     def drift(
         feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. m2.sb")],
+        adopt: Annotated[
+            list[str] | None,
+            typer.Option(help="把新字段写入映射：字段=实体.列，可多次 · take a column in: COLUMN=entity.column"),
+        ] = None,
+        ignore: Annotated[
+            list[str] | None, typer.Option(help="新字段记为不使用，可多次 · a new column is known and not used")
+        ] = None,
         as_json: Json = False,
     ) -> None:
         """变化 · What the live source has changed against mapping and store: columns, widths, codes, with a patch; and when such
-        was seen before. Exit 1 when something differs."""
+        was seen before. Exit 1 when something differs. With ``--adopt`` or ``--ignore`` the declarations are changed, and the source is not asked."""
         from dataclasses import asdict
 
         from pipeline import shape
+        from pipeline.onboard import accept
+
+        if adopt or ignore:
+            asked = [(column, to or None) for column, _, to in (one.partition("=") for one in adopt or [])]
+            if wrong := [column for column, to in asked if to is None]:
+                raise typer.BadParameter(f"{wrong[0]}：写作 字段=实体.列 · COLUMN=entity.column")
+            for column, to in (*asked, *((one, None) for one in ignore or [])):
+                done = accept.accept(feed, column, to)
+                told = "、".join(map(str, done.files))
+                output.out.print(f"✓ {column} → {to or '不使用 not used'}：{done.command or told}", markup=False)
+            output.out.print(f"下一步：onemap mapping diff {feed}", markup=False)
+            return
         from pipeline.onboard import drift as drifts
         from pipeline.onboard import steps
         from pipeline.registry import feed as declared

@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from core.errors import OneMapError
+from core.errors import ConfigurationError, OneMapError
 from core.settings import ROOT
 from pipeline import remap, shape, unify
+from pipeline.onboard import accept
 from serving import audit
 from serving.pages.answering import HEADERS, logged, rendered
 from serving.pages.decisions import Decider
@@ -57,6 +58,7 @@ def _page(request: Request, who: Any, feed: str, **more: Any) -> Response:
         records=records,
         most=MOST,
         decides=who.decides,
+        targets=accept.targets(feed),
         **{"diff": None, **more},
     )
     return logged(request, who, answer, len(lines))
@@ -96,10 +98,14 @@ def word(
     verdict: Annotated[Literal["adopted", "declined"], Form()],
     note: Note,
     field: Annotated[str, Form(max_length=200)] = "",
+    target: Annotated[str, Form(max_length=100)] = "",
 ) -> Response:
-    """Say of a drift that the mapping has it, or shall not; its incident ends."""
+    """Say of a drift that the mapping has it, or shall not; its incident ends. A new column is taken into the declarations, into
+    ``target`` or among those that are not used."""
     if not any((one["code"], one["field"] or "") == (code, field) for one in shape.timeline(feed)):
         raise HTTPException(404, "没有这条结构变化。")
+    if code == "unknown_column" and (target or verdict == "declined"):
+        note = f"{note}（{_accepted(feed, field, target or None)}）"
     with transaction() as connection:
         connection.execute(
             sa.text(
@@ -109,6 +115,20 @@ def word(
         )
     audit.append(who.actor, "decide", f"drift {feed} {code} {field}", {"verdict": verdict, "note": audit.scrub(note)})
     return RedirectResponse(f"../{feed}#drift", 303, headers=HEADERS)
+
+
+def _accepted(feed: str, field: str, target: str | None) -> str:
+    """What was done with a new column, in words."""
+    try:
+        done = accept.accept(feed, field, target)
+    except ConfigurationError as failed:
+        raise HTTPException(409, failed.zh) from failed
+    what = f"{field} → {target}" if target else f"{field} 不使用"
+    return (
+        f"{what}，已写入 {'、'.join(map(str, done.files))}"
+        if done.command is None
+        else f"{what}，待执行 {done.command}"
+    )
 
 
 def _changes(found: remap.Diff) -> int:
