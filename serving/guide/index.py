@@ -270,7 +270,8 @@ class Index:
         best: dict[str, float] = {}
         for place, score in places:
             best.setdefault(_about(self.passages[place]), score)
-        side = {place: self._weight(term for term in wanted if term in self._asked[place]) for place, _ in places}
+        text = normal(question)
+        side = {place: self._side(place, text, wanted) for place, _ in places}
         places.sort(key=lambda p: (-best[_about(self.passages[p[0]])], _about(self.passages[p[0]]), -side[p[0]], -p[1]))
         # of Chinese letters the syllables repeat what the letters say: they find, and do not prove
         proof = [term for term in wanted if not term.startswith("p:")] + list(
@@ -287,6 +288,19 @@ class Index:
             )
             for place, score in places[:most]
         ]
+
+    def _side(self, place: int, text: str, wanted: Iterable[str]) -> float:
+        """How much the question asks for this side of its item: by ways of asking that stand in it, the letters that they cover;
+        then by what it shares with them."""
+        covered = {
+            at
+            for ask in self.passages[place].asks
+            for found in re.finditer(re.escape(ask), text)
+            for at in range(*found.span())
+        }
+        # "… 是什么" ends a question of any side: what asks for another side goes before it
+        weight = 0.5 if self.passages[place].id.endswith("/about") else 1.0
+        return weight * len(covered) + self._weight(term for term in wanted if term in self._asked[place])
 
     def _weight(self, of: Iterable[str]) -> float:
         return sum(1.0 / (1.0 + self._seen.get(term, 0) / max(1, len(self.passages)) * 10) for term in of)
