@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 #: code → (status, title in Chinese, title in English)
@@ -22,7 +23,12 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "internal": (500, "系统内部错误", "Internal error"),
     "unavailable": (503, "暂时不可用", "Unavailable for now"),
 }
-BY_STATUS = {400: "invalid-parameter", 404: "not-found", 405: "method-not-allowed"}
+#: what the framework refuses by itself → kind, what it says in Chinese and in English
+_REFUSED = {
+    400: ("invalid-parameter", "请求正文不是 UTF-8 的 JSON。", "The body is no JSON in UTF-8."),
+    404: ("not-found", "没有这个地址。", "No such address."),
+    405: ("method-not-allowed", "不支持的方法。", "Method not allowed."),
+}
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
@@ -37,6 +43,12 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
     @property
     def status(self) -> int:
         return KINDS[self.code][0]
+
+
+def refused(error: HTTPException) -> Problem:
+    """What the framework refuses by itself, as a problem: no such path, no such method, a body that is none."""
+    code, zh, en = _REFUSED.get(error.status_code, _REFUSED[404])
+    return Problem(code, zh, en, dict(error.headers or {}))
 
 
 def language(request: Request) -> str:

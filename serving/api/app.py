@@ -12,7 +12,7 @@ from serving import rulebook
 from serving.access import departments
 from serving.api import care, docs, guide, insight, operations, plans, projects, space
 from serving.api.describe import schemas
-from serving.problems import BY_STATUS, KINDS, Problem, answer
+from serving.problems import KINDS, answer, refused
 
 ABOUT = """
 一张图数据服务：项目、办件、督办、证照、空间、变更。所有时间为东八区；个人信息默认脱敏；每次读取均记入审计日志。
@@ -45,10 +45,7 @@ docs.mount(app)
 
 @app.exception_handler(HTTPException)
 async def _refused(request: Request, error: HTTPException) -> Response:
-    """No such path, no such method."""
-    code = BY_STATUS.get(error.status_code, "not-found")
-    zh, en = ("没有这个地址。", "No such address.") if code == "not-found" else (KINDS[code][1], KINDS[code][2])
-    return answer(request, Problem(code, zh, en, dict(error.headers or {})))
+    return answer(request, refused(error))
 
 
 _made = app.openapi

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from core.errors import NotFoundError, OneMapError
 from serving import audit, derive, keys, lockout, metrics
 from serving.access import PROJECTS, Grant
-from serving.problems import VARY, Problem, answer
+from serving.problems import VARY, Problem, answer, refused
 from serving.query import freshness
 from serving.query.paging import BadCursorError, DroppedError
 
@@ -204,8 +204,8 @@ def _problem(error: Exception) -> Problem:
         )
     if isinstance(error, NotFoundError):
         return Problem("invalid-parameter", error.zh, error.message)
-    if isinstance(error, HTTPException) and error.status_code == 400:  # FastAPI's: a body in bytes that are no UTF-8
-        return Problem("invalid-parameter", "请求正文不是 UTF-8 的 JSON。", "The body is no JSON in UTF-8.")
+    if isinstance(error, HTTPException):
+        return refused(error)
     if isinstance(error, OneMapError):
         log.error("%s", error)
         return Problem("unavailable", error.zh, error.message)
