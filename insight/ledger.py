@@ -95,7 +95,9 @@ def figures(connection: Connection, as_of: date) -> list[Figure]:
             sum(row[6] for row in limits) if limits else None,
             "个工作日",
             84,
-            "事项清单相邻版本承诺时限之差，逐事项逐版本相加" if limits else "事项清单没有承诺时限不同的版本",
+            f"事项清单相邻版本承诺时限之差，逐事项逐版本相加；清单中有前后版本且时限不同的事项 {len({row[0] for row in limits})} 个"
+            if limits
+            else "事项清单没有承诺时限不同的版本",
             ("事项编码", "事项", "原版本", "新版本", "原承诺", "新承诺", "压减", "生效"),
             limits,
         ),
@@ -140,6 +142,7 @@ def _online(rows: list[tuple[Any, ...]]) -> Figure:
     value = 100 * (full[-1][1] / full[-1][2] / (full[0][1] / full[0][2]) - 1) if len(full) > 1 else None
     note = (
         f"有网上申办渠道（WSSBQD）的办件占比：{full[0][0]} 年 {full[0][1] / full[0][2]:.1%}，{full[-1][0]} 年 {full[-1][1] / full[-1][2]:.1%}"
+        + ("；数据的第一年已全部网上申办，看不出此前的提升" if full[0][1] == full[0][2] else "")
         if value is not None
         else "不足两个年度有网上申办的办件，不作比较"
     )
@@ -155,7 +158,8 @@ def _outside(rows: list[tuple[Any, ...]]) -> Figure:
         len(settled),
         "个事项",
         13,
-        f"共在 {len(rows)} 个事项发现疑似体外循环，其中 {len(settled)} 个已全部消除",
+        f"共在 {len(rows)} 个事项发现疑似体外循环，其中 {len(settled)} 个已全部消除"
+        + ("" if settled or not rows else "，其余待核或整改中"),
         ("事项编码", "事项", "发现", "已消除", "未消除", "规则"),
         rows,
     )

@@ -6,14 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from markupsafe import Markup
 
 from insight import report
 from insight.days import HOLDER_ZH, HOLDERS
 from serving.access import Grant, towns
 from serving.pages.answering import Who, logged, rendered
 from serving.parameters import OneOf
-from serving.report import charts, drawing
 
 router = APIRouter()
 _TEXT = r"^[^\x00]*$"
@@ -25,17 +23,7 @@ def page(request: Request, who: Who) -> Response:
     """As it was kept after the last judgement of the whole city."""
     _city(who)
     told = report.latest()
-    drawn = None
-    if told:
-        drawn = {
-            "holders": _bars("用时去向", [(h["zh"], h["days"]) for h in told["holders"]], told["elapsed"]),
-            "departments": _bars(
-                "部门办理用时",
-                [(d["department"] or "部门未知", d["days"]) for d in told["departments"][:12]],
-                next(h["days"] for h in told["holders"] if h["holder"] == "government"),
-            ),
-        }
-    answer = rendered("insight.html.j2", request, t=told, drawn=drawn, towns=towns())
+    answer = rendered("insight.html.j2", request, t=told, towns=towns())
     return logged(request, who, answer, len(told["figures"]) if told else 0)
 
 
@@ -83,8 +71,3 @@ def _city(who: Grant) -> None:
     """:raises HTTPException: who asks does not see the whole city."""
     if not who.free:
         raise HTTPException(403, "改革台账是全市的数，只对可见全市的人员开放。")
-
-
-def _bars(label: str, rows: list[tuple[str, int]], whole: int) -> Markup:
-    told = [(name, float(n), f"{n:,} 天 · {n / max(whole, 1):.1%}") for name, n in rows]
-    return drawing.svg(charts.bars(told, label), "bars")

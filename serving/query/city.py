@@ -18,6 +18,7 @@ from serving.access import Grant, departments, reading, towns
 from serving.kept import Kept
 from serving.query import space
 from store.copying import Schema
+from supervision import ledger
 
 LIGHTS = ("双红", "红", "待数据", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
 NO_LIGHT = "无"  # no running case with a limit
@@ -140,7 +141,7 @@ def _read(connection: Connection, _: str) -> City:
         .drop("items", "answering", "handling")
         .sort(["rank", "severity", "findings", "code"], descending=[False, True, True, True])
     )
-    return City(whole, max(whole["judged_on"].drop_nulls(), default=None))
+    return City(whole, ledger.last_day() if whole["judged_on"].max() else None)
 
 
 _cities: Kept[City] = Kept(_read, _KEPT)

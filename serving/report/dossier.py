@@ -23,7 +23,7 @@ from serving.query import projects
 from serving.query.listing import Filter, select
 from sources import loader
 from store.engine import transaction
-from supervision import judge, limits
+from supervision import judge, ledger, limits
 from supervision.clock import effective
 from supervision.explain import PAUSE_ZH
 from supervision.limits import Limit
@@ -185,8 +185,9 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
             Filter().where("v.order_no = any(:nos)", nos=[o["no"] for o in whole["orders"]]),
             order="v.at, v.seq",
         )
+    # a row that says the same keeps the day on which it was judged first: the day of the page is that of the last run
     judged_on = whole["project"]["judged_on"]
-    today = date.fromisoformat(judged_on) if judged_on else clock.today()
+    today = ledger.last_day() or date.fromisoformat(judged_on) if judged_on else clock.today()
     day = as_of or today
     by = rulebook.rules()
     with transaction() as connection:

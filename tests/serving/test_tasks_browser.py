@@ -14,6 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from core import clock
+from serving import accounts
 from serving.pages import standalone
 from serving.query import freshness
 from store import holds
@@ -21,6 +22,8 @@ from store.engine import dispose, transaction
 from tests.serving.test_pages_browser import TOKEN, address, chromium  # noqa: F401
 
 pytestmark = pytest.mark.server
+LAND = "114419000001000445"  # 自然资源局
+PASSWORD = "a-long-password-of-theirs"
 LATE = "update supervision.clock set light = '红', used_promised = promised_limit + 6, due_promised = current_date - 6 where case_id = :c"
 
 
@@ -147,28 +150,62 @@ def test_an_application_is_subscribed_to_new_findings(address, chromium, trouble
         ]
 
 
-@pytest.mark.parametrize("width", [400, 1000, 1600])
-@pytest.mark.parametrize(
-    "path",
-    [
-        "findings",
-        "cases?late=all",
-        "orders",
-        "escalations",
-        "agents",
-        "catalogue",
-        "ops/decisions",
-        "ops/alerts",
-        "ops/sources",
-        "ops/subscriptions",
-    ],
-)
-def test_pages_hold_at_every_width_without_an_error(address, chromium, troubled, path, width):  # noqa: F811
+@pytest.mark.parametrize("held", ["town", "department"])
+def test_a_town_and_a_department_find_and_export_their_own_overdue_case(address, chromium, troubled, tmp_path, held):  # noqa: F811
+    """An account that sees its own rows: logged in, it needs the same steps, and is offered nothing that it may not do."""
+    case = troubled["case"]
+    with transaction() as c:
+        c.execute(sa.text("update supervision.clock set ended_at = null where case_id = :c"), {"c": case.case_id})
+        c.execute(sa.text(LATE), {"c": case.case_id})
+        c.execute(
+            sa.text("""update store."case" set department_code = :d where id = :c"""), {"c": case.case_id, "d": LAND}
+        )
+    accounts.make(held, "viewer", PASSWORD, by="test", held={held: [case.town_code if held == "town" else LAND]})
+    chromium.delete_all_cookies()
+    chromium.get(f"{address}/login")
+    person = Person.__new__(Person)
+    person.driver, person.steps = chromium, 0
+    person.fill("input[name=name]", held)
+    person.fill("input[name=password]", PASSWORD)
+    person.click("form button")
+    assert "待决事项" not in person.text and "推送" not in person.text
+    person.click(".sum a", "在办超期")
+    listed = person.text
+    person.click("td a", case.case_no)
+    assert "超承诺时限 6 个" in chromium.find_element(By.CSS_SELECTOR, ".sentence").text and person.steps <= 6
+    chromium.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    chromium.back()
+    person.click(".tools a", "CSV")
+    end = time.monotonic() + 20
+    while not (files := list(tmp_path.glob("*.csv"))):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    content = files[0].read_text("utf-8-sig")
+    assert case.case_no in content and f"{len(content.splitlines()) - 1} 条" in listed
+    chromium.delete_all_cookies()
+
+
+PAGES = [
+    "findings", "cases?late=all", "orders", "escalations", "agents", "catalogue", "insight", "forecast", "what-if", "care", "reminders",
+    "lookup", "plan", "guide?q=施工许可证要多少天", "share", "ops/decisions", "ops/alerts", "ops/sources", "ops/subscriptions", "ops/pushes", "ops/balance",
+    "ops/quarantine",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_pages_hold_at_every_width_without_an_error(address, chromium, troubled, width):  # noqa: F811
     Person(chromium, address)
     chromium.set_window_size(width, 900)
-    chromium.get(f"{address}{standalone.PLACE}/{path}")
-    assert chromium.find_element(By.CSS_SELECTOR, "h1").text
-    assert chromium.execute_script("return document.documentElement.scrollWidth <= window.innerWidth + 1"), (
-        "wider than the window"
-    )
-    assert not [e for e in chromium.get_log("browser") if e["level"] == "SEVERE" and "favicon" not in e["message"]]
+    chromium.get_log("browser")
+    for path in PAGES:
+        chromium.get(f"{address}{standalone.PLACE}/{path}")
+        assert chromium.find_element(By.CSS_SELECTOR, "h1").text, path
+        assert chromium.execute_script("return document.documentElement.scrollWidth <= window.innerWidth + 1"), path
+        # no column so narrow that its words stand letter under letter
+        narrow = chromium.execute_script(
+            """return [...document.querySelectorAll("td")].filter((e) => e.offsetWidth && e.innerText.trim().length > 8
+               && e.offsetHeight > 9 * e.offsetWidth).map((e) => e.innerText)"""
+        )
+        assert not narrow, (path, narrow[:3])
+        told = [e for e in chromium.get_log("browser") if e["level"] == "SEVERE" and "favicon" not in e["message"]]
+        assert not told, (path, told)

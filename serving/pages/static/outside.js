@@ -28,3 +28,6 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   openOutside(link.href);
 });
+
+// on a phone the navigation is one line that scrolls: where one is stands in it
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
