@@ -46,10 +46,10 @@ class Document:
 
     @property
     def lines(self) -> dict[Place, int]:
-        """Where each node stands: found when something is to be told of it, which takes ten times as long as reading."""
+        """Where each node stands: found when something is to be said of it."""
         if self.places is not None:
             return self.places
-        return {(*self.prefix, *place): line for place, line in _places(self.path, self.content).items()}
+        return {(*self.prefix, *place): line for place, line in _places(self.content).items()}
 
     @property
     def name(self) -> str:
@@ -107,9 +107,8 @@ def read(path: Path) -> Document:
     try:
         text = content.decode("utf-8")
         data = yaml.load(text, _Fast)
-    except (UnicodeDecodeError, yaml.YAMLError):
-        data, lines = _lined(path, content)  # tells what is wrong, and where
-        return Document(path, data, content, lines, _doubts(content.decode("utf-8")))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _unreadable(path, content, error) from error
     return Document(path, data, content, None, _doubts(text))
 
 
@@ -119,9 +118,13 @@ class _Fast(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        if len({name for name in names if not isinstance(name, list | dict)}) < len(names):
-            raise yaml.constructor.ConstructorError(None, None, "a key stands twice", node.start_mark)
+        names: set[Any] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                name = self.construct_object(key, deep=True)
+                if name in names:
+                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {name!r}", key.start_mark)
+                names.add(name)
         made: dict[Any, Any] = super().construct_mapping(node, deep)
         return made
 
@@ -163,30 +166,46 @@ _Fast.add_constructor(
 
 
 @lru_cache(maxsize=4)
-def _places(path: Path, content: bytes) -> dict[Place, int]:
-    """The lines alone, once for all that is told of a file."""
-    return _lined(path, content)[1]
-
-
-def _lined(path: Path, content: bytes) -> tuple[Any, dict[Place, int]]:
-    """Data and the line of each node. :raises ConfigurationError: not UTF-8, not YAML, or a key stands twice."""
-    from ruamel.yaml import YAML  # a third of a second, and needed for messages alone
-    from ruamel.yaml.error import MarkedYAMLError
-
-    empty = Document(path, None, content, {})
-    reader = YAML(typ="rt", pure=True)
-    reader.allow_duplicate_keys = False
-    try:
-        tree = reader.load(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise empty.error((), f"not UTF-8 at byte {error.start}") from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        at = Document(path, None, content, {(): (mark.line + 1) if mark else 1})
-        problem = str(error.problem or error.context or "not YAML").strip().splitlines()[0]
-        raise at.error((), problem) from error
+def _places(content: bytes) -> dict[Place, int]:
+    """Where each node of a sound document stands, found once for all that is to be said of it."""
+    loader = _Fast(content.decode("utf-8"))
     lines: dict[Place, int] = {(): 1}
-    return _plain(tree, (), lines), lines
+    try:
+        if (root := loader.get_single_node()) is not None:
+            _locate(loader, root, (), lines)
+    finally:
+        loader.dispose()
+    return lines
+
+
+def _locate(loader: _Fast, node: yaml.Node, place: Place, lines: dict[Place, int]) -> None:
+    """Write down the lines of what stands under ``node``; what a merge key (``<<``) brings in stands where it is merged."""
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*place, index)] = item.start_mark.line + 1
+            _locate(loader, item, (*place, index), lines)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key, value in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                inner: dict[Place, int] = {}
+                _locate(loader, merged, place, inner)
+                for below, line in inner.items():
+                    lines.setdefault(below, line if len(below) > len(place) + 1 else lines[place])
+        elif isinstance(key, yaml.ScalarNode):
+            step = (*place, loader.construct_object(key, deep=True))
+            lines[step] = key.start_mark.line + 1
+            _locate(loader, value, step, lines)
+
+
+def _unreadable(path: Path, content: bytes, error: UnicodeDecodeError | yaml.YAMLError) -> ConfigurationError:
+    if isinstance(error, UnicodeDecodeError):
+        return Document(path, None, content, {}).error((), f"not UTF-8 at byte {error.start}")
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    at = Document(path, None, content, {(): (mark.line + 1) if mark else 1})
+    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "not YAML"
+    return at.error((), str(problem).strip().splitlines()[0])
 
 
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"\\\\]|\\\\.)*\"")
@@ -317,25 +336,6 @@ def _in_data(data: Any, loc: Sequence[str | int]) -> Place:
         elif step == loc[-1]:
             steps.append(step)  # the missing key itself
     return tuple(steps)
-
-
-def _plain(node: Any, place: Place, lines: dict[Place, int]) -> Any:
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq
-
-    if isinstance(node, CommentedMap):
-        for key in node:
-            lines[(*place, key)] = node.lc.key(key)[0] + 1 if key in (node.lc.data or {}) else lines.get(place, 1)
-        return {key: _plain(value, (*place, key), lines) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        for index in range(len(node)):
-            lines[(*place, index)] = node.lc.item(index)[0] + 1
-        return [_plain(value, (*place, index), lines) for index, value in enumerate(node)]
-    if isinstance(node, bool) or node is None:
-        return node
-    for kind in (str, int, float):  # ruamel's scalars carry their notation: take the bare value
-        if isinstance(node, kind):
-            return kind(node)
-    return node
 
 
 def _shown(path: Path) -> str:

@@ -62,7 +62,7 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
     [
         ("name: a\nname: b\n", 2, "duplicate"),
         ("name: a\nparts: [1, 2\nother: 3\n", 3, "expected"),
-        ("name: a\n\tparts: 1\n", 2, "token"),
+        ("name: a\n\tparts: 1\n", 2, "tab character"),
     ],
 )
 def test_what_is_no_yaml_is_told_with_its_line(tmp_path: Path, text: str, line: int, word: str) -> None:
