@@ -154,6 +154,6 @@ def register(app: typer.Typer) -> None:
 
 
 def _why(reasons: list[dict[str, Any]] | None) -> list[str]:
-    from serving.push.words import told
+    from serving.push.words import sentence
 
-    return [told(reason) for reason in reasons or []]
+    return [sentence(reason) for reason in reasons or []]

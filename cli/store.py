@@ -78,11 +78,11 @@ def register(app: typer.Typer) -> None:
     @store.command()
     def summary(as_json: Json = False) -> None:
         """概况 · Rows by entity, rejected rows by reason, the balance of every feed."""
-        from cli.summary import tell
+        from cli import summary as shown
         from pipeline.summary import summary
 
         found = summary()
         if as_json:
             output.as_json(found.as_dict())
         else:
-            tell(found)
+            shown.tables(found)

@@ -12,7 +12,7 @@ def show(sync: FirstSync, states: dict[str, str]) -> int:
     """Print it; ``states``: how each DAG that follows the sources ended. Returns 1 when a feed failed or did not balance, or
     one of these did not succeed, else 0."""
     found = summary(sync.since)
-    tell(found)
+    tables(found)
     if states["supervise"] == "success":
         _supervision()
     bad = [feed for feed in health() if feed.source in sync.names and feed.light in ("failing", "held")]
@@ -46,7 +46,7 @@ def _supervision() -> None:
     )
 
 
-def tell(found: Summary) -> None:
+def tables(found: Summary) -> None:
     """The three tables, and by feed what was taken away, however little."""
     output.table(
         (

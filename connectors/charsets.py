@@ -73,7 +73,7 @@ class Decoded:
     damaged: bool
 
 
-def known(name: str | None) -> str | None:
+def codec_of(name: str | None) -> str | None:
     """The Python codec of a charset's name, GB 18030 for all of its subsets; None where nobody knows it."""
     plain = (name or "").strip().strip("\"'").lower()
     if plain in GB:
@@ -96,8 +96,8 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
     sample = body[:_SAMPLE]
     if b"\0" in sample and (wide := _by_zeros(sample)):
         return Charset(wide)
-    said = [name for name in map(known, declared) if name and not name.startswith(("utf-16", "utf-32"))]
-    expected = known(usual)
+    said = [name for name in map(codec_of, declared) if name and not name.startswith(("utf-16", "utf-32"))]
+    expected = codec_of(usual)
     if body.isascii():
         fallback = [*said, *([expected] if expected else []), "utf-8"]
         return Charset("utf-8" if whole else fallback[0])

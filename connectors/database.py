@@ -362,7 +362,8 @@ class Database(Connector):
         bad: list[narrowing.Unreadable] = []
         for part in narrowing.by_key(counts, read, lambda row: tuple(arrow_text.as_text(row[n]) for n in places)):
             if isinstance(part, list):
-                spool.add(part)
+                if spool is not None:  # made by the reading that brought the part
+                    spool.add(part)
                 continue
             bad += [part] * part.rows
             if len(bad) > _MOST_UNREADABLE:
@@ -648,7 +649,7 @@ def _shifted(window: Window, zone: ZoneInfo | None) -> Window:
     return Window(there(window.start), there(window.end), window.full)
 
 
-def _is_one_of(columns: Sequence[sa.ColumnClause], keys: Sequence[narrowing.Key]) -> sa.ColumnElement[bool]:
+def _is_one_of(columns: Sequence[sa.ColumnClause[Any]], keys: Sequence[narrowing.Key]) -> sa.ColumnElement[bool]:
     """Rows of one of the keys, whose values stand as text without a type: the database compares them as its columns'."""
     found = [
         sa.and_(*[column.is_(None) if value is None else column == _untyped(value) for column, value in parts])
@@ -705,7 +706,7 @@ def _abandon(cursor: Any) -> None:
         cursor.connection = None
 
 
-def _unbit(row: sa.Row[Any], bits: list[int]) -> list[Any]:
+def _unbit(row: Sequence[Any], bits: list[int]) -> list[Any]:
     values = list(row)
     for place in bits:
         if isinstance(values[place], bytes):

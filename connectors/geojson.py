@@ -16,7 +16,7 @@ import shapely
 from connectors import geometry, jsonrows
 from connectors.base import Issue, Reject
 from connectors.limits import Limits
-from connectors.pages import told_error
+from connectors.pages import stated_error
 from core import shapes
 from core.errors import ProviderError, TransientError
 
@@ -37,7 +37,7 @@ class Features:
         if listed is None or not bytes(listed).startswith(b"["):
             raise ValueError("no list of features")
         features, places, self.rejects = jsonrows.rows(listed, "feature")
-        if not features and not self.rejects and (told := told_error(msgspec.json.decode(body))):
+        if not features and not self.rejects and (told := stated_error(msgspec.json.decode(body))):
             raise ValueError(f"it has no features and tells of an error, {told}")
         self.rows, self.places = [], []
         for feature, place in zip(features, places, strict=True):

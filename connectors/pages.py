@@ -452,7 +452,7 @@ def page(
         if given.success:
             _succeeded(feed, one)
         keys, items, columns = one.keys(list(feed.key))
-        if not items and not given.success and (told := told_error(one.value)):
+        if not items and not given.success and (told := stated_error(one.value)):
             raise ValueError(f"it has no rows and tells of an error, {told}: if it is none, declare success or empty")
         total = _number(one, getattr(paging, "total", None))
         pages = _number(one, getattr(paging, "pages", None))
@@ -526,7 +526,7 @@ def _succeeded(feed: Feed, one: Opened) -> None:
             )
 
 
-def told_error(answer: Any) -> str | None:
+def stated_error(answer: Any) -> str | None:
     """The field of an envelope that speaks of an error in the words that interfaces share; None where none does.
 
     A status below 400 says nothing: some count 0 as success, others 1 or 200.

@@ -40,7 +40,7 @@ _SHIPPED = {
     "postgres": "postgresql+psycopg",
 }
 _READ_TIMEOUT = 900  # seconds without a byte: a sort of a large table on the source may take minutes
-_PG_TEXT = (
+_PG_TEXT: tuple[int | str, ...] = (
     "date",
     "timestamp",
     "timestamptz",
@@ -58,7 +58,14 @@ _PG_TEXT = (
     *(kind + of for kind in ("int4", "int8", "num", "date", "ts", "tstz") for of in ("range", "multirange")),
 )
 
-_PG_CHARACTERS = (18, 19, 25, 705, 1042, 1043)  # OIDs of "char", name, text, unknown, bpchar, varchar
+_PG_CHARACTERS: tuple[int | str, ...] = (
+    18,
+    19,
+    25,
+    705,
+    1042,
+    1043,
+)  # OIDs of "char", name, text, unknown, bpchar, varchar
 
 # MySQL and MariaDB error numbers
 _MYSQL_REFUSED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1820, 1862, 3118, 3955, 4151}

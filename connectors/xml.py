@@ -101,7 +101,7 @@ def contradicts(body: bytes, content_type: str | None = None) -> str | None:
     """Words where what is said of the charset is not what the bytes are; None where it holds, or nothing is said."""
     said = [name for name in _said(body, content_type) if name]
     found = charset(body, content_type)
-    if not said or body.isascii() or found.mark or charsets.known(said[0]) == found.name:
+    if not said or body.isascii() or found.mark or charsets.codec_of(said[0]) == found.name:
         return None
     return f"the document says that it is in {said[0]}; its bytes are {found.name}"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 
 
-def rooms() -> Path:
+def package_root() -> Path:
     """The folder of the rooms: this package in a wheel, its parent in a checkout."""
     return _HERE if (_HERE / "core").is_dir() else _HERE.parent
 
 
 def main() -> int:
     """Run the command line; what it starts (Airflow, the API) finds the rooms by PYTHONPATH."""
-    root = rooms()
+    root = package_root()
     paths = [str(root), str(root / "dags" / "provider")]
     given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in paths]
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *given])

@@ -69,7 +69,7 @@ def _run(
     try:
         source, feed = registry.feed(feed_id)
         mapping = registry.mapping(feed)
-        asked = suites.asked(feed.id, mapping.entities)
+        asked = suites.inputs(feed.id, mapping.entities)
         staged = Staged(
             run_id,
             feed.id,

@@ -153,7 +153,7 @@ class _Gate:
         """Map and stage older versions that stand again; they did not come in."""
         again = map_phase.rows_again(rows["raw"], rows["place"])
         decoded = Decoded(again, rows["receipt_id"], rows["place"].clear(rows.height))
-        verdicts = suites.asked(self.job.feed.id, self.job.mapping.entities).verdicts
+        verdicts = suites.inputs(self.job.feed.id, self.job.mapping.entities).verdicts
         mapped = map_phase.batch(self.job.mapping, again)
         stage.write(self.connection, self.job.staged, decoded, mapped, verdicts, again=True)
 

@@ -29,7 +29,7 @@ from store.standing import Standing
 from store.text import EXPLAINING_CHARS, storable
 
 Parts = list[tuple[Decoded, Mapped]]
-Verdicts = dict[str, dict[str, tuple[str, Kind]]]  # as quality.suites.Asked has them
+Verdicts = dict[str, dict[str, tuple[str, Kind]]]  # as quality.suites.Inputs has them
 
 
 def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> None:
@@ -41,7 +41,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
     where nothing stands, batches are loaded at once (store/initial.py).
     """
     standing = Standing(job.staged, job.mapping.version) if compare and "acknowledge" not in job.feed.options else None
-    verdicts = suites.asked(job.feed.id, job.mapping.entities).verdicts
+    verdicts = suites.inputs(job.feed.id, job.mapping.entities).verdicts
     job.initial = InitialLoad(job.staged, job.mapping.version) if compare else None
     with (
         ThreadPoolExecutor(1, thread_name_prefix="map") as mapper,
@@ -120,7 +120,7 @@ def write(
 ) -> None:
     """Write records, entity rows, rejected rows with all their reasons, rejects of decoding.
 
-    ``verdicts``: what :func:`quality.suites.asked` wants beside codes. ``again``: the rows are known versions that were
+    ``verdicts``: what :func:`quality.suites.inputs` wants beside codes. ``again``: the rows are known versions that were
     mapped once more; they did not come in.
     """
     ids = into.number(connection, decoded.rows.num_rows)

@@ -150,7 +150,7 @@ def flags(suite: Suite) -> dict[str, tuple[str, Kind]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Inputs:
     """What the suites of a feed read beside the rows of its entities. ``raw``: raw column → as it is laid out.
     ``verdicts``: table (``asked`` or an entity) → :func:`flags` of it."""
 
@@ -158,10 +158,10 @@ class Asked:
     verdicts: dict[str, dict[str, tuple[str, Kind]]]
 
 
-def asked(feed_id: str, of_entities: Iterable[str]) -> Asked:
+def inputs(feed_id: str, of_entities: Iterable[str]) -> Inputs:
     """:raises ConfigurationError: a suite is missing or wrong."""
     own = feed(feed_id)
-    return Asked(
+    return Inputs(
         {name: laid_out(name) for name in own.raw},
         {"asked": flags(own)} | {name: flags(entity(name)) for name in of_entities},
     )

@@ -239,9 +239,10 @@ def _configured_once() -> Iterator[None]:
 
         return found
 
-    configuration, to_domain_obj = Expectation.configuration, ExpectationConfiguration.to_domain_obj
-    Expectation.configuration = property(once(configuration.fget))  # type: ignore[method-assign,arg-type]
-    ExpectationConfiguration.to_domain_obj = once(to_domain_obj)  # type: ignore[method-assign]
+    configuration: Any = vars(Expectation)["configuration"]
+    to_domain_obj: Any = ExpectationConfiguration.to_domain_obj
+    Expectation.configuration = property(once(configuration.fget))  # type: ignore[method-assign,assignment]
+    ExpectationConfiguration.to_domain_obj = once(to_domain_obj)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:

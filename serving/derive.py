@@ -34,7 +34,7 @@ def refresh(wait: bool = True) -> bool:
         ).scalar_one()
         search.refresh(connection)
         places.refresh(connection)
-        unservable.tell(connection, since)
+        unservable.report(connection, since)
         connection.execute(
             sa.text(
                 "insert into serving.derived_until values ('all', :seq) on conflict (what) do update set seq = excluded.seq"

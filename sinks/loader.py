@@ -23,7 +23,7 @@ def read(path: Path) -> Sink:
     """One file, its outputs' ids filled in. :raises ConfigurationError: every fault with file and line."""
     document = declared.read(path)
     sink = declared.build(document, Sink)
-    found = [*_named(sink, path), *secrets.found(document.data)]
+    found = [*_named(sink, path), *secrets.find(document.data)]
     for name, output in sink.outputs.items():
         faults = [*_columns(output), *_options(sink, output)]
         found += [(("outputs", name, *place), message) for place, message in faults]

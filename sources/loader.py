@@ -28,7 +28,7 @@ def read(path: Path, *, undecided: bool = False) -> Source:
     """
     document = declared.read(path)
     source = declared.build(document, Source, undecided=undecided)
-    found = [*_names(source, path, mappings=not undecided), *_options(source), *secrets.found(document.data)]
+    found = [*_names(source, path, mappings=not undecided), *_options(source), *secrets.find(document.data)]
     if found:
         raise document.errors(found)
     feeds = {name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()}

@@ -27,7 +27,7 @@ _BITS = 3.6  # a character of random hexadecimal has up to 4, of base64 up to 6;
 _REMEDY = "put it into the Airflow Connection and take it out of the file"
 
 
-def found(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
+def find(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
     """Places of a declaration that hold what looks like a secret, each with why."""
     if isinstance(data, dict):
         for name, value in data.items():
@@ -40,10 +40,10 @@ def found(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
             ):
                 yield (*place, name), f"looks like a secret: {_REMEDY}"
             else:
-                yield from found(value, (*place, name))
+                yield from find(value, (*place, name))
     elif isinstance(data, list):
         for number, value in enumerate(data):
-            yield from found(value, (*place, number))
+            yield from find(value, (*place, number))
     elif isinstance(data, str):
         why = next((what for pattern, what in _WRITTEN if pattern.search(data)), None)
         if why or any(_random(word) for word in _OPAQUE.findall(data)):

@@ -19,7 +19,7 @@ from store import issues, tables
 CODE = "value_not_servable"
 
 
-def tell(connection: Connection, since: int) -> int:
+def report(connection: Connection, since: int) -> int:
     """Look at the golden rows that changed after change ``since``; returns how many values no answer can hold."""
     connection.exec_driver_sql(
         "create temp table unservable (feed text, record text, field text, detail text) on commit drop"

@@ -43,7 +43,7 @@ from jsonb_to_recordset(cast(:rows as jsonb)) as r(project_code text, item_code 
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Forecasts:
     """What a run did. ``version`` None: too few cases to learn from, and nothing is forecast."""
 
     as_of: date
@@ -55,7 +55,7 @@ class Foreseen:
     steps: int = 0
 
 
-def foresee(as_of: date, by: judge.Rules | None = None) -> Foreseen:
+def foresee(as_of: date, by: judge.Rules | None = None) -> Forecasts:
     """Learn from the store as of a day, forecast what runs, and put it in the place of the forecasts before."""
     by = by or judge.rules()
     city = known.gather(as_of, by)
@@ -63,7 +63,7 @@ def foresee(as_of: date, by: judge.Rules | None = None) -> Foreseen:
     if learned is None:
         with transaction() as connection:
             connection.exec_driver_sql("delete from supervision.forecast; delete from supervision.forecast_step")
-        return Foreseen(as_of, None)
+        return Forecasts(as_of, None)
     with transaction() as connection:
         states = pl.DataFrame(
             [tuple(row) for row in connection.exec_driver_sql(_STATE)],
@@ -80,7 +80,7 @@ def foresee(as_of: date, by: judge.Rules | None = None) -> Foreseen:
         connection.execute(sa.text(_CASES), {**told, "rows": json.dumps(cases, ensure_ascii=False, default=str)})
         connection.execute(sa.text(_STEPS), {**told, "rows": ahead.write_json()})
     waiting = sum(row["waits"] for row in cases)
-    return Foreseen(as_of, learned.version, learned.taught, learned.late, len(cases) - waiting, waiting, ahead.height)
+    return Forecasts(as_of, learned.version, learned.taught, learned.late, len(cases) - waiting, waiting, ahead.height)
 
 
 def _cases(

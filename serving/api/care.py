@@ -62,7 +62,7 @@ def listed(request: Request, asker: Asker, agent: Name = None, team: Name = None
         if (agent is None or row["_agent"] == agent) and (team is None or row["_team"] == team)
     ]
     request.state.rows = len(rows)
-    return JSONResponse({"items": [caring.told(row) for row in rows]})
+    return JSONResponse({"items": [caring.as_item(row) for row in rows]})
 
 
 @router.get(

@@ -138,7 +138,9 @@ def words(text: str | None) -> list[str] | None:
     return None if text is None else list(dict.fromkeys(text.split(",")))
 
 
-def known(asker: Grant, *, rule: str | None = None, department: str | None = None, item: str | None = None) -> None:
+def require_known(
+    asker: Grant, *, rule: str | None = None, department: str | None = None, item: str | None = None
+) -> None:
     """:raises Problem: a rule, a department or an item that there is not: the answer would be an empty list that looks like peace."""
     if rule is not None and rule not in rulebook.names():
         _refused("rule", rule, "规则", [f"{code} {name}" for code, name in rulebook.names().items()])

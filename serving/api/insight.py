@@ -20,7 +20,7 @@ from core import clock
 from insight import days, ocel, paths, report, summary
 from serving import rulebook, silence
 from serving.access import Grant, reading
-from serving.api.common import Asker, Code, Department, Project, Town, known, must_see
+from serving.api.common import Asker, Code, Department, Project, Town, must_see, require_known
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.parameters import OneOf
@@ -151,7 +151,7 @@ def of_project(request: Request, asker: Asker, code: Code) -> Response:
 def foreseen(
     request: Request, asker: Asker, project: Project = None, department: Department = None, town: Town = None
 ) -> Response:
-    known(asker, department=department)
+    require_known(asker, department=department)
     rows = forecasts.cases(asker, [project] if project else None, department=department, town=town)
     request.state.rows = len(rows)
     return JSONResponse(jsonable_encoder({"model": forecasts.model(), "items": rows}))

@@ -24,10 +24,10 @@ from serving.api.common import (
     Town,
     UpdatedSince,
     fields_of,
-    known,
     listed,
     look_back,
     no_project,
+    require_known,
     single,
     some_of,
     words,
@@ -89,7 +89,7 @@ def projects(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, department=department)
+    require_known(asker, department=department)
     chosen = words(fields)
     where = filters.projects(
         q=q,
@@ -170,7 +170,7 @@ def cases(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, department=department, item=item)
+    require_known(asker, department=department, item=item)
     chosen = words(fields)
     where = filters.cases(
         project=project,
@@ -215,7 +215,7 @@ def items(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, department=department, item=code)
+    require_known(asker, department=department, item=code)
     chosen = words(fields)
     where = filters.items(
         code=code, stage=stage, department=department, in_force_on=in_force_on, updated_since=updated_since
@@ -242,7 +242,7 @@ def findings(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, rule=rule, department=department, item=item)
+    require_known(asker, rule=rule, department=department, item=item)
     chosen = words(fields)
     where = filters.findings(
         project=project,
@@ -276,7 +276,7 @@ def work_orders(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, department=department)
+    require_known(asker, department=department)
     chosen = words(fields)
     where = filters.orders(
         project=project,
@@ -325,7 +325,7 @@ def licences(
     limit: Limit = 100,
     cursor: After = None,
 ) -> Response:
-    known(asker, item=item)
+    require_known(asker, item=item)
     chosen = words(fields)
     where = filters.licences(
         project=project, number=number, item=item, type_code=type_code, updated_since=updated_since

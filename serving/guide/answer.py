@@ -16,10 +16,10 @@ from sqlalchemy.engine import Connection
 from core import clock
 from serving import rulebook
 from serving.access import Grant, reading
+from serving.cache import Cache
 from serving.guide import model
 from serving.guide.index import Hit, Index, named
 from serving.guide.passages import Passage, Source, gather
-from serving.kept import Kept
 from serving.query import projects
 
 SHARE = 0.25  # of the question's weight that a passage must speak of, else nothing was found
@@ -58,7 +58,7 @@ def _read(connection: Connection, day: str) -> Index:
     return Index(gather(connection, clock.today(), rulebook.names()))
 
 
-_index = Kept(_read, most=2)
+_index = Cache(_read, most=2)
 
 
 def index(asker: Grant) -> Index:

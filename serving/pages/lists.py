@@ -175,7 +175,7 @@ def case(request: Request, number: str, who: Who) -> Response:
         "turns": lists.TURN_ZH,
         "steps_zh": STEP_ZH,
     }
-    answer = rendered("case.html.j2", request, c=found, **shared, **words, told=lists.told("cases", dict(found)))
+    answer = rendered("case.html.j2", request, c=found, **shared, **words, told=lists.described("cases", dict(found)))
     return logged(request, who, answer, 1)
 
 

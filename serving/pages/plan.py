@@ -30,7 +30,7 @@ def of_project(request: Request, code: str, who: Who) -> Response:
     if made is None:
         raise HTTPException(404, "没有这个项目，或无权查看。")
     with reading(who) as connection:
-        named = whereabouts.found(connection, code, 1)
+        named = whereabouts.find(connection, code, 1)
     return _plan(request, who, made, project=named[0] if named else None)
 
 
@@ -76,7 +76,7 @@ def lookup(request: Request, who: Who, q: Text = None) -> Response:
     """我要查: cases and projects by number, name or enterprise; a party's own without a question."""
     question = (q or "").replace("\x00", "").strip()
     with reading(who) as connection:
-        rows = whereabouts.found(connection, question, whereabouts.MOST) if question or who.party else []
+        rows = whereabouts.find(connection, question, whereabouts.MOST) if question or who.party else []
         cases = whereabouts.cases(connection, question, [r["code"] for r in rows]) if rows or question else []
     with transaction() as connection:
         told = (

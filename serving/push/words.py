@@ -11,6 +11,6 @@ _SAID = {
 }
 
 
-def told(reason: dict[str, str]) -> str:
+def sentence(reason: dict[str, str]) -> str:
     """A reason as a sentence."""
     return _SAID.get(reason["code"], "{code} {field} {detail}").format(**reason)

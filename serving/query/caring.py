@@ -51,7 +51,7 @@ def projects(who: Grant) -> list[dict[str, Any]]:
     return found
 
 
-def told(row: dict[str, Any]) -> dict[str, Any]:
+def as_item(row: dict[str, Any]) -> dict[str, Any]:
     """A row of :func:`projects` without what is to filter by alone."""
     return {name: value for name, value in row.items() if not name.startswith("_")}
 

@@ -1,6 +1,6 @@
 """All projects that an asker sees, one short row each: what map, board and list are made from.
 
-Kept in memory (:mod:`serving.kept`), so filters, counts and pages of 10,000 projects cost a few milliseconds.
+Kept in memory (:mod:`serving.cache`), so filters, counts and pages of 10,000 projects cost a few milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from serving import derive, search
 from serving.access import Grant, departments, reading, towns
-from serving.kept import Kept
+from serving.cache import Cache
 from serving.query import space
 from store.copying import Schema
 from supervision import ledger
@@ -23,7 +23,7 @@ from supervision import ledger
 LIGHTS = ("双红", "红", "待数据", "黄", "蓝", "绿")  # the worst first (docs/rules.md, "Lights")
 NO_LIGHT = "无"  # no running case with a limit
 PAGE = 50
-_KEPT = 8  # grants whose rows stay in memory
+_GRANTS = 8  # grants whose rows stay in memory
 
 _PROJECTS = """
 select v.id as code, v.project_name as name, v.applicant_name as enterprise, v.town_code as town, v.filing_type as type,
@@ -144,7 +144,7 @@ def _read(connection: Connection, _: str) -> City:
     return City(whole, ledger.last_day() if whole["judged_on"].max() else None)
 
 
-_cities: Kept[City] = Kept(_read, _KEPT)
+_cities: Cache[City] = Cache(_read, _GRANTS)
 
 
 def _frame(connection: Connection, sql: str, kinds: Schema, **values: str) -> pl.DataFrame:

@@ -177,7 +177,7 @@ def page(connection: Connection, name: str, asked: Asked, number: int = 1) -> tu
     total = connection.execute(sa.text(f"select count(*) from ({sql}) x"), values).scalar_one()
     ordered = f"{sql} order by {_order(LISTS[name], asked.sort)} limit :limit_ offset :offset_"
     rows = connection.execute(sa.text(ordered), {**values, "limit_": PAGE, "offset_": (number - 1) * PAGE})
-    return [told(name, dict(row)) for row in rows.mappings()], total
+    return [described(name, dict(row)) for row in rows.mappings()], total
 
 
 def whole(connection: Connection, name: str, asked: Asked) -> Iterator[dict[str, Any]]:
@@ -186,7 +186,7 @@ def whole(connection: Connection, name: str, asked: Asked) -> Iterator[dict[str,
     ordered = sa.text(f"{sql} order by {_order(LISTS[name], asked.sort)} limit :limit_")
     streamed = connection.execution_options(stream_results=True, yield_per=2000)
     for row in streamed.execute(ordered, {**values, "limit_": MOST}).mappings():
-        yield told(name, dict(row))
+        yield described(name, dict(row))
 
 
 def _statement(listing: Listing, asked: Asked) -> tuple[str, dict[str, Any]]:
@@ -209,7 +209,7 @@ def _order(listing: Listing, sort: str | None) -> str:
     return f"{listing.columns[name][1]} {'desc nulls last' if down else 'asc nulls last'}, {listing.key}"
 
 
-def told(name: str, row: dict[str, Any]) -> dict[str, Any]:
+def described(name: str, row: dict[str, Any]) -> dict[str, Any]:
     """A row with what people read of it: names of towns and states, the clock in words, whose turn it is."""
     row["town_name"] = short_town(row.get("town_code"))
     row["limits"] = limits.of(row)

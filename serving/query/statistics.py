@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from serving.access import Grant
-from serving.kept import Kept
+from serving.cache import Cache
 from serving.rulebook import rules
 from supervision import limits
 
@@ -57,4 +57,4 @@ def _count(connection: Connection, name: str) -> Any:
     ]
 
 
-_counts: Kept[Any] = Kept(_count, 500)
+_counts: Cache[Any] = Cache(_count, 500)

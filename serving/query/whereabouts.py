@@ -45,7 +45,7 @@ ENDED = {
 _SPECIAL = {"A": "延长审批期限", "B": "听证、招标、拍卖、公示等法定程序"}
 
 
-def found(connection: Connection, question: str, limit: int) -> list[dict[str, Any]]:
+def find(connection: Connection, question: str, limit: int) -> list[dict[str, Any]]:
     """Projects that the question names, by code, case number, any part of name or enterprise; all that are shown where nothing is
     asked. The one that needs somebody most comes first."""
     where = Filter()

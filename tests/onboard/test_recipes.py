@@ -19,7 +19,7 @@ def test_recipe_is_sound(text):
     models = options.PROTOCOLS[declared.pop("protocol")]
     assert options.faults(models.source, declared.pop("options", {})) == []
     assert options.faults(models.feed, declared["feed"]) == []
-    assert not list(secrets.found(YAML(typ="safe").load(text)))
+    assert not list(secrets.find(YAML(typ="safe").load(text)))
     del declared["feed"]
     assert not declared
 

@@ -36,7 +36,7 @@ def test_one_record_that_a_listing_no_longer_has_is_told(world, said) -> None:
     assert "注销" not in line(listing(world, range(1, 21)), said)
     assert "注销 1（其中清单或重发部分已不含 1）" in line(listing(world, range(2, 21)), said)
     assert first_sync.counts(0)["d2"]["gone"] == 1
-    summary.tell(look())
+    summary.tables(look())
     assert "d2.projects 注销 1 条" in said()
 
 
@@ -46,7 +46,7 @@ def test_a_small_part_that_replaces_another_is_told_by_feed(world, said) -> None
     listing(world, range(1, 5))
     world["d4.cases"].pages = [[sheet(4)]]
     assert "注销 3" in line(run("d4.cases"), said)
-    summary.tell(look())
+    summary.tables(look())
     text = said()
     assert "d4.cases 注销 3 条" in text and "在库 1" in text
     assert "d2.projects 注销" not in text

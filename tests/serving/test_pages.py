@@ -264,7 +264,7 @@ def test_pages_of_the_list(browse: Callable, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_rows_in_memory_follow_the_store(store: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.kept.PATIENCE", 0)
+    monkeypatch.setattr("serving.cache.PATIENCE", 0)
     grant = Grant("test")
     before = city(grant)
     assert city(grant) is before

@@ -42,10 +42,10 @@ def send(call: Call, body: bytes) -> Outcome:
         )
     finally:
         http.close()
-    return heard(json.loads(body)["rows"], answer.content, call.options, call.name)
+    return receipt(json.loads(body)["rows"], answer.content, call.options, call.name)
 
 
-def heard(rows: list[dict[str, Any]], content: bytes, options: RestOutput, name: str) -> Outcome:
+def receipt(rows: list[dict[str, Any]], content: bytes, options: RestOutput, name: str) -> Outcome:
     """What an answer or a receipt says: every row is taken or refused, by the receiver's own key."""
     try:
         told = json.loads(content)

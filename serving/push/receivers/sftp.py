@@ -15,7 +15,7 @@ from core.errors import OneMapError, ProviderError
 from serving.push.choose import filled
 from serving.push.ledger import Row
 from serving.push.receivers import Call, Outcome, lines, read, rows_of
-from serving.push.receivers.rest import heard
+from serving.push.receivers.rest import receipt
 from sinks.declaration import RestOutput
 
 _RECEIPT = 16 << 20  # bytes of a receipt at most
@@ -98,7 +98,7 @@ def collect(call: Call, body: bytes) -> Outcome | None:
     finally:
         sftp.close()
     options = RestOutput(path=name, key=call.options.key)  # a receipt is written as a service's answer is by default
-    return heard(_rows(call, body), content, options, call.name)
+    return receipt(_rows(call, body), content, options, call.name)
 
 
 def _rows(call: Call, body: bytes) -> list[dict[str, Any]]:

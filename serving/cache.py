@@ -30,7 +30,7 @@ class _Entry(Generic[T]):
     cost: float  # seconds that reading took
 
 
-class Kept(Generic[T]):
+class Cache(Generic[T]):
     """Values that ``read`` makes of a connection and a name; who sees what is decided by the views, so each grant has its own."""
 
     def __init__(self, read: Callable[[Connection, str], T], most: int) -> None:
