@@ -437,7 +437,10 @@ class Database(Connector):
         excluded = {column.lower() for column in given.exclude}
         names: dict[str, str] = {}
         for column in sorted(listed, key=lambda c: (contract.get(c.lower()) != c, c)):
-            names.setdefault(contract.get(column.lower(), column), column)
+            known = contract.get(
+                column.lower(), column
+            )  # a second of that name goes by its own: the mapping compares them
+            names[column if known in names else known] = column
         names = {n: names[n] for n in sorted(names, key=lambda n: listed.index(names[n])) if n.lower() not in excluded}
         absent = [column for low, column in contract.items() if column not in names and low not in excluded]
         needed = [*feed.key, *given.order, *([feed.cursor.column] if feed.cursor.kind == "window" else [])]

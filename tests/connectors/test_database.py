@@ -24,7 +24,7 @@ from connectors.endpoint import Endpoint
 from connectors.sql_engine import engine_of, shown, url_of
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
-from mappings import numbers
+from mappings import compiler, numbers
 from sources.declaration import Feed
 from tests.connectors.contract import Case, Contract
 from tests.connectors.cut import relay
@@ -820,3 +820,20 @@ def test_postgresql_values_of_every_kind_stand_as_written(database: str, run: Ca
     )
     assert row["a"] == '["东莞", "a,b", null]' and row["m"] == "[[1, 2], [3, 4]]" and row["e"] == "10.0.0.1/8"
     assert row["n"] == '["2026-01-01 00:00:00+08",)'
+
+
+def test_columns_that_differ_by_case_alone_are_both_handed_on(database: str, run: Callable) -> None:
+    """The mapping compares them, row by row; none is chosen in silence."""
+    run(
+        'create table ex_gdbs_sl ("SBLSH_SHORT" varchar(9), version int, inserttime timestamp, "SLBMMC" text, "SlbMmc" text)',
+        "insert into ex_gdbs_sl values ('a', 1, '2026-11-01', '住建局', '住建局'), ('b', 1, '2026-11-01', '住建局', '发改局')",
+    )
+    rows, _, proof = read(connector(SL, pg(database)), SL, Window(full=True))
+    assert proof.complete and [(row["SLBMMC"], row["SlbMmc"]) for row in rows] == [
+        ("住建局", "住建局"),
+        ("住建局", "发改局"),
+    ]
+    table = pa.table({name: pa.array([row[name] for row in rows], pa.large_string()) for name in rows[0]})
+    mapped = compiler.load("m2.sl").apply(table)
+    assert mapped.rejects["code"].to_list() == ["column_ambiguous"]
+    assert mapped.records["record_key"].to_list() == ["a|1"]

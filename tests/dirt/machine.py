@@ -42,6 +42,12 @@ VALUES = [
     "POINT (1 2", "POLYGON ((0 0, 1 1, 0 0))", "GEOMETRYCOLLECTION(" * 900, "POLYGON EMPTY", "POINT (NaN 1)", "http://[::1", "../../etc",
     "长" * 1_300, "y" * 70_000, "|", "a|b", "\\", '"', "%00", "\u2028",
 ]  # fmt: skip
+SAID = [  # values as a database's server writes them
+    "infinity", "-infinity", "Infinity", "-Infinity", "0044-03-15 10:00:00.5 BC", "12026-11-01 11:00:00", "24:00:00", "1 year -3 days",
+    "2026-00-00 00:00:00", "2025-05-00 10:00:00", "0000-05-01", "2026-11-01 08:00:00+08", "2026-11-01 00:00:00.000001", "$1,234.50",
+    "-$0.01", "1e308", "1E-130", "12345678901234567890123456789012345678", "t", "f", "{a,b}", "[1,5)", "(,)", "\\x00ff", "B'101'",
+    "00000000-0000-0000-0000-000000000000", "10.0.0.1/8", "(1,2)", "abc   ", "\x16\x06", "<x/>", "[null]", "0x00",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,19 +270,36 @@ def _value(draw, of: Recorded) -> Dirt:
 
 @st.composite
 def _cells(draw, of: Recorded) -> Dirt:
-    """Values of one row of an Arrow file replaced."""
+    """Values of one row of an Arrow file replaced; a column that went, or came again in other letters."""
     table = of.table
+    if draw(st.integers(0, 9)) == 0:
+        return _columns(draw, table)
     row = draw(st.integers(0, table.num_rows - 1))
     columns = draw(st.lists(st.sampled_from(table.column_names), min_size=1, max_size=3, unique=True))
     for name in columns:
         values = table.column(name).to_pylist()
-        values[row] = draw(st.sampled_from([*VALUES, None]))
+        values[row] = draw(st.sampled_from([*VALUES, *SAID, None]))
         place = table.column_names.index(name)
         table = table.set_column(place, table.schema.field(name), pa.array(values, table.schema.field(name).type))
+    return Dirt(_arrow(table), True, f"cells {', '.join(columns)}")
+
+
+def _columns(draw, table: pa.Table) -> Dirt:
+    name = draw(st.sampled_from(table.column_names))
+    if draw(st.booleans()):
+        return Dirt(_arrow(table.drop_columns([name])), False, f"no {name}")
+    other = draw(st.sampled_from([name.lower(), name.title(), name.swapcase(), f" {name}", f"{name}_"]))
+    values = draw(st.sampled_from([table.column(name).to_pylist(), ["x"] * table.num_rows, [None] * table.num_rows]))
+    return Dirt(
+        _arrow(table.append_column(other, pa.array(values, pa.large_string()))), False, f"{name} as {other!r} too"
+    )
+
+
+def _arrow(table: pa.Table) -> bytes:
     out = io.BytesIO()
     with pa.ipc.new_file(out, table.schema) as file:
         file.write_table(table)
-    return Dirt(out.getvalue(), True, f"cells {', '.join(columns)}")
+    return out.getvalue()
 
 
 def _is_local(of: Recorded, name: str) -> bool:
