@@ -632,16 +632,11 @@ def _refuse_dtd(element: etree._Element, what: str) -> None:
         raise _unsafe(what)
 
 
-def _unsafe(
-    what: str,
-    why: str = "declares a document type or entities",
-    zh: str = "含有文档类型或实体声明",
-    kind: type[UnsafeXml] = UnsafeXml,
-) -> UnsafeXml:
-    return kind(
-        f"{what} {why}: refused",
+def _unsafe(what: str) -> UnsafeXml:
+    return UnsafeXml(
+        f"{what} declares a document type or entities: refused",
         remedy="no contract of ours has that: tell the source's owner, and have the source looked at for an intrusion",
-        zh=f"{what} {zh}，已拒绝解析；请数源部门排查是否被入侵或篡改。",
+        zh=f"{what} 含有文档类型或实体声明，已拒绝解析；请数源部门排查是否被入侵或篡改。",
         code="xml_unsafe",
     )
 
@@ -651,7 +646,12 @@ def _malformed(error: etree.XMLSyntaxError, what: str, *, cut: bool) -> Provider
     if "amplification" in said or "PEReferences" in said:
         return _unsafe(what)
     if "xcessive depth" in said or "huge" in said.lower():
-        return _unsafe(what, "is beyond the parser's limits of depth or size", "超出解析器的深度或长度限制", HugeXml)
+        return HugeXml(
+            f"{what} is beyond the parser's limits of depth or size: refused",
+            remedy="an end tag is missing again and again, or a text is of many MB: ask the source what went wrong",
+            zh=f"{what} 超出解析器的深度或长度限制（可能反复缺少结束标签，或有超长文本），已拒绝解析；请数源部门核实。",
+            code="over_limit",
+        )
     if cut or "Premature end" in said:
         return CutXml(
             f"{what} ends too early: {said}",

@@ -62,6 +62,12 @@ def s1(*geometries: str) -> Batch:
     )
 
 
+def positions(numbers: str, dimension: str = "2") -> str:
+    ring = f'<gml:LinearRing><gml:posList srsDimension="{dimension}">{numbers}</gml:posList></gml:LinearRing>'
+    polygon = f"<gml:Polygon><gml:exterior>{ring}</gml:exterior></gml:Polygon>"
+    return f"<gml:MultiSurface><gml:surfaceMember>{polygon}</gml:surfaceMember></gml:MultiSurface>"
+
+
 def laughing_links(levels: int, width: int) -> str:
     made = []
     for level in range(levels):
@@ -202,6 +208,10 @@ ATTACKS: dict[str, Callable[[], object]] = {
     "d4: elements that nobody wants": lambda: list(d4(b"<CASES>" + b"<x/>" * 20_000_000 + b"</CASES>")),
     "d4: a record without an end": lambda: list(d4(b"<CASES><CASE>" + b"<x>&</x>" * 6_000_000 + b"</CASES>")),
     "d4: broken records": lambda: list(d4(b"<CASES>" + b"<CASE>&" * 100_000 + b"</CASES>")),
+    "d1: records that do not end": lambda: d1("<A total='9'>" + "<CASE><YWLSH>1" * 20_000),
+    "xlink: numbers that are none": lambda: s1(positions("1e999 113.75 nan 113 inf 112 1e999 113.75")),
+    "xlink: a dimension beyond": lambda: s1(positions("22.9 113.75 22 113 21 112 22.9 113.75", "99999999999")),
+    "csv: quotes of two hundred lines": lambda: table("a,b\n" + ('"x\n' + "y\n" * 198) * 300),
     "csv: columns": lambda: table(
         ",".join(f"c{n}" for n in range(6_000)) + "\n" + "\n".join("," * 5_999 for _ in range(50))
     ),
@@ -220,6 +230,19 @@ ATTACKS: dict[str, Callable[[], object]] = {
     "workbook: a number without end": lambda: list(
         sheet(sheets.book([LINE, sheets.row(5, ['<c r="@"><v>' + "9" * 1_000_000 + "</v></c>"])]))
     ),
+    "workbook: a cell nowhere": lambda: list(
+        sheet(sheets.book([LINE, '<row r="5"><c r="ZZZZZZZZZ99999999999999999999"><v>1</v></c></row>']))
+    ),
+    "workbook: cells of one place": lambda: list(
+        sheet(sheets.book([LINE, '<row r="5">' + '<c r="A5"><v>1</v></c>' * 300_000 + "</row>"]))
+    ),
+    "workbook: runs in a string": lambda: list(
+        sheet(
+            sheets.book(
+                [LINE, '<row r="5"><c r="A5" t="inlineStr"><is>' + "<r><t>x</t></r>" * 300_000 + "</is></c></row>"]
+            )
+        )
+    ),
     "red line: rings": lambda: redline(
         f"J1,{2 + n % 2},{N + m:.0f},{E + n:.0f}" for n in range(3_000) for m in (0, 1, 2)
     ),
@@ -230,6 +253,13 @@ ATTACKS: dict[str, Callable[[], object]] = {
     ),
     "red line: crossings": lambda: redline(spiral(5_000)),
     "red line: lines that are nothing": lambda: redline("?" for _ in range(100_000)),
+    "json: a number of a million digits": lambda: page(f'[{SOUND}, {{"id": ' + "9" * 1_000_000 + "}]"),
+    "json: colons": lambda: page("[{" + ":" * 500_000 + "}]"),
+    "json: halves of pairs": lambda: page(f'[{SOUND}, {{"id":"' + "\\ud83d" * 200_000 + '"}]'),
+    "wkb: counts that lie": lambda: geometry("0106000000ffffffff"),
+    "wkb: parts that are empty": lambda: geometry(
+        "0106000000" + struct.pack("<I", 300_000).hex() + "010300000000000000" * 300_000
+    ),
     "json: deep": lambda: page(f'[{SOUND}, {{"id": ' + "[" * 1_100 + "]" * 1_100 + "}]"),
     "json: deeper": lambda: page(f'[{SOUND}, {{"id": ' + "[" * 300_000 + "]" * 300_000 + "}]"),
     "json: names": lambda: page("[" + SOUND + "".join(f', {{"n{n}": 1}}' for n in range(30_000)) + "]"),

@@ -36,9 +36,10 @@ def test_document_types_are_refused_at_once(doctype, prolog):
 
 
 @pytest.mark.parametrize("document", ["<r>" + "<a>" * 400 + "</a>" * 400 + "</r>", "<r>" + "x" * 10_500_000 + "</r>"])
-def test_trees_beyond_the_limits_are_refused(document):
-    with pytest.raises(xml.UnsafeXml):
+def test_trees_beyond_the_limits_are_refused_and_are_no_intrusion(document):
+    with pytest.raises(xml.HugeXml) as caught:
         xml.parse(document)
+    assert caught.value.code == "over_limit" and "入侵" not in caught.value.zh
 
 
 @pytest.mark.parametrize(
