@@ -288,7 +288,8 @@ def _columns(draw, table: pa.Table) -> Dirt:
     name = draw(st.sampled_from(table.column_names))
     if draw(st.booleans()):
         return Dirt(_arrow(table.drop_columns([name])), False, f"no {name}")
-    other = draw(st.sampled_from([name.lower(), name.title(), name.swapcase(), f" {name}", f"{name}_"]))
+    others = {name.lower(), name.title(), name.swapcase(), f" {name}", f"{name}_"} - set(table.column_names)
+    other = draw(st.sampled_from(sorted(others)))
     values = draw(st.sampled_from([table.column(name).to_pylist(), ["x"] * table.num_rows, [None] * table.num_rows]))
     return Dirt(
         _arrow(table.append_column(other, pa.array(values, pa.large_string()))), False, f"{name} as {other!r} too"

@@ -18,7 +18,7 @@ from store.engine import dispose
 from tests.faults import campaign
 
 MADE = datetime(2026, 11, 23, 8)
-EVERYDAY = 2  # kills
+EVERYDAY = 1  # kills
 SHORT = ["m1"]  # up to ten kills
 WHOLE = ["p1", "p2", "p3", "m1", "m2", "d1", "d2", "d3", "d4", "d5", "s1", "s2", "s3"]
 
