@@ -257,9 +257,6 @@ ATTACKS: dict[str, Callable[[], object]] = {
     "json: colons": lambda: page("[{" + ":" * 500_000 + "}]"),
     "json: halves of pairs": lambda: page(f'[{SOUND}, {{"id":"' + "\\ud83d" * 200_000 + '"}]'),
     "wkb: counts that lie": lambda: geometry("0106000000ffffffff"),
-    "wkb: parts that are empty": lambda: geometry(
-        "0106000000" + struct.pack("<I", 300_000).hex() + "010300000000000000" * 300_000
-    ),
     "json: deep": lambda: page(f'[{SOUND}, {{"id": ' + "[" * 1_100 + "]" * 1_100 + "}]"),
     "json: deeper": lambda: page(f'[{SOUND}, {{"id": ' + "[" * 300_000 + "]" * 300_000 + "}]"),
     "json: names": lambda: page("[" + SOUND + "".join(f', {{"n{n}": 1}}' for n in range(30_000)) + "]"),
