@@ -57,7 +57,7 @@ def superset(connection: Connection, uri: str = "postgresql://BI_ROLE@HOST:5432/
     """Path in the export → document: a database, a dataset and a chart a question, one dashboard. ``uri`` holds no password."""
     database = _id("database")
     made: dict[str, Any] = {
-        "metadata.yaml": {"version": "1.0.0", "type": "assets", "timestamp": datetime.now(UTC).isoformat()},
+        "metadata.yaml": {"version": "1.0.0", "type": "Dashboard", "timestamp": datetime.now(UTC).isoformat()},
         "databases/onemap.yaml": {
             "database_name": "onemap",
             "sqlalchemy_uri": uri,

@@ -15,12 +15,12 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from serving import rulebook
+from serving import rulebook, silence
 from store.copying import Schema
 from store.engine import driver, lock_key, transaction
 from supervision import finding_life, items, positions
 from supervision import rulebook as declared
-from supervision.judge import Judged, in_chunks
+from supervision.judge import Judged, in_chunks, judge
 from supervision.orders import life
 from supervision.scratch import load
 from supervision.touched import changed_projects
@@ -124,8 +124,9 @@ def bring(as_of: date) -> int:
 
 def of_project(connection: Connection, project: str, as_of: date) -> int:
     """One project judged as of a day, to this transaction alone, which must be rolled back."""
-    for judged in in_chunks(connection, as_of, [project], rulebook.rules()):
-        _write(connection, OF_READER, judged)
+    _write(
+        connection, OF_READER, judge(connection, as_of, [project], rulebook.rules(), silence.watched(connection, as_of))
+    )
     _orders(connection, OF_READER, as_of, [project])
     return OF_READER
 

@@ -72,6 +72,10 @@ class Calendar:
         self._working_days = np.flatnonzero(work)
         self._unknown = np.cumsum(~known, dtype=np.int64)
 
+    def agrees(self, other: Calendar) -> bool:
+        """Whether the other counts every day alike, and knows the same of them."""
+        return np.array_equal(self._work, other._work) and np.array_equal(self._unknown, other._unknown)
+
     def _position(self, days: np.ndarray) -> np.ndarray:
         position = (days.astype("datetime64[D]") - self._origin).astype(np.int64)
         return np.clip(position, 0, len(self._work) - 1)

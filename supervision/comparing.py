@@ -14,8 +14,8 @@ import polars as pl
 
 from core.errors import ConfigurationError
 from store.engine import transaction
-from supervision import checking, rulebook
-from supervision.judge import Judged, Rules, in_chunks, rules
+from supervision import checking, rulebook, silence
+from supervision.judge import Judged, Rules, chunks, judge, rules
 from supervision.read import city
 
 KEY = ["rule", "project_code", "item_code", "case_no"]
@@ -52,17 +52,12 @@ def compare(proposed: Path, as_of: date) -> Difference:
 
 
 def both(as_of: date, before: Rules, after: Rules) -> Iterator[tuple[Judged, Judged]]:
-    """The city judged by the one and by the other, the same projects at a time."""
+    """The city judged by the one and by the other, the same projects at a time; what is silent is looked at once for each calendar."""
     with transaction() as connection:
-        listed = city(connection)
-        old = (judged for judged in in_chunks(connection, as_of, listed, before))
-        while True:
-            was = next(old, None)
-            if was is None:
-                return
-            scope = [row[0] for row in connection.exec_driver_sql("select project_code from scope")]
-            (now,) = in_chunks(connection, as_of, scope, after, size=max(len(scope), 1))
-            yield was, now
+        watched = silence.look(connection, as_of, before.calendar)
+        then = watched if after.calendar.agrees(before.calendar) else silence.look(connection, as_of, after.calendar)
+        for chunk in chunks(connection, city(connection)):
+            yield judge(connection, as_of, chunk, before, watched), judge(connection, as_of, chunk, after, then)
 
 
 def difference(was: Judged, now: Judged) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, int]:

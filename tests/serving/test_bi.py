@@ -48,7 +48,7 @@ def test_the_dashboard_is_one_that_superset_imports(store):
         made = bi.superset(c)
     with zipfile.ZipFile(io.BytesIO(bi.zipped(made))) as archive:
         files = {name.removeprefix("onemap/"): yaml.safe_load(archive.read(name)) for name in archive.namelist()}
-    assert files["metadata.yaml"]["version"] == "1.0.0" and files["metadata.yaml"]["type"] == "assets"
+    assert files["metadata.yaml"]["version"] == "1.0.0" and files["metadata.yaml"]["type"] == "Dashboard"
     kinds = {path: path.partition("/")[0] for path in files if path != "metadata.yaml"}
     for path, kind in kinds.items():
         required, allowed = KNOWN[kind]
