@@ -86,6 +86,28 @@ UpdatedSince = Annotated[
 Code = Annotated[str, Path(max_length=64, pattern=TEXT, description="项目代码 · project code")]
 
 
+AsOf = Annotated[
+    Day | None,
+    Query(
+        description="截至此日的情况（业务时间），按现在已知的数据：办件、时钟、阶段、位置、发现、工单 · as of the end of that day (business time), "
+        "by what is known now: cases, clocks, stages, position, findings, work orders",
+        examples=["2026-11-20"],
+    ),
+]
+
+
+def on_day(request: Request, as_of: AsOf = None) -> None:
+    """A dependency of routes that answer as of a past day. :raises Problem: one that is still to come."""
+    if as_of is None:
+        return
+    if not date(2000, 1, 1) <= as_of <= clock.today():
+        raise Problem(
+            "invalid-parameter", "as_of 须为 2000-01-01 至今天的一日。", "as_of is a day from 2000-01-01 to today."
+        )
+    project = request.path_params.get("code") or request.query_params.get("project")
+    request.state.grant = replace(request.state.grant, as_of=(project, as_of))
+
+
 def look_back(
     request: Request,
     known_at: Annotated[
@@ -96,30 +118,17 @@ def look_back(
             examples=["2026-11-24T08:00:00+08:00"],
         ),
     ] = None,
-    as_of: Annotated[
-        Day | None,
-        Query(
-            description="截至此日的情况（业务时间），按现在已知的数据：办件、时钟、阶段、位置、发现、工单 · as of the end of that day (business time), "
-            "by what is known now: cases, clocks, stages, position, findings, work orders",
-            examples=["2026-11-20"],
-        ),
-    ] = None,
+    as_of: AsOf = None,
 ) -> None:
     """A dependency of routes that read the store: they answer from its past, or as of a past day.
 
     :raises Problem: a time or a day that is still to come, both at once.
     """
-    if as_of is not None:
-        project = request.path_params.get("code") or request.query_params.get("project")
-        if known_at is not None or not date(2000, 1, 1) <= as_of <= clock.today():
-            raise Problem(
-                "invalid-parameter",
-                "as_of 须为 2000-01-01 至今天的一日，且不与 known_at 同用。",
-                "as_of is a day from 2000-01-01 to today, without known_at.",
-            )
-        request.state.grant = replace(request.state.grant, as_of=(project, as_of))
+    on_day(request, as_of)
     if known_at is None:
         return
+    if as_of is not None:
+        raise Problem("invalid-parameter", "as_of 与 known_at 不能同用。", "as_of and known_at exclude each other.")
     at = known_at if known_at.tzinfo else known_at.replace(tzinfo=SHANGHAI)
     if at > datetime.now(SHANGHAI):
         raise Problem("invalid-parameter", "known_at 不能晚于现在。", "known_at lies in the future.")

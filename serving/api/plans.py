@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
 
@@ -12,7 +13,7 @@ from core import clock
 from core.errors import ConfigurationError
 from serving import rulebook
 from serving.access import Grant, reading
-from serving.api.common import TEXT, Asker, Code, no_project, single
+from serving.api.common import TEXT, Asker, Code, no_project, on_day, single
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.problems import Problem
@@ -20,7 +21,7 @@ from serving.query import projects
 from store.engine import transaction
 from supervision import plan
 
-router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded)
+router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded, dependencies=[Depends(on_day)])
 
 
 @router.get("/projects/{code}/plan", responses=answers("plan"), summary="一项目一方案 · what a project has still to do")
@@ -34,7 +35,7 @@ def of_project(request: Request, asker: Asker, code: Code) -> Response:
 @router.get("/plan/questions", responses=answers("plan_questions"), summary="情形引导的问题 · what to ask")
 def questions(request: Request, asker: Asker) -> Response:
     with transaction() as connection:
-        asked = plan.questions(connection, clock.today(), rulebook.rules())
+        asked = plan.questions(connection, _day(asker), rulebook.rules())
     request.state.rows = len(asked)
     return JSONResponse({"conditions": asked})
 
@@ -57,7 +58,7 @@ def of_conditions(
         try:
             made = plan.of_conditions(
                 connection,
-                clock.today(),
+                _day(asker),
                 process_type=process_type,
                 filing_type=filing_type,
                 conditions=chosen,
@@ -69,6 +70,10 @@ def of_conditions(
                 "not-found", error.zh, f"{error.message}; {error.remedy}"
             ) from error  # the catalogue says which
     return single(request, jsonable_encoder(made.as_dict()), "", "")
+
+
+def _day(asker: Grant) -> date:
+    return asker.as_of[1] if asker.as_of else clock.today()
 
 
 def shown(asker: Grant, code: str) -> dict[str, Any] | None:
@@ -85,7 +90,7 @@ def shown(asker: Grant, code: str) -> dict[str, Any] | None:
             ).scalars()
         )
     with transaction() as connection:
-        made = plan.of_project(connection, code, clock.today(), rulebook.rules())
+        made = plan.of_project(connection, code, _day(asker), rulebook.rules())
     if made is None:
         return None
     told = made.as_dict()

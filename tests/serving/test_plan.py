@@ -117,6 +117,13 @@ def test_the_api_shows_a_plan_to_whom_the_project_is_shown(ask, plans, today):
     assert answer.status_code == 200
     assert [line["item_code"] for line in answer.json()["lines"]] == [line.item_code for line in plans[code].lines]
     assert ask("read:projects", f"town:{other}").get(f"/v1/projects/{code}/plan").status_code == 404
+    begun = rows("select submitted_at::date as d from store.project where id = :c", c=code)[0]["d"]
+    then = ask("read:projects").get(f"/v1/projects/{code}/plan", params={"as_of": begun.isoformat()})
+    done = [line for line in then.json()["lines"] if line["state"] == "已办"]
+    assert then.json()["as_of"] == begun.isoformat() and len(done) < sum(
+        line.state == "已办" for line in plans[code].lines
+    )
+    assert ask("read:projects").get("/v1/plan", params={"as_of": "2999-01-01"}).status_code == 400
 
 
 def test_the_api_plans_a_project_that_does_not_exist_yet(ask):
