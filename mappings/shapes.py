@@ -23,7 +23,8 @@ def _finite(parsed: np.ndarray) -> np.ndarray:
 def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Series | None]:
     """(WKB of two dimensions, mask of unreadable). ``multi``: a Polygon becomes a MultiPolygon of one.
 
-    Unreadable is what is no geometry, has coordinates that are no numbers, or is unsafe (:mod:`core.shapes`).
+    Unreadable is what is no geometry, has coordinates that are no numbers, is unsafe (:mod:`core.shapes`), or with ``multi``
+    has no area. A geometry without a point is none: null.
     """
     where = text.is_not_null().arg_true()
     if not len(where):
@@ -51,9 +52,11 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
         single = shapely.get_type_id(parsed) == 3
         if single.any():
             parsed[single] = shapely.multipolygons(parsed[single], indices=np.arange(single.sum()))
+        parsed[(shapely.get_type_id(parsed) != 6) & ~shapely.is_empty(parsed)] = None
     parsed[~_finite(parsed)] = None
-    wkb = shapely.to_wkb(shapely.force_2d(parsed), byte_order=1)
     bad = shapely.is_missing(parsed)
+    parsed[shapely.is_empty(parsed)] = None
+    wkb = shapely.to_wkb(shapely.force_2d(parsed), byte_order=1)
     out: list[bytes | None] = [None] * len(text)
     for position, value in zip(where.to_list(), wkb, strict=True):
         out[position] = value

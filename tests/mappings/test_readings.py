@@ -412,7 +412,7 @@ def test_whatever_is_read_as_a_time_is_one_that_a_column_takes(text: str) -> Non
 def test_coordinates_that_are_no_numbers_are_no_geometry() -> None:
     given_ = ["POINT (113.7 23.0)", "POINT (-inf 23)", "POINT (inf 1)", "POINT (nan 23)", "POLYGON EMPTY"]
     values, bad = shapes.shapes(column(*given_))
-    assert [value is not None for value in values] == [True, False, False, False, True]
+    assert [value is not None for value in values] == [True, False, False, False, False]  # an empty one is none
     assert bad.to_list() == [False, True, True, True, False]
 
 
@@ -494,3 +494,18 @@ def test_an_identifier_that_was_taken_for_a_number_is_what_it_was_or_nothing(wri
 def test_what_a_program_leaves_where_a_code_belongs_is_none(none):
     found, words = placeholders.without(pl.Series([none, "X"]))
     assert found.to_list() == [None, "X"] and words.to_list() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "empty", ["POLYGON EMPTY", '{"type": "Polygon", "coordinates": []}', "GEOMETRYCOLLECTION EMPTY"]
+)
+@pytest.mark.parametrize("multi", [True, False])
+def test_a_shape_without_a_point_is_none(empty: str, multi: bool) -> None:
+    values, bad = shapes.shapes(column(empty, "POLYGON ((0 0, 1 0, 1 1, 0 0))"), multi=multi)
+    assert values[0] is None and values[1] is not None and bad is None
+
+
+@pytest.mark.parametrize("flat", ["POINT (1 2)", "LINESTRING (0 0, 1 1)", "GEOMETRYCOLLECTION (POINT (1 2))"])
+def test_what_has_no_area_is_no_multipolygon(flat: str) -> None:
+    assert shapes.shapes(column(flat), multi=True)[1].to_list() == [True]
+    assert shapes.shapes(column(flat))[1] is None
