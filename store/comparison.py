@@ -29,6 +29,37 @@ class Compared:
         return not (self.missing or self.different or self.extra)
 
 
+#: What differs and should not: missing, different and extra keys, and whether each was due.
+_DIFFERENCES = """
+create unlogged table {late} as
+    with good as (
+        select s.record_key, s.source_time, s.rank, s.content_hash, s.tombstone
+        from {record} s where not exists (select from {failed} f where f.row_id = s.row_id)
+    ),
+    found as (
+        select g.record_key, max(g.source_time) as source_time,
+               bool_and(r.id is null or r.tombstoned_at is not null and r.tombstone <> 'said') as missing,
+               bool_or(r.id is not null
+                       and (r.source_time, r.rank, r.content_hash) is distinct from (g.source_time, g.rank, g.content_hash)
+                       and not exists (
+                   select from source.record_history h
+                   where h.record_id = r.id and h.source_time is not distinct from g.source_time
+                     and h.rank is not distinct from g.rank and h.content_hash = g.content_hash)) as different
+        from good g left join source.record r on r.feed = :feed and r.record_key = g.record_key
+        group by g.record_key
+        having not bool_and(r.id is null and g.tombstone)
+    )
+    select record_key, case when missing then 'missing' else 'different' end as kind,
+           source_time is null or coalesce(
+               (select c.intervals @> source_time from landing.completed c where c.feed = :feed), false) as late
+    from found where missing or different
+    union all
+    select r.record_key, 'extra', true from source.record r
+    where r.feed = :feed and r.tombstoned_at is null
+      and not exists (select from {record} s where s.record_key = r.record_key)
+      and not exists (select from {reject} x where x.record_key = r.record_key)"""
+
+
 def compare(connection: Connection, staged: Staged) -> Compared:
     """Leaves ``s<run>_late`` (record_key, kind) with what differs and should not.
 
@@ -38,35 +69,7 @@ def compare(connection: Connection, staged: Staged) -> Compared:
     """
     names = {name: staged.name(name) for name in ("record", "failed", "reject", "late")}
     connection.execute(
-        sa.text(
-            """create unlogged table {late} as
-               with good as (
-                   select s.record_key, s.source_time, s.rank, s.content_hash, s.tombstone
-                   from {record} s where not exists (select from {failed} f where f.row_id = s.row_id)
-               ),
-               found as (
-                   select g.record_key, max(g.source_time) as source_time,
-                          bool_and(r.id is null or r.tombstoned_at is not null and r.tombstone <> 'said') as missing,
-                          bool_or(r.id is not null
-                                  and (r.source_time, r.rank, r.content_hash) is distinct from (g.source_time, g.rank, g.content_hash)
-                                  and not exists (
-                              select from source.record_history h
-                              where h.record_id = r.id and h.source_time is not distinct from g.source_time
-                                and h.rank is not distinct from g.rank and h.content_hash = g.content_hash)) as different
-                   from good g left join source.record r on r.feed = :feed and r.record_key = g.record_key
-                   group by g.record_key
-                   having not bool_and(r.id is null and g.tombstone)
-               )
-               select record_key, case when missing then 'missing' else 'different' end as kind,
-                      source_time is null or coalesce(
-                          (select c.intervals @> source_time from landing.completed c where c.feed = :feed), false) as late
-               from found where missing or different
-               union all
-               select r.record_key, 'extra', true from source.record r
-               where r.feed = :feed and r.tombstoned_at is null
-                 and not exists (select from {record} s where s.record_key = r.record_key)
-                 and not exists (select from {reject} x where x.record_key = r.record_key)""".format(**names)
-        ),
+        sa.text(_DIFFERENCES.format(**names)),
         {"feed": staged.feed},
     )
     late = names["late"]

@@ -15,17 +15,20 @@ from store import fold, identity, issues
 INTERNAL = "3"  # SQRLX 3: the applicant is a government organ (政府内部事项)
 
 
+#: Cases of which a row, a project or an engineering work has changed.
+_TOUCHED_CASES = """
+insert into touched select distinct id from due
+    where entity = 'case' and id is not null and id not in (select id from touched);
+    analyze touched"""
+
+
 def cases(connection: Connection) -> dict[str, int]:
     """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
 
     Received on the first day that a row of the case tells, else its first event; of no known day, the codes are the latest.
     """
     fold.enroll(connection, "case", "select record_id from due where entity = 'case'")
-    connection.exec_driver_sql(
-        """insert into touched select distinct id from due
-           where entity = 'case' and id is not null and id not in (select id from touched);
-           analyze touched"""
-    )
+    connection.exec_driver_sql(_TOUCHED_CASES)
     connection.exec_driver_sql(
         f"""create temp table merged on commit drop as {
             fold.standing(
@@ -75,67 +78,111 @@ def _columns(entity: str, answered: dict[str, str]) -> str:
     )
 
 
+#: Every project that a row, an engineering work or a name gives for a case, and how.
+_CANDIDATES = """
+create temp table candidate on commit drop as
+    with row_ as (
+        select f.id, s.project_code, s.engineering_code, s.channel = split_part(f.id, '\\:', 1) as own, s.version,
+               r.source_time, r.feed, r.record_key
+        from merged f
+        join store.member m on m.entity = 'case' and m.id = f.id
+        join source."case" s on s.record_id = m.record_id and s.ord = m.ord
+        join source.record r on r.id = s.record_id
+        where coalesce(s.project_code, s.engineering_code) is not null),
+    owner as (
+        select distinct f.applicant_id from merged f
+        where f.applicant_id is not null and f.applicant_type is distinct from :internal),
+    named as materialized (
+        select p.id, p.applicant_uscc, store.normal_name(p.project_name) as name
+        from owner join store.project p on p.applicant_uscc = owner.applicant_id
+        where p.gone_at is null and store.uscc_valid(p.applicant_uscc)),
+    found as (
+        select id, project_code as code, 'written' as link, 1 as place, version, source_time, feed, record_key
+        from row_ where own and project_code is not null
+        union all
+        select row_.id, e.project_code, 'engineering', 2, null, row_.source_time, row_.feed, row_.record_key
+        from row_ join store.engineering e on e.id = row_.engineering_code and e.gone_at is null
+        where e.project_code is not null
+        union all
+        select id, project_code, 'crosswalk', 3, version, source_time, feed, record_key
+        from row_ where not own and project_code is not null
+        union all
+        select f.id, min(n.id), 'identity', 4, null, null, null, null
+        from merged f join named n on n.applicant_uscc = f.applicant_id
+        where f.applicant_type is distinct from :internal and n.name = store.normal_name(f.project_name)
+        group by f.id having count(*) = 1)
+    select found.*, coalesce(a.project_id, found.code) as project_id
+    from found left join store.project_alias a on a.alias = found.code"""
+#: The best candidate of each case: one that fits its applicant, then the surest way, then the newest version.
+_LINKED = """
+create temp table linked on commit drop as
+    select distinct on (x.id) x.id, x.project_id, x.link
+    from (select c.*, p.id is not null and (
+                     p.applicant_uscc is null or g.applicant_id is null or g.applicant_type = :internal
+                     or g.applicant_id in (p.applicant_uscc, substr(p.applicant_uscc, 9, 9))) as fits,
+                 p.id is not null as known,
+                 p.id is not null or store.project_code_valid(c.project_id)
+                 or store.project_code_old(c.project_id) as shaped
+          from candidate c join merged g using (id)
+          left join store.project p on p.id = c.project_id and p.gone_at is null) x
+    where x.shaped
+    order by x.id, x.fits desc, x.place, x.version desc nulls last, x.source_time desc nulls last,
+             x.feed, x.record_key;"""
+
+
 def _candidates(connection: Connection) -> None:
     """Fills ``linked(id, project_id, link)``: the project of each case that has one."""
     connection.execute(
-        sa.text(
-            """create temp table candidate on commit drop as
-               with row_ as (
-                   select f.id, s.project_code, s.engineering_code, s.channel = split_part(f.id, '\\:', 1) as own, s.version,
-                          r.source_time, r.feed, r.record_key
-                   from merged f
-                   join store.member m on m.entity = 'case' and m.id = f.id
-                   join source."case" s on s.record_id = m.record_id and s.ord = m.ord
-                   join source.record r on r.id = s.record_id
-                   where coalesce(s.project_code, s.engineering_code) is not null),
-               owner as (
-                   select distinct f.applicant_id from merged f
-                   where f.applicant_id is not null and f.applicant_type is distinct from :internal),
-               named as materialized (
-                   select p.id, p.applicant_uscc, store.normal_name(p.project_name) as name
-                   from owner join store.project p on p.applicant_uscc = owner.applicant_id
-                   where p.gone_at is null and store.uscc_valid(p.applicant_uscc)),
-               found as (
-                   select id, project_code as code, 'written' as link, 1 as place, version, source_time, feed, record_key
-                   from row_ where own and project_code is not null
-                   union all
-                   select row_.id, e.project_code, 'engineering', 2, null, row_.source_time, row_.feed, row_.record_key
-                   from row_ join store.engineering e on e.id = row_.engineering_code and e.gone_at is null
-                   where e.project_code is not null
-                   union all
-                   select id, project_code, 'crosswalk', 3, version, source_time, feed, record_key
-                   from row_ where not own and project_code is not null
-                   union all
-                   select f.id, min(n.id), 'identity', 4, null, null, null, null
-                   from merged f join named n on n.applicant_uscc = f.applicant_id
-                   where f.applicant_type is distinct from :internal and n.name = store.normal_name(f.project_name)
-                   group by f.id having count(*) = 1)
-               select found.*, coalesce(a.project_id, found.code) as project_id
-               from found left join store.project_alias a on a.alias = found.code"""
-        ),
+        sa.text(_CANDIDATES),
         {"internal": INTERNAL},
     )
     connection.exec_driver_sql("analyze candidate (id, project_id)")
     connection.execute(
-        sa.text(
-            """create temp table linked on commit drop as
-               select distinct on (x.id) x.id, x.project_id, x.link
-               from (select c.*, p.id is not null and (
-                                p.applicant_uscc is null or g.applicant_id is null or g.applicant_type = :internal
-                                or g.applicant_id in (p.applicant_uscc, substr(p.applicant_uscc, 9, 9))) as fits,
-                            p.id is not null as known,
-                            p.id is not null or store.project_code_valid(c.project_id)
-                            or store.project_code_old(c.project_id) as shaped
-                     from candidate c join merged g using (id)
-                     left join store.project p on p.id = c.project_id and p.gone_at is null) x
-               where x.shaped
-               order by x.id, x.fits desc, x.place, x.version desc nulls last, x.source_time desc nulls last,
-                        x.feed, x.record_key;
-               """
-        ),
+        sa.text(_LINKED),
         {"internal": INTERNAL},
     )
     connection.exec_driver_sql("drop table candidate; analyze linked (id)")
+
+
+#: Numbers under which as many holders have documents as :strangers.
+_CROWDED_LICENCES = """
+create temp table crowded_licence on commit drop as
+    select store.normal_number(s.number) as normal, min(r.feed) as feed, min(r.record_key) as record,
+           min(s.number) || '\\: ' || count(distinct store.normal_name(s.holder_name)) || ' holders' as detail
+    from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
+    where s.number is not null
+    group by 1 having count(distinct store.normal_name(s.holder_name)) >= :strangers"""
+#: The documents that are looked at, with their case, their item and their number in one form.
+_LICENCE_OF = """
+create temp table licence_of on commit drop as
+    select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
+           nullif(store.normal_number(s.number), crowd.normal) as normal,
+           coalesce((select i.item_code from store.item_code i where i.code = s.type_code
+                     and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
+                     and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
+                     order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1),
+                    s.item_code, c.item_code) as item
+    from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
+    left join crowded_licence crowd on crowd.normal = store.normal_number(s.number)
+    left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
+    left join store."case" c on c.id = m.case_id"""
+#: Which certificate each document is: the directory first, then the one of its number and item, else itself.
+_LICENCE_IDS = """
+create temp table licence_id on commit drop as
+    with listed as (
+        select normal, item, certificate_id from licence_of where feed = :directory and normal is not null),
+    of_item as (
+        select normal, item, min(certificate_id) as certificate_id from listed group by normal, item having count(*) = 1),
+    of_number as (
+        select normal, min(certificate_id) as certificate_id from listed group by normal having count(*) = 1)
+    select a.record_id, a.ord, coalesce(
+               case when a.feed = :directory then a.certificate_id end,
+               i.certificate_id, n.certificate_id,
+               a.certificate_id, a.channel || '\\:' || coalesce(a.item, '') || '\\:' || a.normal,
+               a.feed || '|' || a.record_key) as id
+    from licence_of a
+    left join of_item i on i.normal = a.normal and i.item = a.item
+    left join of_number n on n.normal = a.normal and a.item is null"""
 
 
 def licences(connection: Connection) -> dict[str, int]:
@@ -145,49 +192,13 @@ def licences(connection: Connection) -> dict[str, int]:
     """
     _reach(connection)
     connection.execute(
-        sa.text(
-            """create temp table crowded_licence on commit drop as
-               select store.normal_number(s.number) as normal, min(r.feed) as feed, min(r.record_key) as record,
-                      min(s.number) || '\\: ' || count(distinct store.normal_name(s.holder_name)) || ' holders' as detail
-               from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
-               where s.number is not null
-               group by 1 having count(distinct store.normal_name(s.holder_name)) >= :strangers"""
-        ),
+        sa.text(_CROWDED_LICENCES),
         {"strangers": identity.STRANGERS},
     )
     issues.add(connection, "join_refused", "number", "crowded_licence")
-    connection.exec_driver_sql(
-        """create temp table licence_of on commit drop as
-           select s.record_id, s.ord, s.certificate_id, s.channel, s.number, m.case_id, r.feed, r.record_key,
-                  nullif(store.normal_number(s.number), crowd.normal) as normal,
-                  coalesce((select i.item_code from store.item_code i where i.code = s.type_code
-                            and coalesce(s.issued_at, '9999-12-31')::date >= i.valid_from
-                            and coalesce(s.issued_at, '9999-12-31')::date < i.valid_to
-                            order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1),
-                           s.item_code, c.item_code) as item
-           from reached join source.licence s using (record_id, ord) join source.record r on r.id = s.record_id
-           left join crowded_licence crowd on crowd.normal = store.normal_number(s.number)
-           left join store.case_member m on m.channel = s.channel and m.case_no = s.case_no
-           left join store."case" c on c.id = m.case_id"""
-    )
+    connection.exec_driver_sql(_LICENCE_OF)
     connection.execute(
-        sa.text(
-            """create temp table licence_id on commit drop as
-               with listed as (
-                   select normal, item, certificate_id from licence_of where feed = :directory and normal is not null),
-               of_item as (
-                   select normal, item, min(certificate_id) as certificate_id from listed group by normal, item having count(*) = 1),
-               of_number as (
-                   select normal, min(certificate_id) as certificate_id from listed group by normal having count(*) = 1)
-               select a.record_id, a.ord, coalesce(
-                          case when a.feed = :directory then a.certificate_id end,
-                          i.certificate_id, n.certificate_id,
-                          a.certificate_id, a.channel || '\\:' || coalesce(a.item, '') || '\\:' || a.normal,
-                          a.feed || '|' || a.record_key) as id
-               from licence_of a
-               left join of_item i on i.normal = a.normal and i.item = a.item
-               left join of_number n on n.normal = a.normal and a.item is null"""
-        ),
+        sa.text(_LICENCE_IDS),
         {"directory": fold.authority()["licence"]["feeds"][0]},
     )
     connection.exec_driver_sql("analyze licence_of; analyze licence_id")
@@ -222,43 +233,47 @@ def licences(connection: Connection) -> dict[str, int]:
     return counts
 
 
+#: The documents that changed, or whose case did.
+_REACHED = """
+create temp table reached (record_id bigint, ord int, turn int, primary key (record_id, ord)) on commit drop;
+    insert into reached
+    select s.record_id, s.ord, 0
+    from source.licence s
+    where s.record_id in (
+        select record_id from due where entity = 'licence'
+        union
+        select o.record_id from due
+        join store.member g on g.entity = 'licence' and g.record_id = due.record_id
+        join store.member o on o.entity = 'licence' and o.id = g.id
+        where due.entity = 'licence'
+        union
+        select s.record_id from changed c join store.case_member m on m.case_id = c.id
+        join source.licence s on s.channel = m.channel and s.case_no = m.case_no
+        where c.entity = 'case');
+    analyze reached"""
+#: Those that share a number or a certificate with one of the last turn.
+_REACH_FURTHER = """
+with here as (
+        select store.normal_number(s.number) as normal, s.certificate_id
+        from reached r join source.licence s using (record_id, ord) where r.turn = :turn)
+    insert into reached
+    select o.record_id, o.ord, :turn + 1
+    from (select normal from here where normal is not null group by 1) h
+    join source.licence o on store.normal_number(o.number) = h.normal
+    union
+    select o.record_id, o.ord, :turn + 1
+    from (select certificate_id from here where certificate_id is not null group by 1) h
+    join source.licence o using (certificate_id)
+    on conflict do nothing"""
+
+
 def _reach(connection: Connection) -> None:
     """Fills ``reached``: documents that changed, or whose case, work or project did, and all that share a number or a
     certificate with one of them, however far: what a document is, is decided among these."""
-    connection.exec_driver_sql(
-        """create temp table reached (record_id bigint, ord int, turn int, primary key (record_id, ord)) on commit drop;
-           insert into reached
-           select s.record_id, s.ord, 0
-           from source.licence s
-           where s.record_id in (
-               select record_id from due where entity = 'licence'
-               union
-               select o.record_id from due
-               join store.member g on g.entity = 'licence' and g.record_id = due.record_id
-               join store.member o on o.entity = 'licence' and o.id = g.id
-               where due.entity = 'licence'
-               union
-               select s.record_id from changed c join store.case_member m on m.case_id = c.id
-               join source.licence s on s.channel = m.channel and s.case_no = m.case_no
-               where c.entity = 'case');
-           analyze reached"""
-    )
+    connection.exec_driver_sql(_REACHED)
     turn = 0
     while connection.execute(
-        sa.text(
-            """with here as (
-                   select store.normal_number(s.number) as normal, s.certificate_id
-                   from reached r join source.licence s using (record_id, ord) where r.turn = :turn)
-               insert into reached
-               select o.record_id, o.ord, :turn + 1
-               from (select normal from here where normal is not null group by 1) h
-               join source.licence o on store.normal_number(o.number) = h.normal
-               union
-               select o.record_id, o.ord, :turn + 1
-               from (select certificate_id from here where certificate_id is not null group by 1) h
-               join source.licence o using (certificate_id)
-               on conflict do nothing"""
-        ),
+        sa.text(_REACH_FURTHER),
         {"turn": turn},
     ).rowcount:
         turn += 1
