@@ -156,12 +156,15 @@ def _close_over_neighbours(connection: Connection) -> None:
     if count > WHOLE and count > stored / 4:
         connection.exec_driver_sql(_ALL_NODES)
         return
+    # number by number, by index: a table read from end to end for each node, which stale statistics ask for, does not end
+    connection.exec_driver_sql("set local enable_seqscan = off")
     turn = 0
     while connection.execute(
         sa.text(_NEIGHBOURS),
         {"turn": turn, **channel_lists()},
     ).rowcount:
         turn += 1
+    connection.exec_driver_sql("set local enable_seqscan = on")
 
 
 #: Nodes and members of which no source has a row any more.

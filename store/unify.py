@@ -168,11 +168,17 @@ def _chunk(end: int, result: Unified) -> None:
 
 
 def _refresh_statistics() -> None:
-    """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours."""
+    """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours.
+
+    What a session wrote is counted seconds after its commit, so that a table's size on disk is asked too: it is known at once.
+    """
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         grown = connection.exec_driver_sql(
-            """select quote_ident(schemaname) || '.' || quote_ident(relname) from pg_stat_user_tables
-               where schemaname in ('source', 'store') and n_mod_since_analyze > 1000 and n_mod_since_analyze > n_live_tup / 3"""
+            """select quote_ident(s.schemaname) || '.' || quote_ident(s.relname)
+               from pg_stat_user_tables s join pg_class c on c.oid = s.relid
+               where s.schemaname in ('source', 'store')
+                 and (s.n_mod_since_analyze > 1000 and s.n_mod_since_analyze > s.n_live_tup / 3
+                      or pg_relation_size(c.oid) / current_setting('block_size')::int > c.relpages * 4 / 3 + 20)"""
         ).scalars()
         for table in list(grown):
             connection.exec_driver_sql(f"analyze {table}")

@@ -576,3 +576,20 @@ def test_rows_of_one_record_come_and_go(way: str) -> None:
         assert sorted(golden("case_event")) == [f"m2.spcl|S1|1|{n}" for n in range(count)]
         with transaction() as c:
             assert c.execute(sa.select(sa.func.count()).select_from(tables.member)).scalar() == max(count - 1, 0)
+
+
+def test_what_a_load_has_just_made_another_table_is_analysed_before_the_planner_asks() -> None:
+    """What a session wrote is counted seconds after its commit; plans for the empty table that was would take hours."""
+    with transaction() as connection:
+        connection.exec_driver_sql("analyze store.case_member")
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into store.case_member (channel, case_no, case_id, why)
+               select 'M2', n::text, 'M2:' || n, 'self' from generate_series(1, 20000) n"""
+        )
+    unifying._refresh_statistics()
+    with transaction() as connection:
+        counted = connection.exec_driver_sql(
+            "select reltuples from pg_class where oid = 'store.case_member'::regclass"
+        ).scalar_one()
+    assert counted > 15_000
