@@ -43,6 +43,26 @@ def test_the_services_are_there_and_wait_for_what_they_need(compose):
     assert named == set(compose["volumes"])
 
 
+def test_the_values_for_helm_say_what_the_file_says(compose):
+    """One hub, whoever runs its containers: the same plain settings, and every secret by a name."""
+    text = (settings.ROOT / "helm-values.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    told = {one["name"]: one["value"] for one in values["env"]}
+    plain = {k: v for k, v in compose["services"]["worker"]["environment"].items() if "$" not in v}
+    # addresses and the executor are the chart's own
+    for name in (
+        "AIRFLOW__CORE__EXECUTOR",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY",
+    ):
+        plain.pop(name)
+    assert plain.items() <= told.items()
+    assert values["executor"] == compose["services"]["worker"]["environment"]["AIRFLOW__CORE__EXECUTOR"]
+    assert values["images"]["airflow"]["tag"] == compose["services"]["worker"]["image"].partition(":")[2]
+    assert values["migrateDatabaseJob"]["command"] == compose["services"]["prepare"]["command"]
+    assert not re.findall(r"(?i)(?:password|secret|key)\w*\s*[:=]\s*[\"']?(?!onemap)[A-Za-z0-9+/]{8,}", text)
+
+
 def test_every_secret_comes_from_the_environment_and_is_listed_for_people(compose):
     text = FILE.read_text(encoding="utf-8")
     assert not re.findall(r"(?i)(?:password|secret|key)\w*\s*[:=]\s*[\"']?(?!\$)[A-Za-z0-9+/]{8,}", text)
