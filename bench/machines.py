@@ -134,6 +134,7 @@ def _machines(server: str, home: Path, hub: str) -> Iterator[tuple[Machines, str
         "--appendonly",
         "yes",
     ]
+    env.pop("AIRFLOW__LOGGING__LOGGING_LEVEL", None)
     machines = Machines(home, env, of("worker"), queue)
     try:
         machines.start("redis", queue)
@@ -226,6 +227,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--projects", type=int, default=20)
     options = parser.parse_args()
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")  # read when Airflow is imported, here alone
     from sources import loader
     from standins import world
     from store.engine import dispose

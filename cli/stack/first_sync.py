@@ -11,6 +11,7 @@ from core.errors import InternalError
 
 PARSE_SECONDS = 180
 _TICK = 1.5
+_FOLLOWS = 20  # seconds within which a DAG is started by the one before it
 FOLLOWING = ("unify", "supervise")  # in this order, after the sources
 
 
@@ -44,6 +45,7 @@ class FirstSync:
     keep: Callable[[], None]
     since: int = 0  # the last run of the pipeline before this sync
     progress: dict[str, SourceProgress] = field(default_factory=dict)
+    before: set[tuple[str, str]] = field(default_factory=set)  # runs of what follows, when the first sync had ended
 
     def wait_for_dags(self) -> None:
         """Until the DAG processor has every DAG. :raises InternalError: it cannot load them, or takes too long."""
@@ -73,9 +75,10 @@ class FirstSync:
         """The sources' progress, again and again until all are over."""
         while True:
             self.keep()
-            for one in self.progress.values():
-                if not one.over:
-                    one.state = self.api.state(f"sync__{one.source}", one.run_id)
+            runs = {(f"sync__{one.source}", one.run_id): one for one in self.progress.values() if not one.over}
+            for run, state in self.api.states([dag for dag, _ in runs]).items() if runs else ():
+                if run in runs:
+                    runs[run].state = state
             for source, numbers in counts(self.since).items():
                 if source in self.progress:
                     for name, value in numbers.items():
@@ -87,12 +90,14 @@ class FirstSync:
 
     def release(self) -> None:
         """Let the store follow the sources from here on."""
+        self.before = set(self.api.states(list(FOLLOWING)))
         for dag in FOLLOWING:
             self.api.pause(dag, paused=False)
 
     def follow(self, dag: str) -> Iterator[str]:
-        """States of a run that begins after the last source is in."""
-        run_id = self.api.trigger(dag, "onemap up")
+        """States of a run that begins after the last source is in: the one that the DAG before it has started, else one of ours.
+        Both would judge the city twice."""
+        run_id = (dag != FOLLOWING[0] and self._started(dag)) or self.api.trigger(dag, "onemap up")
         while True:
             self.keep()
             state = self.api.state(dag, run_id)
@@ -100,6 +105,15 @@ class FirstSync:
             if state in ("success", "failed"):
                 return
             time.sleep(_TICK)
+
+    def _started(self, dag: str) -> str | None:
+        """Id of a run that began since :meth:`release`; None: there is none within some seconds."""
+        until = time.monotonic() + _FOLLOWS
+        while time.monotonic() < until:
+            if found := [run for of, run in self.api.states([dag]) if (of, run) not in self.before]:
+                return found[0]
+            time.sleep(_TICK)
+        return None
 
 
 def last_run() -> int:
