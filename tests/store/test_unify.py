@@ -578,6 +578,7 @@ def test_rows_of_one_record_come_and_go(way: str) -> None:
             assert c.execute(sa.select(sa.func.count()).select_from(tables.member)).scalar() == max(count - 1, 0)
 
 
+@pytest.mark.usefixtures("hub")
 def test_what_a_load_has_just_made_another_table_is_analysed_before_the_planner_asks() -> None:
     """What a session wrote is counted seconds after its commit; plans for the empty table that was would take hours."""
     with transaction() as connection:  # what other tests left of the file is not to hide that it has grown
