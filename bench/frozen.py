@@ -216,29 +216,47 @@ def wanted(made: Made) -> list[tuple[str, dict[str, str] | None]]:
 
 
 def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random, until: datetime | None) -> int:
-    """All that is :func:`wanted` of each of ``count`` worlds, each frozen at an instant of its own; prints a table, returns how
-    many went wrong. ``until``: the worlds share the time till then, and what was frozen by then is in the table."""
-    outcomes = []
-    for number, made in enumerate(worlds):
-        share = until and datetime.now() + max(until - datetime.now(), timedelta()) / (count - number)
-        tries = wanted(made)
-        chance.shuffle(tries)
-        for what, where in tries:
-            if share and datetime.now() > share:
+    """All that is :func:`wanted` of each of ``count`` worlds, each frozen at an instant of its own; prints a line a freeze and a
+    table at the end, however it ends; returns how many went wrong. ``until``: the worlds share the time till then, and each is
+    frozen once at least, so that there is something to say."""
+    outcomes: list[Frozen] = []
+    wrong = 1
+    try:
+        for number, made in enumerate(worlds):
+            share = until and datetime.now() + max(until - datetime.now(), timedelta()) / (count - number)
+            print(f"{made.name} as of {made.now:%Y-%m-%d %H:%M}: {len(made.open)} findings stand", flush=True)
+            _freezes(url, made, chance, share, outcomes)
+            if until and datetime.now() > until:
                 break
-            at = made.now - timedelta(hours=chance.uniform(6, 24 * 25))
-            if one := frozen(url, made, what, at, where):
-                outcomes.append(one)
-                if one.false or one.sent or not one.same or one.ledger:
-                    print(
-                        f"  {made.name} {made.now:%m-%d} {what} {where or ''} frozen {at:%m-%d %H:%M}, {one.lines} lines held "
-                        f"back: false {sorted(one.false)}, orders {sorted(one.sent)}, same store {one.same}, "
-                        f"ledger {sorted(one.ledger)}",
-                        flush=True,
-                    )
-        if until and datetime.now() > until:
+    finally:
+        wrong = table(outcomes)
+    return wrong if outcomes else 1
+
+
+def _freezes(url: str, made: Made, chance: random.Random, until: datetime | None, outcomes: list[Frozen]) -> None:
+    tries = wanted(made)
+    chance.shuffle(tries)
+    held = 0
+    for what, where in tries:
+        if held and until and datetime.now() > until:
             break
-    return table(outcomes)
+        at = made.now - timedelta(hours=chance.uniform(6, 24 * 25))
+        began = datetime.now()
+        one = frozen(url, made, what, at, where)
+        if one is None:
+            continue
+        held += 1
+        outcomes.append(one)
+        print(
+            f"  {what} {where or ''} frozen {at:%m-%d %H:%M}: {one.lines} lines, {one.waits} wait, "
+            + (
+                f"WRONG: false {sorted(one.false)}, orders {sorted(one.sent)}, same store {one.same}, ledger {sorted(one.ledger)}"
+                if one.false or one.sent or not one.same or one.ledger
+                else "as it should be"
+            )
+            + f" ({(datetime.now() - began).seconds} s)",
+            flush=True,
+        )
 
 
 def table(outcomes: list[Frozen]) -> int:

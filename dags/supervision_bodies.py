@@ -153,7 +153,7 @@ def silences() -> list[dict[str, Any]]:
 
     recipients = Variable.get(RECIPIENTS, default=None, deserialize_json=True) or {}
     with transaction() as connection:
-        news = episode.untold(connection) if recipients else []
+        news = episode.news(connection) if recipients else []
         found = [
             {"subject": notice.subject, "text": notice.text, "code": notice.department_code, "way": way}
             for one in news
@@ -161,7 +161,7 @@ def silences() -> list[dict[str, Any]]:
             for way in ("mail", "webhook")
             if (recipients.get(notice.department_code) or {}).get(way)
         ]
-        episode.told(connection, news)
+        episode.notified(connection, news)
     if not found:
         raise AirflowSkipException(
             f"没有接收人（变量 {RECIPIENTS}）或没有新的静默 / no recipients, or no news of silences"

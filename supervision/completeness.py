@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from quality.silence.episode import Watched
+from quality.silence.spoken import HALF, NO_PAUSE, OTHERS
+from quality.silence.spoken import OWN as OWN_CASES
 from schemas import channels
 from store.copying import Schema
 from supervision.declaration import Needs
@@ -20,6 +22,7 @@ from supervision.declaration import Needs
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
 OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"
 PARTS = ("department", "town", "item")  # kinds of parts whose hole is theirs alone
+PAUSED = ("half_pause", "unpaused")  # days of a suspicion up to which feeds must have spoken of pauses
 _FAR = datetime(9999, 12, 31)
 #: ``kind`` and ``part``: the hole is of that department, town or item alone; null: of the whole feed. ``silent``: it was read,
 #: and is silent.
@@ -32,9 +35,9 @@ HOLES: Schema = {
     "silent": pl.Boolean,
 }
 
-#: Up to when each feed, or a part of it, has spoken: a verdict about a later time is not proven. ``own``: as verdicts ask whose
-#: own evidence comes by the feed.
-EDGES: Schema = {"feed": pl.String, "kind": pl.String, "part": pl.String, "own": pl.Boolean, "upto": pl.Datetime("us")}
+#: Up to when each feed, or a part of it, has spoken: a verdict about a later time is not proven. ``asked``: as what
+#: (:data:`quality.silence.spoken.OWN` …).
+EDGES: Schema = {"feed": pl.String, "kind": pl.String, "part": pl.String, "asked": pl.String, "upto": pl.Datetime("us")}
 
 # A source that adds rows for months (imagery) is never complete to the hour: there, up to when it was last read in full counts.
 _INTERVALS = """
@@ -89,7 +92,7 @@ def edges(watched: Watched) -> pl.DataFrame:
     for one in watched.spoken:
         source = (one.feed.partition(".")[0], "source", "")
         if not {source, (one.feed, "feed", ""), (one.feed, one.kind, one.part)} & watched.approved:
-            rows.append((one.feed, *((one.kind, one.part) if one.part else (None, None)), one.own, one.upto))
+            rows.append((one.feed, *((one.kind, one.part) if one.part else (None, None)), one.asked, one.upto))
     return pl.DataFrame(rows, schema=EDGES, orient="row")
 
 
@@ -102,8 +105,9 @@ def waiting(
     touches: pl.DataFrame,
     as_of: date,
 ) -> pl.DataFrame:
-    """``found`` with ``waits_for`` (feeds, empty: judged) and ``silent_since`` (where one of them is silent), less ``needs``, the
-    key of completeness.yaml. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
+    """``found`` with ``waits_for`` (feeds, empty: judged), ``silent_since`` (where one of them is silent) and ``unseen`` (feeds
+    that have not spoken of a pause, ``unseen_since``: judged, and not acted on), less ``needs``, the key of completeness.yaml, and ``half_pause``
+    and ``unpaused``. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
     departments, towns and items that each row of ``found`` rests on.
 
     A verdict waits for a feed that has a hole in what it rests on, and for one that has not spoken yet of the time after that: it may
@@ -129,14 +133,26 @@ def waiting(
         pl.col("until").cast(pl.Datetime("us")) + pl.duration(days=1), pl.lit(datetime.combine(as_of, time()))
     )
     asks = pl.concat(
-        part.select("_row", "feed", "since", "until", "ripe", pl.lit(of_own).alias("_own"))
-        for part, of_own in zip(wanted, (False, False, True, False), strict=True)
+        part.select("_row", "feed", "since", "until", "ripe", *PAUSED, pl.lit(asked).alias("asked"))
+        for part, asked in zip(wanted, (OTHERS, OTHERS, OWN_CASES, OTHERS), strict=True)
     )
     in_holes = asks.join(holes, on="feed").filter(
         (pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us")))
     )
     proof = pl.coalesce("until", "ripe").cast(pl.Datetime("us")) + pl.duration(days=1)
-    unproven = asks.join(edges, left_on=["feed", "_own"], right_on=["feed", "own"]).filter(pl.col("upto") < proof)
+    halves, unpaused = (
+        asks.filter((pl.col("asked") == OWN_CASES) & pl.col(day).is_not_null()).with_columns(
+            pl.lit(asked).alias("asked"), pl.col(day).alias("until")
+        )
+        for day, asked in zip(PAUSED, (HALF, NO_PAUSE), strict=True)
+    )
+    unproven = pl.concat([asks, halves]).join(edges, on=["feed", "asked"]).filter(pl.col("upto") < proof)
+    unseen = (
+        unpaused.join(edges, on=["feed", "asked"])
+        .filter(pl.col("upto") < proof)
+        .group_by("_row")
+        .agg(pl.col("feed").unique().sort().alias("unseen"), pl.col("upto").min().alias("unseen_since"))
+    )
     blocked = (
         pl.concat(
             [
@@ -162,8 +178,9 @@ def waiting(
     return (
         found.with_row_index("_row")
         .join(blocked, on="_row", how="left", maintain_order="left")
-        .drop("_row", "needs")
-        .with_columns(pl.col("waits_for").fill_null([]))
+        .join(unseen, on="_row", how="left", maintain_order="left")
+        .drop("_row", "needs", *PAUSED)
+        .with_columns(pl.col("waits_for").fill_null([]), pl.col("unseen").fill_null([]))
     )
 
 

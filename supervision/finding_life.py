@@ -51,11 +51,12 @@ FIRES = """
     where jsonb_array_length(j.waits_for -> 'waits_for') = 0;
     create index on fires (id); create index on judged (id); analyze fires"""
 
-#: What waits for data, and for which feeds, as rows of ``supervision.waiting``.
+#: What waits for data, and for which feeds, as rows of ``supervision.waiting``; a finding too that stands and is not acted on yet.
 WAITING = """
-    select rule, project_code, item_code, case_no, array(select jsonb_array_elements_text(waits_for -> 'waits_for')) as waits_for,
-           silent_since, text, cast(:as_of as date) as as_of
-    from judged where jsonb_array_length(waits_for -> 'waits_for') > 0"""
+    select rule, project_code, item_code, case_no,
+           array(select jsonb_array_elements_text(waits_for -> 'waits_for') union select jsonb_array_elements_text(waits_for -> 'unseen')
+                 order by 1) as waits_for, silent_since, text, cast(:as_of as date) as as_of
+    from judged where jsonb_array_length(waits_for -> 'waits_for') + jsonb_array_length(waits_for -> 'unseen') > 0"""
 
 #: What waited in the scope before.
 FORGET = "delete from supervision.waiting w where w.project_code in (select project_code from scope)"
@@ -125,7 +126,7 @@ def stage(connection: Connection, judged: Judged) -> None:
     rows = judged.findings.with_columns(
         pl.Series("id", ids, dtype=pl.String),
         pl.struct("evidence").struct.json_encode().alias("evidence"),
-        pl.struct("waits_for").struct.json_encode().alias("waits_for"),
+        pl.struct("waits_for", "unseen").struct.json_encode().alias("waits_for"),
     ).select(
         "id",
         *key,

@@ -31,6 +31,9 @@ from supervision.rule import Check
 
 CHUNK = 1000  # projects judged at once: memory does not grow with the city
 
+#: Of what was not heard of, and since when: no order comes of it yet.
+UNSEEN = "；未见特别程序申请，该表（{}）自 {} 起无数据，待其报送后再派单"
+
 #: What a rule found, with its code and the key under which completeness.yaml knows what it needs.
 SUSPECTED: Schema = {"rule": pl.String, "needs": pl.String, **FOUND}
 
@@ -38,7 +41,8 @@ SUSPECTED: Schema = {"rule": pl.String, "needs": pl.String, **FOUND}
 @dataclass(frozen=True, slots=True)
 class Judged:
     """``findings``: rule, :data:`FOUND`, severity, department_code, department_name, waits_for (feeds; empty: judged),
-    silent_since (where one of those is silent). ``watched``: what is silent."""
+    silent_since (where one of those is silent), unseen (feeds of which more must be heard before it is acted on).
+    ``watched``: what is silent."""
 
     as_of: date
     facts: Facts
@@ -180,7 +184,11 @@ def _waiting(
     )
     documents = c.frames.licences.select(pl.format("licence {}", "licence_id").alias("ref"), "feed")
     touches = silence.touches(found, c.cases, c.frames.projects, c.standing.items)
-    return completeness.waiting(found, gaps, heard, c.needs, pl.concat([cases, documents]), touches, c.as_of)
+    judged = completeness.waiting(found, gaps, heard, c.needs, pl.concat([cases, documents]), touches, c.as_of)
+    seldom = pl.format(UNSEEN, pl.col("unseen").list.join("、"), pl.col("unseen_since").dt.strftime("%Y-%m-%d %H:%M"))
+    return judged.with_columns(
+        pl.when(pl.col("unseen").list.len() > 0).then(pl.concat_str("text", seldom)).otherwise("text").alias("text")
+    )
 
 
 def _routed(c: Context, found: pl.DataFrame) -> pl.DataFrame:

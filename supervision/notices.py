@@ -11,6 +11,8 @@ from quality.silence import episode
 from quality.silence.episode import News
 from schemas.departments import register
 from sources import loader
+from sources.declaration import Source
+from supervision import rulebook, silence
 from supervision.orders import queries
 from supervision.orders.life import STATE_ZH
 
@@ -49,8 +51,9 @@ def city(notices: list[Notice]) -> Notice:
 
 def of_silence(news: News) -> list[Notice]:
     """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again."""
-    source = loader.load(news.feed.partition(".")[0])
-    name = episode.name(news.feed, news.kind, news.part)
+    feedback = news.feed == silence.FEEDBACK
+    source = _municipal() if feedback else loader.load(news.feed.partition(".")[0])
+    name = silence.FEEDBACK_ZH if feedback else episode.name(news.feed, news.kind, news.part)
     if news.ended_at:
         subject = f"[一张图] {name} 已恢复报送"
         text = f"{name} 自 {news.since:%Y-%m-%d %H:%M} 静默，已于 {news.ended_at:%Y-%m-%d %H:%M} 恢复；暂停的判定随数据自动恢复。"
@@ -59,7 +62,7 @@ def of_silence(news: News) -> list[Notice]:
         text = (
             f"{name} 自 {news.since:%Y-%m-%d %H:%M} 起没有新数据：{news.text}。\n"
             f"请 {source.owner.department}（{source.owner.contact or '值班室'}）核实数据是否正常写入并补送；"
-            f"其间依赖该数据的判定暂停，不催办、不督办。如属正常，请运维登记：onemap feed silence-ok {news.feed} --until 日期 --note 理由"
+            f"其间依赖该数据的判定暂停，不催办、不督办。如属正常，请运维登记：onemap feed silence-ok {news.id if news.part else news.feed} --until 日期 --note 理由"
         )
     codes = dict(register().select("name", "code").iter_rows())
     provider = codes.get(source.owner.department, source.owner.department)
@@ -68,6 +71,12 @@ def of_silence(news: News) -> list[Notice]:
         Notice(to, to_name, subject, text, urgent)
         for to, to_name in (("*", "运维"), (provider, source.owner.department))
     ]
+
+
+def _municipal() -> Source:
+    """The source that is read where work orders are sent."""
+    connection = rulebook.orders().delivery.connection
+    return next(source for source in loader.load_all().values() if source.connection == connection)
 
 
 def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:

@@ -10,7 +10,8 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from quality.silence import episode
+from core import clock
+from quality.silence import episode, watch
 from quality.silence.episode import Watched
 from quality.silence.watch import Heard
 from sources import loader
@@ -21,14 +22,41 @@ WAITING = "待数据"  # the light of a running case whose end may stand in a ho
 _BROAD = ("stalled", "C7")  # rest on whatever else the project is expected to do
 
 
+#: What departments do with work orders comes back from the municipal platform by no feed of a source.
+FEEDBACK = "m3.updates"
+FEEDBACK_ZH = "市平台工单回传"
+#: The times of what came back, and how long ago it was asked for; nothing while no order waits for a department.
+_UPDATES = """
+    select array(select at from supervision.order_update where at is not null), clock_timestamp() - max(moved_at)
+    from supervision.update_cursor where exists (select from supervision.work_order where state in ('dispatched', 'signed'))
+    having count(*) > 0"""
+
+
 def look(connection: Connection, as_of: date, calendar: Calendar) -> Watched:
     """What is silent; reads alone."""
-    return episode.look(connection, loader.load_all().values(), calendar, as_of)
+    watched = episode.look(connection, loader.load_all().values(), calendar, as_of)
+    for times, ago in connection.exec_driver_sql(_UPDATES):
+        feedback = watch.hear_times(FEEDBACK, times, clock.now() - ago, calendar, FEEDBACK_ZH)
+        if feedback is not None:
+            watched.heard.append(feedback)
+            watched.silences += [episode.Silence.of(feedback)] if feedback.silent else []
+    return watched
+
+
+def feedback_is_silent(connection: Connection) -> bool:
+    """Whether nothing comes back of work orders that should: that a department has not signed or answered is not proven then."""
+    return connection.execute(
+        sa.text(
+            """select exists (select from landing.silence where feed = :feed and ended_at is null
+                              and coalesce(approved_until < :today, true))"""
+        ),
+        {"feed": FEEDBACK, "today": clock.today()},
+    ).scalar_one()
 
 
 def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:
     """Outages of ``feeds``, taken as one, after which nothing was inserted with the time that it would have had: kind (feed:
-    of all; department), part, since, resumed (what comes from then on may be the backlog), ended (when it was seen to speak).
+    of all; department, town, item), part, since, resumed (what comes from then on may be the backlog), ended (when it was seen to speak).
 
     A backlog that kept its own times fills the outage and is none: where it is stamped anew, the first time after the
     silence lies behind the moment at which the silence was certain.
@@ -38,8 +66,9 @@ def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:
             """select o.kind, s.part, s.since, min(a.at), s.ended_at
                from landing.silence s
                cross join lateral (select case when s.kind = 'source' then 'feed' else s.kind end as kind) o
-               join landing.arrival a on a.kind = o.kind and a.part = s.part and a.feed = any(:feeds) and a.at >= s.since
-               where s.ended_at is not null and s.approved_by is null and o.kind in ('feed', 'department')
+               join landing.arrival a on a.kind = o.kind and a.feed = any(:feeds) and a.at >= s.since
+                    and (a.part = s.part or (s.kind = 'item' and a.part in (select code from store.item_code where item_code = s.part)))
+               where s.ended_at is not null and s.approved_by is null and o.kind in ('feed', 'department', 'town', 'item')
                  and (s.feed = any(:feeds) or exists (select from unnest(cast(:feeds as text[])) f where f like s.feed || '.%'))
                group by s.id, o.kind
                having min(a.at) >= date_trunc(case o.kind when 'feed' then 'hour' else 'day' end, s.found_at)"""

@@ -34,6 +34,12 @@ class Silence:
     basis: str
     text: str
 
+    @classmethod
+    def of(cls, one: watch.Heard) -> Silence:
+        """Of a series that is silent against its rhythm."""
+        basis = "rhythm" if one.rhythm.learned else "declared"
+        return cls(one.feed, one.kind, one.part, one.horizon, one.hole_from, basis, one.text)
+
 
 @dataclass(slots=True)
 class Watched:
@@ -58,19 +64,7 @@ def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDay
     for source, feeds, read, of_source in watch.listen(connection, sources, calendar):
         heard += of_source
         spoke += spoken(source, feeds, read, of_source, calendar)
-    silences = [
-        Silence(
-            one.feed,
-            one.kind,
-            one.part,
-            one.horizon,
-            one.hole_from,
-            "rhythm" if one.rhythm.learned else "declared",
-            one.text,
-        )
-        for one in heard
-        if one.silent
-    ]
+    silences = [Silence.of(one) for one in heard if one.silent]
     for proof in witness.heard(connection, sources):
         since = datetime.combine(proof.since, datetime.min.time())
         kind = "feed" if "." in proof.of else "source"
@@ -179,8 +173,8 @@ class News:
     ended_at: datetime | None
 
 
-def untold(connection: Connection) -> list[News]:
-    """What is new since the last telling; mark it with :func:`told` once it is delivered."""
+def news(connection: Connection) -> list[News]:
+    """Silences, and their ends, of which no notice went out; mark them with :func:`notified` once one did."""
     rows = connection.execute(
         sa.text(
             """select id, feed, kind, part, since, text, ended_at from landing.silence
@@ -191,8 +185,8 @@ def untold(connection: Connection) -> list[News]:
     return [News(*row) for row in rows]
 
 
-def told(connection: Connection, news: Iterable[News]) -> None:
-    """It is told once."""
+def notified(connection: Connection, news: Iterable[News]) -> None:
+    """A notice of each went out: none goes again."""
     for one in news:
         column = "told_end_at" if one.ended_at else "told_at"
         connection.execute(sa.text(f"update landing.silence set {column} = now() where id = :id"), {"id": one.id})

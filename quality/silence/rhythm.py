@@ -75,7 +75,6 @@ class Rhythm:
     longest: float | None
     low: int = 0
     high: int = 0
-    mean: float = 0.0
     gaps: int = 0
     learned: bool = False
 

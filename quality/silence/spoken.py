@@ -4,11 +4,16 @@ That nothing came of a case says something only where its feed has spoken of a l
 item) answers for itself where it speaks often, else its feed does, and a feed that seldom speaks is answered for by its
 source. Where nobody speaks often nothing is asked: nobody could wait for it. But a verdict on a source's own case has no other
 witness: a source of one feed is waited for however seldom it speaks.
+
+Where one half of a pause came and the other did not (its end without its start, a case handled on in a pause that nothing ended),
+the other may stand in what has not come: there every feed answers for itself, until as many working days have passed as its
+declaration calls usual (:data:`HALF`). That a running case was never paused at all is believed of a table of special
+procedures that seldom speaks, but acted on only once it has spoken (:data:`NO_PAUSE`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,6 +27,9 @@ from sources.declaration import Feed, Source
 OFTEN = 0.6  # mean quiet time, working days, up to which a feed's own word is waited for
 SOURCE_OFTEN = 1.0  # and up to which a source's is
 PART_OFTEN = 1.25  # for the word of a department, town or item, an event or a column
+#: As what a verdict asks a feed for its word: one on its own cases, one on others, one that rests on half a pause, an order that
+#: rests on there being none.
+OWN, OTHERS, HALF, NO_PAUSE = "own", "others", "half", "no_pause"
 _PART_DAYS = 20
 _DAY = timedelta(days=1)
 _PARTS: dict[str, pl.DataType | type[pl.DataType]] = {"kind": pl.String, "part": pl.String, "upto": pl.Datetime("us")}
@@ -29,12 +37,12 @@ _PARTS: dict[str, pl.DataType | type[pl.DataType]] = {"kind": pl.String, "part":
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A feed, or its ``part``, spoke up to ``upto``, as verdicts on its ``own`` cases, or on others, may take it."""
+    """A feed, or its ``part``, spoke up to ``upto``, as far as verdicts may take it that ask it as ``asked`` (:data:`OWN` …)."""
 
     feed: str
     kind: str
     part: str
-    own: bool
+    asked: str
     upto: datetime
 
 
@@ -52,21 +60,34 @@ def spoken(
         parts = _parts(frame[1], frame[2], calendar) if frame else pl.DataFrame(schema=_PARTS)
         late = feed.delay if feed.delay >= _DAY else timedelta(0)  # parts are known by the day
         narrow = min(parts.filter(~pl.col("kind").is_in(SHARED))["upto"].to_list(), default=None)
-        for own in (True, False):
-            if (upto := _whole(feed, one, together, narrow, own=own, alone=len(source.feeds) == 1)) is not None:
-                found.append(Spoken(feed.id, "feed", "", own, upto - (late if upto == narrow else feed.delay)))
+        for asked in (OWN, OTHERS):
+            alone = asked == OWN and len(source.feeds) == 1
+            if (upto := _whole(feed, one, together, narrow, alone=alone)) is not None:
+                found.append(Spoken(feed.id, "feed", "", asked, upto - (late if upto == narrow else feed.delay)))
         for kind, part, upto in parts.filter(pl.col("kind").is_in(SHARED)).iter_rows():
-            for own in (True, False):
-                found.append(Spoken(feed.id, kind, part, own, upto - late))
+            found += [Spoken(feed.id, kind, part, asked, upto - late) for asked in (OWN, OTHERS)]
+        if one is not None and frame is not None and isinstance(feed.rhythm.longest, int):
+            found += _itself(feed, one, frame[1], feed.rhythm.longest, calendar)
     return found
 
 
+def _itself(feed: Feed, one: Heard, counted: pl.DataFrame, longest: int, calendar: WorkingDays) -> Iterator[Spoken]:
+    """Up to when a feed spoke itself, however seldom it does; after its ``longest`` usual silence nothing is asked of it."""
+    days = np.arange(one.read_at.date() - timedelta(days=3 * longest + 30), one.read_at.date(), dtype="datetime64[D]")
+    waited = days[calendar.is_counted(days)][-longest:]
+    upto = max(one.heard_to - feed.delay, waited[0].astype("datetime64[s]").item() if len(waited) else one.heard_to)
+    yield Spoken(feed.id, "feed", "", HALF, upto)
+    pauses = not counted.filter((pl.col("kind") == "event") & (pl.col("part") == "SPECIAL_START")).is_empty()
+    if pauses and one.mean_gap is not None and one.mean_gap <= longest:
+        yield Spoken(feed.id, "feed", "", NO_PAUSE, upto)
+
+
 def _whole(
-    feed: Feed, one: Heard | None, together: Heard | None, narrow: datetime | None, *, own: bool, alone: bool
+    feed: Feed, one: Heard | None, together: Heard | None, narrow: datetime | None, *, alone: bool
 ) -> datetime | None:
     """Up to when a feed spoke, ``narrow``: each event and column of it that is usual; None: nothing is asked of it."""
     gap = one.mean_gap if one is not None and feed.rhythm.longest != "any" else None
-    if one is not None and gap is not None and (gap <= OFTEN or (own and alone)):
+    if one is not None and gap is not None and (gap <= OFTEN or alone):
         return min(one.heard_to, narrow or one.heard_to)
     if together is not None and together.mean_gap is not None and together.mean_gap <= SOURCE_OFTEN:
         return together.heard_to

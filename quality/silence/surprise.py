@@ -1,7 +1,7 @@
 """Surprise: a batch that is unlike the ones before it, told with what was usual and what came.
 
 Ten times the rows of a usual day; a share of rejected rows, unknown codes, repeated keys or empty vital columns that jumps;
-all times equal; a listing that is shorter than what stands. What is usual are the feed's own batches before.
+a code that vanishes; all times equal; a listing that is shorter than what stands. What is usual are the feed's own batches before.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def look(
     )
     found = []
     if before.get("rows", 0) >= _FEW:
-        found = [*_shares(came, before), *_volume(connection, staged, by_day), *_columns(connection, staged, now)]
+        found = [*_shares(came, before), *_volume(connection, staged, by_day)]
+        found += _columns(connection, staged, now) if by_day else []
         if rows >= _FEW and came["times"] == 1:
             found.append(Surprise("时间", "各行不一", f"{rows} 行时间全部相同"))
     if claimed is not None and stands and claimed < _FALL * stands:
@@ -130,26 +131,33 @@ def _volume(connection: Connection, staged: Staged, by_day: dict[date, int]) -> 
 
 
 def _columns(connection: Connection, staged: Staged, now: datetime) -> list[Surprise]:
-    """Vital columns that are filled much less often among what came today than before."""
+    """Vital columns that are filled much less often among what came on the day of this batch than before, and codes of an event
+    that were usual and do not come at all."""
     from scipy.stats import binom
 
     rows = connection.execute(
         sa.text(
-            """select part, coalesce(sum(rows) filter (where came < cast(:now as timestamp)::date), 0)::bigint,
-                      coalesce(sum(rows) filter (where came = cast(:now as timestamp)::date), 0)::bigint
-               from landing.arrival where feed = :feed and (kind = 'column' or kind = 'feed') and at > :now - interval '400 days'
-               group by part"""
+            """select kind, part, coalesce(sum(rows) filter (where came < l.day), 0)::bigint,
+                      coalesce(sum(rows) filter (where came = l.day), 0)::bigint
+               from landing.arrival cross join (select max(came) as day from landing.arrival where feed = :feed and kind = 'feed') l
+               where feed = :feed and kind in ('column', 'feed', 'event') and at > :now - interval '400 days'
+               group by kind, part"""
         ),
         {"feed": staged.feed, "now": now},
     ).all()
-    counted = {part: (before, today) for part, before, today in rows}
-    before, today = counted.pop("", (0, 0))
-    found = []
-    for part, (filled, filled_today) in counted.items():
-        usual = min(filled / before, 1.0) if before else 0.0
-        if before < _FEW or today < _FEW or usual < 0.05:
+    counted = {(kind, part): (before, today) for kind, part, before, today in rows}
+    before, today = counted.pop(("feed", ""), (0, 0))
+    found: list[Surprise] = []
+    if before < _FEW or today < _FEW:
+        return found
+    for (kind, part), (filled, filled_today) in counted.items():
+        usual = min(filled / before, 1.0)
+        if usual < 0.05 or binom.cdf(filled_today, today, usual) >= _UNLIKELY:
             continue
         empty, was = 1 - filled_today / today, 1 - usual
-        if empty > _JUMP * was and empty - was > 0.1 and binom.cdf(filled_today, today, usual) < _UNLIKELY:
+        if kind == "event":
+            if filled_today == 0:
+                found.append(Surprise(f"代码 {part}", f"{usual:.1%}", f"0（共 {today} 行）"))
+        elif empty > _JUMP * was and empty - was > 0.1:
             found.append(Surprise(f"字段 {part} 为空", f"{was:.1%}", f"{empty:.1%}（共 {today} 行）"))
     return found

@@ -42,6 +42,7 @@ _WAVES = 3.0  # departments, towns and items come in waves of projects
 _DAY = timedelta(days=1)
 _DECLARED_SLACK = 1.5
 _GRACE = 0.25  # working days after its last row that a series is taken as heard at most
+_SELDOM = 20  # working days: what is declared to come more seldom than in a month may be absent for a year
 _AHEAD = timedelta(days=120)  # how far ahead is said when a feed will be called silent
 
 
@@ -95,7 +96,45 @@ def listen(
             if feed.id in by_feed and feed.id in read_at
         }
         read = {feed.id for feed in source.feeds.values() if feed.id in read_at}
-        yield source, feeds, read, hear(source, feeds, calendar, outages, received)
+        heard = hear(source, feeds, calendar, outages, received)
+        told = {one.feed for one in heard}
+        unheard = [feed for feed in source.feeds.values() if feed.id in read - told]
+        yield source, feeds, read, heard + _unheard(connection, unheard, read_at, calendar)
+
+
+#: When feeds were first read in full, from when on they were asked (null: from the beginning), and the last believable time of what
+#: they hold.
+_NEVER = """
+    select f.feed, r.first, lower(c.intervals), (select max(s.source_time) from source.record s where s.feed = f.feed and s.source_time <= c.read_at)
+    from unnest(cast(:feeds as text[])) f (feed) join landing.completed c using (feed)
+    cross join lateral (select min(coalesce(began, ended_at at time zone 'Asia/Shanghai')) as first
+                        from landing.run where feed = f.feed and outcome = 'ok') r
+    where r.first is not null"""
+
+
+def _unheard(
+    connection: Connection, feeds: list[Feed], read_at: dict[str, datetime], calendar: WorkingDays
+) -> list[Heard]:
+    """Feeds that were read and hold nothing at all, or nothing of the last year, where their declaration expects rows."""
+    expected = {
+        feed.id: (feed, feed.rhythm.longest)
+        for feed in feeds
+        if isinstance(feed.rhythm.longest, int) and feed.rhythm.longest <= _SELDOM
+    }
+    found = []
+    for name, first, begins, last in connection.execute(sa.text(_NEVER), {"feeds": list(expected)}) if expected else ():
+        feed, longest = expected[name]
+        until = read_at[name]
+        since = last or begins or datetime.min
+        days = np.arange(max(since, until - rhythm.HISTORY).date(), until.date(), dtype="datetime64[D]")
+        if calendar.is_counted(days).sum() <= longest:
+            continue  # it was asked of less than may be quiet
+        nothing = f"自 {last:%Y-%m-%d} 起没有新数据" if last else f"自 {first:%Y-%m-%d} 接入起从未有数据"
+        text = f"按申报{feed.rhythm.usual or '定期报送'}，正常最长 {rhythm.working(longest)}没有新数据；{nothing}（读至 {until:%m-%d %H:%M}）"
+        known = Rhythm(float(longest))
+        at = last or first
+        found.append(Heard(name, "feed", "", until, at, known, float(len(days)), True, since, None, text, at))
+    return found
 
 
 def _by_item(connection: Connection, counted: pl.DataFrame) -> pl.DataFrame:
@@ -128,6 +167,13 @@ def hear(
         if not whole.silent and feed.rhythm.longest != "any":
             live[feed.id] = whole
     return heard + (_parts(feeds, live) if parts else [])
+
+
+def hear_times(feed: str, at: list[datetime], until: datetime, calendar: WorkingDays, usual: str) -> Heard | None:
+    """A series that no feed of a source brings, by the times of its rows; ``until``: up to when it was read. None: there are none."""
+    counted = pl.DataFrame({"at": at}, schema={"at": pl.Datetime("us")})
+    series = _series(counted.group_by(pl.col("at").dt.truncate("1h")).len("rows"), until)
+    return None if series is None else _judged(feed, "feed", series, until, timedelta(0), calendar, [], None, usual)
 
 
 def _source(
@@ -250,17 +296,16 @@ def _known(
     by_day = np.bincount((days - days[0]).astype(int), weights=rows, minlength=len(listed))
     worked = by_day[calendar.is_counted(listed)]
     low, high = rhythm.usual_day(worked)
-    mean = float(worked.mean()) if len(worked) else 0.0
     if declared == "any":
-        return Rhythm(None, low, high, mean, len(gaps))
+        return Rhythm(None, low, high, len(gaps))
     learned = rhythm.learn(gaps) if len(worked) >= rhythm.FEW_DAYS else None
     if learned is not None:
-        return Rhythm(learned, low, high, mean, len(gaps), True)
+        return Rhythm(learned, low, high, len(gaps), True)
     if declared is None or rows.sum() < rhythm.FEW_GAPS:
-        return Rhythm(None, low, high, mean, len(gaps))
+        return Rhythm(None, low, high, len(gaps))
     seen = float(gaps.max()) if len(gaps) else 0.0
     longest = max(float(declared), _DECLARED_SLACK * seen)
-    return Rhythm(longest, low, high, mean, len(gaps))
+    return Rhythm(longest, low, high, len(gaps))
 
 
 def _parts(feeds: dict[str, Counted], live: dict[str, Heard]) -> list[Heard]:

@@ -31,6 +31,8 @@ class Overdue(Rule):
 def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     """逾期: used > promised (红) or > statutory (双红), running or ended; one finding whose level rises."""
     over = c.cases.filter(limits.overdue())
+    for more in (_half_pauses(c), _last_events(c)):
+        over = over.join(more, on="case_id", how="left", maintain_order="left")
     double = limits.passed("statutory")
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
     return found(
@@ -40,6 +42,36 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
         evidence=CASE,
         since=pl.col("acceptance_on"),  # a pause, or of a running case its end, may not have come
         until=due,
+        half_pause=pl.col("_half"),
+        # a case that was handled after its due date is in no pause that began before
+        unpaused=pl.when(pl.col("ended_at").is_null() & (pl.col("_last") <= due).fill_null(True)).then(due),
+    )
+
+
+def _half_pauses(c: Context) -> pl.DataFrame:
+    """(case_id, _half): the last day on which one half of a pause came alone: an end without its start, a 补正 that was asked for
+    (SLZTDM 3) without its notice."""
+    supplements = c.facts.pauses.filter(pl.col("kind") == "supplement").select(
+        "case_id", pl.col("started_at").dt.date().alias("_day")
+    )
+    asked = c.facts.events.filter(pl.col("event") == "SUPPLEMENT_ASKED").select("case_id", pl.col("at").alias("_half"))
+    told = asked.join(supplements, on="case_id").filter(
+        (pl.col("_half").dt.date() - pl.col("_day")).dt.total_days().abs() <= 1
+    )
+    ends = c.facts.issues.filter(pl.col("code") == "pause_ended_without_start")
+    halves = pl.concat(
+        [
+            asked.join(told, on=["case_id", "_half"], how="anti"),
+            ends.select("case_id", pl.col("at").alias("_half")),
+        ]
+    )
+    return halves.group_by("case_id").agg(pl.col("_half").max().dt.date())
+
+
+def _last_events(c: Context) -> pl.DataFrame:
+    """(case_id, _last): the day of the last event of each case."""
+    return c.facts.events.group_by("case_id").agg(
+        pl.col("at").filter(pl.col("at").dt.date() <= c.as_of).max().dt.date().alias("_last")
     )
 
 
@@ -82,10 +114,16 @@ def _of_a_backlog(c: Context, cases: pl.DataFrame, values: Afterwards) -> pl.Dat
     )
     outages = outages.with_columns(pl.Series(caught_up).cast(pl.Date).alias("_caught_up"))
     return (
-        cases.join(outages, how="cross")
+        cases.join(c.frames.projects.select("project_code", "town_code"), on="project_code", how="left")
+        .join(outages, how="cross")
         .filter(
             (pl.col("kind") == "feed")
-            | ((pl.col("part") == pl.col("handler_code")) | (pl.col("part") == pl.col("handler_name"))).fill_null(False)
+            | ((pl.col("kind") == "town") & (pl.col("part") == pl.col("town_code"))).fill_null(False)
+            | ((pl.col("kind") == "item") & (pl.col("part") == pl.col("item_code"))).fill_null(False)
+            | (
+                (pl.col("kind") == "department")
+                & ((pl.col("part") == pl.col("handler_code")) | (pl.col("part") == pl.col("handler_name")))
+            ).fill_null(False)
         )
         .filter(
             pl.col("_grace").is_between(pl.col("since").dt.date(), pl.col("resumed").dt.date())
@@ -322,11 +360,9 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
     last = pl.coalesce(pl.col("case_ended_at").dt.date(), pl.lit(c.as_of))
     pauses = pauses.with_columns(
         pl.min_horizontal(pl.coalesce(pl.col("ended_at").dt.date(), last), pl.lit(c.as_of)).alias("_until"),
-        (
-            (pl.col("ended_at").is_null() | (pl.col("ended_at").dt.date() > c.as_of))
-            & pl.col("case_ended_at").is_null()
-        ).alias("_open"),
-    )
+        (pl.col("ended_at").is_null() | (pl.col("ended_at").dt.date() > c.as_of)).alias("_endless"),
+    ).with_columns((pl.col("_endless") & pl.col("case_ended_at").is_null()).alias("_open"))
+    pauses = pauses.join(_last_events(c), on="case_id", how="left", maintain_order="left")
     pauses = pauses.with_columns(working_days(c.calendar, pauses, "started_at", "_until").alias("_days"))
     special = pl.col("kind") == "special"
     over_limit = special & (pl.col("_until") > pl.col("limit_until")).fill_null(False)
@@ -367,9 +403,13 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
         kind=pl.col("kind_"),
         evidence=CASE,
         # that a pause goes on, nobody says: its end may not have come yet
-        since=pl.when(pl.col("_open") & (pl.col("kind_") != "临期挂起")).then(pl.col("started_at").dt.date()),
+        since=pl.when(pl.col("_endless") & (pl.col("kind_") != "临期挂起")).then(pl.col("started_at").dt.date()),
         until=pl.when(pl.col("kind_") == "超批准时限").then("limit_until"),
         ripe=pl.col("_ripe"),
+        # and one in which the case was handled on, or ended, has an end that has not come
+        half_pause=pl.when(pl.col("_endless") & (pl.col("_last") > pl.col("started_at").dt.date())).then(
+            pl.coalesce(pl.when(pl.col("kind_") == "超批准时限").then("limit_until"), "_ripe")
+        ),
     )
 
 

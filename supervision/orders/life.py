@@ -27,7 +27,7 @@ from core import clock
 from schemas.departments import register
 from store.copying import Schema, read_frame
 from store.engine import lock_key, transaction
-from supervision import rulebook
+from supervision import rulebook, silence
 from supervision.calendar import Calendar
 from supervision.declaration import Orders, Rulebook
 from supervision.finding_life import SYSTEM
@@ -247,6 +247,7 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
             moved.select("no", "due").to_dicts(),
         )
     kinds = dict(register().select("code", "kind").iter_rows())
+    unheard = silence.feedback_is_silent(connection)
     waiting_for = {"dispatched": "签收", "signed": "反馈"}
     today, changes = now.date(), []
     for row in running.iter_rows(named=True):
@@ -262,6 +263,8 @@ def _by_limits(connection: Connection, by: Orders, calendar: Calendar, now: date
                     )
                 )
             continue
+        if unheard:
+            continue  # a signature or an answer may not have come
         what = waiting_for[row["state"]]
         if today > row["escalate"] and row["escalated_on"] is None:
             superior = by.superior.get(kinds.get(row["department_code"], ""), "") or next(

@@ -10,7 +10,7 @@ from pipeline.health import health
 from quality.silence import episode
 from store import holds
 from store.engine import transaction
-from tests.pipeline.rows import case, rows, run, scalar, window
+from tests.pipeline.rows import case, project, rows, run, scalar, window
 
 ANY = window(None, None)
 
@@ -84,6 +84,61 @@ def test_rows_that_all_have_one_time_and_a_column_that_goes_empty_are_told(world
     ]
     run("m2.sb", ANY)
     assert set(surprises()) >= {"时间"}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "field"),
+    [
+        ({"SQRLX": "Z9"}, "未知代码"),
+        ({"SBSJ": "某日"}, "隔离"),
+        ({"SBLSH_SHORT": "441900000001"}, "重复键"),
+        ({"SXBM": None}, "字段 case.item_code 为空"),
+    ],
+)
+def test_a_share_that_jumps_is_told_with_what_was_usual_and_what_came(world, spoilt, field) -> None:
+    _usual(world)
+    with transaction() as connection:
+        connection.exec_driver_sql("update landing.arrival set came = came - 1")
+    sound = [case(5_000 + n, INSERTTIME=f"2026-03-05 1{n % 5}:{n:02}:00") for n in range(60)]
+    world["m2.sb"].pages = [[{**row, **(spoilt if n % 2 else {})} for n, row in enumerate(sound)]]
+    run("m2.sb", ANY)
+    assert surprises() == [field]
+    assert (
+        "/60）" in (detail := scalar("select detail from landing.issue where code = 'surprise'"))
+        or "共 60 行" in detail
+    )
+
+
+def test_a_total_that_falls_is_told(world) -> None:
+    world["d2.projects"].pages = [[project(n) for n in range(100)]]
+    run("d2.projects")
+    world["d2.projects"].pages = [[project(n) for n in range(60)]]
+    run("d2.projects")
+    assert surprises() == ["总数"]
+    assert "通常 100，本批 60" in scalar("select detail from landing.issue where code = 'surprise'")
+
+
+def test_a_code_that_vanishes_is_told(world) -> None:
+    def concluded(first: int, day: int, codes: str) -> list[dict]:
+        return [
+            {
+                "SBLSH_SHORT": f"4419{first + n:08d}",
+                "VERSION": "1",
+                "INSERTIME": f"2026-03-0{day} 10:{n % 60:02}:00",
+                "BJSJ": f"2026-03-0{day} 09:00:00",
+                "BJJGDM": codes[n % len(codes)],
+            }
+            for n in range(100)
+        ]
+
+    world["m2.bj"].pages = [concluded(0, 2, "00001")]
+    run("m2.bj", ANY)
+    with transaction() as connection:
+        connection.exec_driver_sql("update landing.arrival set came = came - 1")
+    world["m2.bj"].pages = [concluded(1_000, 3, "0")]
+    run("m2.bj", ANY)
+    assert surprises() == ["代码 DONE_RETURNED"]
+    assert "通常 20.0%，本批 0" in scalar("select detail from landing.issue where code = 'surprise'")
 
 
 def test_a_feed_that_says_hold_keeps_a_surprising_batch_until_a_person_lets_it(world, monkeypatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from quality.silence import watch
 from quality.silence.rhythm import FEW_GAPS, learn, without_outages
-from quality.silence.spoken import spoken
+from quality.silence.spoken import HALF, NO_PAUSE, OTHERS, OWN, spoken
 from sources.declaration import Feed, Rhythm, Source
 from supervision.calendar import Calendar
 
@@ -104,21 +104,35 @@ def test_what_a_freeze_may_hide_is_not_taken_as_heard_long_before_it_is_found(ro
     assert next_day.heard_to < froze + timedelta(hours=5), "a verdict about the end of that day rests on the hole"
 
 
-def spoken_to(frames: dict[str, pl.DataFrame], now: datetime, *, own: bool = False, **rhythm) -> dict[tuple, datetime]:
+def spoken_to(
+    frames: dict[str, pl.DataFrame], now: datetime, *, asked: str = OTHERS, **rhythm
+) -> dict[tuple, datetime]:
     of = source(**rhythm)
     feeds = {f"x.{name}": (of.feeds[name], frame, now) for name, frame in frames.items()}
     told = spoken(of, feeds, set(feeds), watch.hear(of, feeds, CALENDAR, {}, {}), CALENDAR)
-    return {(one.feed, one.part): one.upto for one in told if one.own == own}
+    return {(one.feed, one.part): one.upto for one in told if one.asked == asked}
 
 
 def test_a_table_that_seldom_speaks_is_answered_for_by_its_source_and_one_that_speaks_often_by_itself() -> None:
     now, froze = datetime(2026, 3, 20, 8), datetime(2026, 3, 16, 12)
     frames = {"a": counted(arrivals(9, YEAR, now)), "b": counted(arrivals(0.2, YEAR, froze), "x.b")}
     upto = spoken_to(frames, now)
-    assert upto["x.b", ""] == spoken_to(frames, now, own=True)["x.b", ""] > datetime(2026, 3, 19)
+    assert upto["x.b", ""] == spoken_to(frames, now, asked=OWN)["x.b", ""] > datetime(2026, 3, 19)
     frames["b"] = counted(arrivals(2, YEAR, froze), "x.b")
     upto = spoken_to(frames, now)
     assert upto["x.b", ""] < datetime(2026, 3, 17, 12) and upto["x.a", ""] > datetime(2026, 3, 19)
+
+
+def test_a_table_that_seldom_speaks_is_asked_itself_for_the_other_half_of_a_pause_as_long_as_is_usual() -> None:
+    now, froze = datetime(2026, 3, 20, 8), datetime(2026, 3, 16, 12)
+    frames = {"a": counted(arrivals(9, YEAR, now)), "b": counted(arrivals(0.2, YEAR, froze), "x.b")}
+    started = pl.concat([frames["b"], counted([datetime(2026, 3, 2)], "x.b", "event", "SPECIAL_START")])
+    upto = spoken_to({**frames, "b": started}, now, asked=HALF, longest=20)
+    assert upto["x.b", ""] <= froze < datetime(2026, 3, 19) < upto["x.a", ""]
+    assert spoken_to({**frames, "b": started}, now, asked=NO_PAUSE, longest=20) == {("x.b", ""): upto["x.b", ""]}
+    assert spoken_to({**frames, "b": started}, now, asked=NO_PAUSE, longest=3) == {}, "nobody could wait for it"
+    later = spoken_to({**frames, "b": started}, now + timedelta(days=40), asked=HALF, longest=20)
+    assert later["x.b", ""] > froze, "its declaration's word is the end of waiting"
 
 
 def test_an_event_that_stops_holds_its_feed_back_and_a_part_that_speaks_often_answers_for_itself() -> None:

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 
 from quality.silence import episode
 from store.engine import transaction
-from supervision import explain
+from supervision import explain, rulebook, silence
 from supervision.ledger import supervise
+from supervision.orders import life
+from tests.pipeline.rows import rows
 from tests.supervision.making import case, catalogue, complete, filed, found, item, licence, project
 from tests.supervision.test_commands import run
 
@@ -121,6 +123,90 @@ def test_a_case_that_ended_late_may_have_been_paused_by_what_has_not_come():
     assert judged("overdue") == "made"
     spoke("m2.tbcxsq", "2026-03-06 17:00", every=0.25)
     assert judged("overdue") == "waits"
+
+
+def test_a_case_that_left_a_pause_of_which_no_beginning_came_waits_for_the_table_of_beginnings():
+    item("DG-903", promised=2, statutory=9)
+    case("ended", "DG-903", {"ACCEPTED": "2026-03-09", "SPECIAL_END": "2026-03-16 10:00", "DONE_OK": "2026-03-17"})
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    spoke("m2.tbcxsq", "2026-03-06 17:00", every=7)
+    assert judged("overdue") == "waits"
+    spoke("m2.tbcxsq", "2026-03-19 09:00", every=7)
+    assert judged("overdue") == "made", "an end without its start is a fault of the data"
+
+
+def test_a_completion_that_was_asked_for_and_not_notified_waits_for_the_notice():
+    item("DG-903", promised=2, statutory=9)
+    events = {"ACCEPTED": "2026-03-09", "SUPPLEMENT_ASKED": "2026-03-11 10:00", "DONE_OK": "2026-03-17"}
+    case("ended", "DG-903", events)
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    spoke("m2.bzgz", "2026-03-06 17:00", every=7)
+    assert judged("overdue") == "waits"
+    case("ended", "DG-903", {**events, "SUPPLEMENT_START": "2026-03-11 10:00"})
+    assert judged("overdue") is None
+
+
+def read_once(feed: str) -> None:
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into landing.run (source, feed, trigger, window_full, began, ended_at, outcome, complete)
+                   values (split_part(:feed, '.', 1), :feed, 'cli', true, '2026-03-19 08:00', '2026-03-19 08:01', 'ok', true)"""
+            ),
+            {"feed": feed},
+        )
+
+
+def test_a_feed_that_was_empty_from_its_first_read_on_is_a_hole_where_its_declaration_expects_rows():
+    item("DG-903", promised=2, statutory=9)
+    case("late", "DG-903", {"ACCEPTED": "2026-03-16"})
+    spoke("m2.sl", "2026-03-20 07:00", every=0.2)
+    assert judged("overdue") == "made"
+    for feed in ("m2.bj", "d5.weather", "d3.special_v3"):
+        read_once(feed)
+    assert judged("overdue") == "waits"
+    with transaction() as connection:
+        (silent,) = silence.look(connection, datetime(2026, 3, 20).date(), rulebook.calendar()).silences
+    assert silent.feed == "m2.bj" and "自 2026-03-19 接入起从未有数据" in silent.text
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    assert judged("overdue") == "made"
+
+
+def special(no: str, *more: tuple) -> None:
+    limit = {"limit_days": 10, "limit_unit": "工作日"}
+    case(no, "DG-903", [("ACCEPTED", "2026-02-26", {}), ("SPECIAL_START", "2026-03-02 09:00", limit), *more])
+
+
+def test_a_pause_in_which_the_case_was_handled_on_may_have_ended_unheard():
+    item("DG-903", promised=30, statutory=60)
+    special("parked")
+    special("ended", ("HANDLING", "2026-03-06 10:00", {}), ("DONE_OK", "2026-03-18", {}))
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    spoke("m2.tbcxjg", "2026-03-13 17:00", every=7)
+    assert {no for _, _, no in found("2026-03-20", "C8")} == {"parked"}
+    assert {no for _, _, no in found("2026-03-20", "C8", waiting=True)} == {"ended"}
+    spoke("m2.tbcxjg", "2026-03-18 17:00", every=7)
+    assert {no for _, _, no in found("2026-03-20", "C8")} == {"parked", "ended"}
+
+
+def test_no_order_comes_of_a_running_case_before_the_table_of_pauses_has_spoken():
+    item("DG-903", promised=2, statutory=9)
+    case("late", "DG-903", {"ACCEPTED": "2026-03-16"})
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    spoke("m2.tbcxsq", "2026-03-13 15:00", every=7)
+    spoke("m2.tbcxsq", "2026-03-13 00:00", every=7, part=("event", "SPECIAL_START"))
+
+    def orders() -> tuple[int, str]:
+        supervise(datetime(2026, 3, 20).date())
+        life.advance(datetime(2026, 3, 20, 8))
+        text = rows("select text from supervision.finding where rule = 'overdue' and state = 'open'")[0]["text"]
+        return len(rows("select from supervision.work_order")), text
+
+    sent, text = orders()
+    assert sent == 0 and "未见特别程序申请，该表（m2.tbcxsq）自 2026-03-13" in text
+    spoke("m2.tbcxsq", "2026-03-19 09:00", every=30)
+    sent, text = orders()
+    assert sent == 1 and "未见" not in text
 
 
 def test_what_came_to_hold_lately_waits_and_what_held_before_is_judged():

@@ -8,8 +8,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from core import clock
+from quality.silence import episode
 from store.engine import transaction
-from supervision import ledger
+from supervision import ledger, notices, silence
 from supervision.ledger import decide, supervise
 from supervision.orders import life, queries
 from tests.supervision.making import P, case, catalogue, complete, gone, project, put
@@ -221,3 +223,28 @@ def test_departments_on_one_project_share_a_case_file_and_the_agent_sees_all(ord
     file = queries.case_file(P)
     assert file["departments"] == ["东莞市住房和城乡建设局", "东莞市自然资源局"] and len(file["orders"]) == 2
     assert len(queries.of_agent("李四")) == 2 and queries.of_agent("别人") == []
+
+
+def test_while_nothing_comes_back_of_orders_nobody_is_urged_or_escalated(order):
+    """The municipal platform's feedback is a source like any other: a signature may stand in its silence."""
+    days = [f"2026-{month:02}-{day:02} 10:00" for month in (1, 2) for day in range(1, 29)]
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                """insert into supervision.order_update (seq, order_no, action, at, by, department_code, used)
+                   select n, 'GD' || n, '签收', at, '张三', 'X', false from unnest(cast(:at as timestamp[])) with ordinality u (at, n)"""
+            ),
+            {"at": days},
+        )
+        connection.exec_driver_sql("insert into supervision.update_cursor (system, cursor) values ('m3', 'c')")
+    supervise(date(2026, 3, 12))
+    with transaction() as connection:
+        (silent,) = [row for row in episode.listed() if row["feed"] == silence.FEEDBACK]
+        assert "市平台工单回传" not in silent["feed"] and silent["since"] < datetime(2026, 3, 1)
+        (news,) = [one for one in episode.news(connection) if one.feed == silence.FEEDBACK]
+    assert "市平台工单回传 静默" in notices.of_silence(news)[0].subject
+    assert life.advance(datetime(2026, 3, 20)).steps == {}
+    with transaction() as connection:
+        connection.execute(sa.text("update supervision.order_update set at = :at where seq = 1"), {"at": clock.now()})
+    supervise(date(2026, 3, 20))
+    assert life.advance(datetime(2026, 3, 20)).steps == {"escalated": 1}

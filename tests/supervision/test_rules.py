@@ -268,19 +268,29 @@ def test_c3_registered_afterwards():
     assert keys("2026-03-31", "C3") == {"late", "burst", "licence first"}
 
 
-def outage(since: str, found_at: str, resumed: str, ended: str, *, backlog: str | None = None) -> None:
-    """A silence of the municipal platform that is over; ``backlog``: an hour within it for which rows came late."""
+def outage(
+    since: str,
+    found_at: str,
+    resumed: str,
+    ended: str,
+    *,
+    backlog: str | None = None,
+    of: tuple[str, str] | None = None,
+) -> None:
+    """A silence of the municipal platform, or of a part ``of`` it, that is over; ``backlog``: an hour within it for which rows came
+    late."""
+    feed, (kind, part) = ("m2.bj", of) if of else ("m2", ("source", ""))
     with transaction() as connection:
         connection.exec_driver_sql(
             """insert into landing.silence (feed, kind, part, since, found_at, ended_at, basis, text)
-               values ('m2', 'source', '', %s, %s, %s, 'rhythm', '')""",
-            (since, found_at, ended),
+               values (%s, %s, %s, %s, %s, %s, 'rhythm', '')""",
+            (feed, kind, part, since, found_at, ended),
         )
         for hour in filter(None, (resumed, backlog)):
             connection.exec_driver_sql(
                 """insert into landing.arrival (feed, kind, part, at, came, rows)
-                   values ('m2.bj', 'feed', '', %s, '2026-03-20', 9)""",
-                (hour,),
+                   values ('m2.bj', %s, %s, %s, '2026-03-20', 9)""",
+                (kind if of else "feed", part, hour),
             )
 
 
@@ -297,6 +307,21 @@ def test_c3_accuses_nobody_of_a_backlog_that_is_stamped_anew(backlog):
     guilty = {"after the backlog", "due before"}
     if backlog:  # its rows kept their own times: so have those of the cases
         guilty |= {"backlog", "backlog, next day"}
+    assert keys("2026-03-31", "C3") == guilty
+
+
+@pytest.mark.parametrize(
+    ("of", "guilty"),
+    [(("town", "441900004"), {"elsewhere"}), (("item", "DG-502"), set()), (("item", "DG-604"), {"late", "elsewhere"})],
+)
+def test_c3_accuses_nobody_of_the_backlog_of_a_town_or_an_item(of, guilty):
+    here, there = projects(2)
+    project(here)
+    project(there, town_code="441900123")
+    outage("2026-03-10 12:00", "2026-03-11 15:00", "2026-03-20 00:00", "2026-03-20 10:00", of=of)
+    day = {"SUBMITTED": "2026-03-02 09:00", "ACCEPTED": "2026-03-03 09:00", "DONE_OK": "2026-03-10 15:00"}
+    for number, code in (("late", here), ("elsewhere", there)):
+        case(number, "DG-502", rows_in(day, "2026-03-20 09:30", "2026-03-20 09:30"), project=code)
     assert keys("2026-03-31", "C3") == guilty
 
 
