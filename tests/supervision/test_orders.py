@@ -245,6 +245,11 @@ def test_while_nothing_comes_back_of_orders_nobody_is_urged_or_escalated(order):
     assert "市平台工单回传 静默" in notices.of_silence(news)[0].subject
     assert life.advance(datetime(2026, 3, 20)).steps == {}
     with transaction() as connection:
-        connection.execute(sa.text("update supervision.order_update set at = :at where seq = 1"), {"at": clock.now()})
+        connection.execute(
+            sa.text(
+                "insert into supervision.order_update (seq, order_no, action, at, used) values (99, 'GD99', '签收', :at, false)"
+            ),
+            {"at": clock.now()},
+        )
     supervise(date(2026, 3, 20))
     assert life.advance(datetime(2026, 3, 20)).steps == {"escalated": 1}
