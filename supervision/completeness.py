@@ -22,7 +22,7 @@ from supervision.declaration import Needs
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
 OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"
 PARTS = ("department", "town", "item")  # kinds of parts whose hole is theirs alone
-PAUSED = ("half_pause", "unpaused")  # days of a suspicion up to which feeds must have spoken of pauses
+PAUSED = ("half", "unpaused")  # days of a suspicion up to which feeds must have spoken of pauses
 _FAR = datetime(9999, 12, 31)
 #: ``kind`` and ``part``: the hole is of that department, town or item alone; null: of the whole feed. ``silent``: it was read,
 #: and is silent.
@@ -106,7 +106,7 @@ def waiting(
     as_of: date,
 ) -> pl.DataFrame:
     """``found`` with ``waits_for`` (feeds, empty: judged), ``silent_since`` (where one of them is silent) and ``unseen`` (feeds
-    that have not spoken of a pause, ``unseen_since``: judged, and not acted on), less ``needs``, the key of completeness.yaml, and ``half_pause``
+    that have not spoken of a pause, ``unseen_since``: judged, and not acted on), less ``needs``, the key of completeness.yaml, and ``half``
     and ``unpaused``. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
     departments, towns and items that each row of ``found`` rests on.
 

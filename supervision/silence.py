@@ -15,6 +15,7 @@ from quality.silence import episode, watch
 from quality.silence.episode import Watched
 from quality.silence.watch import Heard
 from sources import loader
+from store.copying import Schema, read_frame
 from supervision.calendar import Calendar
 from supervision.clock import DOUBLE_RED, RED
 
@@ -25,18 +26,21 @@ _BROAD = ("stalled", "C7")  # rest on whatever else the project is expected to d
 #: What departments do with work orders comes back from the municipal platform by no feed of a source.
 FEEDBACK = "m3.updates"
 FEEDBACK_ZH = "市平台工单回传"
-#: The times of what came back, and how long ago it was asked for; nothing while no order waits for a department.
-_UPDATES = """
-    select array(select at from supervision.order_update where at is not null), clock_timestamp() - max(moved_at)
-    from supervision.update_cursor where exists (select from supervision.work_order where state in ('dispatched', 'signed'))
-    having count(*) > 0"""
+#: How long ago it was asked for; null while no order waits for a department. What came back, by the hour.
+_ASKED = """
+    select clock_timestamp() - max(moved_at) from supervision.update_cursor
+    where exists (select from supervision.work_order where state in ('dispatched', 'signed'))"""
+_UPDATES = "select date_trunc('hour', at), count(*) from supervision.order_update where at > localtimestamp - interval '400 days' group by 1"
+_BY_HOUR: Schema = {"at": pl.Datetime("us"), "rows": pl.Int64}
 
 
 def look(connection: Connection, as_of: date, calendar: Calendar) -> Watched:
     """What is silent; reads alone."""
     watched = episode.look(connection, loader.load_all().values(), calendar, as_of)
-    for times, ago in connection.exec_driver_sql(_UPDATES):
-        feedback = watch.hear_times(FEEDBACK, times, clock.now() - ago, calendar, FEEDBACK_ZH)
+    ago = connection.exec_driver_sql(_ASKED).scalar()
+    if ago is not None:
+        updates = read_frame(connection, _UPDATES, _BY_HOUR)
+        feedback = watch.hear_rows(FEEDBACK, updates, clock.now() - ago, calendar, FEEDBACK_ZH)
         if feedback is not None:
             watched.heard.append(feedback)
             watched.silences += [episode.Silence.of(feedback)] if feedback.silent else []

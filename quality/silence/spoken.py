@@ -73,7 +73,8 @@ def spoken(
 
 def _itself(feed: Feed, one: Heard, counted: pl.DataFrame, longest: int, calendar: WorkingDays) -> Iterator[Spoken]:
     """Up to when a feed spoke itself, however seldom it does; after its ``longest`` usual silence nothing is asked of it."""
-    days = np.arange(one.read_at.date() - timedelta(days=3 * longest + 30), one.read_at.date(), dtype="datetime64[D]")
+    today = np.datetime64(one.read_at, "D")
+    days = np.arange(today - np.timedelta64(3 * longest + 30, "D"), today)
     waited = days[calendar.is_counted(days)][-longest:]
     upto = max(one.heard_to - feed.delay, waited[0].astype("datetime64[s]").item() if len(waited) else one.heard_to)
     yield Spoken(feed.id, "feed", "", HALF, upto)

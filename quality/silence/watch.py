@@ -125,8 +125,9 @@ def _unheard(
     for name, first, begins, last in connection.execute(sa.text(_NEVER), {"feeds": list(expected)}) if expected else ():
         feed, longest = expected[name]
         until = read_at[name]
-        since = last or begins or datetime.min
-        days = np.arange(max(since, until - rhythm.HISTORY).date(), until.date(), dtype="datetime64[D]")
+        asked_from = first if feed.cursor.kind == "stream" else begins  # a stream cannot be asked for the past
+        since = last or asked_from or datetime.min
+        days = np.arange(np.datetime64(max(since, until - rhythm.HISTORY), "D"), np.datetime64(until, "D"))
         if calendar.is_counted(days).sum() <= longest:
             continue  # it was asked of less than may be quiet
         nothing = f"自 {last:%Y-%m-%d} 起没有新数据" if last else f"自 {first:%Y-%m-%d} 接入起从未有数据"
@@ -169,10 +170,9 @@ def hear(
     return heard + (_parts(feeds, live) if parts else [])
 
 
-def hear_times(feed: str, at: list[datetime], until: datetime, calendar: WorkingDays, usual: str) -> Heard | None:
-    """A series that no feed of a source brings, by the times of its rows; ``until``: up to when it was read. None: there are none."""
-    counted = pl.DataFrame({"at": at}, schema={"at": pl.Datetime("us")})
-    series = _series(counted.group_by(pl.col("at").dt.truncate("1h")).len("rows"), until)
+def hear_rows(feed: str, by_hour: pl.DataFrame, until: datetime, calendar: WorkingDays, usual: str) -> Heard | None:
+    """A series that no feed of a source brings. ``by_hour``: at, rows; ``until``: up to when it was read. None: there are none."""
+    series = _series(by_hour, until)
     return None if series is None else _judged(feed, "feed", series, until, timedelta(0), calendar, [], None, usual)
 
 

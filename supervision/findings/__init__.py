@@ -33,7 +33,7 @@ FOUND: Schema = {
     "since": pl.Date,  # a verdict from absence: from which day data must be complete; null: it rests on what is there
     "until": pl.Date,  # the last day of that; null: to the day asked about
     "ripe": pl.Date,  # without `until`: the day on which it came to hold, of which the sources must have spoken
-    "half_pause": pl.Date,  # of a pause one half alone came: up to that day every feed must have spoken itself
+    "half": pl.Date,  # of a pause or an end one half alone came: up to that day every feed must have spoken itself
     "unpaused": pl.Date,  # that no pause came by that day is not acted on before the tables of pauses have spoken
     "rests_on": pl.List(pl.String),  # codes: the verdict rests on what these departments' own systems tell
 }

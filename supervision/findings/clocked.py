@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time
+
+import numpy as np
 import polars as pl
+import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
 from schemas import channels
@@ -12,6 +16,8 @@ from supervision.clock import effective
 from supervision.findings import CASE, FINDING_KEY, KEY, Context, found, stamp, working_days
 from supervision.rule import Days, Rule, Severity, rule
 from supervision.timeline import before, timed
+
+END_AFTER_RESULT = 20  # working days that the end of a case is waited for whose result has come
 
 
 class Levels(BaseModel):
@@ -31,7 +37,7 @@ class Overdue(Rule):
 def overdue(c: Context, values: Overdue) -> pl.DataFrame:
     """逾期: used > promised (红) or > statutory (双红), running or ended; one finding whose level rises."""
     over = c.cases.filter(limits.overdue())
-    for more in (_half_pauses(c), _last_events(c)):
+    for more in (_half_pauses(c), _half_ends(c, over), _last_events(c)):
         over = over.join(more, on="case_id", how="left", maintain_order="left")
     double = limits.passed("statutory")
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
@@ -42,7 +48,7 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
         evidence=CASE,
         since=pl.col("acceptance_on"),  # a pause, or of a running case its end, may not have come
         until=due,
-        half_pause=pl.col("_half"),
+        half=pl.max_horizontal("_half", "_half_end"),
         # a case that was handled after its due date is in no pause that began before
         unpaused=pl.when(pl.col("ended_at").is_null() & (pl.col("_last") <= due).fill_null(True)).then(due),
     )
@@ -66,6 +72,35 @@ def _half_pauses(c: Context) -> pl.DataFrame:
         ]
     )
     return halves.group_by("case_id").agg(pl.col("_half").max().dt.date())
+
+
+def _half_ends(c: Context, over: pl.DataFrame) -> pl.DataFrame:
+    """(case_id, _half_end): of cases that run and whose result is there, a document of theirs or an attachment of results: up to when
+    their end may still come."""
+    running = over.filter(pl.col("ended_at").is_null()).select("case_id", "acceptance_on")
+    attached = c.connection.execute(
+        sa.text(
+            """select case_id, max(inserted_at) from store.material
+               where case_id = any(:cases) and role = 'result' and gone_at is null and inserted_at <= :last group by case_id"""
+        ),
+        {"cases": running["case_id"].to_list(), "last": datetime.combine(c.as_of, time.max)},
+    ).all()
+    results = pl.concat(
+        [
+            pl.DataFrame(
+                [tuple(row) for row in attached], {"case_id": pl.String, "at": pl.Datetime("us")}, orient="row"
+            ),
+            c.facts.documents.select("case_id", pl.col("issued_at").cast(pl.Datetime("us")).alias("at")),
+        ]
+    ).drop_nulls()
+    halves = (
+        results.join(running, on="case_id")
+        .filter(pl.col("at").dt.date() >= pl.col("acceptance_on"))
+        .group_by("case_id")
+        .agg(pl.col("at").max().dt.date())
+    )
+    late = c.calendar.add(halves["at"].to_numpy(), np.full(halves.height, END_AFTER_RESULT))
+    return halves.select("case_id", pl.Series("_half_end", late).cast(pl.Date))
 
 
 def _last_events(c: Context) -> pl.DataFrame:
@@ -114,11 +149,13 @@ def _of_a_backlog(c: Context, cases: pl.DataFrame, values: Afterwards) -> pl.Dat
     )
     outages = outages.with_columns(pl.Series(caught_up).cast(pl.Date).alias("_caught_up"))
     return (
-        cases.join(c.frames.projects.select("project_code", "town_code"), on="project_code", how="left")
+        cases.join(
+            c.frames.projects.select("project_code", pl.col("town_code").alias("_town")), on="project_code", how="left"
+        )
         .join(outages, how="cross")
         .filter(
             (pl.col("kind") == "feed")
-            | ((pl.col("kind") == "town") & (pl.col("part") == pl.col("town_code"))).fill_null(False)
+            | ((pl.col("kind") == "town") & (pl.col("part") == pl.col("_town"))).fill_null(False)
             | ((pl.col("kind") == "item") & (pl.col("part") == pl.col("item_code"))).fill_null(False)
             | (
                 (pl.col("kind") == "department")
@@ -407,7 +444,7 @@ def parked(c: Context, values: Parked) -> pl.DataFrame:
         until=pl.when(pl.col("kind_") == "超批准时限").then("limit_until"),
         ripe=pl.col("_ripe"),
         # and one in which the case was handled on, or ended, has an end that has not come
-        half_pause=pl.when(pl.col("_endless") & (pl.col("_last") > pl.col("started_at").dt.date())).then(
+        half=pl.when(pl.col("_endless") & (pl.col("_last") > pl.col("started_at").dt.date())).then(
             pl.coalesce(pl.when(pl.col("kind_") == "超批准时限").then("limit_until"), "_ripe")
         ),
     )

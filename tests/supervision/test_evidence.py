@@ -13,7 +13,7 @@ from supervision import explain, rulebook, silence
 from supervision.ledger import supervise
 from supervision.orders import life
 from tests.pipeline.rows import rows
-from tests.supervision.making import case, catalogue, complete, filed, found, item, licence, project
+from tests.supervision.making import at, case, catalogue, complete, filed, found, item, licence, project, put
 from tests.supervision.test_commands import run
 
 NOW = "2026-03-20 08:00"
@@ -144,6 +144,27 @@ def test_a_completion_that_was_asked_for_and_not_notified_waits_for_the_notice()
     assert judged("overdue") == "waits"
     case("ended", "DG-903", {**events, "SUPPLEMENT_START": "2026-03-11 10:00"})
     assert judged("overdue") is None
+
+
+def test_a_case_whose_result_has_come_and_whose_end_has_not_waits_for_its_end():
+    item("DG-903", promised=2, statutory=9)
+    for number in ("licensed", "attached", "bare"):
+        case(number, "DG-903", {"ACCEPTED": "2026-03-10"})
+    licence("P", "DG-903", "2026-03-11", case_no="licensed", case_id="M2:licensed")
+    put(
+        "material",
+        "m",
+        channel="M2",
+        case_no="attached",
+        case_id="M2:attached",
+        role="result",
+        inserted_at=at("2026-03-11 15:00"),
+    )
+    spoke("m2.bj", "2026-04-20 07:00", every=0.2)
+    assert {no for _, _, no in found("2026-03-20", "overdue", waiting=True)} == {"licensed", "attached"}
+    assert {no for _, _, no in found("2026-03-20", "overdue")} == {"bare"}
+    complete(read="2026-04-20 08:00")
+    assert {no for _, _, no in found("2026-04-20", "overdue")} == {"licensed", "attached", "bare"}, "20 working days"
 
 
 def read_once(feed: str) -> None:
