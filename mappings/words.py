@@ -133,11 +133,20 @@ def listed(value: Any) -> Any:
     raise TypeError("not a list")
 
 
+_RUNS = {"javascript", "vbscript", "data"}
+
+
 def asset_links(value: Any) -> dict[str, str]:
-    """STAC assets → {name: href without query and fragment}: a signed link's query is a secret."""
+    """STAC assets → {name: href without query and fragment}: a signed link's query is a secret.
+
+    :raises ValueError: a link is no address, or would run in whoever's browser opens it.
+    """
     links = {}
     for name, asset in value.items():
         href = asset if isinstance(asset, str) else asset.get("href")
         if href:
-            links[name] = urlunsplit(urlsplit(href)._replace(query="", fragment=""))
+            parts = urlsplit(href)
+            if parts.scheme in _RUNS:
+                raise ValueError(f"the link of {name} is a {parts.scheme}: link")
+            links[name] = urlunsplit(parts._replace(query="", fragment=""))
     return links

@@ -427,6 +427,14 @@ def test_links_lose_their_query() -> None:
     assert words.parsed(column(text), words.asset_links)[0][0] == '{"plain":"b.tif","visual":"https://s.example/a.tif"}'
 
 
+@pytest.mark.parametrize(
+    "href", ["javascript:alert(1)", " JavaScript:alert(1)", "data:text/html,x", "vbscript:x", "http://[::1"]
+)
+def test_a_link_that_runs_or_leads_nowhere_is_unreadable(href: str) -> None:
+    values, bad = words.parsed(column(json.dumps({"a": {"href": href}})), words.asset_links)
+    assert values[0] is None and bad.to_list() == [True]
+
+
 # -- shapes
 
 
