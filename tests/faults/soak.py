@@ -206,6 +206,7 @@ def draw(samples: list[dict[str, Any]], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"  # letters as text: a tenth of the size
     from matplotlib import pyplot
 
     shown = {
