@@ -103,10 +103,9 @@ def bring(as_of: date) -> int:
     by, digest = rulebook.rules(), rulebook.digest()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("judged day", as_of.isoformat()))))
-        stands = dict(connection.exec_driver_sql(_STANDS).mappings().one()) | {"rules": digest, "as_of": as_of}
-        last = connection.execute(sa.text(_LAST), {"as_of": as_of}).first()
+        stands, last = _standing(connection, as_of, digest)
         if last and last[1:] == (stands["change"], stands["event"], stands["step"], digest):
-            return last.id
+            return int(last.id)
         anew = None if last is None or last.rules != digest else _touched(connection, last, stands)
         made: int = connection.execute(sa.text(_MAKE), stands).scalar_one()
         if anew is not None and last is not None:
@@ -123,12 +122,23 @@ def bring(as_of: date) -> int:
 
 
 def of_project(connection: Connection, project: str, as_of: date) -> int:
-    """One project judged as of a day, to this transaction alone, which must be rolled back."""
+    """One project as of a day: as the city was judged, where it was and nothing has moved since; else judged to this transaction alone,
+    which must be rolled back."""
+    digest = rulebook.digest()
+    stands, last = _standing(connection, as_of, digest)
+    if last and last[1:] == (stands["change"], stands["event"], stands["step"], digest):
+        return int(last.id)
     _write(
         connection, OF_READER, judge(connection, as_of, [project], rulebook.rules(), silence.watched(connection, as_of))
     )
     _orders(connection, OF_READER, as_of, [project])
     return OF_READER
+
+
+def _standing(connection: Connection, as_of: date, digest: str) -> tuple[dict[str, Any], Any]:
+    """Where the store stands, and what was judged of the day last."""
+    stands = dict(connection.exec_driver_sql(_STANDS).mappings().one()) | {"rules": digest, "as_of": as_of}
+    return stands, connection.execute(sa.text(_LAST), {"as_of": as_of}).first()
 
 
 def _touched(connection: Connection, last: Any, stands: dict[str, Any]) -> list[str] | None:

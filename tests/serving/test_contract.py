@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -9,7 +11,7 @@ from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter, ValidationError
 from schemathesis.specs.openapi.checks import ignored_auth
 
-from serving import keys
+from serving import keys, on_day
 from serving.api.app import app
 from serving.api.common import Day, Instant
 from tests.serving.conftest import rows
@@ -19,6 +21,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", app)
 
 @pytest.fixture(scope="module")
 def key(store) -> str:
+    on_day.bring(date(2026, 11, 20))  # for all that ask of it
     return keys.make(
         "contract", ["read:projects", "admin", "read:personal"], by="test", per_minute=10**6, per_day=10**7
     )[1]
@@ -44,7 +47,7 @@ def test_any_request_is_answered_as_described(case, key):
         if "known_at" in query:
             del query["as_of"]
         else:
-            query["as_of"] = "2026-11-20"  # each day is judged once
+            query["as_of"] = "2026-11-20"
     # wrong keys are counted and answered by 429 after a while (tests/serving/test_doors.py), which that check calls a fault
     case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=[ignored_auth])
 

@@ -127,10 +127,17 @@ def test_the_city_is_as_a_hub_of_that_day_showed_it(two):
 def test_a_project_is_as_the_city_has_it(two):
     day, shown, _ = two
     code = next(iter(shown["finding"].values()))["project_code"]
+    with transaction() as c:
+        c.exec_driver_sql("delete from serving.judged_day")  # so that it is judged alone
     alone, whole = (Grant(PERSONAL.actor, PERSONAL.scopes, as_of=(one, day)) for one in (code, None))
-    for view in ("case", "finding", "work_order", "project_stage", "project_item"):
-        of_it = {k: r for k, r in seen(whole, view).items() if r["project_code"] == code}
-        assert {k: r for k, r in seen(alone, view).items() if r["project_code"] == code} == of_it != {}, view
+    views_ = ("case", "finding", "work_order", "project_stage", "project_item")
+    of_it = {view: {k: r for k, r in seen(alone, view).items() if r["project_code"] == code} for view in views_}
+    assert not rows("select from serving.judged_day") and all(of_it.values())
+    for _ in "ab":  # and when the city was judged since
+        assert {
+            view: {k: r for k, r in seen(whole, view).items() if r["project_code"] == code} for view in views_
+        } == of_it
+        whole = alone
 
 
 def test_what_has_moved_since_is_judged_again_and_nothing_else(two):
