@@ -32,7 +32,7 @@ class Overrides:
 
 
 def _days() -> np.ndarray:
-    return np.arange(np.datetime64(FIRST), np.datetime64(LAST) + 1, dtype="datetime64[D]")
+    return np.arange(np.datetime64(FIRST), np.datetime64(LAST) + 1)
 
 
 def _by_week() -> np.ndarray:

@@ -299,8 +299,10 @@ def test_units() -> None:
         7655,
         10_000_000,
     ]
-    with pytest.raises(ConfigurationError, match="no way from unit 公顷 to 万元"):
+    with pytest.raises(ConfigurationError, match="no way from unit 公顷 to 万元") as caught:
         numbers.factor("公顷", "万元")
+    assert caught.value.remedy == "add the factor, or correct the mapping's unit"
+    assert caught.value.zh == "mappings/units.yaml 中没有从 公顷 到 万元 的换算系数。"
 
 
 # -- words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from functools import cache
 
 import chinese_calendar
 import numpy as np
@@ -16,9 +15,8 @@ from supervision.calendar import FIRST, LAST, Calendar, Overrides
 CITY, PLAIN = "city", "plain"
 
 
-@cache
 def calendar_of(name: str) -> Calendar:
-    """Built when a test asks for it, not when it is collected: so a mutant of the calendar is the one that is built."""
+    """Built anew for each test that asks: so each is known to call what builds it, and is asked of a mutant of that."""
     own = Overrides(years=frozenset({2026, 2027}), days={date(2027, 1, 1): False, date(2026, 10, 10): True})
     return Calendar(own if name == CITY else None)
 
