@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InternalError, ProviderError, TransientError
 from mappings import compiler
-from pipeline import redrive, registry, remap
+from pipeline import check, redrive, registry, remap
 from store import hash as store_hash
 from store import quarantine
 from tests.pipeline.rows import case, project, rows, run, scalar, sheet, window
@@ -216,3 +216,19 @@ def test_what_a_changed_mapping_rejects_goes_to_quarantine_and_what_it_accepts_i
     diff = remap.run("m2.sb", apply=True)
     assert (diff.new, diff.rejected) == (1, 0)
     assert scalar("select state from landing.quarantine") == "redriven"
+
+
+@pytest.mark.parametrize("kind", [ConfigurationError, TransientError, ProviderError, InternalError])
+def test_a_remap_that_fails_says_whose_fault_it_is(world, monkeypatch, kind):
+    world["d2.projects"].pages = [[project(1)]]
+    run("d2.projects")
+
+    def struck(*_):
+        raise kind("struck", remedy="look", zh="中断")
+
+    monkeypatch.setattr(check, "run", struck)
+    with pytest.raises(kind) as failed:
+        remap.run("d2.projects", apply=True)
+    assert type(failed.value) is kind and failed.value.zh == "中断"
+    (last,) = rows("select fault, outcome from landing.run order by id desc limit 1")
+    assert last == {"fault": kind("x").fault.value, "outcome": "failed"}
