@@ -19,7 +19,7 @@ from lxml import etree
 from connectors import jsonrows, rows, xml
 from connectors.base import Batch, Issue, Reject
 from connectors.limits import Limits
-from connectors.xml import children, local
+from connectors.xml import attributes, children, local
 from sources.options.listing import ListingOptions, steps
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -318,11 +318,10 @@ def _raise(element: etree._Element, name: str) -> None:
         place = element.index(inner)
         taken = {local(child) for child in children(element)} - {name}
         made = []
-        for attribute, value in inner.attrib.items():
-            if not attribute.startswith("{"):
-                one = etree.Element(attribute)
-                one.text = value
-                made.append(one)
+        for attribute, value in attributes(inner).items():
+            one = etree.Element(attribute)
+            one.text = value
+            made.append(one)
         for one in [*made, *children(inner)]:
             if local(one) in taken:
                 one.tag = f"{name}.{local(one)}"

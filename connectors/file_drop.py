@@ -334,7 +334,7 @@ class FileDrop(Connector):
                 record=drop.path,
             )
         refused = kept.refused.get(drop.path)
-        if refused and refused[0] == drop.mark:
+        if refused and refused[0] == drop.mark and drop.entry.mtime:
             return _refusal(drop, refused[1], refused[2])
         return None
 
@@ -440,9 +440,10 @@ def _groups(drops: list[_Drop]) -> list[list[_Drop]]:
 
 
 def _taken(drop: _Drop, kept: _State) -> bool:
-    """It was taken as it is; that its .ok was cleared away since is no news."""
+    """It was taken as it is; that its .ok was cleared away since is no news. Where the store says no time, only the content
+    tells: the file is fetched and compared."""
     known = kept.taken.get(drop.path)
-    if not known:
+    if not known or not drop.entry.mtime:
         return False
     return known[0] == drop.mark or (drop.ok is None and known[0][:2] == drop.entry.mark)
 

@@ -244,6 +244,7 @@ class Http:
         retry: bool = True,
         sign: Sign | None = None,
         accept: Collection[int] = (),
+        unread: bool = False,
     ) -> Answer:
         """One call with all its attempts.
 
@@ -251,7 +252,8 @@ class Http:
         out, the rest is percent-encoded (a space as %20). ``json``/``data``: the body. ``to``: write the body of a
         2xx there; with ``resume``, an attempt goes on where the one before broke off (``Range``, ``If-Range``).
         ``classify``, ``sign``: instead of the source's own. ``retry=False``: one attempt.
-        ``accept``: statuses of errors that are handed back instead of raised.
+        ``accept``: statuses of errors that are handed back instead of raised. ``unread``: the headers alone; the body
+        of a 2xx stays unread, and is empty.
 
         :raises OneMapError: typed by whose fault, with the source's name; see the module's docstring.
         """
@@ -266,6 +268,7 @@ class Http:
             classify=classify or self.classify,
             sign=sign or self.sign,
             accept=accept,
+            unread=unread,
         )
         if json is not None:
             call.headers.setdefault("Content-Type", "application/json")
@@ -311,7 +314,9 @@ class Http:
                 status = response.status_code
                 self._note_clock(response)
                 body: bytes | Path
-                if call.to is not None and status in (200, 206, 416):
+                if call.unread and status < 400:
+                    body = b""
+                elif call.to is not None and status in (200, 206, 416):
                     body = self._to_file(response, call, call.to, deadline)
                     if status == 416:
                         status = 200
@@ -526,6 +531,7 @@ class _Call:
     classify: Classify | None
     sign: Sign | None
     accept: Collection[int]
+    unread: bool = False
     renewed: bool = False
     etag: str | None = None
 

@@ -11,6 +11,7 @@ import calendar
 import ftplib
 import html
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -32,6 +33,7 @@ _PIECE = 1 << 20
 _LINKS = re.compile(r"""<a\s[^>]*?href\s*=\s*["']([^"'#?]+)["']""", re.I)
 _MOST_LINKS = 5000
 _ATTEMPTS = 3
+_NO_HEAD = (405, 501)
 
 
 class Store(Protocol):
@@ -171,6 +173,7 @@ class HttpStore:
     def __init__(self, endpoint: Endpoint, source: str, timeout: float) -> None:
         self._http = Http(endpoint, source, HttpSettings(read=timeout), sign=basic(endpoint))
         self.name = self._http.origin
+        self._heads = True
 
     def list(self, folder: str | bytes) -> list[Entry]:
         path = _text(folder).strip("/")
@@ -184,10 +187,19 @@ class HttpStore:
             if name.endswith("/"):
                 entries.append(Entry(plain, full.encode(), 0, 0, True))
                 continue
-            about = self._asked("HEAD", quote(full), f"look at {plain}").headers
+            about = self._about(full, plain)
             size = about.get("Content-Length") or "0"
             entries.append(Entry(plain, full.encode(), int(size) if size.isdigit() else 0, _served(about), False))
         return sorted(entries, key=lambda entry: entry.name)
+
+    def _about(self, path: str, name: str) -> Any:
+        """A file's headers. A server that knows no HEAD is asked for the file, and only its headers are read."""
+        if self._heads:
+            answer = self._asked("HEAD", quote(path), f"look at {name}", accept=_NO_HEAD)
+            if answer.status not in _NO_HEAD:
+                return answer.headers
+            self._heads = False
+        return self._asked("GET", quote(path), f"look at {name}", unread=True).headers
 
     def small(self, entry: Entry, limit: int = 4096) -> bytes:
         return self._asked("GET", quote(entry.path.decode()), f"read {entry.name}").content[:limit]
@@ -217,11 +229,11 @@ def _name(link: str) -> str:
 
 
 def _served(headers: Any) -> int:
-    """``Last-Modified`` as Unix seconds, else the ETag's own number; 0 without both."""
+    """``Last-Modified`` as Unix seconds, else a number of the ETag; 0 without both: then no one knows."""
     try:
         return int(parsedate_to_datetime(headers.get("Last-Modified") or "").timestamp())
     except (TypeError, ValueError):
-        return sum(map(ord, headers.get("ETag") or ""))
+        return zlib.crc32((headers.get("ETag") or "").encode())
 
 
 def _moment(about: dict[str, Any]) -> int:

@@ -309,6 +309,35 @@ def _bare(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
+_MACHINERY = (  # namespaces whose attributes are of XML itself, of SOAP or of geometries, and say nothing of a record
+    "{http://www.w3.org/XML/",
+    "{http://www.w3.org/1999/XMLSchema",
+    "{http://www.w3.org/2000/10/XMLSchema",
+    "{http://www.w3.org/2001/XMLSchema",
+    "{http://www.w3.org/2003/05/soap",
+    "{http://schemas.xmlsoap.org/",
+    "{http://www.opengis.net/",
+)
+
+
+@lru_cache(maxsize=4096)
+def _own(attribute: str) -> str:
+    """The local name of an attribute that a record says something by; empty for one of :data:`_MACHINERY`."""
+    return "" if attribute.startswith(_MACHINERY) else _bare(attribute)
+
+
+def attributes(element: etree._Element) -> dict[str, str]:
+    """An element's attributes by local name, those of XML's own machinery aside; where two have one name, the one without a
+    namespace counts."""
+    items = element.items()
+    if not items:
+        return {}
+    found = {_own(name): given for name, given in items if name[0] == "{"}
+    found.update((name, given) for name, given in items if name[0] != "{")
+    found.pop("", None)
+    return found
+
+
 def children(element: etree._Element, name: str | None = None) -> list[etree._Element]:
     """Child elements, of one local name or all."""
     if name is None:
@@ -362,8 +391,8 @@ def record(
                 row[name] = content(one)
                 continue
         row[name] = _JSON.encode([value(one) for one in found])
-    for name, given in element.attrib.items():
-        if not name.startswith("{") and name not in omit and name != BROKEN:
+    for name, given in attributes(element).items():
+        if name not in omit and name != BROKEN:
             row.setdefault(name, given)
     return row
 
@@ -416,7 +445,7 @@ def _is_plain(element: etree._Element) -> bool:
 
 
 def _is_deep(element: etree._Element) -> bool:
-    return len(element) > 0 or any(not name.startswith("{") for name, _ in element.items())
+    return len(element) > 0 or bool(attributes(element))
 
 
 def value(element: etree._Element) -> Any:
@@ -425,7 +454,7 @@ def value(element: etree._Element) -> Any:
         return element.text or ""
     if not _is_deep(element):
         return content(element)
-    found: dict[str, Any] = {name: given for name, given in element.attrib.items() if not name.startswith("{")}
+    found: dict[str, Any] = {**attributes(element)}
     for child in children(element):
         name, one = local(child), value(child)
         if name in found:

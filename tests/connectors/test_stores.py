@@ -26,6 +26,7 @@ from connectors.endpoint import Endpoint
 from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, OneMapError
 from tests.connectors.declarations import files_feed, source
+from tests.connectors.web import Asked, Reply, web
 
 ROWS = [{"id": f"r{n}", "name": f"项目{n}", "n": str(n)} for n in range(7)]
 
@@ -118,6 +119,37 @@ def test_a_file_is_taken_once_from_each_store_and_again_when_it_changes(tmp_path
         os.utime(path, (1_900_000_000, 1_900_000_000))
         rows, _, proof = read(at, of, proof.state)
         assert [row["id"] for row in rows] == ["r9"]
+
+
+@contextmanager
+def bare_http(folder: Path) -> Iterator[Endpoint]:
+    """A server that knows GET alone, and says neither when a file was changed nor which version it is."""
+    asked: list[str] = []
+
+    def answer(request: Asked) -> Reply:
+        asked.append(request.method)
+        path = folder / request.path.strip("/")
+        if path.is_dir():
+            links = "".join(f'<a href="{one.name}">{one.name}</a>' for one in path.iterdir())
+            return Reply(links.encode(), headers={"Content-Type": "text/html"})
+        return Reply(path.read_bytes(), headers={"Content-Type": "text/csv"})
+
+    with web(answer) as served:
+        yield Endpoint("x", "http", served.url)
+    assert "HEAD" not in asked
+
+
+def test_a_server_without_head_and_times_is_read_and_a_change_of_equal_size_seen(tmp_path):
+    (tmp_path / "list.csv").write_text("id,name,n\nr1,一,1\n", "utf-8")
+    of = feed("table", files=r"list\.csv")
+    with bare_http(tmp_path) as at:
+        rows, _, proof = read(at, of)
+        assert [row["id"] for row in rows] == ["r1"]
+        again, _, proof = read(at, of, proof.state)
+        assert again == []
+        (tmp_path / "list.csv").write_text("id,name,n\nr2,一,1\n", "utf-8")
+        rows, _, _ = read(at, of, proof.state)
+        assert [row["id"] for row in rows] == ["r2"]
 
 
 @pytest.mark.parametrize("store", [local, ftp, http])
