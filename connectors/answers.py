@@ -131,13 +131,11 @@ class Json(Opened):
         """The list as a JSON array; null is an empty one."""
         found = self._raw(tuple(self._steps))
         if found is None:
-            raise ValueError(f"nothing stands at {self.given.rows}")
-        held = bytes(found).strip()
-        if held == b"null":
-            return b"[]"
-        if not held.startswith(b"["):
-            raise ValueError(f"what stands at {self.given.rows} is no list")
-        return held
+            raise ValueError(f"nothing stands at {self.given.rows}{jsonrows.lists(self.value)}")
+        try:
+            return jsonrows.listed(bytes(found), self.given, lambda: self.value)
+        except ValueError as error:
+            raise ValueError(f"what stands at {self.given.rows} {error}") from error
 
     def _raw(self, path: tuple[str, ...]) -> msgspec.Raw | None:
         if not path:

@@ -28,7 +28,7 @@ from connectors.base import Batch, Issue, Reject
 from connectors.limits import Limits, check
 from core.errors import ProviderError
 from sources.options import listing
-from sources.options.files import FeedOptions, Skip, TableOptions, VectorOptions, XmlOptions
+from sources.options.files import FeedOptions, JsonOptions, Skip, TableOptions, VectorOptions, XmlOptions
 
 MEDIA_TYPES = {
     "table": "text/csv",
@@ -62,7 +62,7 @@ def _read(path: Path, given: FeedOptions, limits: Limits) -> Iterator[Batch]:
     elif given.content == "jsonl":
         yield from _json_lines(path, limits)
     elif given.content == "json":
-        yield _json(path, given.json_.rows, limits)
+        yield _json(path, given.json_, limits)
     elif given.content == "xml" and given.xml is not None:
         yield from _xml(path, given.xml, limits)
     elif given.content == "parquet":
@@ -291,10 +291,10 @@ def _without_damage(table: pa.Table, rejects: list[Reject], issues: list[Issue])
 # -- JSON
 
 
-def _json(path: Path, where: str, limits: Limits) -> Batch:
+def _json(path: Path, given: JsonOptions, limits: Limits) -> Batch:
     """One document; records that are no JSON are rejected alone."""
     check(limits, "page", path.stat().st_size, "the document")
-    body = path.read_bytes()
+    body, where = path.read_bytes(), given.rows
     steps = listing.steps(where) or ["rows"]
     if where == "@":
         body = b'{"rows":' + jsonrows.clean(body) + b"}"
@@ -303,11 +303,10 @@ def _json(path: Path, where: str, limits: Limits) -> Batch:
         held = page
         for step in steps:
             held = bytes(_object.decode(held)[step]).strip()
-        if not held.startswith((b"[", b"null")):
-            raise ValueError("what stands there is no list")
+        held = jsonrows.listed(held, given, lambda: json.loads(page))
     except (ValueError, KeyError, msgspec.DecodeError) as error:
         raise _damaged(f"no list of records at {where}: {error}", f"{where} 处没有记录列表") from error
-    made, rejects = jsonrows.read(b"[]" if held == b"null" else held, limits=limits)
+    made, rejects = jsonrows.read(held, limits=limits)
     return Batch(made, rejects, issues)
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import chain
 from types import GenericAlias
 from typing import Any
 
+import jmespath
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +28,7 @@ from connectors import charsets, json_mending
 from connectors.base import Issue, Reject
 from connectors.limits import Limits, check
 from connectors.rows import usual_names
+from sources.options.listing import RowShape
 
 Raw = msgspec.Raw
 Row = dict[str, Raw]
@@ -98,6 +101,92 @@ def lines(body: bytes) -> bytes:
     return (
         b"[" + b",".join(line if json_mending.is_sound(line) else json_mending.standing(line) for line in given) + b"]"
     )
+
+
+def listed(held: bytes, shape: RowShape, whole: Callable[[], Any]) -> bytes:
+    """What stands where the rows are declared, as a JSON array of objects; null is an empty one. ``whole``: the document, of
+    which ``shape.header`` is asked.
+
+    :raises ValueError: it is neither a list nor of the declared shape; what it is instead.
+    """
+    held = held.strip()
+    if held in (_NULL, b"[]"):  # PHP writes an empty object so
+        return b"[]"
+    if shape.keyed_as and held.startswith(b"{"):
+        return _by_key(held, shape.keyed_as)
+    if not held.startswith(b"["):
+        raise ValueError(f"is no list{_instead(held)}")
+    if shape.keyed_as:
+        raise ValueError("is a list, and no object of rows by key: take keyed_as away")
+    if shape.header:
+        names = jmespath.search(shape.header, whole()) if isinstance(shape.header, str) else shape.header
+        return _by_place(held, names, shape.header)
+    return held
+
+
+def _by_key(held: bytes, column: str) -> bytes:
+    found = _row.decode(held)
+    if _names(held) - _names(b",".join(found.values())) != len(found):
+        json.loads(held, object_pairs_hook=_each_once)  # a colon in a text may look like a name
+    head = b"{" + msgspec.json.encode(column) + b":"
+    parts = []
+    for key, value in found.items():
+        row = bytes(value).strip()
+        if not row.startswith(b"{"):
+            parts.append(row)  # no row: rejected as one that is no object
+            continue
+        rest = row[1:].lstrip()
+        parts.append(head + msgspec.json.encode(key) + (b"" if rest.startswith(b"}") else b",") + rest)
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> None:
+    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+        raise ValueError(f"has a key twice: {', '.join(twice[:8])}")
+
+
+def _by_place(held: bytes, names: Any, where: object) -> bytes:
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"has rows whose header {where} is no list of names")
+    if len(set(names)) < len(names):
+        raise ValueError(f"has a header that names a column twice: {', '.join(names)}")
+    heads = [msgspec.json.encode(name) + b":" for name in names]
+    parts = []
+    for item in _items.decode(held):
+        values = _items.decode(item) if bytes(item).lstrip()[:1] == b"[" else []
+        if len(values) != len(names):
+            parts.append(bytes(item))  # rejected as no object
+            continue
+        parts.append(b"{" + b",".join(map(b"".join, zip(heads, map(bytes, values), strict=True))) + b"}")
+    return b"[" + b",".join(parts) + b"]"
+
+
+def _instead(held: bytes) -> str:
+    """What stands there, for who declares it."""
+    try:
+        found = _row.decode(held)
+    except msgspec.DecodeError:
+        return f", but {held[:40].decode('utf-8', 'replace')}"
+    kinds = {bytes(value).lstrip()[:1] for value in found.values()}
+    if found and kinds == {b"{"}:
+        return f", but an object of {len(found)} objects by key: set keyed_as to the column that takes the key"
+    lists = [name for name, value in found.items() if bytes(value).lstrip()[:1] == b"["]
+    return f", but an object; lists stand in it at {', '.join(lists[:8])}" if lists else ", but an object"
+
+
+def lists(value: Any, most: int = 8) -> str:
+    """``; lists stand at …``: where an answer has lists of objects, for who declares the rows; "" where it has none."""
+    found: list[str] = []
+
+    def walk(held: Any, path: str, depth: int) -> None:
+        if isinstance(held, list) and held and isinstance(held[0], dict | list):
+            found.append(path or "@")
+        elif isinstance(held, dict) and depth < 5 and len(found) < most:
+            for name, inner in list(held.items())[:50]:
+                walk(inner, f"{path}.{name}".lstrip("."), depth + 1)
+
+    walk(value, "", 0)
+    return f"; lists stand at {', '.join(found[:most])}" if found else ""
 
 
 def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], list[Reject]]:

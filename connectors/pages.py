@@ -567,7 +567,9 @@ def _next(paging: Any, one: Opened) -> str | None:
         if there or paging.absent == "end":
             return following if more in ("true", "1") else None
     if not there and paging.absent == "fault":
-        raise ValueError(f"{paging.next} is not there, which says what follows")
+        raise ValueError(
+            f"{paging.next} is not there, which says what follows; where the contract of the source ends a listing so, declare paging.absent: end"
+        )
     return following
 
 

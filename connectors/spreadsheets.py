@@ -23,6 +23,7 @@ from connectors import rows, workbook
 from connectors.base import Batch, Issue, Reject
 from connectors.limits import Limits
 from connectors.workbook import Book, Cell, Row, Sheet, damaged
+from sources.declaration import UNDECIDED
 from sources.options.files import WorkbookOptions
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -48,6 +49,7 @@ class _Table:
     sheet: Sheet
     header: int
     columns: dict[int, str]  # number from 1 → name
+    unfilled: list[str]  # columns with cells merged down over rows, which nobody has declared to be filled
     merged: dict[int, dict[int, int]]  # column → first row → last row
 
 
@@ -68,6 +70,9 @@ def inspect(
             if table.name in found.scopes:
                 raise damaged(f"two sheets are named {table.name}", f"有两个名为 {table.name} 的工作表")
             found.scopes[table.name] = sum(1 for _ in _lines(book, table))
+            for name in table.unfilled:
+                why = f"{table.name}: {name} has cells merged down over rows; only the first of these has the value"
+                found.issues.append(Issue("merged_unfilled", f"{why}: fill_down", field=name))
             lacking = [name for name in known if name not in table.columns.values()]
             for name in lacking:
                 found.issues.append(
@@ -110,33 +115,49 @@ def _tables(book: Book, options: WorkbookOptions, key: list[str], known: list[st
         numbers = {column: number for number, column in columns.items()}
         wanted = {numbers[column] for column in options.fill_down if column in numbers}
         merged: dict[int, dict[int, int]] = {}
+        unfilled: set[int] = set()
         for left, top, _, bottom in sheet.merges:
             if left in wanted and top > header and bottom > top:
                 merged.setdefault(left, {})[top] = bottom
-        yield _Table(name, sheet, header, columns, merged)
+            elif "fill_down" not in options.model_fields_set and left in columns and top > header and bottom > top:
+                unfilled.add(left)
+        yield _Table(name, sheet, header, columns, [columns[one] for one in sorted(unfilled)], merged)
 
 
 def _header(
     book: Book, sheet: Sheet, options: WorkbookOptions, key: list[str], known: list[str]
 ) -> tuple[int, dict[int, str]]:
-    """The header's row and its columns. It is where it is declared, else the first row that names a key column."""
-    candidates: dict[int, dict[int, str]] = {}
+    """The header's last row and its columns. It is where it is declared, else the first row that names a key column; where
+    nobody has decided the key yet, it is where it is declared."""
     proper = {_plain(name): name for name in known}
+    written: dict[int, dict[int, str]] = {}
     for row in book.rows(sheet):
-        if row.number > max(_HEADER_SEARCH, options.header_row):
+        if row.number > max(_HEADER_SEARCH, options.header_row) + options.header_rows - 1:
             break
-        names = {
+        written[row.number] = {
             column: _plain(str(cell.value))
             for column, cell in row.cells.items()
             if column <= _WIDTH and cell.value is not None and str(cell.value).strip()
         }
-        if {_plain(name) for name in key} & set(names.values()):
-            candidates[row.number] = {column: proper.get(name, name) for column, name in names.items()}
+    if options.header_rows > 1:
+        _spread(written, sheet)
+    wanted = {_plain(name) for name in key}
+    candidates: dict[int, dict[int, str]] = {}
+    for first in written:
+        if first <= max(_HEADER_SEARCH, options.header_row):
+            lines = [written.get(number, {}) for number in range(first, first + options.header_rows)]
+            names = {
+                column: "_".join(dict.fromkeys(line[column] for line in lines if column in line))
+                for column in sorted({column for line in lines for column in line})
+            }
+            if wanted & set(names.values()) or (UNDECIDED in key and first == options.header_row):
+                candidates[first] = {column: proper.get(name, name) for column, name in names.items()}
     number = options.header_row if options.header_row in candidates else min(candidates, default=0)
     if not number:
+        there = "、".join(written.get(options.header_row, {}).values())[:200] or "nothing"
         raise damaged(
-            f"sheet {sheet.title} has no header with {' or '.join(key)}",
-            f"工作表 {sheet.title} 没有含 {'、'.join(key)} 的表头",
+            f"sheet {sheet.title} has no header with {' or '.join(key)}; row {options.header_row} holds {there}",
+            f"工作表 {sheet.title} 没有含 {'、'.join(key)} 的表头，第 {options.header_row} 行为：{there}",
         )
     columns = candidates[number]
     twice = {name for name, times in Counter(columns.values()).items() if times > 1}
@@ -145,7 +166,16 @@ def _header(
             f"sheet {sheet.title} names a column twice: {', '.join(sorted(twice))}",
             f"工作表 {sheet.title} 的列名重复：{'、'.join(sorted(twice))}",
         )
-    return number, columns
+    return number + options.header_rows - 1, columns
+
+
+def _spread(written: dict[int, dict[int, str]], sheet: Sheet) -> None:
+    """A text of merged cells stands in each of them."""
+    for left, top, right, bottom in sheet.merges:
+        text = written.get(top, {}).get(left)
+        if text is not None:
+            for number in range(top, min(bottom, max(written)) + 1):
+                written.setdefault(number, {}).update(dict.fromkeys(range(left, min(right, _WIDTH) + 1), text))
 
 
 def _lines(book: Book, table: _Table) -> Iterator[Row]:

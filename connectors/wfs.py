@@ -44,6 +44,7 @@ from connectors.xml import children, local
 from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
 from core.redaction import redact
 from sources import options
+from sources.declaration import UNDECIDED
 from sources.options.http_services import WfsFeed
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Wfs(Connector):
             "startIndex": start,
             "count": given.size,
         }
-        if given.sort and layer.name not in self._unsorted:
+        if given.sort and UNDECIDED not in feed.key and layer.name not in self._unsorted:
             try:
                 return self.http.get("", params={**params, "sortBy": ",".join(feed.key)}, classify=classify_features)
             except (ConfigurationError, TransientError) as error:
@@ -407,6 +408,8 @@ def _properties(feature: etree._Element) -> dict[str, str | None]:
 
 def _key(feature: etree._Element, names: list[str]) -> str:
     values = {local(child).lower(): (xml.content(child) or "").strip() for child in children(feature)}
+    if UNDECIDED in names:  # a first look: every property together
+        names = list(values)
     parts = [values.get(name.lower(), "") for name in names]
     return "|".join(parts) if any(parts) else ""
 

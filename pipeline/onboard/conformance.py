@@ -24,7 +24,7 @@ from connectors.base import Batch, Connector, Payload, Proof, Reject, Window
 from core import clock
 from core.errors import OneMapError
 from core.redaction import redact
-from mappings import cases
+from mappings import cases, paths
 from mappings.compiler import Mapping
 from pipeline import diagnose, registry
 from pipeline.decode import of_payload
@@ -162,7 +162,7 @@ def _columns(name: str, source: Source, feed: Feed, mapping: Mapping, reading: _
     unknown = sorted({issue.field for issue in mapped.issues if issue.code == "unknown_column"})
     needed = {column for part in mapping.declaration.key for column in part.columns}
     there = {column.casefold() for column in reading.rows.column_names}
-    lacking = sorted(c for c in needed if c.partition(".")[0].casefold() not in there)
+    lacking = sorted(c for c in needed if paths.base(c).casefold() not in there)
     detail = "; ".join(
         [
             *([f"未声明的列 unknown: {', '.join(unknown)}"] if unknown else []),

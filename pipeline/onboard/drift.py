@@ -12,6 +12,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from mappings import paths
 from mappings.cleaning import fold_name
 from mappings.language import REST
 from mappings.mapping import Mapping
@@ -52,7 +53,7 @@ def find(mapping: Mapping, rows: pa.Table, before: Values[str, ColumnProfile] | 
     new = [name for folded, name in there.items() if folded not in known and not name.startswith("_")]
     if mapping.declaration.ignore == REST:
         new = [name for name in new if now.columns[name].filled]
-    used = {fold_name(name.partition(".")[0]) for name in mapping.declaration.columns} | {
+    used = {fold_name(paths.base(name)) for name in mapping.declaration.columns} | {
         fold_name(name) for name in mapping.declaration.columns
     }
     gone = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import shapely
 
 from core import codes as identifiers
 from mappings import times
@@ -22,6 +23,7 @@ from schemas import codes
 
 CUT = 60  # characters of a cell that are shown
 _DISTINCT_TESTED = 400
+_NEARLY = 0.9  # of the rows have a key, where the others are none
 _FEW = 30  # values at most that make a code
 _SURE = 0.98
 _INNER = 40  # fields of an object that make it a record and no dictionary
@@ -139,19 +141,26 @@ def profile(feed: str, rows: pa.Table) -> Profile:
 
 
 def _inner(column: pl.Series) -> list[pl.Series]:
-    """The flat fields of a column of objects, by their paths: applicant → applicant.name."""
+    """The flat fields of a column of objects, or of lists of one object at most, by their paths: applicant → applicant.name,
+    holder → holder[0].name."""
     filled = column.drop_nulls()
-    if not len(filled) or not filled.head(50).str.starts_with("{").all() or '"coordinates"' in filled[0]:
+    listed = len(filled) > 0 and filled.head(50).str.contains(r"^\[\s*(\{|\])").all()
+    if not len(filled) or not (listed or filled.head(50).str.starts_with("{").all()) or '"coordinates"' in filled[0]:
         return []
     found: dict[str, list[str | None]] = {}
+    place = f"{column.name}[0]" if listed else column.name
     for row, text in enumerate(column.to_list()):
         try:
             fields = json.loads(text) if text else {}
         except ValueError:
             return []
+        if listed:  # a record's one object, as XML has an element with attributes; more of them are children of the row
+            if fields and (len(fields) > 1 or not isinstance(fields[0], dict)):
+                return []
+            fields = fields[0] if fields else {}
         for name, value in fields.items():
             if isinstance(value, str | int | float) and _FIELD.fullmatch(name):
-                values = found.setdefault(f"{column.name}.{name}", [None] * column.len())
+                values = found.setdefault(f"{place}.{name}", [None] * column.len())
                 values[row] = str(value).lower() if isinstance(value, bool) else str(value)
         if len(found) > _INNER:
             return []
@@ -194,7 +203,8 @@ def _holds(listed: codes.CodeList, values: list[str]) -> bool:
 
 
 def _keys(frame: pl.DataFrame, made: Profile) -> list[list[str]]:
-    """Smallest sets of filled columns whose values differ from row to row; columns that look like identifiers first."""
+    """Smallest sets of filled columns whose values differ from row to row; columns that look like identifiers first. Where there
+    is none, columns that a few rows lack (a footer is no record)."""
     if frame.height < 2:
         return []
     full = [c for c in made.columns.values() if c.filled == frame.height and c.kind not in ("json", "geometry")]
@@ -213,11 +223,13 @@ def _keys(frame: pl.DataFrame, made: Profile) -> list[list[str]]:
             order = list(frame.columns)
             found.sort(key=lambda names: sum(_unlike_key(made.columns[n], order)[0] for n in names))
             return found[:5]
-    return []
+    nearly = [c for c in made.columns.values() if frame.height > c.filled >= _NEARLY * frame.height]
+    nearly = [c for c in nearly if c.distinct == c.filled and c.kind not in ("json", "geometry", "time")]
+    return [[c.name] for c in sorted(nearly, key=lambda c: (_unlike_key(c, list(frame.columns)), -c.filled))][:5]
 
 
 def _unlike_key(column: ColumnProfile, order: list[str]) -> tuple[float, int]:
-    points = 0.0
+    points = 4.0 if "[0]." in column.name else 0.0  # what a row holds, perhaps several of
     if column.share("time") > 0.9 and not column.name.casefold().endswith(("id", "no")):
         points += 3
     if re.search(r"\d\.\d", column.values[0][0] if column.values else "") and column.share("number") > 0.9:
@@ -251,10 +263,8 @@ def _cursors(frame: pl.DataFrame, made: Profile) -> list[str]:
 def _crs(frame: pl.DataFrame, made: Profile) -> str:
     """What the coordinates of geometries, or of pairs of numbers, look like."""
     for column in made.columns.values():
-        if column.kind == "geometry":
-            numbers = re.findall(r"-?\d+\.?\d*", re.sub(r"SRID=\d+;", "", column.values[0][0]))
-            if len(numbers) >= 2:
-                return f"{column.name}: {guess_crs(float(numbers[0]), float(numbers[1]))}"
+        if column.kind == "geometry" and (first := _first_point(column.values[0][0])):
+            return f"{column.name}: {guess_crs(*first)}"
     pairs = [
         c
         for c in made.columns.values()
@@ -272,6 +282,18 @@ def _crs(frame: pl.DataFrame, made: Profile) -> str:
         if y and x.values and y.values:
             return f"{x.name}, {y.name}: {guess_crs(float(x.values[0][0].replace(',', '')), float(y.values[0][0].replace(',', '')))}"
     return ""
+
+
+def _first_point(text: str) -> tuple[float, float] | None:
+    """The first two numbers of a geometry as it is written: WKT, GeoJSON, or WKB in hexadecimal."""
+    if _WKB.fullmatch(text):
+        try:
+            x, y = shapely.get_coordinates(shapely.from_wkb(text))[0]
+        except (shapely.errors.ShapelyError, IndexError):
+            return None
+        return float(x), float(y)
+    numbers = re.findall(r"-?\d+\.?\d*", re.sub(r"SRID=\d+;", "", text))
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) >= 2 else None
 
 
 def guess_crs(x: float, y: float) -> str:

@@ -6,6 +6,7 @@ Every other guess is a doubt, which a person decides on (the mark ``# ?``).
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from core.errors import ConfigurationError
-from mappings import numbers
+from mappings import numbers, paths
 from pipeline.onboard.knowledge import Knowledge, gather, twins, written
 from pipeline.onboard.profile import ColumnProfile, Profile
 from schemas import aliases, channels, codes, entities
@@ -35,6 +36,7 @@ _CODES = (
     "holder_code",
     "type_code",
 )
+_CREDIT_CODES = {"uscc", "applicant_uscc", "applicant_id", "holder_code"}
 _TIMES = [
     "inserttime",
     "insertime",
@@ -127,8 +129,8 @@ def draft(
     made = Draft(profile.feed, name, _key(profile, key), blocks, [], twin=twin[1] if twin else None)
     _roles(made, profile, known, cursor)
     used |= {g.raw for g in (made.time, made.rank, made.tombstone) if g} | set(made.key.value)
-    used |= {raw.partition(".")[0] for raw in used}
-    inner = {raw for raw in profile.columns if raw.partition(".")[0] in profile.columns and "." in raw}
+    used |= {paths.base(raw) for raw in used}
+    inner = {raw for raw in profile.columns if paths.base(raw) != raw and paths.base(raw) in profile.columns}
     made.aside = [
         _aside(column, known, found[raw]) for raw, column in profile.columns.items() if raw not in used | inner
     ]
@@ -145,7 +147,8 @@ def best(column: ColumnProfile, among: list[str], known: Knowledge) -> tuple[str
 
 
 def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
-    folded, label = aliases.fold(column.name), aliases.fold(column.label)
+    called = _called(column.name)
+    folded, label = aliases.fold(called), aliases.fold(column.label)
     gathered: dict[tuple[str, str], tuple[float, list[str], Any]] = {}
 
     def add(entity: str, target: str, score: float, why: str, value: Any = None) -> None:
@@ -173,13 +176,18 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
     if label:
         for named in known.names.get(label, ()):
             add(named.entity, named.column, named.how, f"注释“{column.label}”")
-    if column.name.isascii():
+    if (
+        part := called.rpartition("_")[2]
+    ) != called and not part.isascii():  # a name over several columns stands before
+        for named in known.names.get(aliases.fold(part), ()):
+            add(named.entity, named.column, named.how - 0.15, f"末段：{part}")
+    if called.isascii():
         for named in known.initials.get(folded, ()) if len(folded) >= 2 else ():
             add(named.entity, named.column, named.how + (0.05 if len(folded) >= 4 else 0), named.why)
         for length in range(len(folded) - 1, 2, -1):  # BJBMMC ends as 部门名称 does
             for named in known.initials.get(folded[-length:], ()):
                 add(named.entity, named.column, 0.4 + 0.02 * length, f"结尾与{named.why}")
-        ours = frozenset(aliases.words(column.name))
+        ours = frozenset(aliases.words(called))
         if len(ours) > 1 or len(folded) > 3:
             for theirs, named in known.words:
                 if (both := len(ours & theirs)) and (like := both / len(ours | theirs)) >= 0.5 and like < 1:
@@ -190,6 +198,10 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
                 like = SequenceMatcher(None, name, folded).ratio()
                 for named in columns if 0.6 <= like < 1 else ():
                     add(named.entity, named.column, 0.3 + 0.4 * like, f"近似名称：{name}")
+    if column.share("uscc") > 0.9 and column.filled:
+        for name, model in entities.load_all().items():
+            for target in _CREDIT_CODES & model.columns.keys():
+                add(name, target, 0.55, "值为统一社会信用代码")
     if column.share("project_code") > 0.9 and column.filled:
         for name, model in entities.load_all().items():
             if "project_code" in model.columns:
@@ -201,6 +213,11 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
             reasons = [*reasons, said]
         made.append(_Candidate(entity, target, score if fits else score * 0.3, tuple(reasons), fits, value))
     return sorted(made, key=lambda c: -c.score)
+
+
+def _called(name: str) -> str:
+    """What a column is called where its name is a path: an element's text by the element, else the path without places."""
+    return re.sub(r"\[\d+\]", "", name).removesuffix("._text")
 
 
 def _fits(column: ColumnProfile, target: Column) -> tuple[bool, str]:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from sources.options.base import Crs, Degrees, Names, Pattern, Strict, Text
 from sources.options.base import FeedOptions as Base
 from sources.options.database import Charset
-from sources.options.listing import Path
+from sources.options.listing import Path, RowShape
 
 
 class CasesOptions(Strict):
@@ -26,7 +26,13 @@ class WorkbookOptions(Strict):
     """``content: workbook``: sheets with a header row."""
 
     sheets: Pattern = Field(r"\d{4}-(?:0[1-9]|1[0-2])", description="Names of the sheets that are read")
-    header_row: int = Field(3, ge=1)
+    header_row: int = Field(3, ge=1, description="Row of the names, the first of them where they take several")
+    header_rows: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="Rows that the names take: a name over several columns stands before each, 建设规模_总投资",
+    )
     fill_down: list[str] = Field(default_factory=list, description="Columns whose merged cells count for each row")
     dates: list[str] = Field(default_factory=list, description="Columns whose numbers are serials")
 
@@ -48,7 +54,7 @@ class TableOptions(Strict):
         return self
 
 
-class JsonOptions(Strict):
+class JsonOptions(RowShape):
     """``content: json``: a document with a list of records."""
 
     rows: Path = Field("@", description="Where the list stands; `@` where the document is the list itself")

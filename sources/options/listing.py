@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import jmespath
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from sources.options.base import FeedOptions, Strict
+from sources.options.base import FeedOptions, Names, Strict
 
 Scalar = str | int | float | bool
 
@@ -56,6 +56,24 @@ Expression = Annotated[str, AfterValidator(_expression)]
 """A JMESPath expression. Of XML: elements and attributes are fields by local name, an element's text beside attributes is
 ``_text``.
 """
+
+
+class RowShape(Strict):
+    """How rows stand in JSON, where they are no list of objects."""
+
+    keyed_as: str | None = Field(
+        None, min_length=1, description="JSON: the rows stand in an object by their key; the column that takes the key"
+    )
+    header: Expression | Names | None = Field(
+        None,
+        description="JSON: each row is a list of values; JMESPath of the list of their names (fields[].id), or the names",
+    )
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> RowShape:
+        if self.keyed_as and self.header:
+            raise ValueError("keyed_as is of rows that are objects, header of rows that are lists: only one of them")
+        return self
 
 
 class _Sized(Strict):
@@ -128,7 +146,7 @@ _NAMES = re.compile(r"\{(page|offset|cursor|size)\}")
 _STRFTIME = re.compile(r"%[a-zA-Z]")
 
 
-class ListingOptions(FeedOptions):
+class ListingOptions(FeedOptions, RowShape):
     """Of a feed that is a listing in pages."""
 
     rows: Path = Field(

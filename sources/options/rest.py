@@ -165,6 +165,8 @@ class FeedOptions(ListingOptions):
             raise ValueError(f"etag is of no use with paging kind {self.paging.kind}")
         if self.nested and self.format != "xml":
             raise ValueError("nested is of format: xml")
+        if (self.keyed_as or self.header) and self.format == "xml":
+            raise ValueError(f"{'keyed_as' if self.keyed_as else 'header'} is of format: json")
         self.stands_for([self.path, self.params, self.body])
         keeps = getattr(self.paging, "keeps", None) or []
         if unknown := set(keeps) - set(self.params) - set(self.body or ()):

@@ -130,6 +130,8 @@ class RowsFeed(ListingOptions):
             raise ValueError("paging kind link is of addresses: none, page, offset or cursor")
         if getattr(self.paging, "keeps", None) is not None:
             raise ValueError("paging.keeps is of protocol rest")
+        if (self.keyed_as or self.header) and self.document is None:
+            raise ValueError("keyed_as and header are of JSON: of a document in a string")
         self.stands_for(self.parameters)
         return self
 

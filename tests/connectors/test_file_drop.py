@@ -735,3 +735,44 @@ def test_a_workbook_of_many_rows_is_read_in_pieces(tmp_path: Path) -> None:
     assert sum(sizes) == 12_000 and max(sizes) == 5000
     with pytest.raises(ProviderError):
         spreadsheets.inspect(file, options, ["申办流水号"], HEADER, archives.Limits(entry=1000))
+
+
+def two_row_header(tmp_path: Path) -> Path:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Sheet1"
+    for cell, text in {
+        "A1": "2026年10月施工许可台账",
+        "A2": "镇街",
+        "B2": "施工许可证",
+        "D2": "建设规模",
+        "B3": "证号",
+        "C3": "附件",
+        "D3": "总投资",
+    }.items():
+        sheet[cell] = text
+    for row in (["莞城", "S1", None, 10], [None, "S2", None, 20], [None, "小计", None, 30], ["东城", "S3", "F", 40]):
+        sheet.append(row)
+    for merge in ("A1:D1", "A2:A3", "B2:C2", "A4:A5"):
+        sheet.merge_cells(merge)
+    path = tmp_path / "book.xlsx"
+    book.save(path)
+    return path
+
+
+def test_names_over_several_rows_are_joined_and_cells_merged_down_that_nobody_declared_are_told(tmp_path: Path) -> None:
+    path = two_row_header(tmp_path)
+    given = {"sheets": "Sheet1", "header_row": 2, "header_rows": 2}
+    for key in (["施工许可证_证号"], ["?"]):  # decided, and at a first look
+        options = spreadsheets.WorkbookOptions(**given)
+        found = spreadsheets.inspect(path, options, key, [], archives.Limits())
+        assert [(issue.code, issue.field) for issue in found.issues] == [("merged_unfilled", "镇街")]
+        (batch,) = spreadsheets.decode(path, None, options, key, [], archives.Limits())
+        rows = batch.rows.to_pylist()
+        assert list(rows[0]) == ["镇街", "施工许可证_证号", "施工许可证_附件", "建设规模_总投资", "_place"]
+        assert [row["镇街"] for row in rows] == ["莞城", None, "东城"]
+        assert [reject.code for reject in batch.rejects] == ["total_row"]
+    filled = spreadsheets.WorkbookOptions(**given, fill_down=["镇街"])
+    assert spreadsheets.inspect(path, filled, key, [], archives.Limits()).issues == []
+    (batch,) = spreadsheets.decode(path, None, filled, key, [], archives.Limits())
+    assert batch.rows["镇街"].to_pylist() == ["莞城", "莞城", "东城"]

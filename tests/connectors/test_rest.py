@@ -13,7 +13,7 @@ import pytest
 
 from connectors import connector
 from connectors.window import Window
-from core.errors import AuthenticationError, ConfigurationError, Fault, ProviderError, TransientError
+from core.errors import AuthenticationError, ConfigurationError, Fault, OneMapError, ProviderError, TransientError
 from sources.declaration import DaysCursor, WindowCursor
 from tests.connectors.contract import Case, Contract, read
 from tests.connectors.http_cases import FAST, endpoint, feed, source
@@ -362,3 +362,43 @@ def test_rows_that_are_no_objects_are_rejected():
         reading = read(connector(source("rest", PROJECTS), endpoint(server.url)), PROJECTS, FULL)
     assert [(reject.place, reject.raw) for reject in reading.rejects] == [("row 2", "5"), ("row 3", "null")]
     assert reading.rows.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ({"items": {"a1": {"n": 1.10, "who": {"x": "}"}}, "a2": {}}, "total": 2}, {"keyed_as": "id"}),
+        (
+            {"fields": [{"f": "id"}, {"f": "n"}], "items": [["a1", 1.10], ["a2", None]], "total": 2},
+            {"header": "fields[].f"},
+        ),
+        ({"items": [["a1", 1.10], ["a2", None]], "total": 2}, {"header": ["id", "n"]}),
+    ],
+)
+def test_rows_keyed_by_their_id_and_rows_that_are_lists_are_read_by_declaration(body, options):
+    paging = {"kind": "none", "total": "total"}
+    with web(lambda asked: Reply(body)) as served:
+        of = feed("items", ["id"], path="/x", rows="items", paging=paging, **options)
+        made = connector(source("rest", of, http=FAST), endpoint(served.url))
+        *payloads, proof = made.fetch(of, Window(full=True), None)
+        (batch,) = [one for payload in payloads for one in made.decode(of, payload)]
+        rows = [{k: v for k, v in row.items() if k != "_place"} for row in batch.rows.to_pylist()]
+        assert [row["id"] for row in rows] == ["a1", "a2"] and rows[0]["n"] == "1.1" and rows[1]["n"] is None
+        assert proof.complete and batch.rejects == []
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "hint"),
+    [
+        (b'{"items": {"a1": {"n": 1}}}', {}, "set keyed_as"),
+        (b'{"items": {"list": [{"n": 1}]}}', {}, "lists stand in it at list"),
+        (b'{"data": {"list": [{"n": 1}]}}', {}, "lists stand at data.list"),
+        (b'{"items": {"a1": {"n": 1}, "a1": {"n": 2}}}', {"keyed_as": "id"}, "a key twice: a1"),
+        (b'{"items": [["a", 1]]}', {"header": ["n", "n"]}, "names a column twice|Names|twice"),
+    ],
+)
+def test_rows_of_another_shape_say_what_is_there_instead(body, options, hint):
+    with web(lambda asked: Reply(body)) as served, pytest.raises(OneMapError, match=hint):
+        of = feed("items", ["id"], path="/x", rows="items", paging={"kind": "none"}, **options)
+        made = connector(source("rest", of, http=FAST | {"attempts": 1}), endpoint(served.url))
+        list(made.fetch(of, Window(full=True), None))

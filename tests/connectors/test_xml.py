@@ -8,6 +8,7 @@ import time
 import tracemalloc
 
 import pytest
+from lxml import etree
 
 from connectors import xml
 from core.errors import Fault
@@ -223,3 +224,12 @@ def test_a_field_that_stands_twice_is_one_where_both_say_the_same_and_no_ones_ch
     assert xml.twice(element, {"a", "b"}) == ["B"]
     reject = xml.ambiguous(element, "CASE 1", ["B"], "K")
     assert (reject.code, reject.record) == ("column_ambiguous", "K") and "<B>2</B>" in reject.raw
+
+
+def test_attributes_of_a_vocabulary_are_columns_and_those_of_xml_itself_are_not():
+    element = etree.fromstring(
+        '<p:permit xmlns:p="urn:p" xmlns:c="urn:c" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
+        ' xmlns:gml="http://www.opengis.net/gml" c:id="P1" state="2" c:state="9" xsi:type="p:Permit" gml:id="x">'
+        '<p:holder c:code="U1">甲公司</p:holder><p:name xsi:type="xsd:string">乙</p:name></p:permit>'
+    )
+    assert xml.record(element) == {"id": "P1", "state": "2", "name": "乙", "holder": '[{"code":"U1","_text":"甲公司"}]'}

@@ -10,6 +10,7 @@ import pytest
 from core.errors import ConfigurationError
 from pipeline import diagnose
 from pipeline.onboard import conformance, steps
+from pipeline.onboard.profile import profile
 from pipeline.preview import preview
 from quality import suites
 from sources import loader
@@ -178,3 +179,32 @@ def test_a_wrong_option_leaves_no_file(place) -> None:
         feed = {"name": "x", "cursor": {"kind": "full"}, "options": {"tabel": "x"}}
         steps.new("x3", connection="c", protocol="database", feeds={"a": feed}, **GIVEN)
     assert "x3" not in loader.names()
+
+
+def test_a_profile_looks_into_lists_of_one_object_and_reads_a_geometry_in_binary():
+    import pyarrow as pa
+    import shapely
+
+    rows = pa.table(
+        {
+            "holder": ['[{"uscc":"91441900MA0000015D","_text":"甲公司"}]'] * 3,
+            "mat": ['[{"no":"1"},{"no":"2"}]'] * 3,
+            "no": ["S1", "S2", None],
+            "_geometry": [shapely.Point(113.7, 23.0).wkb_hex] * 3,
+        }
+    )
+    found = profile("x.list", pa.table({n: rows[n].cast(pa.large_string()) for n in rows.column_names}))
+    assert {"holder[0].uscc", "holder[0]._text"} <= found.columns.keys() and "mat[0].no" not in found.columns
+    assert "度" in found.crs
+
+
+def test_a_column_that_a_footer_lacks_is_a_candidate_of_the_key():
+    import pyarrow as pa
+
+    rows = pa.table(
+        {
+            "no": pa.array([*(f"S{n}" for n in range(20)), None], pa.large_string()),
+            "name": pa.array(["甲"] * 21, pa.large_string()),
+        }
+    )
+    assert profile("x.list", rows).keys == [["no"]]
