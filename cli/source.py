@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -103,6 +104,56 @@ def register(app: typer.Typer) -> None:
             if found:
                 output.table(list(found[0]), [list(one.values()) for one in found], title=title)
         return None
+
+    @source.command()
+    def tryout(
+        feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. d5.weather")],
+        file: Annotated[
+            Path, typer.Argument(exists=True, dir_okay=False, help="将要报送的文件或接口应答 · what would be sent")
+        ],
+        records: Annotated[
+            bool, typer.Option("--records", help="文件是按原始列名的 JSON 记录 · JSON records by raw columns")
+        ] = False,
+        as_json: Json = False,
+    ) -> None:
+        """试报 · What the hub would say of a file, an answer or records before they are sent: the sync's own verdict. Stores
+        nothing; exit 1 when something would be refused."""
+        from pipeline import tryout as trying
+
+        tried = trying.tryout(feed, file, file.name, records=records)
+        if as_json:
+            output.as_json(tried.as_dict())
+            raise typer.Exit(not tried.sound)
+        output.out.print(
+            f"{feed}  {'✓ 全部可收' if tried.sound else '✗ 整批不收：' + tried.why if not tried.go else '✗ 部分不收'}"
+            f"  共 {tried.rows_in:,} 行，可收 {tried.accepted:,}，将隔离 {tried.rejected_rows:,}，其中注销 {tried.tombstones:,}",
+            markup=False,
+        )
+        output.table(
+            ("位置", "记录键", "原因", "字段", "值", "怎样改"),
+            [
+                (
+                    one["place"],
+                    one["record"],
+                    why.get("title_zh") or why["code"],
+                    why["field"],
+                    why["value"],
+                    why.get("remedy_zh"),
+                )
+                for one in tried.rejected
+                for why in one["reasons"]
+            ],
+            title="将被隔离的记录 rejected",
+        )
+        output.table(
+            ("提示", "字段", "次数", "如", "怎样改"),
+            [
+                (i.get("title_zh") or i["code"], i["field"], i["count"], i["detail"], i.get("remedy_zh"))
+                for i in tried.issues
+            ],
+            title="提示（照收）issues",
+        )
+        raise typer.Exit(not tried.sound)
 
     @source.command()
     def sync(

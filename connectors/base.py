@@ -27,6 +27,7 @@ import pyarrow as pa
 
 from connectors import planning
 from connectors.window import Window as Window  # part of the contract: who writes a connector imports it from here
+from core import clock
 
 if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
@@ -155,6 +156,15 @@ class Connector(ABC):
     @abstractmethod
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         """Payload → rows, in flat memory. Deterministic: the archive is decoded again by the same call."""
+
+    def handed(self, feed: Feed, body: Path, name: str, media_type: str) -> tuple[Payload, list[Issue]]:
+        """Bytes that a provider hands over by hand, as the payload that they would be had the source sent them, and what is to
+        be told of it.
+
+        :raises ProviderError: they are none of this feed's.
+        """
+        now = clock.now()
+        return Payload(body.read_bytes(), media_type, {"handed": name}, now, now, {"file": name, "name": name}), []
 
     def describe(self, feed: Feed) -> Described | None:
         """The source's own description of the feed, where the protocol has one; asked while a source is drafted."""

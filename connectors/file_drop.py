@@ -187,6 +187,25 @@ class FileDrop(Connector):
                 batch.scope = scopes[0] if scopes else None
             yield batch
 
+    def handed(self, feed: Feed, body: Path, name: str, media_type: str) -> tuple[Payload, list[Issue]]:
+        """A file as if it lay in the drop; its name counts, as there."""
+        given = options.of_feed("file_drop", feed)
+        found = re.fullmatch(given.files, name)
+        if found is None:
+            raise ProviderError(
+                f"{name} is not named as agreed: {given.files}",
+                remedy="name the file as agreed",
+                zh=f"文件名 {name} 不符合约定（{given.files}），同步时不会读取，请按约定命名。",
+                code="file_name_unknown",
+                feed=feed.id,
+            )
+        drop = _drop("", Entry(name, name.encode(), body.stat().st_size, 0, False), None, found.groupdict())
+        counts, issues = self._inspect(feed, given, drop, body)
+        scopes = [] if given.replaces == "none" else sorted(counts)
+        now = clock.now()
+        facts = {"name": name, "rows": sum(counts.values()), "scopes": scopes, "parts": sorted(counts)}
+        return Payload(body, _MEDIA_TYPES[given.content], {"handed": name}, now, now, facts), issues
+
     def close(self) -> None:
         """End the session, remove the files."""
         if "_opened" in self.__dict__:

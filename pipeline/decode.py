@@ -30,6 +30,7 @@ from sources.declaration import Feed
 log = logging.getLogger(__name__)
 BATCH_ROWS = 5_000  # three are in memory at once: read, mapped, written
 BATCH_BYTES = 16 << 20
+NO_RECEIPT = 0  # of what is looked at and not kept
 _RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
 _UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONGEST_NAME = 200
@@ -89,6 +90,26 @@ def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> I
                     waiting.add(received.receipt_id, batch)
                 if waiting.full:
                     yield waiting.take()
+    if waiting.holds:
+        yield waiting.take()
+
+
+def of_one(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Decoded]:
+    """Batches of one payload that has no receipt: it is looked at, and not kept."""
+    yield from gathered(of_payload(connector, feed, payload))
+
+
+def gathered(batches: Iterable[Batch | Reject]) -> Iterator[Decoded]:
+    """The same of rows that are decoded already."""
+    waiting = _Waiting()
+    for batch in batches:
+        if isinstance(batch, Reject):
+            waiting.lost += 1
+            waiting.rejects.append((NO_RECEIPT, batch))
+        else:
+            waiting.add(NO_RECEIPT, batch)
+        if waiting.full:
+            yield waiting.take()
     if waiting.holds:
         yield waiting.take()
 

@@ -48,14 +48,7 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Iss
             with transaction() as connection:
                 holds.shape_settled(connection, feed.id)
         return []
-    kinds = ("new", "vanished", "renamed")
-    try:
-        found = [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
-    except OneMapError:
-        raise
-    except Exception as error:  # a row that fails the mapping is that row's: the phases after find it alone
-        log.warning("%s: the shape of the batch could not be looked at: %s", feed.id, redact(str(error)))
-        return []
+    found = _changes(feed, mapping, rows)
     if not found:
         return []
     told = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
@@ -77,6 +70,29 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Iss
             feed=feed.id,
             code="shape_changed",
         )
+    return _absent(found)
+
+
+def looked(feed: Feed, mapping: Mapping, rows: pa.Table) -> tuple[list[Issue], str]:
+    """What :func:`guard` would say, without asking anybody: (issues, why nothing of the batch would be stored, in Chinese; "")."""
+    found = _changes(feed, mapping, rows) if rows.num_rows and _differs(feed, mapping, rows) else []
+    changes = "；".join(sorted(change.zh for change in found))
+    why = {"stop": "按声明停止，不入库", "hold": "按声明暂不入库，须由人放行"}.get(feed.drift)
+    return _absent(found), f"字段有变化（{changes}），{why}。" if found and why else ""
+
+
+def _changes(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[drift.Change]:
+    kinds = ("new", "vanished", "renamed")
+    try:
+        return [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
+    except OneMapError:
+        raise
+    except Exception as error:  # a row that fails the mapping is that row's: the phases after find it alone
+        log.warning("%s: the shape of the batch could not be looked at: %s", feed.id, redact(str(error)))
+        return []
+
+
+def _absent(found: list[drift.Change]) -> list[Issue]:
     return [
         Issue("column_absent", f"{change.detail}: {change.zh}", field=change.column)
         for change in found

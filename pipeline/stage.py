@@ -14,7 +14,7 @@ import shapely
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from mappings.compiler import Mapped
+from mappings.compiler import Mapped, Mapping
 from pipeline import issues, shape
 from pipeline import map as map_phase
 from pipeline.decode import Decoded
@@ -82,7 +82,7 @@ def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
 def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
     with passing() as connection:
         for decoded, mapped in parts:
-            _write_isolated(connection, job, decoded, mapped, verdicts)
+            write_isolated(connection, job.staged, job.mapping, decoded, mapped, verdicts)
     if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
         return
     if job.staged.scopes or job.staged.scoped or (number == 1 and not job.initial.begin()):
@@ -95,11 +95,13 @@ def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> Non
     job.initial.take(job.staged.last_row)
 
 
-def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: Mapped, verdicts: Verdicts) -> None:
+def write_isolated(
+    connection: Connection, into: Staged, mapping: Mapping, decoded: Decoded, mapped: Mapped, verdicts: Verdicts
+) -> None:
     """Write a part; what the database refuses is looked for by halves, and the row that it is becomes a reject."""
     try:
         with connection.begin_nested():
-            write(connection, job.staged, decoded, mapped, verdicts)
+            write(connection, into, decoded, mapped, verdicts)
     except (sa.exc.DBAPIError, psycopg.Error) as error:
         said = refusal(error)
         if said is None or not decoded.rows.num_rows:
@@ -109,10 +111,10 @@ def _write_isolated(connection: Connection, job: Job, decoded: Decoded, mapped: 
         else:
             parts = decoded.halves()
         for part in parts:
-            _write_isolated(connection, job, part, map_phase.batch(job.mapping, part.rows), verdicts)
+            write_isolated(connection, into, mapping, part, map_phase.batch(mapping, part.rows), verdicts)
     else:
         found = [*((issue, 1) for issue in decoded.issues), *map_phase.issues(mapped)]
-        issues.stage(connection, job.staged, found)
+        issues.stage(connection, into, found)
 
 
 def write(

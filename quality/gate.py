@@ -30,6 +30,15 @@ def check(connection: Connection, staged: Staged, *, listing: bool | None = None
     :raises ConfigurationError: a suite is missing or wrong.
     :raises InternalError: a suite cannot be evaluated.
     """
+    verdict, results = judge(connection, staged, listing=staged.full if listing is None else listing, absence=absence)
+    docs.note(staged, results, verdict)
+    return verdict
+
+
+def judge(
+    connection: Connection, staged: Staged, *, listing: bool, absence: bool
+) -> tuple[Verdict, list[validation.Validated]]:
+    """:func:`check` without its pages: the verdict, and what each suite found."""
     results = validation.validate(connection, staged)
     rejected = (
         staged.rejects
@@ -40,11 +49,9 @@ def check(connection: Connection, staged: Staged, *, listing: bool | None = None
             )
         ).scalar_one()
     )
-    verdict = _listing(connection, staged, absence) if (staged.full if listing is None else listing) else None
+    verdict = _listing(connection, staged, absence) if listing else None
     verdict = verdict or _share(staged, rejected) or Verdict(go=True, rejected=rejected)
-    verdict = replace(verdict, rejected=rejected)
-    docs.note(staged, results, verdict)
-    return verdict
+    return replace(verdict, rejected=rejected), results
 
 
 def _listing(connection: Connection, staged: Staged, absence: bool) -> Verdict | None:
