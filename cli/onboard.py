@@ -158,6 +158,25 @@ def register(source: typer.Typer) -> None:
         return None
 
     @source.command()
+    def pin(
+        source: Annotated[str, typer.Argument(help="数源 · source")],
+        feed: Feeds = None,
+        as_json: Json = False,
+    ) -> None:
+        """固定契约 · Take the raw columns and their types of feeds with contract: auto from the live source, and pin them; says
+        what is otherwise than before."""
+        from pipeline.onboard import steps
+
+        done = steps.pinned(source, feed)
+        if as_json:
+            return output.as_json([{"file": str(one.path), "changes": one.changes} for one in done])
+        for one in done:
+            output.out.print(f"已写 written: {one.path}", markup=False)
+            for change in one.changes:
+                output.out.print(f"  {change}", markup=False)
+        return None
+
+    @source.command()
     def drift(
         feed: Annotated[str, typer.Argument(help="数据项 · feed, e.g. m2.sb")],
         adopt: Annotated[

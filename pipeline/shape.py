@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from connectors.base import Issue
 from core.errors import HeldError, OneMapError, ProviderError
 from core.redaction import redact
+from mappings import paths
 from mappings.cleaning import fold_name
 from mappings.language import REST
 from mappings.mapping import Mapping
@@ -30,7 +31,7 @@ _USUAL = 0.5  # share of them that had a value: else its absence says nothing
 _SOME = sa.text("select raw from source.record where feed = :feed and tombstoned_at is null limit :most")
 _TOLD = sa.text(
     "select code, field, detail, first_seen_at, last_seen_at, count from landing.issue"
-    " where feed = :feed and code in ('unknown_column', 'column_absent', 'unknown_code', 'shape_changed')"
+    " where feed = :feed and code in ('unknown_column', 'column_absent', 'unknown_code', 'type_changed', 'shape_changed')"
     " order by first_seen_at"
 )
 
@@ -82,7 +83,7 @@ def looked(feed: Feed, mapping: Mapping, rows: pa.Table) -> tuple[list[Issue], s
 
 
 def _changes(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[drift.Change]:
-    kinds = ("new", "vanished", "renamed")
+    kinds = ("new", "vanished", "renamed", "type")
     try:
         return [one for one in drift.find(mapping, rows.slice(0, _LOOKED), before(feed.id)) if one.kind in kinds]
     except OneMapError:
@@ -94,7 +95,11 @@ def _changes(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[drift.Change]
 
 def _absent(found: list[drift.Change]) -> list[Issue]:
     return [
-        Issue("column_absent", f"{change.detail}: {change.zh}", field=change.column)
+        Issue(
+            "type_changed" if change.kind == "type" else "column_absent",
+            f"{change.detail}: {change.zh}",
+            field=change.column,
+        )
         for change in found
         if change.kind != "new"
     ]
@@ -145,9 +150,13 @@ def _differs(feed: Feed, mapping: Mapping, rows: pa.Table) -> bool:
     known = {fold_name(name): name for name in mapping.contract.columns}
     if feed.drift != "adapt" and mapping.declaration.ignore != REST and names - known.keys():
         return True
+    if any(column.type for column in mapping.contract.columns.values()) and drift.types(
+        mapping, profile(feed.id, rows.slice(0, _LOOKED)).columns
+    ):
+        return True
     if rows.num_rows < drift.LEAST:
         return False
-    used = {fold_name(name.partition(".")[0]) for name in mapping.declaration.columns} & known.keys()
+    used = {fold_name(paths.base(name)) for name in mapping.declaration.columns} & known.keys()
     filled = {fold_name(name) for name in rows.column_names if rows.column(name).null_count < rows.num_rows}
     lacking = used - filled
     if not lacking:

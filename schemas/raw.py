@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ from core.settings import ROOT
 
 FEEDS = ROOT / "schemas" / "feeds.yaml"
 CONTRACTS = ROOT / "schemas" / "contracts"
+PINNED = CONTRACTS / "pinned"  # contracts that were taken from a live source: contract: auto
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 
 
@@ -34,6 +35,7 @@ class RawColumn:
     zh: str = ""
     required: bool = False
     fields: tuple[str, ...] | None = None
+    type: str | None = None  # of a pinned contract: text, number, time, json, geometry
 
     @property
     def nested(self) -> bool:
@@ -62,6 +64,21 @@ class _Feed(BaseModel):
     add: dict[str, str] = Field(default_factory=dict)
 
 
+class _PinnedColumn(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    type: Literal["text", "number", "time", "json", "geometry"]
+    zh: str = ""
+    required: bool = False
+
+
+class _Pinned(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    feed: str
+    key: list[str] = Field(min_length=1)
+    time: str | None = None
+    columns: dict[str, _PinnedColumn] = Field(min_length=1)
+
+
 class _Feeds(BaseModel):
     feeds: dict[str, _Feed]
 
@@ -83,7 +100,29 @@ def load_all() -> dict[str, RawContract]:
 
 def find(feed: str) -> RawContract | None:
     """A feed's contract; None where it has none of its own: then its mapping says which columns it has."""
-    return load_all().get(feed)
+    return load_all().get(feed) or pinned(feed)
+
+
+@cache
+def pinned(feed: str) -> RawContract | None:
+    """A contract that was taken from the live source (``onemap source pin``); None where none was.
+
+    :raises ConfigurationError: its file is wrong.
+    """
+    path = PINNED / f"{feed}.yaml"
+    if not path.exists():
+        return None
+    document = declared.read(path)
+    found = declared.build(document, _Pinned)
+    if found.feed != feed:
+        raise document.error(("feed",), f"must be the file's name, {feed}")
+    if lacking := {*found.key, *([found.time] if found.time else [])} - found.columns.keys():
+        raise document.error(("columns",), f"lacks {', '.join(sorted(lacking))} of key or time")
+    columns = {
+        name: RawColumn(name, one.zh, one.required, () if one.type == "json" else None, one.type)
+        for name, one in found.columns.items()
+    }
+    return RawContract(feed, columns, tuple(found.key), found.time)
 
 
 def contract(feed: str) -> RawContract:

@@ -35,6 +35,9 @@ def faults(feed: Feed, mapping: Mapping) -> Iterator[tuple[declared.Place, str]]
     if mapping.feed != feed.id:
         yield ("mapping",), f"mappings/{feed.mapping}.yaml is of feed {mapping.feed}, not of {feed.id}"
         return
+    if feed.contract == "auto" and raw.find(feed.id) is None:
+        yield ("contract",), f"is not pinned yet: onemap source pin {feed.id.partition('.')[0]}"
+        return
     used = {paths.base(name).casefold() for name in mapping.declaration.columns}
     known = {name.casefold(): name for name in mapping.contract.columns}
     own = raw.find(feed.id) is None and mapping.declaration.ignore == REST

@@ -146,6 +146,11 @@ class Feed(_Strict):
     absence: bool = Field(False, description="A complete full listing proves that what is not in it is gone")
     reconcile: bool = Field(True, description="Counts and keys are compared with the source on schedule")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
+    contract: Literal["auto"] | None = Field(
+        None,
+        description="auto: the raw columns and their types are taken from the live source and pinned (onemap source pin); "
+        "default: schemas/feeds.yaml, else the columns that the mapping names",
+    )
     drift: Literal["adapt", "hold", "stop"] = Field(
         "adapt",
         description="Columns that are new, vanished or renamed: adapt tells and goes on; hold stores nothing of the batch "

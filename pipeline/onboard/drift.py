@@ -20,8 +20,15 @@ from pipeline.onboard import propose, write
 from pipeline.onboard.knowledge import Knowledge, gather
 from pipeline.onboard.profile import ColumnProfile, profile
 
-Kind = Literal["new", "vanished", "renamed", "widened", "code"]
-ZH = {"new": "新增列", "vanished": "消失的列", "renamed": "改名", "widened": "变宽", "code": "新代码"}
+Kind = Literal["new", "vanished", "renamed", "widened", "type", "code"]
+ZH = {
+    "new": "新增列",
+    "vanished": "消失的列",
+    "renamed": "改名",
+    "widened": "变宽",
+    "type": "类型变化",
+    "code": "新代码",
+}
 LEAST = 20  # rows without a column before its absence says something: a column may be empty in a few
 _WIDER = 1.5
 
@@ -85,8 +92,27 @@ def find(mapping: Mapping, rows: pa.Table, before: Values[str, ColumnProfile] | 
             changes.append(
                 Change("widened", name, f"最长 {old.longest} → {column.longest} 字符", f"# {name}: 核对长度限制")
             )
+    changes += types(mapping, now.columns)
     changes += _codes(mapping, rows)
     return changes
+
+
+def types(mapping: Mapping, columns: Values[str, ColumnProfile]) -> list[Change]:
+    """Columns of a pinned contract some of whose values are of another type than it says."""
+    found = []
+    for name, column in columns.items():
+        given = mapping.contract.columns.get(name)
+        wanted = given.type if given else None
+        if wanted and wanted != "text" and column.filled and (share := column.share(wanted)) < 1:
+            found.append(
+                Change(
+                    "type",
+                    name,
+                    f"约定为 {wanted}，{1 - share:.1%} 的值不是",
+                    f"# {name}: 请数源核对；确已改版的，onemap source pin {mapping.feed.partition('.')[0]}",
+                )
+            )
+    return found
 
 
 def _heir(name: str, new: list[str], columns: Values[str, ColumnProfile], old: ColumnProfile | None) -> str | None:

@@ -11,8 +11,8 @@ from connectors.base import Described
 from connectors.endpoint import resolve
 from core import clock
 from core.errors import ConfigurationError
+from pipeline.onboard import pin, propose, sample, write
 from pipeline.onboard import profile as profiles
-from pipeline.onboard import propose, sample, write
 from pipeline.onboard.profile import Profile
 from quality import suites
 from sources import loader
@@ -94,6 +94,38 @@ def _labels(found: Profile, described: Described | None) -> None:
             found.columns[name].label = label
     if described.key:
         found.keys = [described.key, *(key for key in found.keys if key != described.key)]
+
+
+def pinned(source_id: str, wanted: list[str] | None = None) -> list[pin.Pinned]:
+    """Take the contracts of a source's feeds with ``contract: auto`` (or of those wanted) from the live source, and pin them.
+
+    :raises OneMapError: as the source has it; a feed without a row, or whose key nobody has decided, cannot be pinned.
+    """
+    declared = loader.draft(source_id)
+    names = wanted or [feed.id for feed in declared.feeds.values() if feed.contract == "auto"]
+    if not names:
+        raise ConfigurationError(
+            f"no feed of {source_id} has contract: auto",
+            remedy="add contract: auto to the feed, or name it with --feed",
+            zh=f"{source_id} 没有声明 contract: auto 的数据项，请在数据项下加上，或用 --feed 指定。",
+            source=source_id,
+        )
+    return [_pin(seen) for seen in look(source_id, names)]
+
+
+def _pin(seen: Seen) -> pin.Pinned:
+    feed, found = seen.feed, seen.profile
+    lacking = [name for name in feed.key if name not in found.columns]
+    if lacking or not found.rows:
+        why = f"样本中没有主键列 {'、'.join(lacking)}" if found.rows else "没有取到记录"
+        raise ConfigurationError(
+            f"{feed.id} cannot be pinned: " + (f"no column {', '.join(lacking)}" if found.rows else "no row came"),
+            remedy="decide the key (onemap source draft), see onemap source profile",
+            zh=f"{feed.id} 不能固定契约：{why}。先以 onemap source draft 起草并确认主键。",
+            feed=feed.id,
+        )
+    cursor = feed.cursor.column if feed.cursor.kind == "window" else None
+    return pin.pin(found, feed.key, cursor if cursor in found.columns else None, day=f"{clock.today():%Y-%m-%d}")
 
 
 def draft(source_id: str, wanted: list[str] | None = None, *, force: bool = False) -> Drafted:
