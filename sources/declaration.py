@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 _ID = r"^[a-z][a-z0-9_]{0,39}$"  # part of DAG ids, pools, file names and keys of the store
@@ -22,6 +22,10 @@ def _cron(text: str) -> str:
     """Five fields, as Airflow's CronTriggerTimetable takes them."""
     if len(text.split()) != 5 or not croniter.is_valid(text):
         raise ValueError(f"{text!r} is no cron of five fields: minute hour day month weekday")
+    try:
+        croniter(text).get_next()
+    except CroniterBadDateError:
+        raise ValueError(f"{text!r} names no day that there is") from None
     return text
 
 
@@ -54,6 +58,8 @@ def _distinct(names: list[str]) -> list[str]:
 
 Cron = Annotated[str, AfterValidator(_cron)]
 Span = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+Wait = Annotated[Span, Field(le=timedelta(days=1))]
+Promise = Annotated[Span, Field(le=timedelta(days=3660))]
 Lag = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_not_negative)]
 Columns = Annotated[list[str], AfterValidator(_distinct)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -117,7 +123,7 @@ class Rhythm(_Strict):
     """When data usually arrive: what is known of it before there is a history to learn from."""
 
     usual: str = Field("", description="In words, for people: 每个工作日数十条")
-    longest: int | Literal["any"] | None = Field(
+    longest: Annotated[int, Field(ge=1, le=3660)] | Literal["any"] | None = Field(
         None,
         description="Working days without new data that are still normal, until a history is there to learn from; "
         "any: no silence is unusual (a list that changes once a year), so that one is found by its source's or by witnesses alone",
@@ -187,14 +193,14 @@ class Source(_Strict):
     connection: str = Field(pattern=r"^[\w.-]+$", description="Airflow Connection id")
     protocol: str = Field(description="A connector of connectors/__init__.py")
     schedule: Cron = Field(description="Cron, Asia/Shanghai")
-    promise: Span = Field(description="Freshness: the age that no feed may exceed")
+    promise: Promise = Field(description="Freshness: the age that no feed may exceed")
     reconcile: Cron | None = Field("30 3 * * 6", description="Cron of the reconciliation; null: never")
     quota: str | None = Field(
         None,
         pattern=r"^\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*(;\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*)*$",
         description="Calls that the source grants us, e.g. 1000/hour, several joined by ;",
     )
-    timeout: Span = timedelta(seconds=60)
+    timeout: Wait = timedelta(seconds=60)
     parallel: int = Field(2, ge=1, le=64, description="Slots of the source's Airflow pool")
     options: dict[str, Any] = Field(default_factory=dict, description="Of the protocol: sources/options")
     feeds: dict[Annotated[str, Field(pattern=_ID)], Feed]

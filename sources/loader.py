@@ -28,7 +28,12 @@ def read(path: Path, *, undecided: bool = False) -> Source:
     """
     document = declared.read(path)
     source = declared.build(document, Source, undecided=undecided)
-    found = [*_names(source, path, mappings=not undecided), *_options(source), *secrets.find(document.data)]
+    found = [
+        *_names(source, path, mappings=not undecided),
+        *_options(source),
+        *_together(source),
+        *secrets.find(document.data),
+    ]
     if found:
         raise document.errors(found)
     feeds = {name: feed.model_copy(update={"id": f"{source.source}.{name}"}) for name, feed in source.feeds.items()}
@@ -93,6 +98,48 @@ def _names(source: Source, path: Path, *, mappings: bool) -> Iterator[tuple[decl
     for name, feed in source.feeds.items():
         if mappings and not (MAPPINGS / f"{feed.mapping}.yaml").exists():
             yield ("feeds", name, "mapping"), f"there is no mappings/{feed.mapping}.yaml"
+
+
+#: How a protocol's feeds can be read on: the kinds of cursor that its connector knows.
+_CURSORS = {
+    "signed_rest": {"window", "full"},
+    "signed_files": {"files", "window", "full"},
+    "rest": {"window", "full", "days"},
+    "ogc_features": {"window", "full"},
+    "stac": {"window", "full"},
+    "mqtt": {"stream"},
+    "soap": {"window", "full"},
+    "database": {"window", "full"},
+    "file_drop": {"files"},
+    "wfs": {"full"},
+    "singer": {"files"},
+}
+
+
+def _together(source: Source) -> Iterator[tuple[declared.Place, str]]:
+    """What is sound by itself and does not go together."""
+    seen: dict[str, str] = {}
+    known = _CURSORS.get(source.protocol, set())
+    for name, feed in source.feeds.items():
+        kind = feed.cursor.kind
+        if known and kind not in known:
+            yield ("feeds", name, "cursor"), f"{source.protocol} is not read by {kind}: {', '.join(sorted(known))}"
+        if feed.mapping in seen:
+            yield ("feeds", name, "mapping"), f"is the mapping of {seen[feed.mapping]} too: each feed has its own"
+        seen.setdefault(feed.mapping, name)
+        text = repr(feed.options)
+        listed = source.protocol == "rest" or (source.protocol == "soap" and feed.options.get("answer") == "rows")
+        bounded = feed.options.get("since") or feed.options.get("until") or "{since}" in text or "{until}" in text
+        if listed and kind == "window" and not bounded:
+            yield (
+                ("feeds", name, "options"),
+                "the cursor is a window, and nothing asks for one: since or until, or {since} in a constant",
+            )
+        if source.protocol == "rest" and (kind == "days") != bool(feed.options.get("day")):
+            yield ("feeds", name, "cursor"), "cursor kind days and options.day, which asks for a day, go together"
+        session = source.protocol == "soap" and "{session}" in f"{text}{source.options.get('headers')}"
+        if session and not source.options.get("login"):
+            yield ("feeds", name, "options"), "{session} stands for what a log-in answers, and options.login is missing"
 
 
 def _options(source: Source) -> Iterator[tuple[declared.Place, str]]:

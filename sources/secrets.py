@@ -14,6 +14,14 @@ _NAMED = re.compile(
     r"(^|[_\W])(password|passwd|pwd|passphrase|secret|client_?secret|private_?key|access_?key|access_?token|credential|口令|密码|密钥)s?($|[_\W])",
     re.I,
 )
+#: Names that a credential has in a request, wherever it is sent.
+_SENT = re.compile(
+    r"(^|[_\W])(api_?key|x_?api_?key|app_?key|app_?secret|access_?token|auth_?token|token|authorization|cookie|pass|auth_?code|sign_?key)($|[_\W])",
+    re.I,
+)
+_NO_CREDENTIAL = re.compile(r"(page|next|cursor|continuation|resumption|sync)_?token", re.I)
+_SENDING = {"params", "headers", "body", "parameters", "config"}
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WRITTEN = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"), "a private key"),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/_=.-]{8,}"), "a header with credentials"),
@@ -33,7 +41,7 @@ def find(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
         for name, value in data.items():
             if (
                 isinstance(name, str)
-                and _NAMED.search(name)
+                and (_NAMED.search(name) or (_SENDING & {*place} and _sent(name) and "{" not in str(value)))
                 and isinstance(value, str | int)
                 and value not in ("", True)
                 and not _STANDS_FOR.fullmatch(str(value))
@@ -48,6 +56,12 @@ def find(data: Any, place: Place = ()) -> Iterator[tuple[Place, str]]:
         why = next((what for pattern, what in _WRITTEN if pattern.search(data)), None)
         if why or any(_random(word) for word in _OPAQUE.findall(data)):
             yield place, f"looks like {why or 'a secret'}: {_REMEDY}"
+
+
+def _sent(name: str) -> bool:
+    """Whether a name of a request's constant is one of a credential."""
+    plain = _CAMEL.sub("_", name).replace("-", "_")
+    return _SENT.search(plain) is not None and _NO_CREDENTIAL.search(plain) is None
 
 
 def _random(word: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from sources.options.limits import Limits
 
@@ -36,6 +36,12 @@ class HttpSettings(Strict):
     max_bytes: int = Field(64 << 20, ge=1, le=1 << 30, description="Largest answer in memory")
     max_file_bytes: int = Field(4 << 30, ge=1, description="Largest answer in a file")
 
+    @model_validator(mode="after")
+    def _grows(self) -> HttpSettings:
+        if self.first > self.longest:
+            raise ValueError(f"first ({self.first}) is longer than longest ({self.longest})")
+        return self
+
 
 class SourceOptions(Strict):
     """Of a source whose protocol has none of its own."""
@@ -47,16 +53,24 @@ class HttpSourceOptions(SourceOptions):
     http: HttpSettings = HttpSettings()
 
 
+def _past(value: datetime | date | None) -> datetime | date | None:
+    if value is not None and f"{value:%Y-%m-%d}" > f"{date.today():%Y-%m-%d}":
+        raise ValueError("lies in the future: nothing would ever be read")
+    return value
+
+
 class FeedOptions(Strict):
     """Of a feed, whatever its protocol."""
 
-    first: datetime | date | None = Field(
+    first: Annotated[datetime | date | None, AfterValidator(_past)] = Field(
         None, description="Where a feed with a window cursor begins, where the source wants both bounds"
     )
     limits: Limits = Field(Limits(), description="Bounds of one payload")
 
 
 def _pattern(value: str) -> str:
+    if not value:
+        raise ValueError("is empty, and matches nothing")
     try:
         re.compile(value)
     except re.error as error:

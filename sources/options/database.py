@@ -42,7 +42,7 @@ class Acknowledge(Strict):
 class FeedOptions(Base):
     """``options`` of a feed."""
 
-    table: Text = Field(description="Table or view")
+    table: Text = Field(pattern=r"^[^\s();'\"]([^();'\"]*[^\s();'\"])?$", description="Table or view, no query")
     exclude: Names = Field(default_factory=list, description="Columns never read")
     order: Names = Field(default_factory=list, description="After increment and key, where these name no row")
     acknowledge: Acknowledge | None = Field(None, description="Set to 1 after our commit")

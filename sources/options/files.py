@@ -51,6 +51,8 @@ class TableOptions(Strict):
     def _named(self) -> TableOptions:
         if self.header_row is None and not self.columns:
             raise ValueError("header_row is null, so columns has to name the columns")
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote are the same")
         return self
 
 

@@ -6,6 +6,8 @@ Shared by ``protocol: rest`` and by ``answer: rows`` of ``protocol: soap``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 import jmespath
@@ -143,7 +145,17 @@ class Link(_Sized):
 
 Paging = Annotated[NoPaging | PageNumber | Offset | Cursor | Link, Field(discriminator="kind")]
 _NAMES = re.compile(r"\{(page|offset|cursor|size)\}")
+_OURS = ("since", "until", "page", "offset", "cursor", "size")
 _STRFTIME = re.compile(r"%[a-zA-Z]")
+
+
+def _paths(constants: dict[str, Any], before: str = "") -> Iterator[str]:
+    """``variables.after`` of ``{variables: {after: …}}``: names of constants as parameters are named."""
+    for name, value in constants.items():
+        if value not in (None, ""):  # what stands there until it is filled
+            yield f"{before}{name}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{before}{name}.")
 
 
 class ListingOptions(FeedOptions, RowShape):
@@ -154,7 +166,7 @@ class ListingOptions(FeedOptions, RowShape):
         description="Where the list stands; `@` where the answer is the list itself. XML: elements by local name",
     )
     nested: list[str] = Field(default_factory=list, description="XML: elements that may repeat, always a JSON list")
-    lift: list[str] = Field(
+    lift: Names = Field(
         default_factory=list,
         description="Fields of a row, in this order, whose own fields are the row's: [node] of GraphQL, [attributes] of ArcGIS",
     )
@@ -180,12 +192,47 @@ class ListingOptions(FeedOptions, RowShape):
             raise ValueError("is neither a strftime format nor epoch, epoch_ms, iso, iso_utc")
         return value
 
+    @field_validator("success", "empty")
+    @classmethod
+    def _has_values(cls, value: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for expression, values in value.items():
+            if not values:
+                raise ValueError(f"{expression} lists no value: nothing would ever be it")
+        return value
+
+    def each_once(self, constants: dict[str, Any], *more: str | None) -> None:
+        """Refuse a parameter that two things would fill. :raises ValueError: there is one."""
+        paging = self.paging
+        text = repr(constants)
+        own = [
+            getattr(paging, name, None)
+            for name, place in (("number_as", "{page}"), ("offset_as", "{offset}"), ("cursor_as", "{cursor}"))
+            if place not in text
+        ]
+        sized = getattr(paging, "size_as", None) if getattr(paging, "size", None) and "{size}" not in text else None
+        filled = [name for name in (*own, sized, self.since, self.until, *more) if name]
+        given = {*_paths(constants)}
+        for name in filled:
+            if filled.count(name) > 1:
+                raise ValueError(
+                    f"two things would fill the parameter {name}: name each of paging, since and until apart"
+                )
+            if name in given:
+                raise ValueError(f"the parameter {name} is a constant, and paging, since or until would fill it too")
+
     def stands_for(self, constants: Any) -> None:
         """Refuse a ``{name}`` in a constant's text that nothing will stand for. :raises ValueError: there is one."""
         there = {"page": ["page"], "offset": ["offset"], "cursor": ["cursor"]}.get(self.paging.kind, [])
         there += ["size"] if getattr(self.paging, "size", None) else []
         for name in set(_NAMES.findall(repr(constants))) - set(there):
             raise ValueError(f"{{{name}}} stands in a constant, and paging declares no {name}")
+
+    @staticmethod
+    def spelt(constants: dict[str, Any]) -> None:
+        """Refuse a ``{name}`` that is nearly one of ours. :raises ValueError: there is one."""
+        for name in re.findall(r"\{([a-z]+)\}", repr(constants)):
+            if name not in _OURS and (like := get_close_matches(name, _OURS, 1, 0.75)):
+                raise ValueError(f"{{{name}}} stands for nothing, did you mean {{{like[0]}}}?")
 
     @model_validator(mode="after")
     def _bounds_differ(self) -> ListingOptions:

@@ -21,7 +21,9 @@ class OAuth(Strict):
     """OAuth 2.0 client credentials. Connection: login = client id, password = client secret."""
 
     kind: Literal["oauth"]
-    token: str = Field("/oauth/token", description="Path of the token endpoint, on the Connection's host")
+    token: str = Field(
+        "/oauth/token", pattern=r"^[^:\s]+$", description="Path of the token endpoint, on the Connection's host"
+    )
     scope: str | None = None
     audience: str | None = None
     sent_in: Literal["auto", "header", "form"] = Field(
@@ -155,6 +157,8 @@ class FeedOptions(ListingOptions):
     def _is_path(cls, value: str) -> str:
         if "://" in value:
             raise ValueError("is an address: only the path stands here, the host is the Connection's")
+        if value.startswith("//") or not value.strip() or ".." in value.split("?")[0].split("/"):
+            raise ValueError("is no path under the Connection's base URL")
         return value
 
     @model_validator(mode="after")
@@ -168,6 +172,10 @@ class FeedOptions(ListingOptions):
         if (self.keyed_as or self.header) and self.format == "xml":
             raise ValueError(f"{'keyed_as' if self.keyed_as else 'header'} is of format: json")
         self.stands_for([self.path, self.params, self.body])
+        self.spelt(self.params)
+        if self.day and (self.since or self.until):
+            raise ValueError("day and since or until ask for the same: only one of them")
+        self.each_once({**self.params, **(self.body or {})}, self.day)
         keeps = getattr(self.paging, "keeps", None) or []
         if unknown := set(keeps) - set(self.params) - set(self.body or ()):
             raise ValueError(f"paging.keeps names {sorted(unknown)[0]}, which is no constant of params or body")

@@ -133,6 +133,8 @@ class RowsFeed(ListingOptions):
         if (self.keyed_as or self.header) and self.document is None:
             raise ValueError("keyed_as and header are of JSON: of a document in a string")
         self.stands_for(self.parameters)
+        self.spelt(self.parameters)
+        self.each_once(self.parameters)
         return self
 
 
