@@ -91,3 +91,19 @@ def test_a_path_into_a_column_that_is_no_json_is_refused_where_a_contract_says_s
     (folder / "sl.yaml").write_text(text, "utf-8")
     with pytest.raises(ConfigurationError, match="no column SBLSH_SHORT.x"):
         compiler.read(folder / "sl.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "found"),
+    [
+        ("lines[0][no=A=B].name", {"lines"}, ("lines", "$[0][?(@.no=='A=B')]['name']")),
+        ("lines[no=1][0]", {"lines"}, ("lines", "$[?(@.no=='1')][0]")),
+        (r"lines[no=it's \ here]", {"lines"}, ("lines", r"$[?(@.no=='it\'s \\ here')]")),
+        ("SPHJ.SPSJ.at", {"SPHJ", "SPHJ.SPSJ"}, ("SPHJ.SPSJ", "$['at']")),
+        ("GX.a", {"G"}, None),  # no column: what stands before a step is a name as a whole
+        ("lines", {"lines"}, None),
+        ("lines[0", {"lines"}, None),
+    ],
+)
+def test_a_path_is_a_column_and_steps_within_it(name, columns, found):
+    assert paths.split(name, columns) == found
