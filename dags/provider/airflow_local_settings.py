@@ -19,6 +19,9 @@ _MODULES = (
     "pyarrow.pandas_compat",
     "fsspec.implementations.chained",
     "airflow.sdk.bases.hook",
+    "airflow.dag_processing.dagbag",  # with which each task makes its DAG
+    "dags.supervision",
+    "dags.serving_dags",
 )
 
 
