@@ -1,4 +1,4 @@
-"""``onemap hold``: mass deletions wait for a person."""
+"""``onemap hold``: what waits for a person: mass deletions, changed columns, batches unlike those before."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cli.context import By, Json, Note, group
 
 
 def register(app: typer.Typer) -> None:
-    hold = group(app, "hold", "待决 · mass deletions that wait for a person")
+    hold = group(app, "hold", "待决 · what waits for a person: mass deletions, changed columns, unusual batches")
 
     @hold.command("list")
     def list_(
         all_: bool = typer.Option(False, "--all", help="包括已决定的 · decided ones too"), as_json: Json = False
     ) -> None:
-        """列出 · What waits, how much it would delete, and some of the keys."""
+        """列出 · What waits: how much would be deleted and some of the keys, or the changes of columns, or what is unusual."""
         from store import listing
 
         rows = listing.holds(all_)
@@ -41,12 +41,14 @@ def register(app: typer.Typer) -> None:
 
     @hold.command()
     def release(number: int, note: Note, by: By) -> None:
-        """放行 · Let the next run delete as many records, once."""
+        """放行 · Let what waits through: so many deletions or such an unusual batch once, by the next run; these changes of columns
+        from now on."""
         _decide(number, "released", by, note)
 
     @hold.command()
     def refuse(number: int, note: Note, by: By) -> None:
-        """驳回 · Keep the records; the feed asks again while its source still lacks them."""
+        """驳回 · Let it not through: records stay, and nothing of a changed or unusual batch is stored; the feed asks again while its
+        source is still so."""
         _decide(number, "refused", by, note)
 
 

@@ -114,7 +114,7 @@ def _records(feed: Feed, body: Path) -> Iterator[decode.Decoded]:
 @contextmanager
 def _staged(feed: Feed, mapping: Mapping) -> Iterator[Staged]:
     """Staging tables of a run that never was: its number is drawn, and no row has it."""
-    asked = suites.asked(feed.id, mapping.entities)
+    asked = suites.inputs(feed.id, mapping.entities)
     with transaction() as connection:
         number = connection.execute(sa.text("select nextval(pg_get_serial_sequence('landing.run', 'id'))")).scalar_one()
         staged = Staged(
@@ -138,7 +138,7 @@ def _staged(feed: Feed, mapping: Mapping) -> Iterator[Staged]:
 def _write(
     tried: Tried, staged: Staged, feed: Feed, mapping: Mapping, batches: Iterator[decode.Decoded], told: list[Issue]
 ) -> None:
-    verdicts = suites.asked(feed.id, mapping.entities).verdicts
+    verdicts = suites.inputs(feed.id, mapping.entities).verdicts
     with transaction() as connection:
         issues.stage(connection, staged, [(issue, 1) for issue in told])
         for number, decoded in enumerate(batches):
