@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from connectors.base import Batch, Connector, Described, Payload, Proof, Window
@@ -37,7 +38,7 @@ def take(connector: Connector, feed: Feed, now: datetime, limit: int = ROWS) -> 
     """
     tables: list[pa.Table] = []
     made = Sample(pa.table({}), described=connector.describe(feed))
-    feed = readable(feed, made.described)
+    asked, feed = feed, readable(feed, made.described)
     count = answers = 0
     for payload in _payloads(connector, feed, now):
         answers += 1
@@ -61,6 +62,10 @@ def take(connector: Connector, feed: Feed, now: datetime, limit: int = ROWS) -> 
     made.issues = list(dict.fromkeys(made.issues))
     if tables:
         made.rows = pa.concat_tables(tables, promote_options="default")
+        if UNDECIDED in asked.key:  # pages that overlap bring a row twice, which no key would tell apart
+            names = [name for name in made.rows.column_names if name != "_place"]
+            frame = pl.from_arrow(made.rows.select(names)).with_row_index("_n")
+            made.rows = made.rows.take(frame.unique(names, keep="first", maintain_order=True)["_n"].to_list())
     return made
 
 

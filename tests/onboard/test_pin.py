@@ -102,3 +102,14 @@ def test_nothing_is_pinned_where_nobody_asked(place: Path) -> None:
     loader.load.cache_clear()
     with pytest.raises(ConfigurationError, match="contract: auto"):
         steps.pinned("z1")
+
+
+def test_a_row_that_two_pages_bring_is_one_row_of_a_sample_whose_key_is_open(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "sources/z1.yaml").write_text(SOURCE.replace("key: [no]", 'key: ["?"]'), "utf-8")
+    loader.load.cache_clear()
+    with web(lambda asked: Reply({"data": [*rows(30), rows(30)[-1]]})) as served:
+        foreign.connect(monkeypatch, "z1", host=served.url)
+        (seen,) = steps.look("z1")
+    assert seen.profile.rows == 30 and ["no"] in seen.profile.keys
