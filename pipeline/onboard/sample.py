@@ -64,7 +64,7 @@ def take(connector: Connector, feed: Feed, now: datetime, limit: int = ROWS) -> 
         made.rows = pa.concat_tables(tables, promote_options="default")
         if UNDECIDED in asked.key:  # pages that overlap bring a row twice, which no key would tell apart
             names = [name for name in made.rows.column_names if name != "_place"]
-            frame = pl.from_arrow(made.rows.select(names)).with_row_index("_n")
+            frame = pl.DataFrame(made.rows.select(names)).with_row_index("_n")
             made.rows = made.rows.take(frame.unique(names, keep="first", maintain_order=True)["_n"].to_list())
     return made
 
