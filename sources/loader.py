@@ -112,7 +112,7 @@ _CURSORS = {
     "database": {"window", "full"},
     "file_drop": {"files"},
     "wfs": {"full"},
-    "singer": {"files"},
+    "singer": {"files", "full"},
 }
 
 

@@ -120,7 +120,6 @@ WRONG = {
     "days for db": db({"table": "T"}, cursor={"kind": "days"}),
     "mqtt full": src({"f": feed(options={"topic": "a/b"})}, protocol="mqtt"),
     "wfs window": src({"f": feed(cursor={"kind": "window", "column": "a"}, options={"layer": "a"})}, protocol="wfs"),
-    "singer full": src({"f": feed(options={"stream": "a"})}, protocol="singer", options={"tap": ["t"]}),
     "key empty": src({"f": feed(key=[])}),
     "key twice": src({"f": feed(key=["a", "A"])}),
     "key blank": src({"f": feed(key=[" "])}),
