@@ -79,5 +79,10 @@ def decoder(of: Source) -> Connector:
     try:
         return connector(of)
     except ConfigurationError:
-        nobody = secrets.token_hex(8)
-        return make(of, Endpoint(of.connection, of.protocol, "https://archive.invalid", login=nobody, password=nobody))
+        return unconnected(of)
+
+
+def unconnected(of: Source) -> Connector:
+    """A connector that has no Connection and needs none to decode, to be closed."""
+    nobody = secrets.token_hex(8)
+    return make(of, Endpoint(of.connection, of.protocol, "https://archive.invalid", login=nobody, password=nobody))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -58,29 +58,45 @@ class Tried:
         return {**asdict(self), "sound": self.sound}
 
 
-def tryout(feed_id: str, body: Path, name: str, *, records: bool = False) -> Tried:
+Reading = AbstractContextManager[tuple[list[Issue], Iterator[decode.Decoded]]]
+
+
+class Reader(Protocol):
+    """Decodes what would be sent: what is to be told of the whole, and its batches."""
+
+    def __call__(self, feed_id: str, body: Path, name: str, *, records: bool) -> Reading: ...
+
+
+@contextmanager
+def decoded(
+    feed_id: str, body: Path, name: str, *, records: bool
+) -> Iterator[tuple[list[Issue], Iterator[decode.Decoded]]]:
+    """The reader of the command: here and now. The source's Connection is asked where its answers are encrypted, alone."""
+    source, feed = registry.feed(feed_id)
+    connector = registry.decoder(source) if source.options.get("sealed") else registry.unconnected(source)
+    try:
+        if records:
+            yield [], _records(feed, body)
+        else:
+            kind = mimetypes.guess_type(name)[0] or _kind(body)
+            payload, told = connector.handed(feed, body, name, kind)
+            yield told, decode.of_one(connector, feed, payload)
+    finally:
+        connector.close()
+
+
+def tryout(feed_id: str, body: Path, name: str, *, records: bool = False, read: Reader = decoded) -> Tried:
     """Judge what would be sent. ``records``: a JSON array of records, or JSON lines, by the raw columns of the feed, instead of
-    what the source's own interface would answer.
+    what the source's own interface would answer. ``read``: how it is decoded.
 
     :raises ProviderError: it is none of this feed's, or cannot be read at all: the verdict is that it would be refused whole.
     :raises ConfigurationError: there is no such feed, or its declaration is wrong.
     """
-    source, feed = registry.feed(feed_id)
+    _, feed = registry.feed(feed_id)
     mapping = registry.mapping(feed)
     tried = Tried(feed_id, name)
-    connector = registry.decoder(source)
-    try:
-        if records:
-            batches: Iterator[decode.Decoded] = _records(feed, body)
-            told: list[Issue] = []
-        else:
-            kind = mimetypes.guess_type(name)[0] or _kind(body)
-            payload, told = connector.handed(feed, body, name, kind)
-            batches = decode.of_one(connector, feed, payload)
-        with _staged(feed, mapping) as staged:
-            _write(tried, staged, feed, mapping, batches, told)
-    finally:
-        connector.close()
+    with read(feed_id, body, name, records=records) as (told, batches), _staged(feed, mapping) as staged:
+        _write(tried, staged, feed, mapping, batches, told)
     return tried
 
 

@@ -19,6 +19,7 @@ KINDS: dict[str, tuple[int, str, str]] = {
     "not-found": (404, "未找到，或不在可见范围内", "Not found, or not within what you may see"),
     "method-not-allowed": (405, "不支持的方法", "Method not allowed"),
     "gone": (410, "已按保存期限清理", "No longer kept"),
+    "too-large": (413, "请求正文过大", "The body is too large"),
     "quota-exceeded": (429, "超出调用配额", "Quota exceeded"),
     "internal": (500, "系统内部错误", "Internal error"),
     "unavailable": (503, "暂时不可用", "Unavailable for now"),

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from core.errors import ConfigurationError
 from serving import rulebook
 from serving.access import departments
-from serving.api import care, docs, guide, insight, operations, plans, projects, space
+from serving.api import care, docs, guide, insight, operations, plans, projects, space, tryout
 from serving.api.describe import schemas
 from serving.problems import KINDS, answer, refused
 
@@ -38,6 +38,7 @@ for router in (
     insight.router,
     care.router,
     operations.router,
+    tryout.router,
 ):
     app.include_router(router)
 docs.mount(app)

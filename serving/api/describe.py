@@ -225,7 +225,7 @@ def schemas() -> dict[str, Any]:
             "items": _object(["condition", "items"], condition=text, items={"type": "array", "items": text}),
         },
     )
-    made |= _of_insight() | _of_care()
+    made |= _of_insight() | _of_care() | _of_tryout()
     made["Any"] = {"type": "object"}
     made["Problem"] = {
         "type": "object",
@@ -445,6 +445,50 @@ def _of_care() -> dict[str, Any]:
             reminders=_list(reminder),
         ),
         "care_note_made": _object(["id"], id=_NUMBER),
+    }
+
+
+def _of_tryout() -> dict[str, Any]:
+    """What the hub would say of a file."""
+    raw = "only for who may read raw rows"
+    explained = {
+        **dict.fromkeys(("code", "title", "title_zh", "duty", "duty_zh", "remedy", "remedy_zh"), _TEXT),
+        "field": _MAYBE,
+    }
+    reason = _object(
+        ["code"],
+        **explained,
+        **dict.fromkeys(("value", "message"), {**_MAYBE, "description": raw}),
+    )
+    issue = _object(
+        ["code", "severity", "count"],
+        **explained,
+        severity=_MAYBE,
+        record={**_MAYBE, "description": "one of the records"},
+        count=_NUMBER,
+        detail={**_MAYBE, "description": raw},
+    )
+    row = _object(
+        ["place", "record", "reasons"],
+        place={**_TEXT, "description": "where it stands in the file"},
+        record={**_TEXT, "description": "key of the record"},
+        reasons=_list(reason),
+    )
+    return {
+        "tryout": _object(
+            ["feed", "name", "sound", "go", "why", "rows_in", "accepted", "rejected_rows", "rejected", "issues"],
+            **dict.fromkeys(("feed", "name"), _TEXT),
+            sound={**_FLAG, "description": "全部可收 · everything would be taken"},
+            go={**_FLAG, "description": "false: 整批不收 · nothing would be taken"},
+            why={**_TEXT, "description": "what stops the batch, in Chinese"},
+            rows_in={**_NUMBER, "description": "rows_in = accepted + rejected_rows"},
+            accepted=_NUMBER,
+            rejected_rows={**_NUMBER, "description": "rows that would go to quarantine"},
+            tombstones={**_NUMBER, "description": "of the accepted: rows that delete a record"},
+            rows={"type": "object", "description": "rows by entity", "additionalProperties": _NUMBER},
+            rejected={**_list(row), "description": "the first 200 of them, each with every reason"},
+            issues={**_list(issue), "description": "what would be told and stops nothing"},
+        )
     }
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import OneMapError
-from serving import audit
+from serving import audit, trying
 from serving.access import Grant
 from serving.query import freshness
 from serving.render import template
@@ -79,7 +79,8 @@ def framed(who: Grant | None, here: str) -> dict[str, Any]:
         fresh = freshness.current()
     except (OneMapError, SQLAlchemyError):  # the page itself says what is away
         fresh = None
-    menu = (*_MENU, *(_OPERATING if who and who.operates else ()))
+    offers = (("tryout", "数据试报"),) if who and trying.may(who) else ()
+    menu = (*_MENU, *offers, *(_OPERATING if who and who.operates else ()))
     return {
         "who": who,
         "menu": menu,

@@ -44,6 +44,7 @@ from serving.pages import (
     reminders,
     share,
     subscriptions,
+    tryout,
     whatif,
 )
 from serving.pages.answering import HEADERS, Asker, Who, attached, logged, rendered
@@ -92,6 +93,7 @@ def application(asker: Asker, redrive: str | None = None) -> FastAPI:
     app.include_router(subscriptions.router)
     app.include_router(pushes.router)
     app.include_router(share.router)
+    app.include_router(tryout.router)
     app.include_router(lists.router)
     return app
 

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from core import clock
 from core.errors import ConfigurationError
 from quality import issues
-from serving import balance, lineage
+from serving import balance, lineage, trying
 from serving.access import Grant
 from serving.pages.answering import HEADERS, Who, logged, rendered
 from serving.query import freshness
@@ -157,6 +157,7 @@ def sources(request: Request, who: Operator) -> Response:
         "sources.html.j2",
         request,
         declared=declared,
+        tries=trying.may(who),
         promise={s.source: span(s.promise.total_seconds()) for s in declared},
         fresh_by={state.source: state for state in freshness.freshness().sources},
     )

@@ -188,7 +188,7 @@ def test_a_town_and_a_department_find_and_export_their_own_overdue_case(address,
 PAGES = [
     "findings", "cases?late=all", "orders", "escalations", "agents", "catalogue", "insight", "forecast", "what-if", "care", "reminders",
     "lookup", "plan", "guide?q=施工许可证要多少天", "share", "ops/decisions", "ops/alerts", "ops/sources", "ops/subscriptions", "ops/pushes", "ops/balance",
-    "ops/quarantine",
+    "ops/quarantine", "tryout", "tryout/d5.fire",
 ]  # fmt: skip
 
 
