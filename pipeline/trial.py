@@ -35,7 +35,8 @@ DEADLINE = 120  # seconds of decoding, the start of its process included
 PATIENCE = 20.0  # seconds that a tryout waits for the one before it
 _TOLD, _BATCH = "told.json", "batch-{}.{}"
 _CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE, -signal.SIGKILL}
-_turn = threading.Lock()
+_turn = threading.BoundedSemaphore(1)
+_queue = threading.BoundedSemaphore(4)  # who waits holds one of the server's threads
 
 
 def judged(feed_id: str, body: Path, name: str, *, records: bool = False) -> Tried:
@@ -44,14 +45,21 @@ def judged(feed_id: str, body: Path, name: str, *, records: bool = False) -> Tri
     :raises ProviderError: it would be refused whole; that it ends its decoder's process is such a reason too.
     :raises TransientError: others are being tried, or it is not decoded within the deadline.
     """
-    if not _turn.acquire(timeout=PATIENCE):
+    with _place(_queue, blocking=False), _place(_turn, timeout=PATIENCE):
+        return tryout.tryout(feed_id, body, name, records=records, read=_aside)
+
+
+@contextmanager
+def _place(of: threading.Semaphore, **how: Any) -> Iterator[None]:
+    """A place among those who try, or who wait for it. :raises TransientError: there is none."""
+    if not of.acquire(**how):
         raise TransientError(
-            "another tryout is under way", remedy="try again in some seconds", zh="另一份试报正在进行，请稍后再试。"
+            "others are being tried", remedy="try again in some seconds", zh="其他试报正在进行，请稍后再试。"
         )
     try:
-        return tryout.tryout(feed_id, body, name, records=records, read=_aside)
+        yield
     finally:
-        _turn.release()
+        of.release()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock
+from core import clock, settings
 from core.errors import ConfigurationError, OneMapError
 from core.version import VERSION
 from mappings import compiler
@@ -163,8 +163,15 @@ def _section(feed: Feed) -> str:
     note = "" if aside == REST or not aside else f"<p>已知不用：{escape('、'.join(aside))}。</p>"
     return (
         f"<h3>{escape(feed.name)}（{feed.id}）</h3><p>约定：{'；'.join(promises)}。不合格记录超过 {feed.max_rejected:.0%} 时整批不入库。</p>"
-        f"<table><tr><th>字段</th><th>名称</th><th></th><th>写法与取值</th><th>用途</th></tr>{rows}</table>{note}{_open(feed)}"
+        f"<table><tr><th>字段</th><th>名称</th><th></th><th>写法与取值</th><th>用途</th></tr>{rows}</table>{note}{_tryout(feed)}{_open(feed)}"
     )
+
+
+def _tryout(feed: Feed) -> str:
+    """Where the provider tries what it would send."""
+    url = settings.public_url()
+    page = f'<a href="{escape(url)}/onemap/map/tryout/{feed.id}">数据试报</a>' if url else "“数据试报”"
+    return f"<p>报送前可在枢纽的{page}页面先试：结论与同步相同，不留任何数据。</p>"
 
 
 def _open(feed: Feed) -> str:
