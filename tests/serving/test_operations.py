@@ -234,15 +234,20 @@ class _Catalogue:
         import threading
         from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-        self.taken, self.refuses = [], False
+        self.taken, self.refuses, self.moved = [], False, ""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:  # noqa: N802
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if not outer.refuses:
+                if outer.moved:
+                    self.send_response(307)
+                    self.send_header("Location", outer.moved)
+                elif outer.refuses:
+                    self.send_response(503)
+                else:
                     outer.taken.append((self.path, self.headers["Authorization"], json.loads(body)))
-                self.send_response(503 if outer.refuses else 201)
+                    self.send_response(201)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None: ...
@@ -281,6 +286,23 @@ def test_a_lineage_catalogue_is_told_of_every_run_once_it_takes_them(store):
     ]
     catalogue.server.shutdown()
     catalogue.server.server_close()
+
+
+def test_a_lineage_catalogue_that_sends_events_to_another_host_gets_them_nowhere(store):
+    from core.errors import TransientError
+    from serving import openlineage
+    from store.engine import transaction
+
+    catalogue, elsewhere = _Catalogue(), _Catalogue()
+    catalogue.moved = f"http://localhost:{elsewhere.server.server_port}/api/v1/lineage"
+    with transaction() as connection:  # whoever was told before, all is new now
+        connection.exec_driver_sql("delete from serving.derived_until where what = 'openlineage'")
+    with pytest.raises(TransientError, match="OpenLineage"):
+        openlineage.deliver(catalogue.look_up)
+    assert not elsewhere.taken
+    for one in (catalogue, elsewhere):
+        one.server.shutdown()
+        one.server.server_close()
 
 
 def test_without_a_connection_nobody_is_told(store, monkeypatch):
