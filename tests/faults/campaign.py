@@ -51,16 +51,18 @@ class Told:
 class Hub:
     """The process of :mod:`tests.faults.hub`."""
 
-    def __init__(self, env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.faults.hub"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=env,
-            cwd=ROOT,
-        )
+    def __init__(self, env: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("w") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "tests.faults.hub"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=file,
+                text=True,
+                env=env,
+                cwd=ROOT,
+            )
 
     def begin(self, sources: list[str], env: dict[str, str]) -> int:
         """Start a try; returns its pid."""
@@ -88,7 +90,7 @@ def run(
     port = int(stand.connection("m_api")["host"].split("//")[-1].split("/")[0].rpartition(":")[2])
     proxy = Proxy(("127.0.0.1", port), seed, 0.0)
     home = folder / "struck"
-    hub = Hub(dict(os.environ) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}"})
+    hub = Hub(dict(os.environ) | {"PYTHONPATH": f"{ROOT}:{ROOT / 'dags' / 'provider'}"}, folder / "hub.log")
     try:
         with _disk(home) as mounted:
             blows = BLOWS + (DISK_BLOWS if mounted else ())
@@ -230,7 +232,7 @@ def _clean(hub: Hub, env: dict[str, str], sources: list[str]) -> str:
 def _round(hub: Hub, sources: list[str], env: dict[str, str]) -> float:
     begun = time.monotonic()
     code = hub.end(hub.begin(sources, env))
-    assert code == 0, f"a round that nothing happened to ended with {code}"
+    assert code == 0, f"a round that nothing happened to ended with {code}: {hub.log.read_text()[-4000:]}"
     return time.monotonic() - begun
 
 
