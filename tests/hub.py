@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,35 +18,51 @@ from serving.sql import provide
 from store.engine import dispose
 
 
-@pytest.fixture(scope="session")
-def migrated(postgres_server: str) -> Iterator[str]:
-    """Name of a migrated, empty database that nobody is connected to."""
-    name = f"m{uuid.uuid4().hex[:12]}"
+@contextmanager
+def own_database(postgres_server: str, template: str = "template1") -> Iterator[str]:
+    """The name of a database of one's own, a copy of ``template``; dropped in the end."""
+    name = f"t{uuid.uuid4().hex[:12]}"
     admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name}"))
+        connection.execute(sa.text(f"create database {name} template {template}"))
+    try:
+        yield name
+    finally:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"drop database if exists {name} with (force)"))
+        admin.dispose()
+
+
+@contextmanager
+def environment(postgres_server: str, name: str, home: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A database and a run folder are the hub's, for as long; an archive lies in the run folder."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        provide.upgrade()
+        _set(patch, postgres_server.format(database=name), home)
+        yield patch
         dispose()
-    yield name
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()
+
+
+def _set(patch: pytest.MonkeyPatch, url: str, home: Path) -> None:
+    patch.setenv("ONEMAP_DATABASE_URL", url)
+    patch.setenv("ONEMAP_HOME", str(home))
+    patch.delenv("ONEMAP_ARCHIVE_URL", raising=False)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Name of a migrated, empty database that nobody is connected to."""
+    with own_database(postgres_server) as name:
+        with environment(postgres_server, name, tmp_path_factory.mktemp("migrated")):
+            provide.upgrade()
+        yield name
 
 
 @pytest.fixture
 def hub(postgres_server: str, migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Sets the environment to a fresh, migrated database; yields the run folder."""
-    name = f"t{uuid.uuid4().hex[:12]}"
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name} template {migrated}"))
-    monkeypatch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-    monkeypatch.setenv("ONEMAP_HOME", str(tmp_path))
-    monkeypatch.delenv("ONEMAP_ARCHIVE_URL", raising=False)
-    yield tmp_path
-    dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()
+    with own_database(postgres_server, migrated) as name:
+        _set(
+            monkeypatch, postgres_server.format(database=name), tmp_path
+        )  # the test's own: undone together with its changes
+        yield tmp_path
+        dispose()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quality import validation
-from tests.hub import migrated  # noqa: F401
+from tests.hub import environment, migrated, own_database  # noqa: F401
 
 
 @pytest.fixture(scope="session")
@@ -33,23 +33,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def dirty(postgres_server: str, migrated: str, tmp_path_factory) -> Iterator[pytest.MonkeyPatch]:  # noqa: F811
     """One hub for all feeds; the suites have tests of their own."""
-    import uuid
-
-    import sqlalchemy as sa
-
-    from store.engine import dispose
-
-    name = f"t{uuid.uuid4().hex[:12]}"
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name} template {migrated}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        patch.setenv("ONEMAP_HOME", str(tmp_path_factory.mktemp("dirt")))
+    home = tmp_path_factory.mktemp("dirt")
+    with own_database(postgres_server, migrated) as name, environment(postgres_server, name, home) as patch:
         patch.setattr(validation, "validate", lambda connection, staged: [])
-        dispose()
         yield patch
-        dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()

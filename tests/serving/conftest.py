@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from serving import derive, keys
-from store.engine import dispose, transaction
+from store.engine import transaction
 from supervision import ledger
-from tests.hub import hub, migrated  # noqa: F401
+from tests.hub import environment, hub, migrated, own_database  # noqa: F401
 from tests.supervision.told import take
 
 
@@ -24,47 +23,29 @@ def city(postgres_server: str, migrated: str, tmp_path_factory: pytest.TempPathF
     from standins import world
 
     home = tmp_path_factory.mktemp("city")
-    name = f"{migrated}c"
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name} template {migrated}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        patch.setenv("ONEMAP_HOME", str(home))
-        patch.delenv("ONEMAP_ARCHIVE_URL", raising=False)
-        world.make(home / "world", projects=20, seed=7)
-        now = take(home / "world", patch, home / "clock")
-        ledger.supervise(now.date())
-        derive.refresh()
-        dispose()
-    (tmp_path_factory.getbasetemp() / "city-archive").write_text(str(home / "archive"))
-    with admin.connect() as connection:  # the checks keep connections of their own, and a template may have none
-        connection.execute(
-            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"), {"name": name}
-        )
-    yield name
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()
+    with own_database(postgres_server, migrated) as name:
+        with environment(postgres_server, name, home) as patch:
+            world.make(home / "world", projects=20, seed=7)
+            now = take(home / "world", patch, home / "clock")
+            ledger.supervise(now.date())
+            derive.refresh()
+        (tmp_path_factory.getbasetemp() / "city-archive").write_text(str(home / "archive"))
+        admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:  # the checks keep connections of their own, and a template may have none
+            connection.execute(
+                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where datname = :name"), {"name": name}
+            )
+        admin.dispose()
+        yield name
 
 
 @pytest.fixture(scope="module")
 def store(postgres_server: str, city: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the city for one module of tests; yields the run folder."""
-    name = f"{city}_{uuid.uuid4().hex[:6]}"
     home = tmp_path_factory.mktemp("home")
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name} template {city}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        patch.setenv("ONEMAP_HOME", str(home))
+    with own_database(postgres_server, city) as name, environment(postgres_server, name, home) as patch:
         patch.setenv("ONEMAP_ARCHIVE_URL", (tmp_path_factory.getbasetemp() / "city-archive").read_text())
         yield home
-        dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()
 
 
 @pytest.fixture(scope="module")

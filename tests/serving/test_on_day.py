@@ -12,9 +12,10 @@ from serving import derive, keys, on_day, webhooks
 from serving.access import Grant, grant_of, reading
 from serving.query import changes
 from serving.sql.views import views
-from store.engine import dispose, transaction
+from store.engine import transaction
 from supervision import ledger
 from supervision.orders import life
+from tests.hub import environment, own_database
 from tests.serving.conftest import rows
 from tests.supervision.told import take
 
@@ -48,14 +49,7 @@ def two(postgres_server, migrated, tmp_path_factory):
     from standins import world
 
     home = tmp_path_factory.mktemp("two")
-    name = f"{migrated}d"
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name} template {migrated}"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        patch.setenv("ONEMAP_HOME", str(home))
-        patch.delenv("ONEMAP_ARCHIVE_URL", raising=False)
+    with own_database(postgres_server, migrated) as name, environment(postgres_server, name, home) as patch:
         world.make(home / "world", projects=8, seed=11)
         day = take(home / "world", patch, home / "clock").date()
         ledger.supervise(day)
@@ -68,10 +62,6 @@ def two(postgres_server, migrated, tmp_path_factory):
         life.advance(later)
         derive.refresh()
         yield day, shown, counts
-        dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"drop database if exists {name} with (force)"))
-    admin.dispose()
 
 
 def app():

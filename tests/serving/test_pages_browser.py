@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 import uvicorn
 
 from serving.pages import standalone
-from store.engine import dispose, transaction
+from store.engine import transaction
+from tests.hub import environment, own_database
 
 pytestmark = pytest.mark.server
 TOKEN = "a-token-of-this-browser"
@@ -23,16 +23,11 @@ TOKEN = "a-token-of-this-browser"
 @pytest.fixture(scope="module")
 def address(postgres_server: str, city: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The pages served from a copy of the city."""
-    name = f"{city}b"
-    admin = sa.create_engine(postgres_server.format(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f'create database "{name}" template {city}'))
+    home = tmp_path_factory.mktemp("pages")
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ONEMAP_DATABASE_URL", postgres_server.format(database=name))
-        patch.setenv("ONEMAP_HOME", str(tmp_path_factory.mktemp("pages")))
+    with own_database(postgres_server, city) as name, environment(postgres_server, name, home):
         server = uvicorn.Server(
             uvicorn.Config(
                 standalone.make(TOKEN, "operator", ["127.0.0.1"]), host="127.0.0.1", port=port, log_level="warning"
@@ -46,10 +41,6 @@ def address(postgres_server: str, city: str, tmp_path_factory: pytest.TempPathFa
         yield f"http://127.0.0.1:{port}"
         server.should_exit = True
         thread.join(10)
-        dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f'drop database if exists "{name}" with (force)'))
-    admin.dispose()
 
 
 class Browser:

@@ -48,6 +48,11 @@ def db(o, s=None, **f):
     return src({"f": feed(options=o, **f)}, protocol="database", options=s or {})
 
 
+def soap(s=None, **o):
+    options = {"answer": "rows", "operation": "o", "paging": {"kind": "none"}, **o}
+    return src({"f": feed(options=options)}, protocol="soap", options=s or {})
+
+
 WRONG = {
     "cron field count": src(schedule="* * * *"),
     "cron month 13": src(schedule="0 0 1 13 *"),
@@ -161,45 +166,11 @@ WRONG = {
     "db ack key": db({"table": "T", "acknowledge": {"column": "a", "by": []}}),
     "db url in option": db({"table": "T"}, {"url": "mysql://u:p@h/d"}),
     "soap answer": src({"f": feed(options={"answer": "row"})}, protocol="soap"),
-    "soap link": src(
-        {"f": feed(options={"answer": "rows", "operation": "o", "paging": {"kind": "link"}})}, protocol="soap"
-    ),
-    "soap security": src(
-        {"f": feed(options={"answer": "rows", "operation": "o", "paging": {"kind": "none"}})},
-        protocol="soap",
-        options={"security": "wsse"},
-    ),
-    "soap fault": src(
-        {"f": feed(options={"answer": "rows", "operation": "o", "paging": {"kind": "none"}})},
-        protocol="soap",
-        options={"faults": {"(": "empty"}},
-    ),
-    "soap pw literal": src(
-        {
-            "f": feed(
-                options={
-                    "answer": "rows",
-                    "operation": "o",
-                    "paging": {"kind": "none"},
-                    "parameters": {"pass": "abc123"},
-                }
-            )
-        },
-        protocol="soap",
-    ),
-    "soap session no login": src(
-        {
-            "f": feed(
-                options={
-                    "answer": "rows",
-                    "operation": "o",
-                    "paging": {"kind": "none"},
-                    "parameters": {"t": "{session}"},
-                }
-            )
-        },
-        protocol="soap",
-    ),
+    "soap link": soap(paging={"kind": "link"}),
+    "soap security": soap({"security": "wsse"}),
+    "soap fault": soap({"faults": {"(": "empty"}}),
+    "soap pw literal": soap(parameters={"pass": "abc123"}),
+    "soap session no login": soap(parameters={"t": "{session}"}),
     "wfs size": src({"f": feed(options={"layer": "a", "size": 0})}, protocol="wfs"),
     "ogc bbox": src({"f": feed(options={"collection": "a", "bbox": "1,2,3"})}, protocol="ogc_features"),
     "mqtt topic": src({"f": feed(cursor={"kind": "stream"}, options={"topic": "a/#/b"})}, protocol="mqtt"),
