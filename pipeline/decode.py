@@ -79,19 +79,12 @@ def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> I
 
     :raises OneMapError: the declaration is wrong, or this machine's disk: nothing that a payload could do.
     """
-    waiting = _Waiting()
     with Attempts(feed.id) as attempts:
-        for received in payloads:
-            for batch in _watched(connector, feed, received, attempts):
-                if isinstance(batch, Reject):
-                    waiting.lost += 1
-                    waiting.rejects.append((received.receipt_id, batch))
-                else:
-                    waiting.add(received.receipt_id, batch)
-                if waiting.full:
-                    yield waiting.take()
-    if waiting.holds:
-        yield waiting.take()
+        yield from _gathered(
+            (received.receipt_id, batch)
+            for received in payloads
+            for batch in _watched(connector, feed, received, attempts)
+        )
 
 
 def of_one(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Decoded]:
@@ -101,13 +94,18 @@ def of_one(connector: Connector, feed: Feed, payload: Payload) -> Iterator[Decod
 
 def gathered(batches: Iterable[Batch | Reject]) -> Iterator[Decoded]:
     """The same of rows that are decoded already."""
+    yield from _gathered((NO_RECEIPT, batch) for batch in batches)
+
+
+def _gathered(found: Iterable[tuple[int, Batch | Reject]]) -> Iterator[Decoded]:
+    """What came of payloads, each with its receipt, in batches."""
     waiting = _Waiting()
-    for batch in batches:
+    for receipt_id, batch in found:
         if isinstance(batch, Reject):
             waiting.lost += 1
-            waiting.rejects.append((NO_RECEIPT, batch))
+            waiting.rejects.append((receipt_id, batch))
         else:
-            waiting.add(NO_RECEIPT, batch)
+            waiting.add(receipt_id, batch)
         if waiting.full:
             yield waiting.take()
     if waiting.holds:
