@@ -77,9 +77,13 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Iss
 def looked(feed: Feed, mapping: Mapping, rows: pa.Table) -> tuple[list[Issue], str]:
     """What :func:`guard` would say, without asking anybody: (issues, why nothing of the batch would be stored, in Chinese; "")."""
     found = _changes(feed, mapping, rows) if rows.num_rows and _differs(feed, mapping, rows) else []
-    changes = "；".join(sorted(change.zh for change in found))
+    changes = sorted(change.zh for change in found)
     why = {"stop": "按声明停止，不入库", "hold": "按声明暂不入库，须由人放行"}.get(feed.drift)
-    return _absent(found), f"字段有变化（{changes}），{why}。" if found and why else ""
+    if found and feed.drift == "hold":
+        with engine().connect() as connection:
+            if holds.release_of_shape(connection, feed.id, changes) is not None:
+                why = None
+    return _absent(found), f"字段有变化（{'；'.join(changes)}），{why}。" if found and why else ""
 
 
 def _changes(feed: Feed, mapping: Mapping, rows: pa.Table) -> list[drift.Change]:
@@ -108,10 +112,12 @@ def _absent(found: list[drift.Change]) -> list[Issue]:
 def _let_in(feed: str, run_id: int, changes: list[str]) -> bool:
     """Whether a person let these changes in; else one is asked."""
     with transaction() as connection:
-        if holds.admitted(connection, feed, run_id, changes):
-            return True
-        holds.open_hold(connection, feed, run_id, 0, deletions.live(connection, feed), changes)
-    return False
+        release = holds.release_of_shape(connection, feed, changes)
+        if release is None:
+            holds.open_hold(connection, feed, run_id, 0, deletions.live(connection, feed), changes)
+        else:
+            holds.use(connection, release, run_id)
+    return release is not None
 
 
 def before(feed: str) -> dict[str, ColumnProfile] | None:

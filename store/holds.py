@@ -27,10 +27,10 @@ def released(connection: Connection, feed: str, deletions: int) -> int | None:
     ).scalar()
 
 
-def admitted(connection: Connection, feed: str, run_id: int, changes: list[str]) -> bool:
-    """Whether a person let all of these changes of shape in. Such a release stands for the runs to come: the shape stays."""
+def release_of_shape(connection: Connection, feed: str, changes: list[str]) -> int | None:
+    """A release by which a person let all of these changes of shape in; its id. It stands for the runs to come: the shape stays."""
     run = tables.run
-    release = connection.execute(
+    return connection.execute(
         sa.select(hold.c.id)
         .join(run, run.c.id == hold.c.run_id)
         .where(
@@ -42,10 +42,6 @@ def admitted(connection: Connection, feed: str, run_id: int, changes: list[str])
         .order_by(hold.c.id.desc())
         .limit(1)
     ).scalar()
-    if release is None:
-        return False
-    use(connection, release, run_id)
-    return True
 
 
 def shape_settled(connection: Connection, feed: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from pipeline import registry
+from pipeline import registry, tryout
 from store import holds
 from tests.pipeline.rows import case, rows, run, scalar, window
 
@@ -53,6 +55,20 @@ def test_hold_waits_until_a_person_lets_just_these_changes_in(world, declare) ->
     assert bring(world, case(2, XINLIE="y")).outcome == "ok"  # the shape stays, and so does the release
     assert bring(world, case(3, XINLIE="y", YOUYILIE="z")).outcome == "held"
     assert stored() == 2
+
+
+def test_a_tryout_says_of_the_shape_what_the_sync_would(world, declare, tmp_path) -> None:
+    def goes(*cases) -> bool:
+        (tmp_path / "cases.json").write_text(json.dumps(cases, ensure_ascii=False), "utf-8")
+        return tryout.tryout("m2.sb", tmp_path / "cases.json", "cases.json", records=True).go
+
+    declare("hold")
+    assert bring(world, case(1, XINLIE="x")).outcome == "held"
+    assert not goes(case(1, XINLIE="x"))
+    (asked,) = rows("select id from landing.hold where decision is null")
+    holds.decide(asked["id"], "released", "值班员", "已与数源确认")
+    assert goes(case(1, XINLIE="x")) and not goes(case(2, XINLIE="y", YOUYILIE="z"))
+    assert scalar("select count(*) from landing.hold where used_by is not null or decision is null") == 0
 
 
 def test_a_question_lapses_when_the_shape_is_as_before(world, declare) -> None:
