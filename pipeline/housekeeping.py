@@ -177,9 +177,16 @@ def drop_staging() -> int:
     """Drop the staging tables of runs that have ended; returns how many tables."""
     with transaction() as connection:
         running = set(connection.execute(sa.select(tables.run.c.id).where(tables.run.c.ended_at.is_(None))).scalars())
-        left = [(number, table) for number, table in staging.leftovers(connection) if number not in running]
-        staging.drop(connection, [number for number, _ in left])
-        return len(left)
+        left = [number for number, _ in staging.leftovers(connection) if number not in running]
+        ended = {number for number in set(left) if not _is_tried(number)}
+        staging.drop(connection, sorted(ended))
+        return sum(number in ended for number in left)
+
+
+def _is_tried(number: int) -> bool:
+    """Whether it is of a tryout that goes on, and of no run."""
+    with staging.trial(number) as free:
+        return not free
 
 
 #: Payloads past their keeping that no version, no open entry and no running batch refers to.

@@ -25,6 +25,7 @@ from pipeline import map as map_phase
 from quality import gate, suites
 from quality.issues import explained
 from sources.declaration import Feed
+from store import staging
 from store.engine import transaction
 from store.staging import Staged
 
@@ -133,22 +134,24 @@ def _staged(feed: Feed, mapping: Mapping) -> Iterator[Staged]:
     asked = suites.inputs(feed.id, mapping.entities)
     with transaction() as connection:
         number = connection.execute(sa.text("select nextval(pg_get_serial_sequence('landing.run', 'id'))")).scalar_one()
-        staged = Staged(
-            number,
-            feed.id,
-            tuple(mapping.entities),
-            mapping.declaration.time is not None,
-            asked=asked.raw,
-            flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
-            max_rejected=feed.max_rejected,
-            trial=True,
-        )
-        staged.create(connection)
-    try:
-        yield staged
-    finally:
+    staged = Staged(
+        number,
+        feed.id,
+        tuple(mapping.entities),
+        mapping.declaration.time is not None,
+        asked=asked.raw,
+        flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
+        max_rejected=feed.max_rejected,
+        trial=True,
+    )
+    with staging.trial(number):
         with transaction() as connection:
-            staged.drop(connection)
+            staged.create(connection)
+        try:
+            yield staged
+        finally:
+            with transaction() as connection:
+                staged.drop(connection)
 
 
 def _write(

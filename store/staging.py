@@ -20,6 +20,7 @@ stands again; it did not come in. A table of an entity has a column more for eac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,7 @@ from sqlalchemy.engine import Connection
 from core import clock
 from store import rawrow, tables
 from store.copying import copy_frame, numbers
+from store.engine import one_at_a_time
 
 # columns of frames handed to Staging.copy; see the module's text for what they mean
 RECORD = {
@@ -272,6 +274,11 @@ def drop(connection: Connection, runs: Sequence[int]) -> None:
     for run, table in leftovers(connection):
         if run in wanted:
             connection.exec_driver_sql(f"drop table if exists {table} cascade")  # with the view of its versions
+
+
+def trial(run_id: int) -> AbstractContextManager[bool]:
+    """Held while a tryout is at work: its run has no row that says so. Whether nobody else holds it."""
+    return one_at_a_time("tryout", str(run_id))
 
 
 def leftovers(connection: Connection) -> list[tuple[int, str]]:

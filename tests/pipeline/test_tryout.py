@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from core.errors import ProviderError
-from pipeline import sync, tryout
+from pipeline import housekeeping, sync, tryout
 from store.engine import engine
 from tests.connectors.web import Reply, web
 from tests.hub import hub, migrated  # noqa: F401
@@ -125,3 +126,21 @@ def test_an_answer_and_bare_records_are_judged_as_the_sync_does(hub, tmp_path, m
     assert not none.sound and not page.sound and none.rejected_rows == page.rejected_rows == 1
     assert ("unknown_column", "more") in [(one["code"], one["field"]) for one in tried.issues]
     assert tried.rows == {"licence": tried.accepted}
+
+
+def test_housekeeping_takes_nothing_from_a_tryout_at_work(hub, tmp_path, monkeypatch) -> None:  # noqa: F811
+    @contextmanager
+    def tidied(feed_id, body, name, *, records):
+        with tryout.decoded(feed_id, body, name, records=records) as (issues, batches):
+
+            def late():
+                assert housekeeping.drop_staging() == 0
+                yield from batches
+
+            yield issues, late()
+
+    (tmp_path / "records.json").write_text(json.dumps(ROWS, ensure_ascii=False), "utf-8")
+    with foreign.own_declarations(tmp_path / "own", monkeypatch) as place:
+        declare(place, "y3", "rest", "full", {"path": "/permits", "paging": {"kind": "none"}})
+        tried = tryout.tryout("y3.permit", tmp_path / "records.json", "records.json", records=True, read=tidied)
+    assert tried.rows_in == len(ROWS) and counts()["staging"] == 0
