@@ -17,10 +17,9 @@ from connectors.base import Connector, Window
 from core import clock, scratch
 from core.errors import Fault, HeldError, InternalError, NotFoundError, OneMapError, TransientError, storage_error
 from core.redaction import redact, without_values
-from pipeline import registry
+from pipeline import registry, stage
 from pipeline.job import Job
 from pipeline.outcome import Counts, Outcome
-from quality import suites
 from store import issues, journal, landing, tables
 from store.engine import engine, transaction
 from store.staging import Staged
@@ -69,18 +68,7 @@ def _run(
     try:
         source, feed = registry.feed(feed_id)
         mapping = registry.mapping(feed)
-        asked = suites.inputs(feed.id, mapping.entities)
-        staged = Staged(
-            run_id,
-            feed.id,
-            tuple(mapping.entities),
-            mapping.declaration.time is not None,
-            asked=asked.raw,
-            flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
-            full=window.full,
-            floor=feed.floor,
-            max_rejected=feed.max_rejected,
-        )
+        staged = stage.tables_of(run_id, feed, mapping, full=window.full)
         with transaction() as connection:
             staged.create(connection)
         landing.reached(run_id, "fetch", mapping_version=mapping.version)

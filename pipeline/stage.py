@@ -21,6 +21,7 @@ from pipeline.decode import Decoded
 from pipeline.job import Job
 from quality import digits, suites
 from quality.digits import Kind
+from sources.declaration import Feed
 from store import tables, values
 from store.engine import passing, refusal
 from store.initial import InitialLoad
@@ -30,6 +31,23 @@ from store.text import EXPLAINING_CHARS, storable
 
 Parts = list[tuple[Decoded, Mapped]]
 Verdicts = dict[str, dict[str, tuple[str, Kind]]]  # as quality.suites.Inputs has them
+
+
+def tables_of(run_id: int, feed: Feed, mapping: Mapping, *, full: bool = False, trial: bool = False) -> Staged:
+    """The staging tables of a run of the feed, not made yet. :raises ConfigurationError: a suite is missing or wrong."""
+    asked = suites.inputs(feed.id, mapping.entities)
+    return Staged(
+        run_id,
+        feed.id,
+        tuple(mapping.entities),
+        mapping.declaration.time is not None,
+        asked=asked.raw,
+        flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
+        full=full,
+        floor=feed.floor,
+        max_rejected=feed.max_rejected,
+        trial=trial,
+    )
 
 
 def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> None:

@@ -131,19 +131,9 @@ def _records(feed: Feed, body: Path) -> Iterator[decode.Decoded]:
 @contextmanager
 def _staged(feed: Feed, mapping: Mapping) -> Iterator[Staged]:
     """Staging tables of a run that never was: its number is drawn, and no row has it."""
-    asked = suites.inputs(feed.id, mapping.entities)
     with transaction() as connection:
         number = connection.execute(sa.text("select nextval(pg_get_serial_sequence('landing.run', 'id'))")).scalar_one()
-    staged = Staged(
-        number,
-        feed.id,
-        tuple(mapping.entities),
-        mapping.declaration.time is not None,
-        asked=asked.raw,
-        flags={table: tuple(verdicts) for table, verdicts in asked.verdicts.items()},
-        max_rejected=feed.max_rejected,
-        trial=True,
-    )
+    staged = stage.tables_of(number, feed, mapping, trial=True)
     with staging.trial(number):
         with transaction() as connection:
             staged.create(connection)
