@@ -15,6 +15,7 @@ from pathlib import Path
 from core import settings
 from core.errors import ConfigurationError
 from mappings import compiler
+from pipeline import registry
 from pipeline.onboard import write
 from schemas import raw
 from sources import loader
@@ -30,7 +31,7 @@ class Accepted:
 
 def targets(feed: str) -> list[str]:
     """Where a new column of the feed may go, as ``<entity>.<column>``: what its mapping fills, and what it leaves empty."""
-    entities = compiler.load(loader.feed(feed).mapping.replace("/", ".")).targets
+    entities = registry.mapping(loader.feed(feed)).targets
     return [f"{name}.{column}" for name, entity in entities.items() for column in entity.columns]
 
 

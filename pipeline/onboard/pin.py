@@ -53,7 +53,7 @@ def pin(profile: Profile, key: list[str], time: str | None, *, day: str) -> Pinn
 
 
 def of(column: ColumnProfile) -> str:
-    """The raw type of a column, by its values: text unless nearly all of them are of one narrower."""
+    """The raw type of a column, by its values: text unless all that were looked at are of one narrower."""
     if not column.filled:
         return "text"
     for kind in ("geometry", "json", "time", "number"):
