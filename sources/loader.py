@@ -100,30 +100,14 @@ def _names(source: Source, path: Path, *, mappings: bool) -> Iterator[tuple[decl
             yield ("feeds", name, "mapping"), f"there is no mappings/{feed.mapping}.yaml"
 
 
-#: How a protocol's feeds can be read on: the kinds of cursor that its connector knows.
-_CURSORS = {
-    "signed_rest": {"window", "full"},
-    "signed_files": {"files", "window", "full"},
-    "rest": {"window", "full", "days"},
-    "ogc_features": {"window", "full"},
-    "stac": {"window", "full"},
-    "mqtt": {"stream"},
-    "soap": {"window", "full"},
-    "database": {"window", "full"},
-    "file_drop": {"files"},
-    "wfs": {"full"},
-    "singer": {"files", "full"},
-}
-
-
 def _together(source: Source) -> Iterator[tuple[declared.Place, str]]:
     """What is sound by itself and does not go together."""
     seen: dict[str, str] = {}
-    known = _CURSORS.get(source.protocol, set())
+    models = options.PROTOCOLS.get(source.protocol)
     for name, feed in source.feeds.items():
         kind = feed.cursor.kind
-        if known and kind not in known:
-            yield ("feeds", name, "cursor"), f"{source.protocol} is not read by {kind}: {', '.join(sorted(known))}"
+        if models and kind not in models.cursors:
+            yield ("feeds", name, "cursor"), f"{source.protocol} is not read by {kind}: {', '.join(models.cursors)}"
         if feed.mapping in seen:
             yield ("feeds", name, "mapping"), f"is the mapping of {seen[feed.mapping]} too: each feed has its own"
         seen.setdefault(feed.mapping, name)

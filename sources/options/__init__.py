@@ -22,28 +22,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The models of one protocol; a feed's may be a union."""
+    """The models of one protocol, a feed's may be a union; ``cursors``: the kinds by which its connector reads on."""
 
     source: TypeAdapter[Any]
     feed: TypeAdapter[Any]
+    cursors: tuple[str, ...]
 
 
-def _of(source: Any, feed: Any) -> Options:
-    return Options(TypeAdapter(source), TypeAdapter(feed))
+def _of(source: Any, feed: Any, *cursors: str) -> Options:
+    return Options(TypeAdapter(source), TypeAdapter(feed), cursors)
 
 
 PROTOCOLS = {
-    "signed_rest": _of(http_services.Services, http_services.SignedRestFeed),
-    "signed_files": _of(http_services.Services, http_services.SignedFilesFeed),
-    "rest": _of(rest.SourceOptions, rest.FeedOptions),
-    "ogc_features": _of(http_services.Services, http_services.OgcFeaturesFeed),
-    "stac": _of(http_services.Services, http_services.StacFeed),
-    "mqtt": _of(base.SourceOptions, http_services.MqttFeed),
-    "soap": _of(soap.SourceOptions, soap.Feed),
-    "database": _of(database.SourceOptions, database.FeedOptions),
-    "file_drop": _of(base.SourceOptions, files.FeedOptions),
-    "wfs": _of(http_services.Services, http_services.WfsFeed),
-    "singer": _of(singer.SourceOptions, singer.FeedOptions),
+    "signed_rest": _of(http_services.Services, http_services.SignedRestFeed, "full", "window"),
+    "signed_files": _of(http_services.Services, http_services.SignedFilesFeed, "files", "full", "window"),
+    "rest": _of(rest.SourceOptions, rest.FeedOptions, "days", "full", "window"),
+    "ogc_features": _of(http_services.Services, http_services.OgcFeaturesFeed, "full", "window"),
+    "stac": _of(http_services.Services, http_services.StacFeed, "full", "window"),
+    "mqtt": _of(base.SourceOptions, http_services.MqttFeed, "stream"),
+    "soap": _of(soap.SourceOptions, soap.Feed, "full", "window"),
+    "database": _of(database.SourceOptions, database.FeedOptions, "full", "window"),
+    "file_drop": _of(base.SourceOptions, files.FeedOptions, "files"),
+    "wfs": _of(http_services.Services, http_services.WfsFeed, "full"),
+    "singer": _of(singer.SourceOptions, singer.FeedOptions, "files", "full"),
 }
 
 
