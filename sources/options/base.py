@@ -1,7 +1,7 @@
 """What the options of every protocol share: strictness, the HTTP settings, checks of names and patterns.
 
-These models import nothing but pydantic: a declaration is checked, and its JSON Schema published, without loading a
-protocol's own libraries.
+These models import nothing but pydantic and the city's clock: a declaration is checked, and its JSON Schema published,
+without loading a protocol's own libraries.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from core import clock
 from sources.options.limits import Limits
 
 
@@ -54,7 +55,9 @@ class HttpSourceOptions(SourceOptions):
 
 
 def _past(value: datetime | date | None) -> datetime | date | None:
-    if value is not None and f"{value:%Y-%m-%d}" > f"{date.today():%Y-%m-%d}":
+    # by the real day of the city: the machine's may be another, and a hub whose clock is set back reads its declarations too
+    today = datetime.now(clock.SHANGHAI).date()
+    if value is not None and (value.date() if isinstance(value, datetime) else value) > today:
         raise ValueError("lies in the future: nothing would ever be read")
     return value
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import ValidationError
 
 import connectors
 from connectors import PROTOCOLS
 from connectors.endpoint import Endpoint
 from core import declared
+from core.clock import SHANGHAI
 from core.errors import ConfigurationError
 from core.settings import ROOT
 from mappings import compiler
 from sources import loader, options, published
+from sources.options.base import FeedOptions
 from tests.schemas.test_model import feeds_of_the_architecture
 
 CONNECTIONS = {
@@ -220,3 +225,17 @@ def test_the_file_has_the_name_of_the_source(tmp_path: Path) -> None:
     path.write_text((loader.FOLDER / "p1.yaml").read_text("utf-8"), "utf-8")
     with pytest.raises(ConfigurationError, match=r"p9\.yaml:2: source: must be the file's name"):
         loader.read(path)
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT+12", "Etc/GMT-14"])  # 20 hours behind the city, 6 hours ahead of it
+def test_what_is_future_is_so_by_the_citys_day_whatever_the_machines(monkeypatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        today = datetime.now(SHANGHAI).date()
+        assert FeedOptions(first=today).first == today
+        with pytest.raises(ValidationError, match="future"):
+            FeedOptions(first=today + timedelta(days=1))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
