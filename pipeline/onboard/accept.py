@@ -1,7 +1,7 @@
 """A drifted column taken into the declarations: a line of the mapping, and of the feed's contract where it has one.
 
 Written into the checkout where it may be written, checked there, and taken back if the mapping would not compile; else handed over as
-files beside the run, with the command that puts them in place.
+files beside the run, with the command that puts in place all that wait there and are newer than the checkout's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def accept(feed: str, column: str, target: str | None, *, root: Path = settings.
     :raises ConfigurationError: no such target, one whose value is no plain column, or the mapping would not compile.
     """
     place = Path("mappings") / f"{loader.feed(feed).mapping}.yaml"
-    before = {place: (root / place).read_text(encoding="utf-8")}
+    waiting = settings.home() / "patches"
+    before = {place: _text(root, waiting, place)}
     mapping = before[place]
     if target is None:
         after = {place: _ignored(mapping, column)}
@@ -54,12 +55,11 @@ def accept(feed: str, column: str, target: str | None, *, root: Path = settings.
     contract = raw.find(feed)
     if contract is not None and column not in contract.columns:
         feeds = Path("schemas") / "feeds.yaml"
-        before[feeds] = (root / feeds).read_text(encoding="utf-8")
+        before[feeds] = _text(root, waiting, feeds)
         after[feeds] = _contracted(feed, before[feeds], column)
     if not all(os.access(root / path, os.W_OK) for path in after):
-        beside = settings.home() / "patches" / feed
-        _put(beside, after)
-        return Accepted(sorted(after), f"cp -r {shlex.quote(str(beside))}/. {shlex.quote(str(root))}/")
+        _put(waiting, after)
+        return Accepted(sorted(after), f"cp -r -u {shlex.quote(str(waiting))}/. {shlex.quote(str(root))}/")
     _put(root, after)
     try:
         _forget()
@@ -69,6 +69,13 @@ def accept(feed: str, column: str, target: str | None, *, root: Path = settings.
         _forget()
         raise
     return Accepted(sorted(after), None)
+
+
+def _text(root: Path, waiting: Path, path: Path) -> str:
+    """A file of the checkout; where it may not be written, with what was handed over before and is not put in place yet."""
+    there, handed = root / path, waiting / path
+    is_newer = handed.exists() and handed.stat().st_mtime_ns > there.stat().st_mtime_ns
+    return (handed if is_newer and not os.access(there, os.W_OK) else there).read_text(encoding="utf-8")
 
 
 def _put(root: Path, texts: dict[Path, str]) -> None:

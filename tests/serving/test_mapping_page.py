@@ -109,6 +109,22 @@ def test_what_cannot_be_taken_in_changes_nothing_and_a_read_only_checkout_gets_f
     assert "XZD" in path.read_text("utf-8") and "XZD" in (checkout / "schemas/feeds.yaml").read_text("utf-8")
 
 
+def test_columns_that_wait_to_be_put_into_a_read_only_checkout_keep_each_other(checkout, monkeypatch, store):
+    from pipeline.onboard import accept
+
+    monkeypatch.setattr(accept.os, "access", lambda *_: False)
+    for feed, column in (("m2.sl", "ERSTE"), ("m2.sl", "ZWEITE"), ("m2.sb", "DRITTE")):
+        done = accept.accept(feed, column, None)
+    subprocess.run(done.command, shell=True, check=True)
+    assert all(name in (checkout / "schemas/feeds.yaml").read_text("utf-8") for name in ("ERSTE", "ZWEITE", "DRITTE"))
+    text = (checkout / "mappings/m2/sl.yaml").read_text("utf-8")
+    assert "ERSTE, ZWEITE]" in text and "DRITTE" in (checkout / "mappings/m2/sb.yaml").read_text("utf-8")
+    (checkout / "mappings/m2/sl.yaml").write_text(text.replace(", ERSTE", ""), "utf-8")  # edited since: it counts
+    subprocess.run(accept.accept("m2.sl", "VIERTE", None).command, shell=True, check=True)
+    text = (checkout / "mappings/m2/sl.yaml").read_text("utf-8")
+    assert "ZWEITE, VIERTE]" in text and "ERSTE" not in text
+
+
 def test_a_replay_needs_the_difference_that_was_seen(pages, monkeypatch):
     from serving.pages import mapping
 
