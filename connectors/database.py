@@ -437,9 +437,8 @@ class Database(Connector):
         excluded = {column.lower() for column in given.exclude}
         names: dict[str, str] = {}
         for column in sorted(listed, key=lambda c: (contract.get(c.lower()) != c, c)):
-            known = contract.get(
-                column.lower(), column
-            )  # a second of that name goes by its own: the mapping compares them
+            known = contract.get(column.lower(), column)
+            # a second of that name goes by its own: the mapping compares them
             names[column if known in names else known] = column
         names = {n: names[n] for n in sorted(names, key=lambda n: listed.index(names[n])) if n.lower() not in excluded}
         absent = [column for low, column in contract.items() if column not in names and low not in excluded]

@@ -58,14 +58,8 @@ _PG_TEXT: tuple[int | str, ...] = (
     *(kind + of for kind in ("int4", "int8", "num", "date", "ts", "tstz") for of in ("range", "multirange")),
 )
 
-_PG_CHARACTERS: tuple[int | str, ...] = (
-    18,
-    19,
-    25,
-    705,
-    1042,
-    1043,
-)  # OIDs of "char", name, text, unknown, bpchar, varchar
+# OIDs of "char", name, text, unknown, bpchar, varchar
+_PG_CHARACTERS: tuple[int | str, ...] = (18, 19, 25, 705, 1042, 1043)
 
 # MySQL and MariaDB error numbers
 _MYSQL_REFUSED = {1044, 1045, 1142, 1143, 1227, 1290, 1370, 1698, 1792, 1820, 1862, 3118, 3955, 4151}
@@ -89,8 +83,8 @@ _MYSQL_ROW = {
     3143,
     3146,
     3147,
+    *range(4036, 4044),
 }
-_MYSQL_ROW |= set(range(4036, 4044))
 _MYSQL_SETTING = {1049, 1054, 1115, 1146}
 
 

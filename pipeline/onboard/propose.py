@@ -176,9 +176,8 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
     if label:
         for named in known.names.get(label, ()):
             add(named.entity, named.column, named.how, f"注释“{column.label}”")
-    if (
-        part := called.rpartition("_")[2]
-    ) != called and not part.isascii():  # a name over several columns stands before
+    part = called.rpartition("_")[2]
+    if part != called and not part.isascii():  # a name over several columns stands before
         for named in known.names.get(aliases.fold(part), ()):
             add(named.entity, named.column, named.how - 0.15, f"末段：{part}")
     if called.isascii():
