@@ -7,7 +7,7 @@ of neither: whoever is shown anything personal reads them in clear, and every ot
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from schemas import entities, masking
@@ -42,17 +42,11 @@ def rewritten(statement: str, fields: Fields | None, clear: tuple[str, ...]) -> 
     """A statement over ``asked`` held to entities and columns. ``fields``: entity → columns, None: all of them; None: every entity."""
     frozen = None if fields is None else tuple(sorted((name, columns) for name, columns in fields.items()))
 
-    return replaced(statement, lambda name: _relation(name, frozen, clear) if name in views() else None)
+    def held(found: re.Match[str]) -> str:
+        name = found[1]
+        return f'{_relation(name, frozen, clear)} "{found[2] or name}"' if name in views() else found[0]
 
-
-def replaced(statement: str, by: Callable[[str], str | None]) -> str:
-    """A statement whose relations of schema ``asked`` are what ``by`` gives for their names, under the same alias; None: as they are."""
-
-    def other(found: re.Match[str]) -> str:
-        relation = by(found[1])
-        return found[0] if relation is None else f'{relation} "{found[2] or found[1]}"'
-
-    return _RELATION.sub(other, statement)
+    return _RELATION.sub(held, statement)
 
 
 @lru_cache(512)
