@@ -17,12 +17,12 @@ from sqlalchemy.engine import Connection
 
 from serving import rulebook, silence
 from store.copying import Schema
-from store.engine import driver, lock_key, transaction
+from store.engine import lock_key, transaction
 from supervision import finding_life, items, positions
 from supervision import rulebook as declared
 from supervision.judge import Judged, in_chunks, judge
 from supervision.orders import life
-from supervision.scratch import load
+from supervision.scratch import copy_csv, load
 from supervision.touched import changed_projects
 
 KEPT = 12  # days; the one that was made first goes
@@ -158,11 +158,14 @@ def _touched(connection: Connection, last: Any, stands: dict[str, Any]) -> list[
 
 def _write(connection: Connection, day: int, judged: Judged) -> None:
     as_of = {"day": day, "as_of": judged.as_of}
-    own = [pl.lit(day).alias("day_id"), pl.lit(judged.as_of).alias("as_of")]
-    _csv(connection, "clock", positions.clocks(judged).with_columns(own))
-    _csv(connection, "stage_state", positions.stages(judged).with_columns(own))
-    _csv(connection, "position", positions.standing(judged).with_columns(own))
-    _csv(connection, "project_item", items.frame(judged).with_columns(own))
+    for name, of in (
+        ("clock", positions.clocks),
+        ("stage_state", positions.stages),
+        ("position", positions.standing),
+        ("project_item", items.frame),
+    ):
+        rows = of(judged).with_columns(pl.lit(day).alias("day_id"), pl.lit(judged.as_of).alias("as_of"))
+        copy_csv(connection, f"serving.day_{name} ({', '.join(rows.columns)})", rows)
     finding_life.stage(connection, judged)
     connection.execute(sa.text(_FINDINGS), as_of)
     connection.execute(sa.text(_CLOSED), as_of)
@@ -213,15 +216,6 @@ def _forget(connection: Connection, as_of: date, made: int) -> None:
         connection.exec_driver_sql(
             f"delete from serving.day_{name} where day_id not in (select id from serving.judged_day)"
         )
-
-
-def _csv(connection: Connection, name: str, rows: pl.DataFrame) -> None:
-    """COPY of a frame into ``serving.day_<name>``."""
-    if rows.is_empty():
-        return
-    statement = f"copy serving.day_{name} ({', '.join(rows.columns)}) from stdin (format csv)"
-    with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
-        copy.write(rows.write_csv(include_header=False).encode())
 
 
 @cache

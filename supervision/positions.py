@@ -6,9 +6,8 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from store.engine import driver
 from supervision.judge import Judged
-from supervision.scratch import load
+from supervision.scratch import copy_csv, load
 
 _CLOCK = [
     "case_id",
@@ -116,12 +115,7 @@ def write_clocks(connection: Connection, judged: Judged) -> None:
         "drop table if exists clock_new; create temp table clock_new (like supervision.clock) on commit drop"
     )
     connection.exec_driver_sql("alter table clock_new alter as_of drop not null")
-    if not rows.is_empty():
-        with (
-            driver(connection).cursor() as cursor,
-            cursor.copy(f"copy clock_new ({', '.join(_CLOCK)}) from stdin (format csv)") as copy,
-        ):
-            copy.write(rows.write_csv(include_header=False).encode())
+    copy_csv(connection, f"clock_new ({', '.join(rows.columns)})", rows)
     connection.execute(
         sa.text(CLOCKS),
         {"as_of": judged.as_of},

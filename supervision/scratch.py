@@ -13,6 +13,11 @@ def load(connection: Connection, name: str, rows: pl.DataFrame, columns: str) ->
     connection.exec_driver_sql(f"drop table if exists {name}; create temp table {name} ({columns}) on commit drop")
     if rows.is_empty():
         return
-    with driver(connection).cursor() as cursor, cursor.copy(f"copy {name} from stdin (format csv)") as copy:
-        copy.write(rows.write_csv(include_header=False).encode())
+    copy_csv(connection, name, rows)
     connection.exec_driver_sql(f"analyze {name}")
+
+
+def copy_csv(connection: Connection, target: str, rows: pl.DataFrame) -> None:
+    """COPY of a frame into ``target``: a table, with the columns that are filled where it has others too."""
+    with driver(connection).cursor() as cursor, cursor.copy(f"copy {target} from stdin (format csv)") as copy:
+        copy.write(rows.write_csv(include_header=False).encode())
