@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import clock
 from schemas import channels
 from serving.query.listing import Filter, one, select
 from sources import loader
@@ -39,7 +40,7 @@ join supervision.waiting w on w.rule = 'overdue' and w.project_code = coalesce(c
 where c.id = :case limit 1"""
 _SILENT = """
 select array_agg(feed order by feed), min(since) from landing.silence
-where ended_at is null and approved_by is null and kind in ('source', 'feed') and feed = any(:feeds) having count(*) > 0"""
+where ended_at is null and coalesce(approved_until < :today, true) and kind in ('source', 'feed') and feed = any(:feeds) having count(*) > 0"""
 
 
 def not_judged(shown: dict[str, Any]) -> str | None:
@@ -53,7 +54,7 @@ def not_judged(shown: dict[str, Any]) -> str | None:
     with transaction() as connection:
         row = (
             connection.execute(sa.text(_WAITS), {"case": shown["id"]}).first()
-            or connection.execute(sa.text(_SILENT), {"feeds": names}).first()
+            or connection.execute(sa.text(_SILENT), {"feeds": names, "today": clock.today()}).first()
         )
     if row is None:  # a part of its feed: a department, town or item
         return "未判定，等待其数源的数据"
