@@ -5,6 +5,7 @@ Personal data (``personal`` in schemas/entities) leave masked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
@@ -140,7 +141,7 @@ def _case(
         "limits": limits,
         "light": row["light"],
         "waits_for": row["waits_for"] or [],
-        "not_judged": _not_judged(row) if row["waits_for"] else None,
+        "not_judged": not_judged(row["waits_for"], row["silent_since"]) if row["waits_for"] else None,
         "paused": bool(row["paused"]),
         "suspended": bool(row["suspended"]),
         "provisional": bool(row["provisional"]),
@@ -294,14 +295,14 @@ def finding(id_: str) -> dict[str, Any]:
             "life": [{**step, "event_zh": EVENT_ZH[step["event"]]} for step in life],
             "order": dict(order) if order else None,
             "waiting": waiting,
-            "not_judged": f"{_not_judged(own)}；其间不催办、不督办" if own else None,
+            "not_judged": f"{not_judged(own['waits_for'], own['silent_since'])}；其间不催办、不督办" if own else None,
         }
 
 
-def _not_judged(waits: dict[str, Any]) -> str:
-    """Which feeds a verdict waits for, and since when one of them is silent."""
-    since = f"（自 {waits['silent_since']:%Y-%m-%d %H:%M} 静默）" if waits["silent_since"] else ""
-    return f"未判定，等待 {'、'.join(waits['waits_for'])}{since}"
+def not_judged(feeds: Iterable[str], silent_since: datetime | None) -> str:
+    """Which feeds a verdict waits for, and since when one of them is silent, in words."""
+    since = f"（自 {silent_since:%Y-%m-%d %H:%M} 静默）" if silent_since else ""
+    return f"未判定，等待 {'、'.join(feeds)}{since}"
 
 
 def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:

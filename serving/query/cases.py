@@ -12,6 +12,7 @@ from schemas import channels
 from serving.query.listing import Filter, one, select
 from sources import loader
 from store.engine import transaction
+from supervision import explain
 
 
 def case(connection: Connection, number: str) -> dict[str, Any] | None:
@@ -58,8 +59,7 @@ def not_judged(shown: dict[str, Any]) -> str | None:
         )
     if row is None:  # a part of its feed: a department, town or item
         return "未判定，等待其数源的数据"
-    since = f"（自 {row[1]:%Y-%m-%d %H:%M} 静默）" if row[1] else ""
-    return f"未判定，等待 {'、'.join(row[0])}{since}"
+    return explain.not_judged(*row)
 
 
 def shared(connection: Connection, case_id: str) -> dict[str, Any]:
