@@ -284,7 +284,7 @@ def _spent(rows: pl.DataFrame, pauses: pl.DataFrame, calendar: Calendar) -> pl.D
     )
     if rows.is_empty():
         return pl.DataFrame(schema={"row": pl.UInt32, "spent": pl.Int64})
-    told = clocks(cases.select(list(CASE_SCHEMA)), held, rows["day"].sort()[-1], calendar)
+    told = clocks(cases.select(list(CASE_SCHEMA)), held, rows.select(pl.col("day").max()).item(), calendar)
     return told.select(pl.col("case_id").cast(pl.UInt32).alias("row"), pl.col("used_promised").alias("spent"))
 
 
