@@ -227,7 +227,17 @@ def test_a_case_that_waits_for_data_says_for_which(city_key):
     with transaction() as connection:
         connection.exec_driver_sql(light.format("'待数据'"), {"id": told["id"]})
     assert city_key.get(path).json()["not_judged"] == "未判定，等待其数源的数据"
+    with transaction() as connection:  # a silence that was called right up to a day is one again the day after
+        connection.exec_driver_sql(
+            """insert into landing.silence (feed, kind, part, since, found_at, basis, text, approved_until, approved_by)
+               values ('m2', 'source', '', '2026-11-16 17:00', '2026-11-17 09:00', 'rhythm', 'x', '2026-11-18', 'y')"""
+        )
+    assert city_key.get(path).json()["not_judged"] == "未判定，等待 m2（自 2026-11-16 17:00 静默）"
     with transaction() as connection:
+        connection.exec_driver_sql("update landing.silence set approved_until = '2999-01-01' where text = 'x'")
+    assert city_key.get(path).json()["not_judged"] == "未判定，等待其数源的数据"
+    with transaction() as connection:
+        connection.exec_driver_sql("delete from landing.silence where text = 'x'")
         connection.exec_driver_sql(
             """insert into supervision.waiting (rule, project_code, item_code, case_no, waits_for, silent_since, text, as_of)
                values ('overdue', %(p)s, %(i)s, %(case_no)s, '{m2.bj,m2.sl}', '2026-11-16 17:00', 'x', '2026-11-20')""",
