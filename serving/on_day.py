@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from serving import rulebook, silence
 from store.copying import Schema
 from store.engine import lock_key, transaction
-from supervision import finding_life, items, positions
+from supervision import finding_life, items, ledger, positions
 from supervision import rulebook as declared
 from supervision.judge import Judged, in_chunks, judge
 from supervision.orders import life
@@ -29,8 +29,8 @@ KEPT = 12  # days; the one that was made first goes
 OF_READER = -1  # the day of one project that a reader judges within its own, rolled back transaction
 TABLES = ("clock", "stage_state", "position", "project_item", "finding", "waiting")
 
-_STANDS = """
-select coalesce((select max(seq) from store.change), 0) as change, coalesce((select max(seq) from supervision.finding_event), 0) as event,
+_STANDS = f"""
+select ({ledger.COMMITTED}) as change, coalesce((select max(seq) from supervision.finding_event), 0) as event,
        coalesce((select max(seq) from supervision.order_step), 0) as step"""
 _LAST = "select id, change_seq, event_seq, step_seq, rules from serving.judged_day where as_of = :as_of order by id desc limit 1"
 _MAKE = """

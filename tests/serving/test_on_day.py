@@ -12,7 +12,7 @@ from serving import derive, keys, on_day, webhooks
 from serving.access import Grant, grant_of, reading
 from serving.query import changes
 from serving.sql.views import views
-from store.engine import transaction
+from store.engine import engine, transaction
 from supervision import ledger
 from supervision.orders import life
 from tests.hub import environment, own_database
@@ -165,6 +165,26 @@ def test_what_has_moved_since_is_judged_again_and_nothing_else(two):
     kept = rows("select as_of from serving.judged_day")
     assert len(kept) == on_day.KEPT and day not in {r["as_of"] for r in kept}
     assert rows("select count(distinct day_id) as n from serving.day_clock")[0]["n"] == on_day.KEPT
+
+
+def test_what_is_committed_late_is_judged_too(two):
+    """A change may have a lower number than one that was seen before it: its transaction was still writing."""
+    day, *_ = two
+    clock = "select case_id from serving.day_clock where day_id = :day"
+    case = {"id": rows(f"{clock} order by 1 desc limit 1", day=on_day.bring(day))[0]["case_id"]}
+    told = "insert into store.change (entity, entity_id, op, before) values (:entity, :id, 'MOD', '{}')"
+    with engine().connect() as writing:
+        writing.execute(sa.text("""update store."case" set gone_at = now() where id = :id"""), case)
+        writing.execute(sa.text(told), {"entity": "case", **case})
+        with transaction() as c:
+            c.execute(sa.text(told), {"entity": "enterprise", "id": "x"})
+        assert rows(f"{clock} and case_id = :id", day=on_day.bring(day), **case)
+        writing.commit()
+    assert not rows(f"{clock} and case_id = :id", day=on_day.bring(day), **case)
+    with transaction() as c:
+        c.execute(sa.text("""update store."case" set gone_at = null where id = :id"""), case)
+        c.execute(sa.text(told), {"entity": "case", **case})
+    assert rows(f"{clock} and case_id = :id", day=on_day.bring(day), **case)
 
 
 def test_the_plan_of_every_project_is_in_the_feed(two):
