@@ -35,6 +35,15 @@ def depersonalise(text: str) -> str:
     return _PERSONAL.sub(lambda m: m[0][:3] + "*" * (len(m[0]) - 5) + m[0][-2:], text)
 
 
+def depersonalised(data: Any) -> Any:
+    """The same data with every text, and every name, as of :func:`depersonalise`."""
+    if isinstance(data, str):
+        return depersonalise(data)
+    if isinstance(data, dict):
+        return {depersonalise(str(name)): depersonalised(value) for name, value in data.items()}
+    return [depersonalised(value) for value in data] if isinstance(data, list) else data
+
+
 def without_values(text: str) -> str:
     """An error's text for a log: where it happened, without the values that a database or a row held."""
     return depersonalise(_VALUES.sub(r"\1: (values left out)", text))

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError, InternalError
-from core.redaction import depersonalise, redact
+from core.redaction import depersonalise, depersonalised, redact
 from serving import seals
 from store.engine import pairs, transaction
 
@@ -50,7 +50,7 @@ def append(actor: str, action: str, object_: str, detail: dict[str, Any]) -> Non
                 "actor": actor,
                 "action": action,
                 "object": depersonalise(object_),
-                "detail": json.dumps(_scrubbed(redact(detail)), ensure_ascii=False),
+                "detail": json.dumps(depersonalised(redact(detail)), ensure_ascii=False),
             },
         ).one()
         if first and seq > 1:  # a log from before there were seals: what stood then is told outside, once
@@ -70,14 +70,6 @@ def _before(connection: Connection, seq: int) -> tuple[int, str]:
             {"seq": seq},
         ).one()
     )
-
-
-def _scrubbed(value: Any) -> Any:
-    if isinstance(value, str):
-        return depersonalise(value)
-    if isinstance(value, dict):
-        return {depersonalise(str(name)): _scrubbed(one) for name, one in value.items()}
-    return [_scrubbed(one) for one in value] if isinstance(value, list) else value
 
 
 def scrub(text: str) -> str:

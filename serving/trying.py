@@ -12,7 +12,7 @@ from typing import Any
 
 from connectors.limits import Limits
 from core.errors import ProviderError
-from core.redaction import depersonalise
+from core.redaction import depersonalised
 from pipeline import registry, trial
 from pipeline.tryout import Tried
 from quality.issues import explained
@@ -102,17 +102,10 @@ def _refused(feed_id: str, name: str, error: ProviderError) -> Tried:
 
 
 def _masked(told: dict[str, Any], *, clear: bool) -> dict[str, Any]:
-    if not clear:
-        for one in (*told["issues"], *(reason for row in told["rejected"] for reason in row["reasons"])):
-            for name in _VALUES:
-                one.pop(name, None)
-    return _without_numbers(told) if not clear else told
-
-
-def _without_numbers(value: Any) -> Any:
-    """Without numbers of persons, wherever they stand: in keys and names of files too."""
-    if isinstance(value, str):
-        return depersonalise(value)
-    if isinstance(value, dict):
-        return {name: _without_numbers(one) for name, one in value.items()}
-    return [_without_numbers(one) for one in value] if isinstance(value, list) else value
+    if clear:
+        return told
+    for one in (*told["issues"], *(reason for row in told["rejected"] for reason in row["reasons"])):
+        for name in _VALUES:
+            one.pop(name, None)
+    masked: dict[str, Any] = depersonalised(told)  # in keys and names of files too
+    return masked
