@@ -17,8 +17,10 @@ from supervision import silence
 
 _MINUTES = 5  # a silence begins by time alone: so old may what was looked at be
 
+#: of the last runs alone: the table holds every run that there ever was
 _ARRIVED = """
-select (select count(*) from landing.run), (select max(ended_at) from landing.run),
+select (select max(id) from landing.run),
+       (select max(ended_at) from (select ended_at from landing.run order by id desc limit 1000) r),
        (select count(*) from landing.silence), (select max(greatest(ended_at, approved_at::timestamp)) from landing.silence)"""
 
 
