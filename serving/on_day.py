@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from serving import rulebook, silence
+from serving.sql.on_day import JUDGED, TABLES
 from store.copying import Schema
 from store.engine import lock_key, transaction
 from supervision import finding_life, items, ledger, positions
@@ -27,7 +28,6 @@ from supervision.touched import changed_projects
 
 KEPT = 12  # days; the one that was made first goes
 OF_READER = -1  # the day of one project that a reader judges within its own, rolled back transaction
-TABLES = ("clock", "stage_state", "position", "project_item", "finding", "waiting")
 
 _STANDS = f"""
 select ({ledger.COMMITTED}) as change, coalesce((select max(seq) from supervision.finding_event), 0) as event,
@@ -109,7 +109,7 @@ def bring(as_of: date) -> int:
         anew = None if last is None or last.rules != digest else _touched(connection, last, stands)
         made: int = connection.execute(sa.text(_MAKE), stands).scalar_one()
         if anew is not None and last is not None:
-            for name in TABLES:
+            for name in JUDGED:
                 columns = ", ".join(f"g.{column}" for column in _columns(name))
                 statement = _COPY.format(name=name, columns=columns)
                 connection.execute(sa.text(statement), {"day": made, "last": last.id, "anew": anew})
@@ -212,7 +212,7 @@ def _forget(connection: Connection, as_of: date, made: int) -> None:
         ),
         {"as_of": as_of, "made": made, "kept": KEPT},
     ).rowcount
-    for name in (*TABLES, "work_order") if gone else ():
+    for name in TABLES if gone else ():
         connection.exec_driver_sql(
             f"delete from serving.day_{name} where day_id not in (select id from serving.judged_day)"
         )

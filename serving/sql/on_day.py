@@ -40,14 +40,16 @@ _FOLLOWS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "special_procedure": {"ended_at": ("ended_at", "result")},
 }
-_TABLES = ("clock", "stage_state", "position", "project_item", "finding", "waiting", "work_order")
+#: tables of supervision that are judged project by project; work orders follow from their steps
+JUDGED = ("clock", "stage_state", "position", "project_item", "finding", "waiting")
+TABLES = (*JUDGED, "work_order")
 
 
 def ddl() -> str:
     """The tables as of the day (schemas ``on_day_store``, ``on_day_supervision``) and the views over them (``on_day``)."""
     made = [
         f"create view on_day_supervision.{name} as select g.* from serving.day_{name} g where g.day_id = {_JUDGED};"
-        for name in _TABLES
+        for name in TABLES
     ]
     made += [_entity(name) for name in tables.golden]
     changed = f"(c.at at time zone 'Asia/Shanghai')::date <= {DAY}"
