@@ -7,6 +7,7 @@ What nobody has asked of for long goes.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import date, timedelta
 from functools import cache
 from typing import Any
@@ -31,7 +32,8 @@ OF_READER = -1  # the day of one project that a reader judges within its own, ro
 
 _STANDS = f"""
 select ({ledger.COMMITTED}) as change, coalesce((select max(seq) from supervision.finding_event), 0) as event,
-       coalesce((select max(seq) from supervision.order_step), 0) as step"""
+       coalesce((select max(seq) from supervision.order_step), 0) as step,
+       (select coalesce(string_agg(concat(id, ' ', approved_until), ',' order by id), '') from landing.silence where ended_at is null) as silences"""
 _LAST = "select id, change_seq, event_seq, step_seq, rules from serving.judged_day where as_of = :as_of order by id desc limit 1"
 _MAKE = """
 insert into serving.judged_day (as_of, change_seq, event_seq, step_seq, rules) values (:as_of, :change, :event, :step, :rules) returning id"""
@@ -100,13 +102,13 @@ _ORDER: Schema = {
 
 def bring(as_of: date) -> int:
     """Judge the whole city as of a day, or what has changed since it was asked of last; the number of ``serving.judged_day``."""
-    by, digest = rulebook.rules(), rulebook.digest()
+    by = rulebook.rules()
     with transaction() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("judged day", as_of.isoformat()))))
-        stands, last = _standing(connection, as_of, digest)
-        if last and last[1:] == (stands["change"], stands["event"], stands["step"], digest):
+        stands, last, same = _standing(connection, as_of)
+        if same:
             return int(last.id)
-        anew = None if last is None or last.rules != digest else _touched(connection, last, stands)
+        anew = None if last is None or last.rules != stands["rules"] else _touched(connection, last, stands)
         made: int = connection.execute(sa.text(_MAKE), stands).scalar_one()
         if anew is not None and last is not None:
             for name in JUDGED:
@@ -124,9 +126,8 @@ def bring(as_of: date) -> int:
 def of_project(connection: Connection, project: str, as_of: date) -> int:
     """One project as of a day: as the city was judged, where it was and nothing has moved since; else judged to this transaction alone,
     which must be rolled back."""
-    digest = rulebook.digest()
-    stands, last = _standing(connection, as_of, digest)
-    if last and last[1:] == (stands["change"], stands["event"], stands["step"], digest):
+    _, last, same = _standing(connection, as_of)
+    if same:
         return int(last.id)
     _write(
         connection, OF_READER, judge(connection, as_of, [project], rulebook.rules(), silence.watched(connection, as_of))
@@ -135,10 +136,14 @@ def of_project(connection: Connection, project: str, as_of: date) -> int:
     return OF_READER
 
 
-def _standing(connection: Connection, as_of: date, digest: str) -> tuple[dict[str, Any], Any]:
-    """Where the store stands, and what was judged of the day last."""
-    stands = dict(connection.exec_driver_sql(_STANDS).mappings().one()) | {"rules": digest, "as_of": as_of}
-    return stands, connection.execute(sa.text(_LAST), {"as_of": as_of}).first()
+def _standing(connection: Connection, as_of: date) -> tuple[dict[str, Any], Any, bool]:
+    """Where the store stands, what was judged of the day last, and whether nothing has moved since. With other silences, as with other
+    rules, every verdict may be another, though no row is."""
+    stands = dict(connection.exec_driver_sql(_STANDS).mappings().one()) | {"as_of": as_of}
+    stands["rules"] = hashlib.sha256(f"{rulebook.digest()} {stands.pop('silences')}".encode()).hexdigest()
+    last = connection.execute(sa.text(_LAST), {"as_of": as_of}).first()
+    same = last is not None and last[1:] == tuple(stands[name] for name in ("change", "event", "step", "rules"))
+    return stands, last, same
 
 
 def _touched(connection: Connection, last: Any, stands: dict[str, Any]) -> list[str] | None:

@@ -135,6 +135,13 @@ def test_what_has_moved_since_is_judged_again_and_nothing_else(two):
     then = Grant(PERSONAL.actor, PERSONAL.scopes, as_of=(None, day))
     first = on_day.bring(day)
     assert on_day.bring(day) == first  # nothing has moved
+    with transaction() as c:  # but who is silent decides what waits
+        c.exec_driver_sql(
+            """insert into landing.silence (feed, kind, part, since, found_at, basis, text)
+               values ('x.y', 'feed', '', '2026-01-01', '2026-01-02', 'rhythm', 'x')"""
+        )
+    heard, first = first, on_day.bring(day)
+    assert first > heard and on_day.bring(day) == first
     case = rows("""select c.id, c.project_code from store."case" c join supervision.clock k on k.case_id = c.id
                    where c.project_code is not null order by c.id limit 1""")[0]
     ledger.decide(
