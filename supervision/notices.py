@@ -7,6 +7,7 @@ from datetime import date
 from html import escape
 from typing import Any
 
+from core.errors import ConfigurationError
 from quality.silence import episode
 from quality.silence.episode import News
 from schemas.departments import register
@@ -74,9 +75,16 @@ def of_silence(news: News) -> list[Notice]:
 
 
 def _municipal() -> Source:
-    """The source that is read where work orders are sent."""
+    """The source that is read where work orders are sent. :raises ConfigurationError: none is."""
     connection = rulebook.orders().delivery.connection
-    return next(source for source in loader.load_all().values() if source.connection == connection)
+    for source in loader.load_all().values():
+        if source.connection == connection:
+            return source
+    raise ConfigurationError(
+        f"no sound source is read by {connection}, where rules/orders.yaml sends work orders",
+        remedy="mend the source's declaration, or delivery.connection",
+        zh=f"没有数源经连接 {connection} 读取，而 rules/orders.yaml 向其报送工单：请更正数源声明或 delivery.connection。",
+    )
 
 
 def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:
