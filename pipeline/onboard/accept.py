@@ -54,9 +54,10 @@ def accept(feed: str, column: str, target: str | None, *, root: Path = settings.
         after = {place: _raised(_filled(feed, mapping, column, target))}
     contract = raw.find(feed)
     if contract is not None and column not in contract.columns:
-        feeds = Path("schemas") / "feeds.yaml"
-        before[feeds] = _text(root, waiting, feeds)
-        after[feeds] = _contracted(feed, before[feeds], column)
+        of_ours = feed in raw.load_all()
+        stands = Path("schemas") / ("feeds.yaml" if of_ours else f"contracts/pinned/{feed}.yaml")
+        before[stands] = _text(root, waiting, stands)
+        after[stands] = _contracted(feed, before[stands], column) if of_ours else _pinned(before[stands], column)
     if not all(os.access(root / path, os.W_OK) for path in after):
         _put(waiting, after)
         return Accepted(sorted(after), f"cp -r -u {shlex.quote(str(waiting))}/. {shlex.quote(str(root))}/")
@@ -88,7 +89,7 @@ def _put(root: Path, texts: dict[Path, str]) -> None:
 
 
 def _forget() -> None:
-    for read in (raw.load_all, compiler.load):
+    for read in (raw.load_all, raw.pinned, compiler.load):
         read.cache_clear()
 
 
@@ -141,6 +142,11 @@ def _contracted(feed: str, text: str, column: str) -> str:
     else:
         value = f"{value.rstrip()}\n  add: {{{named}}}\n"
     return f"{text[: entry.start('value')]}{value}{text[entry.end('value') :]}"
+
+
+def _pinned(text: str, column: str) -> str:
+    """A pinned contract, whose columns stand last, with one more: text until the feed is pinned anew."""
+    return f"{text.rstrip()}\n  {write.flow(column)}: {{type: text}}\n"
 
 
 def _refused(feed: str, what: str, zh: str) -> ConfigurationError:

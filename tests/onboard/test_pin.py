@@ -10,7 +10,7 @@ import pytest
 from core.errors import ConfigurationError
 from mappings import compiler
 from pipeline import registry, shape
-from pipeline.onboard import drift, steps
+from pipeline.onboard import accept, drift, steps
 from schemas import raw
 from sources import loader
 from tests.connectors.web import Reply, web
@@ -113,3 +113,25 @@ def test_a_row_that_two_pages_bring_is_one_row_of_a_sample_whose_key_is_open(
         foreign.connect(monkeypatch, "z1", host=served.url)
         (seen,) = steps.look("z1")
     assert seen.profile.rows == 30 and ["no"] in seen.profile.keys
+
+
+def test_a_column_that_a_pinned_contract_lacks_is_taken_into_it_and_the_mapping(place: Path, monkeypatch) -> None:
+    monkeypatch.setattr(raw, "PINNED", place / "schemas/contracts/pinned")
+    path = place / "mappings/z1/permit.yaml"
+    block = "columns:\n      kind: {const: licence}\n      number: no\n      issued_at: day"
+    path.write_text(MAPPING.replace("columns: {kind: {const: licence}, number: no, issued_at: day}", block), "utf-8")
+    with web(lambda asked: Reply({"data": rows()})) as served:
+        foreign.connect(monkeypatch, "z1", host=served.url)
+        steps.pinned("z1")
+    foreign.forget()
+    assert accept.accept("z1.permit", "holder", "licence.holder_name", root=place).command is None
+    accept.accept("z1.permit", "remark", None, root=place)
+    assert "holder_name: holder" in path.read_text("utf-8") and "ignore: [fee, remark]" in path.read_text("utf-8")
+    registry.feed("z1.permit")
+    columns = raw.find("z1.permit").columns
+    assert [(name, columns[name].type) for name in ("fee", "holder", "remark")] == [
+        ("fee", "number"),
+        ("holder", "text"),
+        ("remark", "text"),
+    ]
+    assert drift.find(compiler.load("z1.permit"), table(rows(holder="甲公司", remark="x"))) == []
