@@ -12,6 +12,7 @@ Json = Annotated[bool, typer.Option("--json", help="输出 JSON · data for prog
 By = Annotated[
     str, typer.Option("--by", help="决定人 · who says so", default_factory=getpass.getuser, show_default=False)
 ]
+Feeds = Annotated[list[str] | None, typer.Option("--feed", help="数据项，可多次 · feed, repeatable; default: all")]
 AsOf = Annotated[
     datetime | None, typer.Option("--as-of", formats=["%Y-%m-%d"], help="判定日，默认今天 · as of the end of a day")
 ]
@@ -32,10 +33,7 @@ def attach() -> None:
 
 
 def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
-    """A group of commands; each of them is attached to the run folder first. The same name again adds to the group."""
-    for known in app.registered_groups:
-        if known.typer_instance is not None and known.typer_instance.info.name == name:
-            return known.typer_instance
+    """A group of commands of ``app``; each of them is attached to the run folder first."""
     built = typer.Typer(name=name, help=text, no_args_is_help=True, rich_markup_mode="rich", callback=attach)
     app.add_typer(built)
     return built

@@ -36,39 +36,41 @@ _OUT = Path("var/docs")
 _OUTSIDE = re.compile(r"""<(?:script|img|iframe)[^>]+src=["']?https?:|<link[^>]+href=["']?https?:""")
 
 
-def register(app: typer.Typer) -> None:
-    group = typer.Typer(name="docs", no_args_is_help=True, help="文档网站 · The documents as a site.")
-    app.add_typer(group)
+app = typer.Typer()
 
-    @group.command("build")
-    def build(
-        out: Annotated[Path, typer.Option("--out", help="写到此文件夹 · the folder of the site, replaced")] = _OUT,
-    ) -> None:
-        """生成文档网站（中英文，站内中文检索，不引用外部地址；坏链接即失败）· Build the site: both languages, search, no
-        outside address; a broken link fails."""
-        if not (settings.ROOT / "docs").is_dir():
-            raise ConfigurationError(
-                "an installed hub has no documents: build the site from a checkout",
-                remedy="git clone the project, then ./onemap docs build",
-                zh="安装包内没有文档，请在源码目录中运行。",
-            )
-        with tempfile.TemporaryDirectory(prefix="onemap-docs-") as folder:
-            work = Path(folder)
-            _lay_out(work / "src")
-            (work / "zensical.toml").write_text(_settings(work / "src"), encoding="utf-8")
-            command = [sys.executable, "-m", "zensical", "build", "--strict"]
-            done = subprocess.run(command, cwd=work, capture_output=True, text=True)
-            if done.returncode:
-                typer.echo((done.stdout + done.stderr).partition("Traceback")[0], err=True)
-                raise typer.Exit(1)
-            if outside := [
-                page.name for page in (work / "site").rglob("*.html") if _OUTSIDE.search(page.read_text("utf-8"))
-            ]:
-                typer.echo(f"pages that load something from outside: {', '.join(outside)}", err=True)
-                raise typer.Exit(1)
-            shutil.rmtree(out, ignore_errors=True)
-            shutil.copytree(work / "site", out)
-        typer.echo(f"{out / 'index.html'}")
+group = typer.Typer(name="docs", no_args_is_help=True, help="文档网站 · The documents as a site.")
+app.add_typer(group)
+
+
+@group.command("build")
+def build(
+    out: Annotated[Path, typer.Option("--out", help="写到此文件夹 · the folder of the site, replaced")] = _OUT,
+) -> None:
+    """生成文档网站（中英文，站内中文检索，不引用外部地址；坏链接即失败）· Build the site: both languages, search, no
+    outside address; a broken link fails."""
+    if not (settings.ROOT / "docs").is_dir():
+        raise ConfigurationError(
+            "an installed hub has no documents: build the site from a checkout",
+            remedy="git clone the project, then ./onemap docs build",
+            zh="安装包内没有文档，请在源码目录中运行。",
+        )
+    with tempfile.TemporaryDirectory(prefix="onemap-docs-") as folder:
+        work = Path(folder)
+        _lay_out(work / "src")
+        (work / "zensical.toml").write_text(_settings(work / "src"), encoding="utf-8")
+        command = [sys.executable, "-m", "zensical", "build", "--strict"]
+        done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+        if done.returncode:
+            typer.echo((done.stdout + done.stderr).partition("Traceback")[0], err=True)
+            raise typer.Exit(1)
+        if outside := [
+            page.name for page in (work / "site").rglob("*.html") if _OUTSIDE.search(page.read_text("utf-8"))
+        ]:
+            typer.echo(f"pages that load something from outside: {', '.join(outside)}", err=True)
+            raise typer.Exit(1)
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(work / "site", out)
+    typer.echo(f"{out / 'index.html'}")
 
 
 def _lay_out(target: Path) -> None:

@@ -1,4 +1,4 @@
-"""``onemap keys`` and ``onemap audit``: who may ask, and what was asked."""
+"""``onemap keys``: who may ask the API, and which roles read the database."""
 
 from __future__ import annotations
 
@@ -20,195 +20,146 @@ Scope = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    keys_ = group(app, "keys", "接口密钥与数据库角色 · keys of the API, roles of the database")
+app = typer.Typer()
+keys = group(app, "keys", "接口密钥与数据库角色 · keys of the API, roles of the database")
 
-    @keys_.command()
-    def make(
-        name: Annotated[str, typer.Argument(help="应用名称 · what it is for")],
-        by: By,
-        scope: Scope = ["read:projects"],  # noqa: B006 - typer's way to say a default list
-        per_minute: Annotated[int, typer.Option(min=1, help="每分钟次数 · requests a minute")] = 600,
-        per_day: Annotated[int, typer.Option(min=1, help="每日次数 · requests a day")] = 100_000,
-        expires: Annotated[
-            datetime | None,
-            typer.Option(formats=["%Y-%m-%d"], help="到期日，默认一年后 · last day before it ends; without it a year"),
-        ] = None,
-        as_json: Json = False,
-    ) -> None:
-        """新建 · Make a key. It is shown once, only its digest is kept."""
-        from serving import audit, keys
 
-        key_id, key = keys.make(
-            name,
-            scope,
-            by=by,
-            per_minute=per_minute,
-            per_day=per_day,
-            expires=expires.replace(tzinfo=SHANGHAI) if expires else None,
-        )
-        audit.append(by, "make key", key_id, {"name": name, "scopes": sorted(scope)})
-        if as_json:
-            print(
-                f'{{"id": "{key_id}", "key": "{key}"}}'
-            )  # the redactor would hide it, and this is the one place that shows it
-            return
-        output.out.print(f"✓ {key_id}  {name}\n  密钥 key（只显示一次 shown once）: ", end="")
-        output.out.print(key, markup=False)
+@keys.command()
+def make(
+    name: Annotated[str, typer.Argument(help="应用名称 · what it is for")],
+    by: By,
+    scope: Scope = ["read:projects"],  # noqa: B006 - typer's way to say a default list
+    per_minute: Annotated[int, typer.Option(min=1, help="每分钟次数 · requests a minute")] = 600,
+    per_day: Annotated[int, typer.Option(min=1, help="每日次数 · requests a day")] = 100_000,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="到期日，默认一年后 · last day before it ends; without it a year"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """新建 · Make a key. It is shown once, only its digest is kept."""
+    from serving import audit, keys
 
-    @keys_.command("list")
-    def list_(as_json: Json = False) -> None:
-        """列出 · Keys with scopes, quotas and use of today."""
-        from serving import keys
+    key_id, key = keys.make(
+        name,
+        scope,
+        by=by,
+        per_minute=per_minute,
+        per_day=per_day,
+        expires=expires.replace(tzinfo=SHANGHAI) if expires else None,
+    )
+    audit.append(by, "make key", key_id, {"name": name, "scopes": sorted(scope)})
+    if as_json:
+        print(
+            f'{{"id": "{key_id}", "key": "{key}"}}'
+        )  # the redactor would hide it, and this is the one place that shows it
+        return
+    output.out.print(f"✓ {key_id}  {name}\n  密钥 key（只显示一次 shown once）: ", end="")
+    output.out.print(key, markup=False)
 
-        rows = keys.listed()
-        if as_json:
-            return output.as_json(rows)
-        output.table(
-            ("id", "名称 name", "权限 scopes", "/分 min", "/日 day", "今日 today", "到期 expires", "吊销 revoked"),
-            [
-                (
-                    r["id"],
-                    r["name"],
-                    " ".join(r["scopes"]),
-                    r["per_minute"],
-                    r["per_day"],
-                    r["used_today"],
-                    r["expires_at"],
-                    r["revoked_at"],
-                )
-                for r in rows
-            ],
-        )
-        return None
 
-    @keys_.command()
-    def rotate(
-        key: Annotated[str, typer.Argument(help="编号 · id")],
-        by: By,
-        grace: Annotated[int, typer.Option(min=0, help="旧密钥保留天数 · days that the old one lives on")] = 7,
-        as_json: Json = False,
-    ) -> None:
-        """轮换 · A new key in place of one, which ends after some days."""
-        from datetime import timedelta
+@keys.command("list")
+def list_(as_json: Json = False) -> None:
+    """列出 · Keys with scopes, quotas and use of today."""
+    from serving import keys
 
-        from serving import audit, keys
-
-        key_id, built = keys.rotate(key, by=by, grace=timedelta(days=grace))
-        audit.append(by, "rotate key", key, {"follows": key_id, "grace": grace})
-        if as_json:
-            print(f'{{"id": "{key_id}", "key": "{built}"}}')  # as with make: the one place that shows it
-            return
-        output.out.print(f"✓ {key} → {key_id}，旧密钥 {grace} 天后失效\n  密钥 key（只显示一次 shown once）: ", end="")
-        output.out.print(built, markup=False)
-
-    @keys_.command()
-    def revoke(key: Annotated[str, typer.Argument(help="编号 · id")], by: By) -> None:
-        """吊销 · Revoke a key; it ends with the next request."""
-        from serving import audit, keys
-
-        keys.revoke(key, by=by)
-        audit.append(by, "revoke key", key, {})
-        output.out.print(f"✓ 已吊销 revoked  {key}")
-
-    @keys_.command()
-    def role(
-        name: Annotated[str, typer.Argument(help="数据库角色名 · name of the role")],
-        by: By,
-        scope: Scope = [],  # noqa: B006
-        login: Annotated[bool, typer.Option(help="可登录 · may log in")] = True,
-    ) -> None:
-        """数据库角色 · Make a role that reads schema onemap within towns and departments (its password: \\password in psql)."""
-        from serving import audit, roles
-
-        roles.make(name, scope, by=by, login=login)
-        audit.append(by, "make role", name, {"scopes": sorted(scope)})
-        output.out.print(f"✓ 角色 role  {name}")
-
-    @keys_.command("roles")
-    def roles_(as_json: Json = False) -> None:
-        """列出角色 · Roles and what they see."""
-        from serving import roles
-
-        rows = roles.listed()
-        if as_json:
-            return output.as_json(rows)
-        output.table(
-            ("角色 role", "镇街 towns", "部门 departments", "个人信息 personal", "建于 made"),
-            [
-                (
-                    r["role"],
-                    " ".join(r["towns"] or ["全部 all"]),
-                    " ".join(r["departments"] or ["全部 all"]),
-                    r["personal"],
-                    r["made_at"],
-                )
-                for r in rows
-            ],
-        )
-        return None
-
-    @keys_.command("drop-role")
-    def drop_role(name: Annotated[str, typer.Argument(help="角色名 · name")], by: By) -> None:
-        """删除角色 · Drop a role and its grant."""
-        from serving import audit, roles
-
-        roles.drop(name)
-        audit.append(by, "drop role", name, {})
-        output.out.print(f"✓ 已删除 dropped  {name}")
-
-    audit_ = group(app, "audit", "审计日志 · the audit log")
-
-    @audit_.command()
-    def verify(
-        anchor: Annotated[
-            str | None, typer.Option("--anchor", help="此前 head 给出的锚点 · what head said earlier")
-        ] = None,
-        as_json: Json = False,
-    ) -> None:
-        """校验 · Recompute the chain of digests; exit code 1 when it is broken."""
-        from serving import audit
-
-        verdict = audit.verify(anchor)
-        if as_json:
-            output.as_json(
-                {"entries": verdict.entries, "head": verdict.head, "broken": verdict.broken, "why": verdict.why}
+    rows = keys.listed()
+    if as_json:
+        return output.as_json(rows)
+    output.table(
+        ("id", "名称 name", "权限 scopes", "/分 min", "/日 day", "今日 today", "到期 expires", "吊销 revoked"),
+        [
+            (
+                r["id"],
+                r["name"],
+                " ".join(r["scopes"]),
+                r["per_minute"],
+                r["per_day"],
+                r["used_today"],
+                r["expires_at"],
+                r["revoked_at"],
             )
-        elif verdict.broken is None:
-            output.out.print(f"✓ 链完整 the chain holds  {verdict.entries} 条 entries  {verdict.head}")
-        else:
-            output.err.print(f"✗ 链在第 {verdict.broken} 条断开 broken at {verdict.broken}: {verdict.why}")
-        if verdict.broken is not None:
-            raise typer.Exit(1)
+            for r in rows
+        ],
+    )
+    return None
 
-    @audit_.command()
-    def head() -> None:
-        """锚点 · The last entry's number and digest, to be kept elsewhere."""
-        from serving import audit
 
-        print(audit.head())
+@keys.command()
+def rotate(
+    key: Annotated[str, typer.Argument(help="编号 · id")],
+    by: By,
+    grace: Annotated[int, typer.Option(min=0, help="旧密钥保留天数 · days that the old one lives on")] = 7,
+    as_json: Json = False,
+) -> None:
+    """轮换 · A new key in place of one, which ends after some days."""
+    from datetime import timedelta
 
-    @audit_.command()
-    def retire(
-        days: Annotated[
-            int, typer.Option("--days", min=180, help="保留天数 · days that stay (网络安全法：不少于六个月)")
-        ] = 1095,
-    ) -> None:
-        """清理 · Entries past their keeping go into the archive, sealed; the chain still proves."""
-        from datetime import timedelta
+    from serving import audit, keys
 
-        from serving import audit
+    key_id, built = keys.rotate(key, by=by, grace=timedelta(days=grace))
+    audit.append(by, "rotate key", key, {"follows": key_id, "grace": grace})
+    if as_json:
+        print(f'{{"id": "{key_id}", "key": "{built}"}}')  # as with make: the one place that shows it
+        return
+    output.out.print(f"✓ {key} → {key_id}，旧密钥 {grace} 天后失效\n  密钥 key（只显示一次 shown once）: ", end="")
+    output.out.print(built, markup=False)
 
-        output.out.print(f"✓ 已归档并清理 {audit.retire(timedelta(days=days)):,} 条 entries archived and taken out")
 
-    @audit_.command()
-    def separate(
-        application: Annotated[
-            str, typer.Argument(help="应用所用的数据库用户 · the user of ONEMAP_DATABASE_URL")
-        ] = "onemap",
-    ) -> None:
-        """移交 · Give the log an owner that the application is not (run as the server's administrator)."""
-        from serving import audit
+@keys.command()
+def revoke(key: Annotated[str, typer.Argument(help="编号 · id")], by: By) -> None:
+    """吊销 · Revoke a key; it ends with the next request."""
+    from serving import audit, keys
 
-        audit.separate(application)
-        output.out.print(f"✓ 审计日志归 {audit.OWNER} 所有，{application} 只可读取和追加", markup=False)
+    keys.revoke(key, by=by)
+    audit.append(by, "revoke key", key, {})
+    output.out.print(f"✓ 已吊销 revoked  {key}")
+
+
+@keys.command()
+def role(
+    name: Annotated[str, typer.Argument(help="数据库角色名 · name of the role")],
+    by: By,
+    scope: Scope = [],  # noqa: B006
+    login: Annotated[bool, typer.Option(help="可登录 · may log in")] = True,
+) -> None:
+    """数据库角色 · Make a role that reads schema onemap within towns and departments (its password: \\password in psql)."""
+    from serving import audit, roles
+
+    roles.make(name, scope, by=by, login=login)
+    audit.append(by, "make role", name, {"scopes": sorted(scope)})
+    output.out.print(f"✓ 角色 role  {name}")
+
+
+@keys.command("roles")
+def roles_(as_json: Json = False) -> None:
+    """列出角色 · Roles and what they see."""
+    from serving import roles
+
+    rows = roles.listed()
+    if as_json:
+        return output.as_json(rows)
+    output.table(
+        ("角色 role", "镇街 towns", "部门 departments", "个人信息 personal", "建于 made"),
+        [
+            (
+                r["role"],
+                " ".join(r["towns"] or ["全部 all"]),
+                " ".join(r["departments"] or ["全部 all"]),
+                r["personal"],
+                r["made_at"],
+            )
+            for r in rows
+        ],
+    )
+    return None
+
+
+@keys.command("drop-role")
+def drop_role(name: Annotated[str, typer.Argument(help="角色名 · name")], by: By) -> None:
+    """删除角色 · Drop a role and its grant."""
+    from serving import audit, roles
+
+    roles.drop(name)
+    audit.append(by, "drop role", name, {})
+    output.out.print(f"✓ 已删除 dropped  {name}")

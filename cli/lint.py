@@ -33,22 +33,6 @@ TYPED = (
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts
 
 
-def register(app: typer.Typer) -> None:
-    @app.command("lint")
-    def lint(
-        only: str = typer.Option(
-            "", "--only", help="逗号分隔的检查名 · names of checks, by commas: " + ", ".join(CHECKS)
-        ),
-    ) -> None:
-        """代码检查 · Format, style, types, order of rooms, dead code, secrets, licences, lock file, links of the documents."""
-        chosen = [name.strip() for name in only.split(",") if name.strip()] or list(CHECKS)
-        if unknown := [name for name in chosen if name not in CHECKS]:
-            raise typer.BadParameter(f"no check {', '.join(unknown)}; one of {', '.join(CHECKS)}")
-        with ThreadPoolExecutor(2) as pool:  # each check is a process of its own: types and secrets run side by side
-            failed = [name for name, held in zip(chosen, pool.map(_held, chosen), strict=True) if not held]
-        raise typer.Exit(1 if failed else 0)
-
-
 def _held(name: str) -> bool:
     """Run one check and print its line, with what it found."""
     began = time.monotonic()
@@ -121,3 +105,18 @@ CHECKS: dict[str, Callable[[], str | None]] = {
     "lock": _lock,
     "docs": _docs,
 }
+
+app = typer.Typer()
+
+
+@app.command("lint")
+def lint(
+    only: str = typer.Option("", "--only", help="逗号分隔的检查名 · names of checks, by commas: " + ", ".join(CHECKS)),
+) -> None:
+    """代码检查 · Format, style, types, order of rooms, dead code, secrets, licences, lock file, links of the documents."""
+    chosen = [name.strip() for name in only.split(",") if name.strip()] or list(CHECKS)
+    if unknown := [name for name in chosen if name not in CHECKS]:
+        raise typer.BadParameter(f"no check {', '.join(unknown)}; one of {', '.join(CHECKS)}")
+    with ThreadPoolExecutor(2) as pool:  # each check is a process of its own: types and secrets run side by side
+        failed = [name for name, held in zip(chosen, pool.map(_held, chosen), strict=True) if not held]
+    raise typer.Exit(1 if failed else 0)

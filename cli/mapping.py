@@ -12,24 +12,26 @@ from cli.context import Json, group
 Feed = Annotated[str, typer.Argument(help="数据项 · feed, e.g. d3.project")]
 
 
-def register(app: typer.Typer) -> None:
-    mapping = group(app, "mapping", "映射 · mappings, against what is stored")
+app = typer.Typer()
+mapping = group(app, "mapping", "映射 · mappings, against what is stored")
 
-    @mapping.command()
-    def diff(feed: Feed, as_json: Json = False) -> None:
-        """比较 · Map a feed anew from the archive and say what would change; writes nothing."""
-        from pipeline import remap
 
-        _show(remap.run(feed), as_json)
+@mapping.command()
+def diff(feed: Feed, as_json: Json = False) -> None:
+    """比较 · Map a feed anew from the archive and say what would change; writes nothing."""
+    from pipeline import remap
 
-    @mapping.command()
-    def replay(feed: Feed, as_json: Json = False) -> None:
-        """重放 · Map a feed anew from the archive, store it, and unify; the same mapping again changes nothing."""
-        from pipeline import remap, unify
+    _show(remap.run(feed), as_json)
 
-        done = remap.run(feed, apply=True)
-        unify.run()
-        _show(done, as_json)
+
+@mapping.command()
+def replay(feed: Feed, as_json: Json = False) -> None:
+    """重放 · Map a feed anew from the archive, store it, and unify; the same mapping again changes nothing."""
+    from pipeline import remap, unify
+
+    done = remap.run(feed, apply=True)
+    unify.run()
+    _show(done, as_json)
 
 
 def _show(diff: Any, as_json: bool) -> None:

@@ -15,23 +15,24 @@ from cli.stack import airflow
 from cli.stack.hub import pools
 from core.errors import ConfigurationError, InternalError
 
+app = typer.Typer()
 
-def register(app: typer.Typer) -> None:
-    @app.command()
-    def prepare() -> None:
-        """部署准备 · Make and migrate both databases, make the pools; for docker compose and the like, safe to repeat."""
-        from serving.sql import provide
 
-        for name in ("ONEMAP_DATABASE_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
-            if not os.environ.get(name):
-                raise ConfigurationError(
-                    f"{name} is not set", remedy="./onemap up needs no preparation", zh=f"未设置 {name}。"
-                )
-            _make(os.environ[name])
-        provide.upgrade()
-        _run(airflow.command("db", "migrate"))
-        _run([sys.executable, "-P", "-m", "cli.stack.metadata"], json.dumps({"pools": pools()}))
-        output.out.print("✓ 就绪 ready")
+@app.command()
+def prepare() -> None:
+    """部署准备 · Make and migrate both databases, make the pools; for docker compose and the like, safe to repeat."""
+    from serving.sql import provide
+
+    for name in ("ONEMAP_DATABASE_URL", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
+        if not os.environ.get(name):
+            raise ConfigurationError(
+                f"{name} is not set", remedy="./onemap up needs no preparation", zh=f"未设置 {name}。"
+            )
+        _make(os.environ[name])
+    provide.upgrade()
+    _run(airflow.command("db", "migrate"))
+    _run([sys.executable, "-P", "-m", "cli.stack.metadata"], json.dumps({"pools": pools()}))
+    output.out.print("✓ 就绪 ready")
 
 
 def _make(url: str) -> None:

@@ -16,12 +16,11 @@ from serving.formats import Format
 Folder = Annotated[Path | None, typer.Argument(help="规则目录，默认现行 · folder, default: the one in force")]
 
 
-def register(app: typer.Typer) -> None:
-    rules = group(app, "rules", "督办规则 · the rules as data")
-    for command in (check, diff, backtest):
-        rules.command()(command)
+app = typer.Typer()
+rules = group(app, "rules", "督办规则 · the rules as data")
 
 
+@rules.command()
 def check(folder: Folder = None, as_json: Json = False) -> None:
     """检查 · What is wrong with the rules, with file and line; exit 78 when something is."""
     from supervision import checking, rulebook
@@ -38,6 +37,7 @@ def check(folder: Folder = None, as_json: Json = False) -> None:
         raise typer.Exit(output.EXIT[faults[0].fault])
 
 
+@rules.command()
 def diff(
     proposed: Annotated[
         Path, typer.Argument(help="拟用的规则目录或单个文件 · folder, or one changed file", exists=True)
@@ -79,6 +79,7 @@ def diff(
     return output.out.print(f"未判定 not judged: {found.waits:,}")
 
 
+@rules.command()
 def backtest(
     year: Annotated[int, typer.Option("--year", help="重放的年度 · year to replay")],
     limit: Annotated[list[str] | None, typer.Option(help="事项=承诺时限，如 DG-604=5 · promised limit")] = None,

@@ -15,39 +15,41 @@ Out = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    snapshot = group(app, "snapshot", "快照 · the store as files for DuckDB, GeoPandas, QGIS, Excel")
+app = typer.Typer()
+snapshot = group(app, "snapshot", "快照 · the store as files for DuckDB, GeoPandas, QGIS, Excel")
 
-    @snapshot.command()
-    def make(
-        out: Out = None,
-        since: Annotated[
-            str | None, typer.Option("--since", help="上一份清单的 cursor，只写变化 · only what changed since")
-        ] = None,
-        as_json: Json = False,
-    ) -> None:
-        """写出 · Every view as Parquet, personal data masked, with rows and hashes in manifest.json."""
-        from serving import audit
-        from serving import snapshot as room
-        from serving.access import Grant
 
-        result = room.make(Grant(getpass.getuser()), out, since=since)
-        audit.append(getpass.getuser(), "snapshot", result["name"], {"kind": result["kind"]})
-        if as_json:
-            return output.as_json(result)
-        output.table(
-            ("实体", "行数", "文件"), [(f["entity"], f["rows"], f["file"]) for f in result["files"]], result["folder"]
-        )
-        return output.out.print(f"✓ {result['kind']} {result['folder']}", markup=False)
+@snapshot.command()
+def make(
+    out: Out = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="上一份清单的 cursor，只写变化 · only what changed since")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """写出 · Every view as Parquet, personal data masked, with rows and hashes in manifest.json."""
+    from serving import audit
+    from serving import snapshot as room
+    from serving.access import Grant
 
-    @snapshot.command("list")
-    def list_(out: Out = None, as_json: Json = False) -> None:
-        """列出 · Finished snapshots."""
-        from serving import snapshot as room
+    result = room.make(Grant(getpass.getuser()), out, since=since)
+    audit.append(getpass.getuser(), "snapshot", result["name"], {"kind": result["kind"]})
+    if as_json:
+        return output.as_json(result)
+    output.table(
+        ("实体", "行数", "文件"), [(f["entity"], f["rows"], f["file"]) for f in result["files"]], result["folder"]
+    )
+    return output.out.print(f"✓ {result['kind']} {result['folder']}", markup=False)
 
-        rows = room.listed(out)
-        if as_json:
-            return output.as_json(rows)
-        return output.table(
-            ("名称", "种类", "时间", "行数"), [(r["name"], r["kind"], r["made_at"], r["rows"]) for r in rows]
-        )
+
+@snapshot.command("list")
+def list_(out: Out = None, as_json: Json = False) -> None:
+    """列出 · Finished snapshots."""
+    from serving import snapshot as room
+
+    rows = room.listed(out)
+    if as_json:
+        return output.as_json(rows)
+    return output.table(
+        ("名称", "种类", "时间", "行数"), [(r["name"], r["kind"], r["made_at"], r["rows"]) for r in rows]
+    )

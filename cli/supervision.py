@@ -13,14 +13,11 @@ from cli.context import AsOf, By, Json, Note, attach, day, group
 STATES = ("open", "confirmed", "lifted", "closed")
 
 
-def register(app: typer.Typer) -> None:
-    for command in (supervise, findings, clocks, position):
-        app.command()(command)
-    finding = group(app, "finding", "发现 · a person's word on one")
-    for decision in (confirm, lift):
-        finding.command()(decision)
+app = typer.Typer()
+finding = group(app, "finding", "发现 · a person's word on one")
 
 
+@app.command()
 def supervise(
     as_of: AsOf = None,
     whole: Annotated[bool, typer.Option("--whole", help="全市重判 · judge the whole city again")] = False,
@@ -54,6 +51,7 @@ def supervise(
     return None
 
 
+@app.command()
 def findings(
     as_of: AsOf = None,
     rule: Annotated[list[str] | None, typer.Option("--rule", help="规则，可多次 · e.g. C1, overdue")] = None,
@@ -103,6 +101,7 @@ def findings(
     return None
 
 
+@app.command()
 def clocks(as_of: AsOf = None, as_json: Json = False) -> None:
     """时钟 · Every case's days used, due dates and light."""
     attach()
@@ -134,6 +133,7 @@ def clocks(as_of: AsOf = None, as_json: Json = False) -> None:
     return None
 
 
+@app.command()
 def position(project: str, as_of: AsOf = None, as_json: Json = False) -> None:
     """一键定位 · Where a project stands, whose turn it is, what is found. A project code, or a part of its name."""
     attach()
@@ -159,11 +159,13 @@ def position(project: str, as_of: AsOf = None, as_json: Json = False) -> None:
     return None
 
 
+@finding.command()
 def confirm(finding_id: str, note: Note, by: By) -> None:
     """确认 · It is so."""
     _decide(finding_id, "confirmed", by, note)
 
 
+@finding.command()
 def lift(finding_id: str, note: Note, by: By) -> None:
     """解除 · A false alarm: silent until its evidence changes."""
     _decide(finding_id, "lifted", by, note)

@@ -24,61 +24,62 @@ class Stop(BaseException):
     """A signal asked us to end."""
 
 
-def register(app: typer.Typer) -> None:
-    @app.command()
-    def up(
-        once: bool = typer.Option(
-            False,
-            "--once",
-            help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed",
-        ),
-        projects: int = typer.Option(
-            590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"
-        ),
-        seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
-        only: Annotated[
-            list[str] | None,
-            typer.Option(
-                "--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused"
-            ),
-        ] = None,
-        no_standins: bool = typer.Option(
-            False,
-            "--no-standins",
-            help="不启动模拟数源，只用已配置的连接（环境变量 AIRFLOW_CONN_<ID> 或 Airflow 界面）· real sources only, by Connections given as AIRFLOW_CONN_<ID> or in Airflow",
-        ),
-        no_first_sync: bool = typer.Option(
-            False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"
-        ),
-    ) -> None:
-        """启动 · Start everything on this machine and take in every source."""
-        layout = Layout.here()
-        layout.make()
-        lock = FileLock(layout.home / "up.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ConfigurationError(
-                f"the hub already runs in {layout.home}",
-                remedy="./onemap down ends it; ONEMAP_HOME names another run folder",
-                zh=f"{layout.home} 中的枢纽已在运行。可用 ./onemap down 停止，或用 ONEMAP_HOME 指定其他运行目录。",
-            ) from None
-        with lock:
-            raise typer.Exit(_up(layout, once, projects, seed, only, not no_standins, not no_first_sync))
+app = typer.Typer()
 
-    @app.command()
-    def down() -> None:
-        """停止 · End everything of this run folder, also what a killed launcher left; data stays."""
-        layout = Layout.here()
-        if not layout.home.exists():
-            output.out.print(f"没有运行目录 {layout.home} / no run folder")
-            return
-        layout.make()
-        asked = stack.stop_other(layout)
-        count = stack.close(layout)
-        output.out.print(
-            f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}"
-        )
+
+@app.command()
+def up(
+    once: bool = typer.Option(
+        False,
+        "--once",
+        help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed",
+    ),
+    projects: int = typer.Option(
+        590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"
+    ),
+    seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="只运行这些数源，可多次，默认全部 · only these sources; the others' DAGs stay paused"
+        ),
+    ] = None,
+    no_standins: bool = typer.Option(
+        False,
+        "--no-standins",
+        help="不启动模拟数源，只用已配置的连接（环境变量 AIRFLOW_CONN_<ID> 或 Airflow 界面）· real sources only, by Connections given as AIRFLOW_CONN_<ID> or in Airflow",
+    ),
+    no_first_sync: bool = typer.Option(
+        False, "--no-first-sync", help="启动后不立即同步 · leave the syncs to their schedules"
+    ),
+) -> None:
+    """启动 · Start everything on this machine and take in every source."""
+    layout = Layout.here()
+    layout.make()
+    lock = FileLock(layout.home / "up.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigurationError(
+            f"the hub already runs in {layout.home}",
+            remedy="./onemap down ends it; ONEMAP_HOME names another run folder",
+            zh=f"{layout.home} 中的枢纽已在运行。可用 ./onemap down 停止，或用 ONEMAP_HOME 指定其他运行目录。",
+        ) from None
+    with lock:
+        raise typer.Exit(_up(layout, once, projects, seed, only, not no_standins, not no_first_sync))
+
+
+@app.command()
+def down() -> None:
+    """停止 · End everything of this run folder, also what a killed launcher left; data stays."""
+    layout = Layout.here()
+    if not layout.home.exists():
+        output.out.print(f"没有运行目录 {layout.home} / no run folder")
+        return
+    layout.make()
+    asked = stack.stop_other(layout)
+    count = stack.close(layout)
+    output.out.print(f"✓ 已停止 stopped{'' if asked or count else '（未在运行 nothing was running）'}  {layout.home}")
 
 
 def _up(

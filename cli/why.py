@@ -10,13 +10,11 @@ from cli import output
 from cli.context import AsOf, Json, day, group
 from core import clock
 
-
-def register(app: typer.Typer) -> None:
-    why = group(app, "why", "为什么 · what convinces a department")
-    why.command("case")(case)
-    why.command("finding")(finding)
+app = typer.Typer()
+why = group(app, "why", "为什么 · what convinces a department")
 
 
+@why.command()
 def case(number: str, as_of: AsOf = None, as_json: Json = False) -> None:
     """办件 · Each day and how it counted; any system's number."""
     from supervision import explain
@@ -29,6 +27,7 @@ def case(number: str, as_of: AsOf = None, as_json: Json = False) -> None:
             _show_case(one)
 
 
+@why.command()
 def finding(finding_id: str, as_json: Json = False) -> None:
     """发现 · Its evidence with source, receipt and time; what would lift it; what may explain it."""
     from supervision import explain

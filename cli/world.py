@@ -22,43 +22,46 @@ Folder = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    world = group(app, "world", "模拟世界 · the told world of the stand-in sources")
+app = typer.Typer()
+world = group(app, "world", "模拟世界 · the told world of the stand-in sources")
 
-    @world.command()
-    def make(
-        folder: Folder = None,
-        projects: Annotated[int, typer.Option(min=1)] = 590,
-        seed: int = 1,
-        as_json: Json = False,
-    ) -> None:
-        """生成 · Make a new world; an old one in the folder is replaced."""
-        from standins import world
 
-        path = world.make(folder or Layout.here().world, projects=projects, seed=seed)
-        _show(path, as_json)
+@world.command()
+def make(
+    folder: Folder = None,
+    projects: Annotated[int, typer.Option(min=1)] = 590,
+    seed: int = 1,
+    as_json: Json = False,
+) -> None:
+    """生成 · Make a new world; an old one in the folder is replaced."""
+    from standins import world
 
-    @world.command()
-    def advance(
-        days: Annotated[int, typer.Option(min=1, help="天数")] = 1, folder: Folder = None, as_json: Json = False
-    ) -> None:
-        """推进 · Let days go by; returns when the stand-ins that run here show the new day."""
-        from standins import world
+    path = world.make(folder or Layout.here().world, projects=projects, seed=seed)
+    _show(path, as_json)
 
-        layout = Layout.here()
-        path = folder or layout.world
-        world.advance(path, days)
-        clock = Path(os.environ.get("ONEMAP_CLOCK_FILE") or layout.clock)
-        if folder is None or "ONEMAP_CLOCK_FILE" in os.environ:
-            _move(clock, timedelta(days=days))
-        if folder is None and processes.recorded(layout, "standins"):
-            _wait_until_served(layout, world.load(path).facts["revision"])
-        _show(path, as_json)
 
-    @world.command()
-    def status(folder: Folder = None, as_json: Json = False) -> None:
-        """状态 · What the folder tells of, and where its clock stands."""
-        _show(folder or Layout.here().world, as_json)
+@world.command()
+def advance(
+    days: Annotated[int, typer.Option(min=1, help="天数")] = 1, folder: Folder = None, as_json: Json = False
+) -> None:
+    """推进 · Let days go by; returns when the stand-ins that run here show the new day."""
+    from standins import world
+
+    layout = Layout.here()
+    path = folder or layout.world
+    world.advance(path, days)
+    clock = Path(os.environ.get("ONEMAP_CLOCK_FILE") or layout.clock)
+    if folder is None or "ONEMAP_CLOCK_FILE" in os.environ:
+        _move(clock, timedelta(days=days))
+    if folder is None and processes.recorded(layout, "standins"):
+        _wait_until_served(layout, world.load(path).facts["revision"])
+    _show(path, as_json)
+
+
+@world.command()
+def status(folder: Folder = None, as_json: Json = False) -> None:
+    """状态 · What the folder tells of, and where its clock stands."""
+    _show(folder or Layout.here().world, as_json)
 
 
 def _show(folder: Path, as_json: bool) -> None:

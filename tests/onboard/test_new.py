@@ -31,8 +31,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def new(*words: str, answers: str = ""):
     app = typer.Typer()
-    onboard.register(app)
-    return CliRunner().invoke(app, ["new", *words], input=answers)
+    app.command()(onboard.new)
+    return CliRunner().invoke(app, words, input=answers)
 
 
 def test_a_tap_is_asked_for_and_reads(place) -> None:
