@@ -107,15 +107,24 @@ def _spoken(staged: Staged, times: list[str]) -> str:
 def _stamped_anew(connection: Connection, staged: Staged, increment: str) -> list[int]:
     """Changed versions that say what the version before said, but for the increment; of more than :data:`_LOOKED_AT` all, where
     those that are looked at are such."""
+    if staged.loaded:
+        return []
     changed = f"{staged.name('version')} v where v.action = 'changed'"
+    # looked for first, and nothing more is asked where there are none: joined with a table that was filled in this
+    # transaction, of which the planner knows nothing, they were looked for once a record
+    pairs = connection.execute(
+        sa.text(f"select v.row_id, v.record_id from {changed} limit :most"), {"most": _LOOKED_AT}
+    ).all()
+    if not pairs:
+        return []
     rows = connection.execute(
         sa.text(
-            f"""select v.row_id, r.raw, h.raw from (select row_id, record_id from {changed} limit :most) v
-                join source.record r on r.id = v.record_id
-                cross join lateral (select raw from source.record_history h where h.record_id = r.id and h.withdrawn_at is null
-                                    order by h.id desc limit 1) h"""
+            """select v.row_id, r.raw, h.raw from unnest(:rows, :records) v (row_id, record_id)
+               cross join lateral (select raw from source.record where id = v.record_id) r
+               cross join lateral (select raw from source.record_history h where h.record_id = v.record_id
+                                   and h.withdrawn_at is null order by h.id desc limit 1) h"""
         ),
-        {"most": _LOOKED_AT},
+        {"rows": [pair.row_id for pair in pairs], "records": [pair.record_id for pair in pairs]},
     ).all()
     anew = [row_id for row_id, now, before in rows if _said(now, increment) == _said(before, increment)]
     if len(rows) == _LOOKED_AT == len(anew):
