@@ -78,13 +78,13 @@ def take_aside(patch: pytest.MonkeyPatch) -> None:
                 raise RuntimeError(f"{outcome.feed}: {outcome.error}")
 
 
-def frozen_feeds(told: Told, instants: int, chance: random.Random) -> None:
+def frozen_feeds(watched: Told, instants: int, chance: random.Random) -> None:
     """How long until each feed is called silent, and how often it is while it lives."""
     first = datetime.combine(TODAY, time()) - timedelta(days=330)
     shares = sorted(chance.random() for _ in range(instants))
     rows_a_day = {
         feed: frame["rows"].sum() / 250
-        for (feed,), frame in told.counted.filter((pl.col("kind") == "feed") & (pl.col("at") > first))
+        for (feed,), frame in watched.counted.filter((pl.col("kind") == "feed") & (pl.col("at") > first))
         .partition_by("feed", as_dict=True)
         .items()
     }
@@ -92,20 +92,20 @@ def frozen_feeds(told: Told, instants: int, chance: random.Random) -> None:
     stated: dict[str, list[float]] = {}
     alarms: dict[str, int] = {}
     unjudged: dict[str, int] = {}
-    for source in told.sources:
-        began = told.counted.filter(pl.col("feed").str.starts_with(f"{source}."))["at"].min()
+    for source in watched.sources:
+        began = watched.counted.filter(pl.col("feed").str.starts_with(f"{source}."))["at"].min()
         if began is None:
             continue
         begin = max(first, began + timedelta(days=25))  # of the site's readings a world tells a month
         for at in (begin + share * (datetime.combine(TODAY, time()) - begin) for share in shares):
-            for one in told.hear(source, at):
+            for one in watched.hear(source, at):
                 name = one.feed if one.kind == "feed" else f"{one.feed} (whole)"
                 if one.silent:
                     alarms[name] = alarms.get(name, 0) + 1
                 elif one.due is None:
                     unjudged[name] = unjudged.get(name, 0) + 1
                 else:
-                    delays.setdefault(name, []).append(told.working(at, one.due))
+                    delays.setdefault(name, []).append(watched.working(at, one.due))
                     stated.setdefault(name, []).append(one.rhythm.longest or 0.0)
     print(
         f"{'feed':<22}{'rows/wd':>8}{'median':>9}{'worst':>8}{'stated':>8}{'false':>7}{'unjudged':>10}   working days, of {instants} instants"
@@ -120,13 +120,13 @@ def frozen_feeds(told: Told, instants: int, chance: random.Random) -> None:
         )
 
 
-def frozen_parts(told: Told, chance: random.Random) -> None:
+def frozen_parts(watched: Told, chance: random.Random) -> None:
     """Every department and town of the municipal conclusions and filings frozen alone, at one instant."""
     at = datetime.combine(TODAY, time(12)) - timedelta(days=100)
-    false = [one for one in told.hear("m2", datetime.combine(TODAY, time(8)), parts=True) if one.part and one.silent]
+    false = [one for one in watched.hear("m2", datetime.combine(TODAY, time(8)), parts=True) if one.part and one.silent]
     print(f"\nparts called silent while they live: {[(o.feed, o.kind, o.part) for o in false]}")
     for feed, kind in (("m2.bj", "department"), ("m2.sb", "town")):
-        of_kind = told.counted.filter(
+        of_kind = watched.counted.filter(
             (pl.col("feed") == feed) & (pl.col("kind") == kind) & (pl.col("at") > at - timedelta(days=300))
         )
         names = of_kind.group_by("part").agg(pl.col("rows").sum()).sort("rows", descending=True)
@@ -139,7 +139,7 @@ def frozen_parts(told: Told, chance: random.Random) -> None:
                     for days in (1, 2, 3, 5, 8, 12, 20, 30, 45, 60)
                     if any(
                         one.part == part and one.kind == kind and one.silent
-                        for one in told.hear("m2", at + timedelta(days=days), parts=True, without=out)
+                        for one in watched.hear("m2", at + timedelta(days=days), parts=True, without=out)
                     )
                 ),
                 None,
@@ -170,12 +170,12 @@ def main() -> int:
                 pytest.MonkeyPatch.context() as patch,
                 scratch.database(url, "told"),
             ):
-                made = world.make(Path(folder) / "world", projects=options.projects, today=TODAY)
-                take(made, patch, Path(folder) / "clock")
+                truth = world.make(Path(folder) / "world", projects=options.projects, today=TODAY)
+                take(truth, patch, Path(folder) / "clock")
                 take_aside(patch)
-                told = Told()
-                frozen_feeds(told, options.instants, chance)
-                frozen_parts(told, chance)
+                watched = Told()
+                frozen_feeds(watched, options.instants, chance)
+                frozen_parts(watched, chance)
         with tempfile.TemporaryDirectory() as folder:
             until = datetime.now() + timedelta(minutes=options.minutes) if options.minutes else None
             worlds = worlds_of(url, Path(folder), options.worlds, options.world_projects)

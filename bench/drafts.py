@@ -59,53 +59,53 @@ def samples(projects: int) -> Iterator[dict[str, pa.Table]]:
         with testing.running(folder, url, at=MADE, database_prefix="drafts") as stand:
             found = {}
             for source in loader.load_all().values():
-                made = connector(source, Endpoint(**stand.connection(source.connection)))
+                reader = connector(source, Endpoint(**stand.connection(source.connection)))
                 try:
                     for feed in source.feeds.values():
-                        found[feed.id] = sample.take(made, feed, clock.now()).rows
+                        found[feed.id] = sample.take(reader, feed, clock.now()).rows
                 finally:
-                    made.close()
+                    reader.close()
             yield found
 
 
 def truth(declaration: Declaration) -> dict[str, set[str]]:
     """Raw column, folded → what the hub's own mapping does with it."""
-    told: dict[str, set[str]] = defaultdict(set)
+    targets: dict[str, set[str]] = defaultdict(set)
     for name in (*([] if declaration.ignore == REST else declaration.ignore), *declaration.drop):
-        told[aliases.fold(name)].add(ASIDE)
+        targets[aliases.fold(name)].add(ASIDE)
     for role in ("time", "rank", "tombstone"):
         for name in getattr(declaration, role).columns if getattr(declaration, role) else ():
-            told[aliases.fold(name)].add(role)
+            targets[aliases.fold(name)].add(role)
     for part in declaration.key:
         for name in part.columns:
-            told[aliases.fold(name)].add("key")
+            targets[aliases.fold(name)].add("key")
     for block in declaration.entities:
         if block.explode:
-            told[aliases.fold(block.explode)].add(f"explode {block.entity}")
+            targets[aliases.fold(block.explode)].add(f"explode {block.entity}")
         for column, value in block.columns.items():
             for name in value.columns:
                 if not (block.explode and name.startswith(f"{block.explode}.")):
-                    told[aliases.fold(name)].add(f"{block.entity}.{column}")
-    return told
+                    targets[aliases.fold(name)].add(f"{block.entity}.{column}")
+    return targets
 
 
 def guessed(draft: propose.Draft) -> dict[str, dict[str, bool]]:
     """Raw column, folded → what the draft does with it, and whether it is sure."""
-    told: dict[str, dict[str, bool]] = defaultdict(dict)
+    values: dict[str, dict[str, bool]] = defaultdict(dict)
     for block in draft.blocks:
         if block.explode:
-            told[aliases.fold(block.explode)][f"explode {block.entity}"] = block.sure
+            values[aliases.fold(block.explode)][f"explode {block.entity}"] = block.sure
         for column, guess in block.columns.items():
             if guess.raw and not block.explode:
-                told[aliases.fold(guess.raw)][f"{block.entity}.{column}"] = guess.sure and block.sure
+                values[aliases.fold(guess.raw)][f"{block.entity}.{column}"] = guess.sure and block.sure
     for role in ("time", "rank", "tombstone"):
         if guess := getattr(draft, role):
-            told[aliases.fold(guess.raw)][role] = guess.sure
+            values[aliases.fold(guess.raw)][role] = guess.sure
     for name in draft.key.value:
-        told[aliases.fold(name)].setdefault("key", draft.key.sure)
+        values[aliases.fold(name)].setdefault("key", draft.key.sure)
     for guess in draft.aside:
-        told[aliases.fold(guess.raw)][ASIDE] = guess.sure
-    return told
+        values[aliases.fold(guess.raw)][ASIDE] = guess.sure
+    return values
 
 
 def score(feed: str, rows: pa.Table, known: knowledge.Knowledge) -> Score:
@@ -117,36 +117,36 @@ def score(feed: str, rows: pa.Table, known: knowledge.Knowledge) -> Score:
     cursor = declared.cursor.column if declared.cursor.kind == "window" else None
     draft = propose.draft(looked, name=declared.name, table=table, cursor=cursor, known=known)
     right, guess = truth(own), guessed(draft)
-    made = Score(feed)
-    made.key = {aliases.fold(n) for n in draft.key.value} == {aliases.fold(n) for p in own.key for n in p.columns}
+    scored = Score(feed)
+    scored.key = {aliases.fold(n) for n in draft.key.value} == {aliases.fold(n) for p in own.key for n in p.columns}
     for raw in looked.columns:
         name = aliases.fold(raw)
         if name not in right:
             continue
-        made.columns += 1
+        scored.columns += 1
         given = guess.get(name, {})
         main = [g for g in given if g not in ("key",)] or list(given)
         hit = bool(set(main) & right[name]) or (bool(given) and set(given) <= right[name])
-        made.right += hit
-        made.sure += any(given.values())
+        scored.right += hit
+        scored.sure += any(given.values())
         if not hit:
-            made.wrong.append((raw, ", ".join(given) or "nothing", ", ".join(sorted(right[name]))))
-        made.unmarked += [
+            scored.wrong.append((raw, ", ".join(given) or "nothing", ", ".join(sorted(right[name]))))
+        scored.unmarked += [
             (raw, target, ", ".join(sorted(right[name])))
             for target, sure in given.items()
             if sure and target not in right[name]
         ]
-    return made
+    return scored
 
 
 def measure(rows: dict[str, pa.Table], hide: str) -> list[Score]:
     """All feeds; ``hide`` feed: each one's own mapping; source: those of its source."""
-    made = []
+    scores = []
     for feed in sorted(rows):
         source = feed.partition(".")[0]
         hidden = [feed] if hide == "feed" else [f for f in rows if f.partition(".")[0] == source]
-        made.append(score(feed, rows[feed], knowledge.gather(hidden)))
-    return made
+        scores.append(score(feed, rows[feed], knowledge.gather(hidden)))
+    return scores
 
 
 def tell(scores: list[Score], hide: str, *, wrong: bool) -> bool:

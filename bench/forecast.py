@@ -113,8 +113,8 @@ def _error(chance: np.ndarray, late: np.ndarray) -> float:
 
 def _lead(alerted: pl.DataFrame, overdue: pl.DataFrame) -> dict[str, Any]:
     """Of the cases that became overdue: how many were told of, and how many natural days before their last day in time."""
-    told = overdue.join(alerted, on="case_id", how="left")
-    lead = told.select((pl.col("due") - pl.col("day")).dt.total_days().alias("lead"))["lead"].drop_nulls()
+    joined = overdue.join(alerted, on="case_id", how="left")
+    lead = joined.select((pl.col("due") - pl.col("day")).dt.total_days().alias("lead"))["lead"].drop_nulls()
     return {
         "alerts": alerted.height,
         "late_told": len(lead),
@@ -234,8 +234,8 @@ def told(projects: int, by: judge.Rules, back: int) -> dict[str, Any]:
         pytest.MonkeyPatch.context() as patch,
         scratch.database(url, "forecast"),
     ):
-        made = world.make(Path(folder) / "world", projects=projects, seed=7)
-        now = take(made, patch, Path(folder) / "clock").date()
+        truth = world.make(Path(folder) / "world", projects=projects, seed=7)
+        now = take(truth, patch, Path(folder) / "clock").date()
         city = known.gather(now, by)
         before = known.gather(now - timedelta(days=back), by)
         return {**on(city, before, by.calendar), "steps": stepped(city, before)}

@@ -93,40 +93,40 @@ def make(url: str, folder: Path, seed: int, today: date, projects: int) -> Made:
     """A world, taken in and judged."""
     home = folder / f"home{seed}"
     home.mkdir()
-    made = Made(
+    city = Made(
         f"w{seed}", world.make(folder / f"w{seed}", projects=projects, seed=seed, today=today), home, datetime.min
     )
-    _sql(url, f"create database {made.name}")
-    with hub(url, made.name, home) as patch:
+    _sql(url, f"create database {city.name}")
+    with hub(url, city.name, home) as patch:
         migrate.upgrade()
-        made.now = told.take(made.folder, patch, home / "clock")
-    judge(url, made)
-    return made
+        city.now = told.take(city.folder, patch, home / "clock")
+    judge(url, city)
+    return city
 
 
-def judge(url: str, made: Made) -> None:
+def judge(url: str, city: Made) -> None:
     """What an undisturbed hub makes of a world that was taken in; the ledger is only appended to, so in a copy."""
-    with copied(url, made) as (home, patch):
-        told.set_clock(made.now, patch, home / "clock")
-        supervise(made.now.date())
-        made.store = stands()
-        made.open = {key(row) for row in listed().to_dicts() if row["state"] == "open"}
+    with copied(url, city) as (home, patch):
+        told.set_clock(city.now, patch, home / "clock")
+        supervise(city.now.date())
+        city.store = stands()
+        city.open = {key(row) for row in listed().to_dicts() if row["state"] == "open"}
 
 
 @contextmanager
-def copied(url: str, made: Made) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
+def copied(url: str, city: Made) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
     """A copy of a world's store and home, gone afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
-        shutil.copytree(made.home, home)
+        shutil.copytree(city.home, home)
         # a pool that has not closed yet, or a vacuum, would keep the template from being copied
-        _sql(url, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{made.name}'")
-        _sql(url, f"create database {made.name}_copy template {made.name}")
+        _sql(url, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{city.name}'")
+        _sql(url, f"create database {city.name}_copy template {city.name}")
         try:
-            with hub(url, f"{made.name}_copy", home) as patch:
+            with hub(url, f"{city.name}_copy", home) as patch:
                 yield home, patch
         finally:
-            _sql(url, f"drop database {made.name}_copy with (force)")
+            _sql(url, f"drop database {city.name}_copy with (force)")
 
 
 def feeds() -> list[str]:
@@ -134,27 +134,27 @@ def feeds() -> list[str]:
     return [feed for feed in KEYS if feed not in told.ASIDE and feed.partition(".")[0] in told.SOURCES]
 
 
-def frozen(url: str, made: Made, what: str, at: datetime, where: dict[str, str] | None = None) -> Frozen | None:
+def frozen(url: str, city: Made, what: str, at: datetime, where: dict[str, str] | None = None) -> Frozen | None:
     """Freeze a feed or a source (``what``; ``where``: such rows alone) of a world at ``at``, and thaw it; None: that holds nothing
     back."""
     several = [feed for feed in feeds() if feed == what or feed.startswith(f"{what}.")]
     with tempfile.TemporaryDirectory() as scratch:
         held = Path(scratch) / "world"
-        shutil.copytree(made.folder, held)
+        shutil.copytree(city.folder, held)
         held_back = sum(freeze.freeze(held, KEYS[feed][0], at, where=where) for feed in several)
         if not held_back:
             return None
-        with copied(url, made) as (home, patch):
-            told.set_clock(made.now, patch, home / "clock")
+        with copied(url, city) as (home, patch):
+            told.set_clock(city.now, patch, home / "clock")
             for feed in several:
                 forget(feed)
             _read(held, several, patch)
-            result = _judged(made, Frozen(_named(what, where), at, held_back))
-            freeze.thaw(held, made.now)
+            result = _judged(city, Frozen(_named(what, where), at, held_back))
+            freeze.thaw(held, city.now)
             _read(held, several, patch)
-            supervise(made.now.date())
-            result.same = stands() == made.store
-            result.ledger = {key(row) for row in listed().to_dicts() if row["state"] == "open"} ^ made.open
+            supervise(city.now.date())
+            result.same = stands() == city.store
+            result.ledger = {key(row) for row in listed().to_dicts() if row["state"] == "open"} ^ city.open
             return result
 
 
@@ -162,13 +162,13 @@ def _named(what: str, where: dict[str, str] | None) -> str:
     return f"{what} by {next(iter(where))}" if where else what
 
 
-def _judged(made: Made, one: Frozen) -> Frozen:
-    supervise(made.now.date())
-    one.false = {key(row) for row in listed().to_dicts()} - made.open
-    life.advance(made.now)
+def _judged(city: Made, one: Frozen) -> Frozen:
+    supervise(city.now.date())
+    one.false = {key(row) for row in listed().to_dicts()} - city.open
+    life.advance(city.now)
     with transaction() as connection:
         orders = connection.exec_driver_sql("select rule, project_code, item_code, case_no from supervision.work_order")
-        one.sent = {tuple(row) for row in orders} - made.open
+        one.sent = {tuple(row) for row in orders} - city.open
         one.waits = connection.exec_driver_sql("select count(*) from supervision.waiting").scalar_one()
     return one
 
@@ -204,13 +204,13 @@ def forget(feed: str) -> None:
 PARTS = {("m2.bj", "BJBMZZJGDM"): 6, ("m2.sl", "GXDXZQHDM"): 4, ("m2.sb", "XZQHDM"): 4}
 
 
-def wanted(made: Made) -> list[tuple[str, dict[str, str] | None]]:
+def wanted(city: Made) -> list[tuple[str, dict[str, str] | None]]:
     """Every feed, every source of several feeds, and the busiest departments and towns, each to be frozen alone."""
     sources = Counter(feed.partition(".")[0] for feed in feeds())
     listed: list[tuple[str, dict[str, str] | None]] = [(feed, None) for feed in feeds()]
     listed += [(source, None) for source, several in sources.items() if several > 1]
     for (feed, column), number in PARTS.items():
-        values = Counter(str(row.get(column) or "").strip() for row in lines(made.folder, KEYS[feed][0]))
+        values = Counter(str(row.get(column) or "").strip() for row in lines(city.folder, KEYS[feed][0]))
         listed += [(feed, {column: value}) for value, _ in values.most_common(number) if value]
     return listed
 
@@ -222,10 +222,10 @@ def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random
     outcomes: list[Frozen] = []
     wrong = 1
     try:
-        for number, made in enumerate(worlds):
+        for number, city in enumerate(worlds):
             share = until and datetime.now() + max(until - datetime.now(), timedelta()) / (count - number)
-            print(f"{made.name} as of {made.now:%Y-%m-%d %H:%M}: {len(made.open)} findings stand", flush=True)
-            _freezes(url, made, chance, share, outcomes)
+            print(f"{city.name} as of {city.now:%Y-%m-%d %H:%M}: {len(city.open)} findings stand", flush=True)
+            _freezes(url, city, chance, share, outcomes)
             if until and datetime.now() > until:
                 break
     finally:
@@ -233,16 +233,16 @@ def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random
     return wrong if outcomes else 1
 
 
-def _freezes(url: str, made: Made, chance: random.Random, until: datetime | None, outcomes: list[Frozen]) -> None:
-    tries = wanted(made)
+def _freezes(url: str, city: Made, chance: random.Random, until: datetime | None, outcomes: list[Frozen]) -> None:
+    tries = wanted(city)
     chance.shuffle(tries)
     held = 0
     for what, where in tries:
         if held and until and datetime.now() > until:
             break
-        at = made.now - timedelta(hours=chance.uniform(6, 24 * 25))
+        at = city.now - timedelta(hours=chance.uniform(6, 24 * 25))
         began = datetime.now()
-        one = frozen(url, made, what, at, where)
+        one = frozen(url, city, what, at, where)
         if one is None:
             continue
         held += 1

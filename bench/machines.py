@@ -233,8 +233,8 @@ def main() -> int:
     from store.engine import dispose
 
     sources = {one.source: one.name for one in loader.load_all().values()}
-    with scratch.server() as server, tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as told:
-        folder = world.make(Path(told) / "world", projects=options.projects, seed=7, today=MADE)
+    with scratch.server() as server, tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as world_folder:
+        folder = world.make(Path(world_folder) / "world", projects=options.projects, seed=7, today=MADE)
         with scratch.database(server, "alone"), _world(folder, os.environ["ONEMAP_DATABASE_URL"], "alone"):
             alone = _without_airflow()
         with scratch.database(server, "machines"), _world(folder, os.environ["ONEMAP_DATABASE_URL"], "machines"):

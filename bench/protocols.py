@@ -95,9 +95,9 @@ def _zip(rows: int) -> bytes:
     digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
     manifest = f'<?xml version="1.0" encoding="UTF-8"?><manifest><file name="cases.xml" rows="{rows}" md5="{digest}"/></manifest>'
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr("manifest.xml", manifest)
-        made.writestr("cases.xml", body)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as result:
+        result.writestr("manifest.xml", manifest)
+        result.writestr("cases.xml", body)
     return packed.getvalue()
 
 
@@ -151,10 +151,10 @@ def _gml(numbers: range) -> bytes:
 def _geojson(numbers: range) -> bytes:
     features = []
     for number in numbers:
-        told = {"JCBH": f"JC2026{number:08d}", "XZQDM": "441900", "XMC": "东莞市", "TBLX": "TD", "QSX": "2025-11-07"}
-        told |= {"HSX": "2026-02-05", "MJ": "841.54", "SFYN": "0", "SFHX": "0"}
+        row = {"JCBH": f"JC2026{number:08d}", "XZQDM": "441900", "XMC": "东莞市", "TBLX": "TD", "QSX": "2025-11-07"}
+        row |= {"HSX": "2026-02-05", "MJ": "841.54", "SFYN": "0", "SFHX": "0"}
         shape = {"type": "Polygon", "coordinates": [_ring(number, False)]}
-        features.append({"type": "Feature", "id": told["JCBH"], "geometry": shape, "properties": told})
+        features.append({"type": "Feature", "id": row["JCBH"], "geometry": shape, "properties": row})
     return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False).encode()
 
 
@@ -225,7 +225,7 @@ def _hub(feed_id: str, payloads: list[Payload] | None = None) -> int:
     """The whole way of a feed's listing, from its own source or from payloads that its connector is given; rows stored."""
     feed = registry.feed(feed_id)[1]
     if payloads is not None:
-        made = registry.decoder(registry.feed(feed_id)[0])
+        decoder = registry.decoder(registry.feed(feed_id)[0])
 
         class Given(Connector):
             def check(self) -> list[Any]:
@@ -236,7 +236,7 @@ def _hub(feed_id: str, payloads: list[Payload] | None = None) -> int:
                 yield Proof(True, "every page", None, None)
 
             def decode(self, feed: Any, payload: Payload) -> Iterator[Any]:
-                return made.decode(feed, payload)
+                return decoder.decode(feed, payload)
 
         true, registry.connector = registry.connector, lambda source: Given(source, None)
     try:
@@ -307,8 +307,8 @@ def _database(rows: int) -> dict[str, Any]:
             )
         query = str(psycopg.conninfo.conninfo_to_dict(held)["host"])
         url = f"postgresql+psycopg:///bench_source?host={query}"
-        told = {"conn_type": "generic", "host": "", "login": "postgres", "password": "", "extra": {"url": url}}
-        os.environ["AIRFLOW_CONN_D_HOUSING"] = json.dumps(told)
+        connection = {"conn_type": "generic", "host": "", "login": "postgres", "password": "", "extra": {"url": url}}
+        os.environ["AIRFLOW_CONN_D_HOUSING"] = json.dumps(connection)
 
         def floor() -> int:
             with psycopg.connect(held) as reading, psycopg.connect(_libpq()) as writing:
@@ -402,32 +402,32 @@ def _client(name: str, port: int, clean: bool) -> paho.Client:
 
 def _listening(port: int, rows: int) -> int:
     """A bare subscriber that keeps what it acknowledges in memory."""
-    kept: list[bytes] = []
+    retained: list[bytes] = []
     client = _client("bench-floor", port, False)
 
     def take(client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
-        kept.append(message.payload)
+        retained.append(message.payload)
         client.ack(message.mid, message.qos)
 
     client.on_message = take
     end = time.monotonic() + 120
-    while len(kept) < rows and time.monotonic() < end:
+    while len(retained) < rows and time.monotonic() < end:
         client.loop(0.1)
     client.disconnect()
-    return len(kept)
+    return len(retained)
 
 
 def _mqtt(rows: int) -> dict[str, Any]:
     if shutil.which("mosquitto") is None:
         return {"told": "mosquitto is not installed"}
     with _broker() as port:
-        told = {
+        connection = {
             "conn_type": "generic",
             "host": "127.0.0.1",
             "port": port,
             "extra": {"tls": False, "client_id": "bench-hub"},
         }
-        os.environ["AIRFLOW_CONN_S_MQTT"] = json.dumps(told)
+        os.environ["AIRFLOW_CONN_S_MQTT"] = json.dumps(connection)
         _hub("s4_mqtt.reading")  # sessions stand before anything is sent
         floor = _client("bench-floor", port, False)
         floor.subscribe("dg/site/#", qos=1)

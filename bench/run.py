@@ -121,7 +121,7 @@ def _hot_path(server: str, rows: int, rounds: int, with_rivals: bool, say: Say) 
         name: [] for name in ("floor", "hub", "again", "few", "dlt", "dlt_again", "singer")
     }
     parts: dict[str, list[float]] = {}
-    told: list[str] = []
+    entries: list[str] = []
     peak = 0
     with licences.served(rows) as base, licences.served(FEW) as warm:
         for number in range(rounds):
@@ -137,7 +137,7 @@ def _hot_path(server: str, rows: int, rounds: int, with_rivals: bool, say: Say) 
             say(
                 f"{rows} rows, round {number + 1}: floor {bare['all']:.2f} s, hub {first:.2f} s, the same again {again:.2f} s"
             )
-            if with_rivals and not (told or (number and number == rounds - 1 and rounds > 2)):
+            if with_rivals and not (entries or (number and number == rounds - 1 and rounds > 2)):
                 try:
                     new, same = _dlt(server, base, rows)
                     found["dlt"].append(new)
@@ -147,7 +147,7 @@ def _hot_path(server: str, rows: int, rounds: int, with_rivals: bool, say: Say) 
                         found["singer"].append(_singer(server, base, rows))
                         say(f"{rows} rows: Singer {found['singer'][0]:.2f} s")
                 except (rivals.Unavailable, subprocess.TimeoutExpired) as why:
-                    told.append(str(why))
+                    entries.append(str(why))
                     say(str(why))
     middle = {name: statistics.median(values) if values else None for name, values in found.items()}
     return {
@@ -162,7 +162,7 @@ def _hot_path(server: str, rows: int, rounds: int, with_rivals: bool, say: Say) 
         "hundred_rows_s": round(min(found["few"]), 3),
         "seconds": {name: round(value, 2) for name, value in middle.items() if value is not None},
         "floor_parts": {name: round(statistics.median(values), 2) for name, values in parts.items()},
-        **({"told": told} if told else {}),
+        **({"told": entries} if entries else {}),
     }
 
 
@@ -205,11 +205,11 @@ def _protocols(server: str, rows: int, say: Say) -> dict[str, Any]:
         say(f"no protocols: {why}")
         return {"told": str(why)}
     for name, one in found.items():
-        told = (
+        summary = (
             one.get("told")
             or f"{one['rows_per_s']} rows/s, {one['ratio']} of its floor ({one['way']}), {one['peak_mib']} MiB"
         )
-        say(f"{name}: {told}")
+        say(f"{name}: {summary}")
     return found
 
 
@@ -297,6 +297,6 @@ def write(found: dict, path: Path = RESULTS) -> None:
         f"{found['load']}/{found['cores']}",
     ]
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [line for line in lines if line.startswith("| ") and not line.startswith(("| commit ", f"| {name} |"))]
+    retained = [line for line in lines if line.startswith("| ") and not line.startswith(("| commit ", f"| {name} |"))]
     row = "| " + " | ".join("–" if cell is None else str(cell) for cell in cells) + " |"
-    path.write_text(_HEAD + "\n".join([*kept, row]) + "\n", encoding="utf-8")
+    path.write_text(_HEAD + "\n".join([*retained, row]) + "\n", encoding="utf-8")

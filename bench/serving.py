@@ -226,8 +226,8 @@ def measured(name: str, client: TestClient, address: str, times: int) -> float:
 def _items(answer: Any) -> Any:
     if "json" not in answer.headers.get("content-type", ""):
         return None
-    told = answer.json()
-    return told.get("items", told.get("features")) if isinstance(told, dict) else told
+    document = answer.json()
+    return document.get("items", document.get("features")) if isinstance(document, dict) else document
 
 
 def writing(url: str, going: Any) -> None:

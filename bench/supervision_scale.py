@@ -117,10 +117,10 @@ def measured(what: str, run: Callable[[], object]) -> None:
     """Wall time, and processor time of this process and of the database: on a machine that others share, the latter count."""
     began, own, database = time.perf_counter(), time.process_time(), database_time()
     with Peak() as peak:
-        told = run()
+        outcome = run()
     wall, own, database = time.perf_counter() - began, time.process_time() - own, database_time() - database
     print(
-        f"{what:<28}{wall:>9.1f} s  (processor: own {own:.1f} s, database {database:.1f} s)  peak {peak.most / 2**20:,.0f} MiB  {told}",
+        f"{what:<28}{wall:>9.1f} s  (processor: own {own:.1f} s, database {database:.1f} s)  peak {peak.most / 2**20:,.0f} MiB  {outcome}",
         flush=True,
     )
 

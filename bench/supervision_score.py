@@ -42,9 +42,9 @@ def planned(as_of: date) -> tuple[int, list[str]]:
     differ = []
     with transaction() as connection:
         for code, (expected, unknown) in wanted.items():
-            made = plan.of_project(connection, code, as_of, by)
-            lines = {line.item_code for line in made.lines} if made else set()
-            if lines != expected or {row["item_code"] for row in (made.not_judged if made else ())} != unknown:
+            computed = plan.of_project(connection, code, as_of, by)
+            lines = {line.item_code for line in computed.lines} if computed else set()
+            if lines != expected or {row["item_code"] for row in (computed.not_judged if computed else ())} != unknown:
                 differ.append(code)
     return len(wanted), differ
 
@@ -82,11 +82,11 @@ def main() -> int:
                 pytest.MonkeyPatch.context() as patch,
                 scratch.database(url, f"s{seed}"),
             ):
-                told = world.make(Path(folder) / "world", projects=options.projects, seed=seed, today=today)
+                truth = world.make(Path(folder) / "world", projects=options.projects, seed=seed, today=today)
                 for step in range(2 if options.later else 1):
                     if step:
-                        world.advance(told, options.later)
-                    parts = score(told, patch, Path(folder))
+                        world.advance(truth, options.later)
+                    parts = score(truth, patch, Path(folder))
                     totals = [a + b for a, b in zip(totals, parts, strict=True)]
                     count, other = planned(clock.today())
                     plans, differ = plans + count, differ + other

@@ -21,9 +21,9 @@ def batch(base: str, rows: int) -> dict:
     """Read a listing into the store."""
 
     def connector(source):
-        made = Pages(source, None)
-        made.base, made.rows = base, rows
-        return made
+        reader = Pages(source, None)
+        reader.base, reader.rows = base, rows
+        return reader
 
     registry.connector = connector
     begun = time.perf_counter()

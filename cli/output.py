@@ -113,9 +113,9 @@ def fold_help() -> None:
     rich_utils._make_rich_text = folded
 
 
-def error_as_json(told: dict[str, Any], code: int) -> None:
+def error_as_json(document: dict[str, Any], code: int) -> None:
     """An error for programs: ``{"error": {…}}`` on standard output, and nothing else."""
-    as_json({"error": {**told, "exit_code": code}})
+    as_json({"error": {**document, "exit_code": code}})
 
 
 def error(problem: OneMapError, *, as_json: bool = False) -> int:
@@ -123,10 +123,10 @@ def error(problem: OneMapError, *, as_json: bool = False) -> int:
     code = NOT_FOUND if isinstance(problem, NotFoundError) else EXIT[problem.fault]
     kind = "未找到" if isinstance(problem, NotFoundError) else FAULT_ZH[problem.fault]
     if as_json:
-        told = {
+        document = {
             n: getattr(problem, n) for n in ("message", "zh", "remedy", "source", "feed", "record", "field", "code")
         }
-        error_as_json({"fault": "not_found" if code == NOT_FOUND else str(problem.fault), **told}, code)
+        error_as_json({"fault": "not_found" if code == NOT_FOUND else str(problem.fault), **document}, code)
         return code
     place = "  ".join(f"{n}={v}" for n in ("source", "feed", "record", "field") if (v := getattr(problem, n)))
     err.print(f"[bold red]✗ {kind}[/]  {escape(redact(problem.zh))}")

@@ -85,18 +85,18 @@ def _grant() -> Any:
     return Grant(getpass.getuser())
 
 
-def _write(asked: str, made: Any, format_: Format, out: Path | None) -> None:
+def _write(asked: str, result: Any, format_: Format, out: Path | None) -> None:
     from serving import audit
     from serving.report import write
 
-    if made is None:
+    if result is None:
         raise NotFoundError(
             f"nothing to report of {asked}",
             remedy="check the code or the name",
             zh=f"没有找到 {asked}，或名称不止一个。",
         )
-    out = out or Path(f"{made.name}.{format_}")
-    content, _ = write.written(made, format_)
-    audit.append(getpass.getuser(), "report", asked, {"format": format_.value, "as_of": made.as_of.isoformat()})
+    out = out or Path(f"{result.name}.{format_}")
+    content, _ = write.written(result, format_)
+    audit.append(getpass.getuser(), "report", asked, {"format": format_.value, "as_of": result.as_of.isoformat()})
     out.write_bytes(content)
-    output.out.print(f"✓ {made.title} → {out}", markup=False)
+    output.out.print(f"✓ {result.title} → {out}", markup=False)

@@ -46,9 +46,9 @@ def migrate(
         return
     from serving.sql import dictionary, provide
 
-    made = provide.upgrade()
-    if made:
-        output.out.print("视图 views: " + "、".join(made), markup=False)
+    upgraded = provide.upgrade()
+    if upgraded:
+        output.out.print("视图 views: " + "、".join(upgraded), markup=False)
     if dictionary.write():
         output.out.print("数据字典 data dictionary: docs/data-dictionary.md", markup=False)
     output.out.print("✓ 统一库结构已是最新 up to date")

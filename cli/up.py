@@ -157,8 +157,8 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
     with _step("Airflow") as note:
         hub.start_airflow(paused=bool(only))
         note(hub.address)
-    told = hub.write_addresses()
-    _addresses(told)
+    addresses = hub.write_addresses()
+    _addresses(addresses)
     # shown once, on the first start; later starts name the file
     output.out.print(
         f"  用户 user: admin   密码 password: {password}\n"
@@ -178,11 +178,11 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
     return {s.source: s.name for s in sources if s.source in first and s not in left_out}
 
 
-def _addresses(told: dict[str, Any]) -> None:
+def _addresses(addresses: dict[str, Any]) -> None:
     """What to open."""
-    output.out.print(f"\n  Airflow 界面 UI    [bold]{told['airflow']}[/]")
-    output.out.print(f"  一张图 One Map     [bold]{told['one_map']}[/]")
-    output.out.print(f"  运行健康 health    [bold]{told['health']}[/]")
+    output.out.print(f"\n  Airflow 界面 UI    [bold]{addresses['airflow']}[/]")
+    output.out.print(f"  一张图 One Map     [bold]{addresses['one_map']}[/]")
+    output.out.print(f"  运行健康 health    [bold]{addresses['health']}[/]")
 
 
 def _sync(hub: stack.Hub, names: dict[str, str]) -> int:

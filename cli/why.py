@@ -19,11 +19,11 @@ def case(number: str, as_of: AsOf = None, as_json: Json = False) -> None:
     """办件 · Each day and how it counted; any system's number."""
     from supervision import explain
 
-    told = explain.case(number, day(as_of) or clock.today())
+    cases = explain.case(number, day(as_of) or clock.today())
     if as_json:
-        output.rows_as_json(told)
+        output.rows_as_json(cases)
     else:
-        for one in told:
+        for one in cases:
             _show_case(one)
 
 
@@ -32,37 +32,37 @@ def finding(finding_id: str, as_json: Json = False) -> None:
     """发现 · Its evidence with source, receipt and time; what would lift it; what may explain it."""
     from supervision import explain
 
-    told = explain.finding(finding_id)
-    output.rows_as_json(told) if as_json else _show_finding(told)
+    explained = explain.finding(finding_id)
+    output.rows_as_json(explained) if as_json else _show_finding(explained)
 
 
-def _show_case(told: dict[str, Any]) -> None:
+def _show_case(explained: dict[str, Any]) -> None:
     output.out.print(
-        f"办件 {told['case_no']}  {told['item_code'] or ''} {told['item_name'] or ''}  项目 {told['project_code'] or '—'}",
+        f"办件 {explained['case_no']}  {explained['item_code'] or ''} {explained['item_name'] or ''}  项目 {explained['project_code'] or '—'}",
         markup=False,
     )
     output.out.print(
-        "  各系统编号  " + "、".join(f"{n['channel']} {n['case_no']}" for n in told["numbers"]), markup=False
+        "  各系统编号  " + "、".join(f"{n['channel']} {n['case_no']}" for n in explained["numbers"]), markup=False
     )
     for which, zh in (("promised", "承诺"), ("statutory", "法定")):
-        limit = told["limits"][which]
+        limit = explained["limits"][which]
         if limit["limit"] is not None:
             output.out.print(f"  {zh}时限 {limit['limit']} {limit['unit']}  已用 {limit['used']}  到期 {limit['due']}")
     marks = [
-        zh for name, zh in (("deemed", "视为受理"), ("suspended", "暂停中"), ("provisional", "暂估")) if told[name]
+        zh for name, zh in (("deemed", "视为受理"), ("suspended", "暂停中"), ("provisional", "暂估")) if explained[name]
     ]
-    output.out.print(f"  灯 {told['light'] or '—'}  {' '.join(marks)}  截至 {told['as_of']}")
-    if told["not_judged"]:
-        output.out.print(f"  {told['not_judged']}", markup=False)
+    output.out.print(f"  灯 {explained['light'] or '—'}  {' '.join(marks)}  截至 {explained['as_of']}")
+    if explained["not_judged"]:
+        output.out.print(f"  {explained['not_judged']}", markup=False)
     output.table(
         ("时间", "事件", "来源", "记录", "版本", "采信"),
         [
             (t["at"], t["event_zh"], t["channel"], t["source_ref"] or "", t["version"], "✓" if t["counts"] else "")
-            for t in told["times"]
+            for t in explained["times"]
         ],
         "时间来源",
     )
-    if told["pauses"]:
+    if explained["pauses"]:
         output.table(
             ("暂停", "起", "止", "批准至", "计至", "说明"),
             [
@@ -74,7 +74,7 @@ def _show_case(told: dict[str, Any]) -> None:
                     p["counts_until"] or "",
                     p["ignored"] or "",
                 )
-                for p in told["pauses"]
+                for p in explained["pauses"]
             ],
             "暂停",
         )
@@ -88,29 +88,29 @@ def _show_case(told: dict[str, Any]) -> None:
                 str(d.get("promised", "")),
                 str(d.get("statutory", "")),
             )
-            for d in told["days"]
+            for d in explained["days"]
         ],
         "逐日",
     )
-    for issue in told["issues"]:
+    for issue in explained["issues"]:
         output.out.print(f"  ⚠ {issue['at'] or ''} {issue['zh']}", markup=False)
-    for one in told["findings"]:
+    for one in explained["findings"]:
         output.out.print(f"  {one['id']} {one['rule']} {one['state']} {one['text']}", markup=False)
 
 
-def _show_finding(told: dict[str, Any]) -> None:
+def _show_finding(explained: dict[str, Any]) -> None:
     output.out.print(
-        f"{told['id']}  {told['rule']} {told['rule_name'] or ''}  {told['standing']}  严重程度 {told['severity']}  {told['level'] or told['kind'] or ''}",
+        f"{explained['id']}  {explained['rule']} {explained['rule_name'] or ''}  {explained['standing']}  严重程度 {explained['severity']}  {explained['level'] or explained['kind'] or ''}",
         markup=False,
     )
-    output.out.print(f"  {told['text']}", markup=False)
+    output.out.print(f"  {explained['text']}", markup=False)
     output.out.print(
-        f"  责任部门 {told['department_name'] or '—'}  立 {told['opened_on']}  消 {told['closed_on'] or '—'}",
+        f"  责任部门 {explained['department_name'] or '—'}  立 {explained['opened_on']}  消 {explained['closed_on'] or '—'}",
         markup=False,
     )
-    if told["order"]:
-        output.out.print(f"  工单 {told['order']['no']} {told['order']['state']}", markup=False)
-    for row in told["evidence"]:
+    if explained["order"]:
+        output.out.print(f"  工单 {explained['order']['no']} {explained['order']['state']}", markup=False)
+    for row in explained["evidence"]:
         fields = "  ".join(f"{k}={v}" for k, v in row["fields"].items())
         output.out.print(f"  证据 {row['row']}  {fields}", markup=False)
         output.table(
@@ -128,16 +128,16 @@ def _show_finding(told: dict[str, Any]) -> None:
                 for s in row["sources"]
             ],
         )
-    output.out.print(f"  如何消除  {told['lifted_by'] or '—'}", markup=False)
-    output.out.print(f"  可能的正当解释  {'；'.join(told['innocent']) or '—'}", markup=False)
+    output.out.print(f"  如何消除  {explained['lifted_by'] or '—'}", markup=False)
+    output.out.print(f"  可能的正当解释  {'；'.join(explained['innocent']) or '—'}", markup=False)
     output.table(
         ("判定日", "事项", "何人", "何故"),
-        [(e["as_of"], e["event_zh"], e["by"], e["why"] or "") for e in told["life"]],
+        [(e["as_of"], e["event_zh"], e["by"], e["why"] or "") for e in explained["life"]],
         "履历",
     )
-    if told["waiting"]:
+    if explained["waiting"]:
         output.table(
             ("规则", "事项", "办件", "等待"),
-            [(w["rule"], w["item_code"], w["case_no"], "、".join(w["waits_for"])) for w in told["waiting"]],
+            [(w["rule"], w["item_code"], w["case_no"], "、".join(w["waits_for"])) for w in explained["waiting"]],
             "本项目未判定",
         )

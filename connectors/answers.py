@@ -219,8 +219,8 @@ class Xml(Opened):
             if why := one.get(xml.BROKEN):
                 rejects.append(Reject(place, "xml_damaged", f"{place} is no XML: {why}", (one.text or "")[: xml.RAW]))
             elif xml.is_damaged(one):
-                told = f"{place} has bytes that are no text; they stand as \\xNN"
-                rejects.append(Reject(place, "undecodable", told, xml.shown(one)))
+                text = f"{place} has bytes that are no text; they stand as \\xNN"
+                rejects.append(Reject(place, "undecodable", text, xml.shown(one)))
             else:
                 records.append(self._record(one))
                 places.append(place)
@@ -315,16 +315,16 @@ def _raise(element: etree._Element, name: str) -> None:
     for inner in children(element, name):
         place = element.index(inner)
         taken = {local(child) for child in children(element)} - {name}
-        made = []
+        bounds = []
         for attribute, value in attributes(inner).items():
             one = etree.Element(attribute)
             one.text = value
-            made.append(one)
-        for one in [*made, *children(inner)]:
+            bounds.append(one)
+        for one in [*bounds, *children(inner)]:
             if local(one) in taken:
                 one.tag = f"{name}.{local(one)}"
         element.remove(inner)
-        for offset, one in enumerate([*made, *children(inner)]):
+        for offset, one in enumerate([*bounds, *children(inner)]):
             element.insert(place + offset, one)
 
 

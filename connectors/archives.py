@@ -167,10 +167,10 @@ def _unicode_path(extra: bytes, raw: bytes) -> str | None:
     place = 0
     while place + 4 <= len(extra):
         kind, size = struct.unpack_from("<HH", extra, place)
-        told = extra[place + 4 : place + 4 + size]
-        if kind == _UNICODE_PATH and len(told) > 5 and struct.unpack_from("<I", told, 1)[0] == zlib.crc32(raw):
+        field = extra[place + 4 : place + 4 + size]
+        if kind == _UNICODE_PATH and len(field) > 5 and struct.unpack_from("<I", field, 1)[0] == zlib.crc32(raw):
             try:
-                return told[5:].decode("utf-8")
+                return field[5:].decode("utf-8")
             except UnicodeDecodeError:
                 return None
         place += 4 + size

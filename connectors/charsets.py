@@ -96,10 +96,10 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
     sample = body[:_SAMPLE]
     if b"\0" in sample and (wide := _by_zeros(sample)):
         return Charset(wide)
-    said = [name for name in map(codec_of, declared) if name and not name.startswith(("utf-16", "utf-32"))]
+    stated = [name for name in map(codec_of, declared) if name and not name.startswith(("utf-16", "utf-32"))]
     expected = codec_of(usual)
     if body.isascii():
-        fallback = [*said, *([expected] if expected else []), "utf-8"]
+        fallback = [*stated, *([expected] if expected else []), "utf-8"]
         return Charset("utf-8" if whole else fallback[0])
     strict = _reads(body, "utf-8", whole)
     sample = _informative(body)
@@ -108,9 +108,9 @@ def judge(body: bytes, declared: Iterable[str | None] = (), usual: str | None = 
         if utf8 <= DOUBTFUL:
             return Charset("utf-8", doubt=utf8)
     candidates = dict.fromkeys(
-        [*(["utf-8"] if strict else []), *(name for name in said if name not in _SINGLE), "utf-8"]
+        [*(["utf-8"] if strict else []), *(name for name in stated if name not in _SINGLE), "utf-8"]
         + ([expected] if expected else [])
-        + ["gb18030", *said]
+        + ["gb18030", *stated]
     )
     best, least = "utf-8", float("inf")
     for name in candidates:

@@ -208,8 +208,8 @@ def _table(path: Path, given: TableOptions, limits: Limits) -> Iterator[Batch]:
                 places = [f"row {n}" for n in range(count + 1, count + ready.num_rows + 1)]
                 count += ready.num_rows
                 check(limits, "rows", count, "the table")
-                made = ready.append_column("_place", pa.array(places, pa.large_string()))
-                yield _without_damage(made, list(rejects), issues)
+                placed = ready.append_column("_place", pa.array(places, pa.large_string()))
+                yield _without_damage(placed, list(rejects), issues)
                 rejects.clear()
                 issues = []
             if piece is None:
@@ -276,16 +276,16 @@ def _without_damage(table: pa.Table, rejects: list[Reject], issues: list[Issue])
             damaged = bad if damaged is None else pc.or_(damaged, bad)
             values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.large_string()), values)
         columns[name] = values
-    made = pa.table(columns)
+    result = pa.table(columns)
     if damaged is not None and pc.any(damaged).as_py():
-        for row in made.filter(damaged).to_pylist():
+        for row in result.filter(damaged).to_pylist():
             place = row.pop("_place")
             raw = json.dumps({name: value for name, value in row.items() if value}, ensure_ascii=False)
             rejects.append(
                 Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw)
             )
-        made = made.filter(pc.invert(damaged))
-    return Batch(made, rejects, issues)
+        result = result.filter(pc.invert(damaged))
+    return Batch(result, rejects, issues)
 
 
 # -- JSON
@@ -306,8 +306,8 @@ def _json(path: Path, given: JsonOptions, limits: Limits) -> Batch:
         held = jsonrows.listed(held, given, lambda: json.loads(page))
     except (ValueError, KeyError, msgspec.DecodeError) as error:
         raise _damaged(f"no list of records at {where}: {error}", f"{where} 处没有记录列表") from error
-    made, rejects = jsonrows.read(held, limits=limits)
-    return Batch(made, rejects, issues)
+    result, rejects = jsonrows.read(held, limits=limits)
+    return Batch(result, rejects, issues)
 
 
 def _json_lines(path: Path, limits: Limits) -> Iterator[Batch]:
@@ -447,21 +447,21 @@ def _vector(path: Path, given: VectorOptions) -> Iterator[Batch]:
         ) from error
 
 
-def _features(table: pa.Table, shape: str, said: str | None, given: VectorOptions, before: int) -> Batch:
+def _features(table: pa.Table, shape: str, stated: str | None, given: VectorOptions, before: int) -> Batch:
     names = [name for name in table.column_names if name not in (shape, "OGC_FID")]
-    made = _as_text(table.select(names), before)
+    result = _as_text(table.select(names), before)
     if shape not in table.column_names:
-        return Batch(made)
-    places = made["_place"].to_pylist()
+        return Batch(result)
+    places = result["_place"].to_pylist()
     shapes = shapely.from_wkb(table[shape].to_numpy(zero_copy_only=False), on_invalid="ignore")
     broken = shapely.is_missing(shapes) & ~np.asarray(pc.is_null(table[shape]))
-    placed, issues = geometry.placed(shapes, said, given.crs, given.window, places)
+    placed, issues = geometry.placed(shapes, stated, given.crs, given.window, places)
     rejects = [
         Reject(places[number], "geometry_unreadable", f"{places[number]} has a geometry that cannot be read")
         for number in np.flatnonzero(broken)
     ]
-    made = made.append_column(geometry.COLUMN, pa.array(geometry.to_hex(placed), pa.large_string()))
-    return Batch(made.filter(pa.array(~broken)), rejects, issues)
+    result = result.append_column(geometry.COLUMN, pa.array(geometry.to_hex(placed), pa.large_string()))
+    return Batch(result.filter(pa.array(~broken)), rejects, issues)
 
 
 def _damaged(what: str, zh: str) -> ProviderError:

@@ -79,7 +79,7 @@ def read(
         Issue("column_ambiguous", f"{name} names {column} twice; neither is read", field=column)
         for column in sorted(twice)
     ]
-    kept = {place: column for place, column in enumerate(columns) if column and column not in twice}
+    named = {place: column for place, column in enumerate(columns) if column and column not in twice}
     rows: list[tuple[str, Row]] = []
     rejects: list[Reject] = []
     for number, cells in parsed:
@@ -89,12 +89,12 @@ def read(
             cells.pop()
         reject = _unsound(name, number, cells, columns, key, limits)
         if reject is None:
-            row = {column: cells[place] or None for place, column in kept.items()}
+            row = {column: cells[place] or None for place, column in named.items()}
             rows.append((f"{name} row {number}", row))
             check(limits, "cells", len(rows) * max(1, len(columns)), name)
         else:
             rejects.append(reject)
-    return list(kept.values()), rows, rejects, issues
+    return list(named.values()), rows, rejects, issues
 
 
 def brackets(text: str) -> str:

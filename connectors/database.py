@@ -371,11 +371,11 @@ class Database(Connector):
         if spool is None:
             raise error
         spool.end()
-        told = arrow_text.Spool(self._room(), [*order, _UNREADABLE], {}, rows=given.rows, size=_PAYLOAD_BYTES)
-        told.add([(*one.key, one.why) for one in bad])
-        told.end()
-        spool.files += told.files
-        spool.rows += told.rows
+        spooled = arrow_text.Spool(self._room(), [*order, _UNREADABLE], {}, rows=given.rows, size=_PAYLOAD_BYTES)
+        spooled.add([(*one.key, one.why) for one in bad])
+        spooled.end()
+        spool.files += spooled.files
+        spool.rows += spooled.rows
         return spool, len(bad)
 
     def _spool(
@@ -611,8 +611,8 @@ def _server_date(connection: sa.Connection) -> str | None:
     statement = _NOW.get(connection.dialect.name)
     if statement is None:
         return None
-    told = str(connection.exec_driver_sql(statement).scalar_one())  # as text from some drivers
-    return datetime.fromisoformat(told[:19]).replace(tzinfo=UTC).isoformat()
+    text = str(connection.exec_driver_sql(statement).scalar_one())  # as text from some drivers
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC).isoformat()
 
 
 def _undated(connection: sa.Connection, increment: sa.ColumnClause[Any], *, bounded: bool) -> sa.ColumnElement[bool]:

@@ -96,8 +96,8 @@ class _State:
 
     @classmethod
     def of(cls, state: dict[str, Any] | None) -> _State:
-        kept = state or {}
-        return cls(*({**kept.get(name, {})} for name in ("taken", "scopes", "seen", "refused")))
+        previous = state or {}
+        return cls(*({**previous.get(name, {})} for name in ("taken", "scopes", "seen", "refused")))
 
     def written(self, listed: set[str], oldest: str) -> dict[str, Any]:
         """Without what is listed no more and older than the folder ``oldest``."""
@@ -216,37 +216,37 @@ class FileDrop(Connector):
 
     # -- the way of a file
 
-    def _fetch(self, feed: Feed, given: FeedOptions, kept: _State) -> Iterator[Payload | Proof]:
+    def _fetch(self, feed: Feed, given: FeedOptions, state: _State) -> Iterator[Payload | Proof]:
         drops, issues = self._drops(given)
         listed = {drop.path for drop in drops}
-        waiting = self._unsettled(given, drops, kept) if given.complete == "settled" else set()
+        waiting = self._unsettled(given, drops, state) if given.complete == "settled" else set()
         if not drops:
             issues.append(Issue("listing_empty", f"{self._root} holds no file of this feed"))
         taken = claimed = skipped = 0
         for group in _groups(drops):
             for drop in group:  # the newest first, until one is sound
-                if _taken(drop, kept):
+                if _taken(drop, state):
                     break  # the newest sound one was taken before
-                owner = kept.scopes.get(drop.scope) if drop.scope else None
+                owner = state.scopes.get(drop.scope) if drop.scope else None
                 if owner and list(drop.order) < owner[0]:
                     break  # older than what was taken
-                reason = self._not_ready(drop, given, waiting, kept)
+                reason = self._not_ready(drop, given, waiting, state)
                 if reason:
                     issues.append(reason)
                     skipped += 1
                     continue
                 try:
-                    payload = self._take(feed, given, drop, kept, issues)
+                    payload = self._take(feed, given, drop, state, issues)
                 except (Changed, Vanished) as error:
                     issues.append(Issue("file_changing", f"{drop.path}: {error.message}", record=drop.path))
                     skipped += 1
                     continue
                 except ProviderError as error:
-                    kept.refused[drop.path] = [drop.mark, error.code, error.message]
+                    state.refused[drop.path] = [drop.mark, error.code, error.message]
                     issues.append(_refusal(drop, error.code, error.message))
                     skipped += 1
                     continue
-                kept.refused.pop(drop.path, None)
+                state.refused.pop(drop.path, None)
                 if payload is not None:
                     taken += 1
                     claimed += payload.facts["rows"]
@@ -258,11 +258,11 @@ class FileDrop(Connector):
             why=f"{len(drops)} files listed: {taken} taken now, {skipped} told as issues, the others taken before or replaced",
             claimed=claimed,
             distinct=claimed,
-            state=kept.written(listed, oldest),
+            state=state.written(listed, oldest),
             issues=issues,
         )
 
-    def _take(self, feed: Feed, given: FeedOptions, drop: _Drop, kept: _State, issues: list[Issue]) -> Payload | None:
+    def _take(self, feed: Feed, given: FeedOptions, drop: _Drop, state: _State, issues: list[Issue]) -> Payload | None:
         """Download, verify, and enter into what is kept. None: it brings nothing new.
 
         :raises ProviderError: it is damaged or unsafe.
@@ -271,16 +271,16 @@ class FileDrop(Connector):
         if self._folder is None:
             self._folder = scratch.Folder(prefix="onemap-drop-")
         target = Path(tempfile.mkdtemp(dir=self._folder.name)) / "file"
-        told = self._told_md5(drop, issues)
+        stated = self._told_md5(drop, issues)
         self._store.download(drop.entry, target)
         md5 = _md5(target)
-        if told and told != md5:
+        if stated and stated != md5:
             target.unlink()
-            raise _damaged(f"its md5 is {md5}, its {_OK} says {told}", f"md5 为 {md5}，{_OK} 所载为 {told}")
-        known = kept.taken.get(drop.path)
+            raise _damaged(f"its md5 is {md5}, its {_OK} says {stated}", f"md5 为 {md5}，{_OK} 所载为 {stated}")
+        known = state.taken.get(drop.path)
         if known and known[1] == md5:
             target.unlink()
-            kept.taken[drop.path] = [drop.mark, md5]
+            state.taken[drop.path] = [drop.mark, md5]
             return None  # touched, not changed
         try:
             counts, found = self._inspect(feed, given, drop, target)
@@ -290,14 +290,14 @@ class FileDrop(Connector):
         if given.replaces == "none":
             mine = counts
         else:
-            mine = {scope: count for scope, count in counts.items() if not _newer(kept.scopes.get(scope), drop)}
+            mine = {scope: count for scope, count in counts.items() if not _newer(state.scopes.get(scope), drop)}
         if found:
             issues.extend(replace(issue, detail=f"{drop.path}: {issue.detail}") for issue in found)
         scopes = [] if given.replaces == "none" else sorted(mine)
-        replaces = sorted({kept.scopes[scope][1] for scope in scopes if scope in kept.scopes})
-        kept.taken[drop.path] = [drop.mark, md5]
+        replaces = sorted({state.scopes[scope][1] for scope in scopes if scope in state.scopes})
+        state.taken[drop.path] = [drop.mark, md5]
         for scope in scopes:
-            kept.scopes[scope] = [list(drop.order), drop.path]
+            state.scopes[scope] = [list(drop.order), drop.path]
         if not mine:
             target.unlink()
             return None
@@ -332,10 +332,10 @@ class FileDrop(Connector):
     def _told_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
         if drop.ok is None or not drop.ok.size:
             return None
-        said = self._store.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()
-        if found := re.match(r"[0-9a-fA-F]{32}\b", said):
+        content = self._store.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()
+        if found := re.match(r"[0-9a-fA-F]{32}\b", content):
             return found[0].lower()
-        if said:
+        if content:
             issues.append(
                 Issue(
                     "ok_unreadable", f"{drop.path}{_OK} is neither empty nor an md5; taken as empty", record=drop.path
@@ -343,7 +343,7 @@ class FileDrop(Connector):
             )
         return None
 
-    def _not_ready(self, drop: _Drop, given: FeedOptions, waiting: set[str], kept: _State) -> Issue | None:
+    def _not_ready(self, drop: _Drop, given: FeedOptions, waiting: set[str], state: _State) -> Issue | None:
         if given.complete == "ok" and drop.ok is None:
             return Issue("file_not_ready", f"{drop.path} has no {_OK} yet", record=drop.path)
         if drop.path in waiting:
@@ -352,7 +352,7 @@ class FileDrop(Connector):
                 f"{drop.path} may still be written: seen in one listing only as it is",
                 record=drop.path,
             )
-        refused = kept.refused.get(drop.path)
+        refused = state.refused.get(drop.path)
         if refused and refused[0] == drop.mark and drop.entry.mtime:
             return _refusal(drop, refused[1], refused[2])
         return None
@@ -413,23 +413,23 @@ class FileDrop(Connector):
                     drops.append(_drop(folder, entry, entries.get(name + _OK), found.groupdict()))
         return drops, issues
 
-    def _unsettled(self, given: FeedOptions, drops: list[_Drop], kept: _State) -> set[str]:
+    def _unsettled(self, given: FeedOptions, drops: list[_Drop], state: _State) -> set[str]:
         """Paths that have not been seen twice as they are; what is seen now is kept for the next run."""
 
         def fresh(candidates: Iterable[_Drop]) -> dict[str, list[int]]:
             return {
                 drop.path: drop.mark
                 for drop in candidates
-                if not _taken(drop, kept) and kept.seen.get(drop.path) != drop.mark
+                if not _taken(drop, state) and state.seen.get(drop.path) != drop.mark
             }
 
         first = fresh(drops)
-        kept.seen.update(first)
+        state.seen.update(first)
         if not first or not given.settle:
             return set(first)
         time.sleep(given.settle)
         again = {drop.path: drop.mark for drop in self._drops(given)[0]}
-        kept.seen.update({path: again[path] for path in first if path in again})
+        state.seen.update({path: again[path] for path in first if path in again})
         return {path for path, mark in first.items() if again.get(path) != mark}
 
 
@@ -458,10 +458,10 @@ def _groups(drops: list[_Drop]) -> list[list[_Drop]]:
     )
 
 
-def _taken(drop: _Drop, kept: _State) -> bool:
+def _taken(drop: _Drop, state: _State) -> bool:
     """It was taken as it is; that its .ok was cleared away since is no news. Where the store says no time, only the content
     tells: the file is fetched and compared."""
-    known = kept.taken.get(drop.path)
+    known = state.taken.get(drop.path)
     if not known or not drop.entry.mtime:
         return False
     return known[0] == drop.mark or (drop.ok is None and known[0][:2] == drop.entry.mark)

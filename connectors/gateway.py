@@ -66,9 +66,9 @@ class Gateway:
     def classify(self, answer: Answer) -> None:
         """The gateway's own faults, whatever is asked (files too)."""
         if answer.status >= 500 or answer.status in (400, 401, 403):
-            told = _object(answer.content)
-            if told and jsonrows.one(told.get("code")) == "400001":
-                self._refused(answer, jsonrows.one(told.get("msg")) or "")
+            document = _object(answer.content)
+            if document and jsonrows.one(document.get("code")) == "400001":
+                self._refused(answer, jsonrows.one(document.get("msg")) or "")
 
     def classify_list(self, answer: Answer) -> None:
         """:meth:`classify`, and both layers of an answer to a query."""
@@ -96,14 +96,14 @@ class Gateway:
         if empty and total:
             raise _retried(f"an empty list though totalRow is {total}", f"列表为空但 totalRow 为 {total}", "empty_list")
 
-    def _refused(self, answer: Answer, said: str) -> None:
+    def _refused(self, answer: Answer, message: str) -> None:
         """400001: correct the clock once; else it is ours to mend, and not tried again."""
         ahead = self.http.server_offset
         error = AuthenticationError(
-            f"the gateway refuses our signature: {said}",
+            f"the gateway refuses our signature: {message}",
             remedy="check PaasId (login), token (password) and header_prefix of the Connection"
             + (f"; the gateway's clock is {ahead:+.0f} s from ours" if ahead is not None else ""),
-            zh=f"省平台网关鉴权失败：{said} 请核对连接中的 PaasId、token、header_prefix 及本机时钟。",
+            zh=f"省平台网关鉴权失败：{message} 请核对连接中的 PaasId、token、header_prefix 及本机时钟。",
             code="400001",
         )
         if ahead is not None and answer.server_date is not None and self.signer.correct(ahead):
@@ -165,38 +165,38 @@ def _retried(message: str, zh: str, code: str) -> TransientError:
     )
 
 
-def _raise_for_code(code: str | None, said: str | None, status: str | None, answer: Answer, layer: str) -> None:
+def _raise_for_code(code: str | None, message: str | None, status: str | None, answer: Answer, layer: str) -> None:
     """A layer's code; "0" passes."""
     if code == "0":
         return
-    told = f"{layer} code {code}: {said or ''}".strip()
+    text = f"{layer} code {code}: {message or ''}".strip()
     if code == "E-106" or status in ("401", "403"):
         raise AuthenticationError(
-            f"not authorised for this service, {told}",
+            f"not authorised for this service, {text}",
             remedy="apply for the service on the platform (资源申请), then run again",
-            zh=f"未获授权访问该服务（{code} {said or ''}），请在省平台申请资源授权。",
+            zh=f"未获授权访问该服务（{code} {message or ''}），请在省平台申请资源授权。",
             code="E-106",
         )
     if code == "E-429" or status == "429":
         raise TransientError(
-            f"the platform's quota is used up, {told}",
+            f"the platform's quota is used up, {text}",
             retry_after=retry_after(answer.headers),
             remedy="tried again by itself; lower quota in the declaration, or have more granted",
-            zh=f"省平台调用频次已满（{code} {said or ''}），将自动重试；可调低声明中的 quota 或申请更高频次。",
+            zh=f"省平台调用频次已满（{code} {message or ''}），将自动重试；可调低声明中的 quota 或申请更高频次。",
             code="E-429",
         )
     if code == "E-400" or status == "400":
         raise InternalError(
-            f"the platform says that our request is wrong, {told}",
+            f"the platform says that our request is wrong, {text}",
             remedy="compare the feed's options with the service's contract (docs/source-systems.md, P1)",
-            zh=f"省平台认为请求有误（{code} {said or ''}），请对照接口约定检查声明。",
+            zh=f"省平台认为请求有误（{code} {message or ''}），请对照接口约定检查声明。",
             code="E-400",
         )
     if layer == "outer" or code is None or (status or "").startswith("5"):
-        raise _retried(told, f"返回错误（{code} {said or ''}）", f"errcode {code}")
+        raise _retried(text, f"返回错误（{code} {message or ''}）", f"errcode {code}")
     raise ProviderError(
-        f"a code that the contract does not know, {told}",
+        f"a code that the contract does not know, {text}",
         remedy="ask the platform's operator what it means",
-        zh=f"省平台返回约定之外的代码（{code} {said or ''}），请联系省平台运维。",
+        zh=f"省平台返回约定之外的代码（{code} {message or ''}），请联系省平台运维。",
         code=code,
     )

@@ -37,8 +37,8 @@ class Features:
         if listed is None or not bytes(listed).startswith(b"["):
             raise ValueError("no list of features")
         features, places, self.rejects = jsonrows.rows(listed, "feature")
-        if not features and not self.rejects and (told := stated_error(msgspec.json.decode(body))):
-            raise ValueError(f"it has no features and tells of an error, {told}")
+        if not features and not self.rejects and (error := stated_error(msgspec.json.decode(body))):
+            raise ValueError(f"it has no features and tells of an error, {error}")
         self.rows, self.places = [], []
         for feature, place in zip(features, places, strict=True):
             try:
@@ -114,11 +114,11 @@ def endless(feed: str) -> ProviderError:
 
 def _matched(page: dict[str, msgspec.Raw]) -> int | None:
     """``numberMatched``, or STAC's ``context.matched``; None where it is no number."""
-    told = page.get("numberMatched")
-    if told is None and "context" in page:
+    matched = page.get("numberMatched")
+    if matched is None and "context" in page:
         try:
-            told = _object.decode(page["context"]).get("matched")
+            matched = _object.decode(page["context"]).get("matched")
         except msgspec.DecodeError:
             return None
-    text = jsonrows.one(told) if told is not None else None
+    text = jsonrows.one(matched) if matched is not None else None
     return int(text) if text and text.isdigit() else None

@@ -207,7 +207,7 @@ def _unsupported(name: str, why: str) -> GeometryError:
 
 def placed(
     shapes: np.ndarray,
-    said: str | None,
+    stated: str | None,
     declared: str | None,
     window: tuple[float, float, float, float] | None,
     names: Sequence[str | None],
@@ -217,7 +217,7 @@ def placed(
 
     :raises GeometryError: neither tells, or the file's own is of a datum whose transformation is not public.
     """
-    if declared is None and not said:
+    if declared is None and not stated:
         raise GeometryError(
             "the file names no coordinate reference (no .prj)",
             remedy="ask the source which it is, and declare it as vector.crs",
@@ -225,9 +225,9 @@ def placed(
             code="crs_missing",
         )
     try:
-        crs = pyproj.CRS.from_user_input(declared or said).to_2d()
+        crs = pyproj.CRS.from_user_input(declared or stated).to_2d()
     except CRSError as error:
-        raise _unsupported(str(declared or said)[:80], "is not known") from error
+        raise _unsupported(str(declared or stated)[:80], "is not known") from error
     if declared is None and _datum(crs) not in _NAMED_DATUMS:
         raise _unsupported(crs.name, "has a datum whose transformation is not public; declare vector.crs where it is")
     flat = shapely.force_2d(np.asarray(shapes, dtype=object))

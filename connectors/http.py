@@ -95,7 +95,7 @@ class Answer:
 
     def payload(self, media_type: str | None = None, **facts: Any) -> Payload:
         """As a :class:`~connectors.base.Payload`; facts that are None are left out, HTTP's own are added."""
-        told = {
+        described = {
             "status": self.status,
             "etag": self.headers.get("ETag"),
             "server_date": self.server_date.isoformat() if self.server_date else None,
@@ -107,7 +107,7 @@ class Answer:
             request=self.request,
             started_at=self.started_at,
             finished_at=self.finished_at,
-            facts={name: value for name, value in told.items() if value is not None},
+            facts={name: value for name, value in described.items() if value is not None},
         )
 
 
@@ -560,11 +560,11 @@ def bearer(endpoint: Endpoint) -> Sign | None:
     return sign
 
 
-def _anew(told: str) -> TransientError:
+def _anew(status: str) -> TransientError:
     return TransientError(
-        told,
+        status,
         remedy="fetched again from its beginning; if it lasts, tell the source's owner",
-        zh=f"断点续传的应答与所请求的部分不符，将从头重新获取；如持续，请联系数源部门。（{told}）",
+        zh=f"断点续传的应答与所请求的部分不符，将从头重新获取；如持续，请联系数源部门。（{status}）",
     )
 
 
@@ -573,17 +573,17 @@ def raise_for_status(answer: Answer) -> None:
     status, where = answer.status, _bare(answer.url)
     if status < 400:
         return
-    said = _said(answer)
+    stated = _said(answer)
     if status in (401, 403, 407):
         raise AuthenticationError(
-            f"HTTP {status} from {where}{said}",
+            f"HTTP {status} from {where}{stated}",
             remedy="check login, password and grants of the Connection with the source's owner",
             zh=f"{where} 拒绝访问（HTTP {status}），请核对连接的账号、密码与授权。",
             code=f"http_{status}",
         )
     if status == 429 or status >= 500 or status in (408, 425):
         raise TransientError(
-            f"HTTP {status} from {where}{said}",
+            f"HTTP {status} from {where}{stated}",
             retry_after=retry_after(answer.headers),
             remedy="tried again by itself; if it lasts, tell the source's owner",
             zh=f"{where} 返回 HTTP {status}，将自动重试；如持续，请联系数源部门。",
@@ -591,13 +591,13 @@ def raise_for_status(answer: Answer) -> None:
         )
     if status in (404, 405, 410):
         raise ConfigurationError(
-            f"HTTP {status} from {where}{said}",
+            f"HTTP {status} from {where}{stated}",
             remedy="check the Connection's host with its path, and the paths in the source's declaration",
             zh=f"{where} 不存在（HTTP {status}），请检查连接地址及数源声明中的路径。",
             code=f"http_{status}",
         )
     raise InternalError(
-        f"HTTP {status} from {where}: our request was refused{said}",
+        f"HTTP {status} from {where}: our request was refused{stated}",
         remedy="compare the request with the source's contract (docs/source-systems.md)",
         zh=f"{where} 认为请求有误（HTTP {status}），请对照接口约定检查。",
         code=f"http_{status}",

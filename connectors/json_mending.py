@@ -74,7 +74,7 @@ def mended(body: bytes, name: str, limits: Limits) -> Mended:
 
 def _tokens(body: bytes) -> Mended | None:
     """Every token as JSON has it; None where a string does not end."""
-    made: list[bytes] = []
+    pieces: list[bytes] = []
     done = Mended(b"")
     for found in _TOKEN.finditer(body):
         token = found[0]
@@ -84,8 +84,8 @@ def _tokens(body: bytes) -> Mended | None:
         if fixed is not token:
             done.tokens += 1
             done.first = done.first or f"byte {found.start()}: {token[:60].decode('utf-8', 'replace')!r}"
-        made.append(fixed)
-    done.body = b"".join(made)
+        pieces.append(fixed)
+    done.body = b"".join(pieces)
     return done
 
 

@@ -206,18 +206,18 @@ def rows(array: bytes | Raw, place: str = "row") -> tuple[list[Row], list[str], 
             return found, [f"{place} {n}" for n in range(1, len(found) + 1)], []
         except (msgspec.ValidationError, RecursionError):
             pass
-    kept, places, rejects = [], [], []
+    good, places, rejects = [], [], []
     for number, item in enumerate(_items.decode(array), 1):
         where = f"{place} {number}"
         try:
             if _MARK in bytes(item) and charsets.MARKED.search(bytes(item).decode().replace("\\\\", "\\")):
                 rejects.append(_undecodable(where, bytes(item)))
                 continue
-            kept.append(_row.decode(item))
+            good.append(_row.decode(item))
             places.append(where)
         except (msgspec.DecodeError, RecursionError):
             rejects.append(_no_object(where, bytes(item)))
-    return kept, places, rejects
+    return good, places, rejects
 
 
 def _names(written: bytes | Raw) -> int:
@@ -229,7 +229,7 @@ def _names(written: bytes | Raw) -> int:
 def _without_twice(array: bytes, place: str) -> tuple[list[Row], list[str], list[Reject]]:
     """:func:`rows` of an array in which a name may stand twice in one object: with unlike values nothing says which counts,
     and its record is rejected."""
-    kept, places, rejects = [], [], []
+    good, places, rejects = [], [], []
     for number, item in enumerate(_items.decode(array), 1):
         where, twice = f"{place} {number}", set[str]()
         with suppress(ValueError, RecursionError):  # msgspec read it
@@ -239,9 +239,9 @@ def _without_twice(array: bytes, place: str) -> tuple[list[Row], list[str], list
             message = f"{where} has {named} twice, with unlike values"
             rejects.append(Reject(where, "column_ambiguous", message, bytes(item).decode("utf-8", "replace")[:RAW]))
         else:
-            kept.append(_row.decode(item))
+            good.append(_row.decode(item))
             places.append(where)
-    return kept, places, rejects
+    return good, places, rejects
 
 
 def _note_twice(twice: set[str], pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -292,12 +292,12 @@ def bounded(
     """:func:`table`; of more names than the limit, the rows that have the rare ones are rejected."""
     few = usual_names(objects, limits.names)
     if few is not None:
-        kept = [number for number, row in enumerate(objects) if row.keys() <= few]
-        for number in sorted(set(range(len(objects))) - set(kept)):
+        small = [number for number, row in enumerate(objects) if row.keys() <= few]
+        for number in sorted(set(range(len(objects))) - set(small)):
             raw = json.dumps({name: one(value) for name, value in objects[number].items()}, ensure_ascii=False)
             message = f"the page has more than {limits.names} names of columns; {places[number]} has rare ones"
             rejects.append(Reject(places[number], "over_limit", message, raw[:RAW]))
-        objects, places = [objects[number] for number in kept], [places[number] for number in kept]
+        objects, places = [objects[number] for number in small], [places[number] for number in small]
     return table(objects, places), rejects
 
 

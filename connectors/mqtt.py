@@ -122,7 +122,7 @@ class Mqtt(Connector):
         body = payload.content
         messages, places, rejects = jsonrows.rows(jsonrows.lines(body), "message")
         pattern = re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(options.of_feed("mqtt", feed).topic)))
-        kept: list[tuple[str, str, dict[str, str]]] = []
+        pending: list[tuple[str, str, dict[str, str]]] = []
         for message, place in zip(messages, places, strict=True):
             topic, text = jsonrows.one(message.get("topic")) or "", jsonrows.one(message.get("payload"))
             named = pattern.fullmatch(topic)
@@ -142,8 +142,8 @@ class Mqtt(Connector):
                     )
                 )
             else:
-                kept.append((place, text, named.groupdict()))
-        rows, good = _bodies(kept, rejects)
+                pending.append((place, text, named.groupdict()))
+        rows, good = _bodies(pending, rejects)
         columns = jsonrows.table(rows, [place for place, _, _ in good])
         for name in pattern.groupindex:
             values = pa.array([named[name] for _, _, named in good], pa.large_string())
@@ -312,17 +312,17 @@ def _burst(session: Session, most: int, wait: float) -> list[paho.MQTTMessage]:
 
 
 def _bodies(
-    kept: list[tuple[str, str, dict[str, str]]], rejects: list[Reject]
+    pending: list[tuple[str, str, dict[str, str]]], rejects: list[Reject]
 ) -> tuple[list[jsonrows.Row], list[tuple[str, str, dict[str, str]]]]:
     """The messages' JSON objects and what they belong to; what is none goes to ``rejects``."""
     try:
-        rows, _, bad = jsonrows.rows(("[" + ",".join(text for _, text, _ in kept) + "]").encode())
-        if len(rows) == len(kept) and not bad:
-            return rows, kept
+        rows, _, bad = jsonrows.rows(("[" + ",".join(text for _, text, _ in pending) + "]").encode())
+        if len(rows) == len(pending) and not bad:
+            return rows, pending
     except msgspec.DecodeError:
         pass
     rows, good = [], []
-    for item in kept:
+    for item in pending:
         try:
             found, _, _ = jsonrows.rows(f"[{item[1]}]".encode())
         except msgspec.DecodeError:

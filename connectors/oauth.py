@@ -76,8 +76,8 @@ class BearerToken:
             raise self._refused(answer, "client id and secret")
         client = BackendApplicationClient(self._endpoint.login)
         try:
-            told = client.parse_request_body_response(answer.content.decode("utf-8", "replace"))
-            life = float(told.get("expires_in") or 600)
+            token = client.parse_request_body_response(answer.content.decode("utf-8", "replace"))
+            life = float(token.get("expires_in") or 600)
         except (OAuth2Error, ValueError) as error:
             raise TransientError(
                 f"the token endpoint's answer is no token: {type(error).__name__}",
@@ -85,7 +85,7 @@ class BearerToken:
                 zh="令牌接口的响应不含令牌，将自动重试；如持续，请联系数源部门。",
                 code="no_token",
             ) from error
-        self._token = str(told["access_token"])
+        self._token = str(token["access_token"])
         self._until = time.monotonic() + life - min(_EARLY, life / 2)
         hide([self._token])
 
@@ -106,14 +106,14 @@ class BearerToken:
 
     def _refused(self, answer: Answer, what: str) -> AuthenticationError:
         try:
-            told = json.loads(answer.content)
-            said = f"{told.get('error', '')} {told.get('message', '')}".strip()
+            answered = json.loads(answer.content)
+            message = f"{answered.get('error', '')} {answered.get('message', '')}".strip()
         except (ValueError, AttributeError):
-            said = ""
+            message = ""
         return AuthenticationError(
-            f"HTTP {answer.status}: {what} refused {said}".strip(),
+            f"HTTP {answer.status}: {what} refused {message}".strip(),
             remedy="check client id (login) and client secret (password) of the Connection with the source's owner",
-            zh=f"鉴权失败（HTTP {answer.status} {said}），请核对连接的 client id 与 client secret。",
+            zh=f"鉴权失败（HTTP {answer.status} {message}），请核对连接的 client id 与 client secret。",
             code="token_refused",
         )
 

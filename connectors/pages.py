@@ -133,11 +133,11 @@ class Reader:
                 except CursorGone:
                     restarts += 1
                     if restarts > _RESTARTS:
-                        told = Issue(
+                        issue = Issue(
                             "cursor_expired",
                             f"{self._feed.id}: the source's cursor died {restarts} times while it was read",
                         )
-                        return Verdict(False, f"the cursor died {restarts} times", issues=[told])
+                        return Verdict(False, f"the cursor died {restarts} times", issues=[issue])
             if self.unmodified:
                 return Verdict(True, "not modified")
             claimed = max(totals) if totals else None
@@ -287,8 +287,8 @@ class Reader:
         return bool(fresh)
 
     def _payload(self, page: Page, number: int | None, asked: dict[str, Any], **facts: Any) -> Payload:
-        told = {"page": number, "rows": page.items, "total": page.total, "day": asked.get(self._day), **facts}
-        page.payload.facts.update({name: value for name, value in told.items() if value is not None})
+        page_facts = {"page": number, "rows": page.items, "total": page.total, "day": asked.get(self._day), **facts}
+        page.payload.facts.update({name: value for name, value in page_facts.items() if value is not None})
         return page.payload
 
 
@@ -364,13 +364,13 @@ def filled(constant: Any, places: dict[str, str]) -> Any:
             constant = constant.replace(f"{{{name}}}", value)
         return constant
     if isinstance(constant, dict):
-        made = {}
+        position = {}
         for name, one in constant.items():
             try:
-                made[name] = filled(one, places)
+                position[name] = filled(one, places)
             except Absent:
                 continue
-        return made
+        return position
     if isinstance(constant, list):
         return [filled(one, places) for one in constant]
     return constant
@@ -393,15 +393,15 @@ def split(
         )
         if getattr(paging, attribute, None)
     }
-    made = {**places, "cursor": ""} if isinstance(paging, Cursor) else dict(places)
+    position = {**places, "cursor": ""} if isinstance(paging, Cursor) else dict(places)
     rest = {}
     for name, value in asked.items():
         role = roles.get(name)
         if role and speaks(constants, role):
-            made[role] = str(value)
+            position[role] = str(value)
         else:
             rest[name] = value
-    return made, rest
+    return position, rest
 
 
 def speaks(constant: Any, name: str) -> bool:
@@ -414,16 +414,16 @@ def speaks(constant: Any, name: str) -> bool:
 
 def into(constants: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     """The constants and what is asked, ``page.number`` as a field within a field. Nothing given is changed."""
-    made = _copied(constants)
+    copied = _copied(constants)
     for name, value in asked.items():
         *outer, last = name.split(".")
-        place = made
+        place = copied
         for step in outer:
             if not isinstance(place.get(step), dict):
                 place[step] = {}
             place = place[step]
         place[last] = value
-    return made
+    return copied
 
 
 def _copied(value: Any) -> Any:
@@ -452,8 +452,8 @@ def page(
         if given.success:
             _succeeded(feed, one)
         keys, items, columns = one.keys(list(feed.key))
-        if not items and not given.success and (told := stated_error(one.value)):
-            raise ValueError(f"it has no rows and tells of an error, {told}: if it is none, declare success or empty")
+        if not items and not given.success and (stated := stated_error(one.value)):
+            raise ValueError(f"it has no rows and tells of an error, {stated}: if it is none, declare success or empty")
         total = _number(one, getattr(paging, "total", None))
         pages = _number(one, getattr(paging, "pages", None))
         following = link if isinstance(paging, Link) and paging.next == "header" else _next(paging, one)
@@ -498,12 +498,12 @@ def understood(feed: Feed, page: Page) -> str:
             field="key",
             code="no_key",
         )
-    told = f"{page.items} rows on the first page"
+    text = f"{page.items} rows on the first page"
     if page.total is not None:
-        told += f", {page.total} in all"
+        text += f", {page.total} in all"
     names = sorted(page.columns)
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"{told}; columns {', '.join(names[:12])}{more}" if names else told
+    return f"{text}; columns {', '.join(names[:12])}{more}" if names else text
 
 
 def _key(row: dict[str, str | None], names: Sequence[str]) -> tuple[Any, ...]:
@@ -516,11 +516,11 @@ def _succeeded(feed: Feed, one: Opened) -> None:
     for path, values in one.given.success.items():
         if one.says({path: values}) is None:
             found = one.search(path)
-            said = redact(str(one.search(one.given.message)))[:200] if one.given.message else ""
+            message = redact(str(one.search(one.given.message)))[:200] if one.given.message else ""
             raise TransientError(
-                f"{feed.id}: {path} is {found!r}, not one of {values}: {said}".rstrip(": "),
+                f"{feed.id}: {path} is {found!r}, not one of {values}: {message}".rstrip(": "),
                 remedy="tried again by itself; if it lasts, tell the source's owner",
-                zh=f"数据项 {feed.id} 的响应报错（{path} = {found}：{said}），将自动重试；如持续，请联系数源部门。",
+                zh=f"数据项 {feed.id} 的响应报错（{path} = {found}：{message}），将自动重试；如持续，请联系数源部门。",
                 feed=feed.id,
                 code=f"{path} {found}",
             )

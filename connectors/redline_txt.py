@@ -73,12 +73,12 @@ def parse(body: bytes, limits: Limits | None = None) -> Redline:
     troubles: list[Trouble] = []
     try:
         check(limits, "page", len(body), "the file")
-        text, told = _decode(body)
+        text, charset = _decode(body)
         head, parcels = _read(text, troubles, limits)
         check(limits, "rings", sum(len(_rings(parcel)) for parcel in parcels), "the file")
     except OverLimit as error:
         return Redline(None, None, [Trouble("over_limit", error.message, fatal=True)])
-    troubles += told
+    troubles += charset
     areas = [parcel.area for parcel in parcels if parcel.area is not None]
     area = sum(areas) if areas else None
     _check_head(head, troubles)
@@ -93,10 +93,10 @@ def parse(body: bytes, limits: Limits | None = None) -> Redline:
             troubles.append(Trouble("redline_not_area", f"{parcel.name} is a {parcel.kind}, no area: left out"))
             continue
         _check_count(parcel, troubles)
-        made = _polygons(parcel, north_first, troubles)
-        polygons.extend(made)
-        planar = sum(polygon.area for polygon in made)
-        if made and parcel.area and abs(planar - parcel.area) > geometry.AREA_TOLERANCE * parcel.area:
+        built = _polygons(parcel, north_first, troubles)
+        polygons.extend(built)
+        planar = sum(polygon.area for polygon in built)
+        if built and parcel.area and abs(planar - parcel.area) > geometry.AREA_TOLERANCE * parcel.area:
             troubles.append(
                 Trouble("redline_area", f"{parcel.name}: {parcel.area:.0f} m² stated, {planar:.0f} m² by its points")
             )
@@ -246,7 +246,7 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
             )
         shells.append((shell, []))
         outers.add(shell)
-    made: list[shapely.Polygon] = []
+    polygons: list[shapely.Polygon] = []
     for shell, holes in shells:
         polygon = shapely.Polygon(shell.exterior.coords, holes)
         if not polygon.is_valid:
@@ -255,10 +255,10 @@ def _polygons(parcel: _Parcel, north_first: bool, troubles: list[Trouble]) -> li
                 continue
             troubles.append(Trouble("redline_invalid", f"{parcel.name}: {shapely.is_valid_reason(polygon)}"))
             parts = shapely.get_parts(shapely.make_valid(polygon))
-            made.extend(part for one in parts for part in shapely.get_parts(one) if part.geom_type == "Polygon")
+            polygons.extend(part for one in parts for part in shapely.get_parts(one) if part.geom_type == "Polygon")
         else:
-            made.append(polygon)
-    return [shapely.geometry.polygon.orient(polygon, -1.0) for polygon in made]
+            polygons.append(polygon)
+    return [shapely.geometry.polygon.orient(polygon, -1.0) for polygon in polygons]
 
 
 class _Outers:

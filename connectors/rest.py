@@ -69,11 +69,11 @@ class Rest(HttpConnector):
             if not verdicts[-1].complete:
                 break
         whole = all(verdict.complete for verdict in verdicts)
-        told = {**(state or {}), "etag": reading.etag} if whole and reading.etag and given.etag else state
+        next_state = {**(state or {}), "etag": reading.etag} if whole and reading.etag and given.etag else state
         last = verdicts[-1] if verdicts else Verdict(True, "the window holds no day")
         claimed = [verdict.claimed for verdict in verdicts if verdict.claimed is not None]
         issues = [issue for verdict in verdicts for issue in verdict.issues]
-        yield Proof(whole, last.why, sum(claimed) if claimed else None, len(reading.keys), told, issues)
+        yield Proof(whole, last.why, sum(claimed) if claimed else None, len(reading.keys), next_state, issues)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         given = options.of_feed("rest", feed)

@@ -26,8 +26,8 @@ def bounded(
         Reject(places[number], "over_limit", f"{places[number]} {BEYOND}", json.dumps(records[number])[:_RAW])
         for number in sorted(beyond)
     ]
-    kept = [number for number in range(len(records)) if number not in beyond]
-    return table([records[number] for number in kept], [places[number] for number in kept], known), rejects
+    good = [number for number in range(len(records)) if number not in beyond]
+    return table([records[number] for number in good], [places[number] for number in good], known), rejects
 
 
 def rare(records: Sequence[Mapping[str, str | None]], limits: Limits) -> list[int]:

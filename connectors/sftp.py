@@ -188,16 +188,16 @@ class Sftp:
     def _transfer(self, entry: Entry, target: Path) -> None:
         with (
             self._session(f"download {entry.name}") as client,
-            target.open("ab") as kept,
+            target.open("ab") as target_file,
             client.open(entry.path, "rb") as file,
         ):
-            have = kept.tell()
+            have = target_file.tell()
             self._unchanged(entry, file)
             while have < entry.size:
                 end = min(have + _SLICE, entry.size)
                 asked = [(place, min(_REQUEST, end - place)) for place in range(have, end, _REQUEST)]
                 for piece, (_, length) in zip(file.readv(asked), asked, strict=True):
-                    kept.write(piece)
+                    target_file.write(piece)
                     have += len(piece)
                     if len(piece) < length:
                         raise Changed(

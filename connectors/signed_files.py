@@ -113,9 +113,9 @@ class SignedFiles(HttpConnector):
                     sorted(files.items(), key=lambda item: (item[1].get("createTime") or "", item[0]))
                 ), stop.value
             for row in jsonrows.rows(unwrap(page.answer.content)[0])[0]:
-                told = {field: jsonrows.one(value) for field, value in row.items()}
-                if told.get("name"):
-                    files[str(told["name"])] = told
+                values = {field: jsonrows.one(value) for field, value in row.items()}
+                if values.get("name"):
+                    files[str(values["name"])] = values
 
     def _download(self, feed: Feed, file: dict[str, str | None]) -> Payload:
         """A file, whole, as listed and safe to open. :raises ProviderError: it is not."""
@@ -125,16 +125,16 @@ class SignedFiles(HttpConnector):
         for _ in range(_DOWNLOADS):
             to.unlink(missing_ok=True)
             answer = self.http.get(target, to=to, resume=True, classify=self._classify_file)
-            told = hashlib.md5(usedforsecurity=False)
+            digest = hashlib.md5(usedforsecurity=False)
             with to.open("rb") as opened:
                 while chunk := opened.read(1 << 20):
-                    told.update(chunk)
+                    digest.update(chunk)
             got = to.stat().st_size
-            if told.hexdigest() == md5 and (not size.isdigit() or int(size) == got):
+            if digest.hexdigest() == md5 and (not size.isdigit() or int(size) == got):
                 break
         else:
             raise ProviderError(
-                f"{got} bytes with md5 {told.hexdigest()}, listed {size} bytes with md5 {md5}",
+                f"{got} bytes with md5 {digest.hexdigest()}, listed {size} bytes with md5 {md5}",
                 remedy="asked for again at the next run; if it lasts, tell the source's owner",
                 zh=f"文件 {name} 与清单的大小或 md5 不符，下次运行将重新获取；如持续，请联系数源部门。",
                 code="file_damaged",
@@ -171,24 +171,24 @@ def _batch(feed: Feed, archive: Archive, name: str, limits: Limits) -> Batch:
     if found is None:
         reject = Reject(name, "table_missing", f"the zip holds no {table}", ", ".join(archive.names)[:2000])
         return Batch(pa.table({"_place": pa.array([], pa.large_string())}), [reject], scope=name)
-    columns, rows, rejects, told = csv_table.read(archive.read(found), table, by, limits, known=(by, *feed.key))
-    issues += told
+    columns, rows, rejects, found_issues = csv_table.read(archive.read(found), table, by, limits, known=(by, *feed.key))
+    issues += found_issues
     shapes = {_plain(entry.rpartition("/")[2]): entry for entry in archive.names if _is_shape(entry, folder)}
     unused = dict(shapes)
-    made: dict[str, str | None] = {}
+    renamed: dict[str, str | None] = {}
     numbers = [row.get(by) or "" for _, row in rows]
     for number in dict.fromkeys(numbers):
         entry = shapes.get(_plain(f"{number}.txt"))
         unused.pop(_plain(f"{number}.txt"), None)
         if entry is None:
             issues.append(Issue("shape_missing", f"{name}: {number} has no {folder}/{number}.txt", number, folder))
-            made[number] = None
+            renamed[number] = None
             continue
         line = redline_txt.parse(archive.read(entry), limits)
         issues.extend(
             Issue(trouble.code, f"{name}: {entry}: {trouble.words}", number, folder) for trouble in line.troubles
         )
-        made[number] = shapely.to_geojson(line.polygons) if line.polygons is not None else None
+        renamed[number] = shapely.to_geojson(line.polygons) if line.polygons is not None else None
     rejected = {_plain(f"{reject.record}.txt") for reject in rejects if reject.record}
     issues.extend(
         Issue("row_missing", f"{name}: {entry} has no row in {table}", Path(entry).stem, by)
@@ -196,7 +196,7 @@ def _batch(feed: Feed, archive: Archive, name: str, limits: Limits) -> Batch:
         if plain not in rejected
     )
     arrays = {column: pa.array([row.get(column) for _, row in rows], pa.large_string()) for column in columns}
-    arrays[folder] = pa.array([made[number] for number in numbers], pa.large_string())
+    arrays[folder] = pa.array([renamed[number] for number in numbers], pa.large_string())
     arrays["_place"] = pa.array([place for place, _ in rows], pa.large_string())
     return Batch(pa.table(arrays), rejects, issues, scope=name)
 

@@ -141,8 +141,8 @@ def _encoded(auth: Signature, digest: bytes) -> str:
 def _with_query(url: str, given: dict[str, str]) -> str:
     """The URL with those parameters, in place of ones of the same name (a redirect is signed anew)."""
     parts = urlsplit(url)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in given]
-    query = urlencode([*kept, *given.items()], quote_via=quote, safe="")
+    others = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in given]
+    query = urlencode([*others, *given.items()], quote_via=quote, safe="")
     return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 

@@ -104,7 +104,7 @@ class Singer(Connector):
     def fetch(self, feed: Feed, window: Window, state: dict[str, Any] | None) -> Iterator[Payload | Proof]:
         known = (state or {}).get("state") if feed.cursor.kind == "files" and not window.full else None
         limits, wanted = Limits.of(feed), options.of_feed("singer", feed).stream
-        kept: list[bytes] = []
+        lines: list[bytes] = []
         size = records = 0
         spoken = False
         last: Any = None
@@ -125,19 +125,19 @@ class Singer(Connector):
                         raise _batches(feed)
                     spoken = True
                     records += message.type == "RECORD"
-                kept.append(line)
+                lines.append(line)
                 size += len(line)
                 if size >= _CHUNK:
-                    yield self._payload(feed, kept, started)
-                    kept, size, started = [], 0, clock.now()
+                    yield self._payload(feed, lines, started)
+                    lines, size, started = [], 0, clock.now()
             tap.ended()
-        if kept:
-            yield self._payload(feed, kept, started)
-        told = {"state": last} if last is not None else state
+        if lines:
+            yield self._payload(feed, lines, started)
+        next_state = {"state": last} if last is not None else state
         if not spoken:
             yield Proof(False, f"the tap said nothing of its stream {wanted}", 0, 0, state)
         else:
-            yield Proof(True, f"the tap ended with 0 after {records} records", None, None, told)
+            yield Proof(True, f"the tap ended with 0 after {records} records", None, None, next_state)
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         body = payload.content
@@ -223,8 +223,8 @@ class Singer(Connector):
         given = options.of_feed("singer", feed)
         if given.stream not in self._streams():
             raise self._no_stream(feed)
-        made = json.loads(json.dumps(list(self._streams().values())))
-        for entry in made:
+        catalog = json.loads(json.dumps(list(self._streams().values())))
+        for entry in catalog:
             chosen = str(entry.get("tap_stream_id") or entry["stream"]) == given.stream
             whole = {"selected": chosen}
             if chosen and given.replication:
@@ -239,7 +239,7 @@ class Singer(Connector):
                 held |= whole if not one.get("breadcrumb") else {"selected": chosen}
             if isinstance(entry.get("schema"), dict):
                 entry["schema"]["selected"] = chosen  # taps older than metadata
-        return {"streams": made}
+        return {"streams": catalog}
 
     def _command(self, *more: str) -> list[str]:
         program = shutil.which(self._options.tap[0])

@@ -230,10 +230,10 @@ class Soap(Connector):
         given = options.of_feed("soap", feed)
         nothing = Window(full=True)
         if isinstance(given, RowsFeed):
-            told = pages.understood(feed, self._asker(feed, given, nothing).ask(pages.first(given), {}))
+            understood = pages.understood(feed, self._asker(feed, given, nothing).ask(pages.first(given), {}))
             known = self._service.knows(given.operation, steps(given.document or given.rows))
             word = {True: "as the WSDL says", False: "against the WSDL", None: "of which the WSDL says nothing"}[known]
-            return f"{self._service.explain(given.operation)}; {told}, at {given.rows}, {word}"
+            return f"{self._service.explain(given.operation)}; {understood}, at {given.rows}, {word}"
         if isinstance(given, ArrayFeed):
             page = self._page(feed, given, nothing, 0, 1)
             return f"{given.operation} answers, {page.items} item"
@@ -270,8 +270,8 @@ class Soap(Connector):
             self._enter()
             renewed = _replaced(parameters, {old: self._session or ""}) if old else parameters
             payload = self._exchange(operation, renewed, look)
-        told = parameters if shown is None else shown
-        payload.request = {**payload.request, "operation": operation, "parameters": redact(told)}
+        shown_parameters = parameters if shown is None else shown
+        payload.request = {**payload.request, "operation": operation, "parameters": redact(shown_parameters)}
         return payload
 
     def _exchange(self, operation: str, parameters: dict[str, Any], look: Any) -> Payload:

@@ -225,8 +225,8 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
         root = _salvaged(payload, options, limits)
         if root is None or not _records(root, options.record):
             return Batch(rows.table([], [], options.columns), [_reject(payload, options, key, error)])
-    told = xml.contradicts(_bytes(payload), _type(payload))
-    issues = [Issue("charset_differs", told)] if told else []
+    fault = xml.contradicts(_bytes(payload), _type(payload))
+    issues = [Issue("charset_differs", fault)] if fault else []
     records, places, rejects = [], [], []
     for number, one in enumerate(_records(root, options.record), 1):
         place = f"{options.record} {number}"

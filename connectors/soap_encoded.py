@@ -152,8 +152,8 @@ def decode(payload: Payload, options: ArrayFeed, key: list[str], limits: Limits 
         records.append(record)
         places.append(place)
     table, beyond = rows.bounded(records, places, options.columns, limits)
-    told = xml.contradicts(*multipart.envelope(payload.content, payload.media_type))
-    return Batch(table, rejects + beyond, [Issue("charset_differs", told)] if told else [])
+    fault = xml.contradicts(*multipart.envelope(payload.content, payload.media_type))
+    return Batch(table, rejects + beyond, [Issue("charset_differs", fault)] if fault else [])
 
 
 def _unsound(item: etree._Element, record: dict[str, str | None]) -> tuple[str, str]:

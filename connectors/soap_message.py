@@ -94,49 +94,49 @@ def envelope_body(root: etree._Element) -> etree._Element:
 def fault(element: etree._Element, table: Mapping[str, str] | None = None) -> OneMapError:
     """A ``soap:Fault`` as an error of ours. ``table``: pattern in its code or text → what it means."""
     parts = {local(child): "".join(child.itertext()).strip() for child in children(element)}
-    code, said = parts.get("faultcode", "").rpartition(":")[2], parts.get("faultstring", "")
+    code, message = parts.get("faultcode", "").rpartition(":")[2], parts.get("faultstring", "")
     if "Code" in parts:  # SOAP 1.2: the innermost code counts, its Sender and Receiver are 1.1's Client and Server
         codes = [one.text or "" for one in element.iter() if local(one) == "Value"]
         names = [name.strip().rpartition(":")[2] for name in codes]
         outer = {"Sender": "Client", "Receiver": "Server"}.get(names[0] if names else "", names[0] if names else "")
         code = names[-1] if len(names) > 1 and "." in names[-1] else ".".join([outer, *names[1:]])
-        said = next(("".join(one.itertext()) for one in element.iter() if local(one) == "Text"), "")
-    said = redact(" ".join(said.split()))[:200]
-    text = f"fault {code or 'without a code'}: {said}"
+        message = next(("".join(one.itertext()) for one in element.iter() if local(one) == "Text"), "")
+    message = redact(" ".join(message.split()))[:200]
+    text = f"fault {code or 'without a code'}: {message}"
     full = "".join(element.itertext())
     means = next((kind for pattern, kind in (table or {}).items() if re.search(pattern, f"{code} {full}")), None)
     if means == "empty":
         return NothingFound(
-            text, remedy="nothing: the source has no rows here", zh=f"数源表示没有数据（{said}）。", code=code
+            text, remedy="nothing: the source has no rows here", zh=f"数源表示没有数据（{message}）。", code=code
         )
     if means == "authentication" or (means is None and (code.startswith("Client.Auth") or code in _SECURITY)):
         return AuthenticationError(
             text,
             remedy="check login and password of the Connection, and this machine's clock",
-            zh=f"数源拒绝鉴权（{code}：{said}），请核对连接的用户名、密码，并检查本机时钟。",
+            zh=f"数源拒绝鉴权（{code}：{message}），请核对连接的用户名、密码，并检查本机时钟。",
             code=code,
         )
     if means == "smaller" or (means is None and code == "Server.Timeout"):
         return SlowPage(
             text,
             remedy="asked for again in smaller pages; if it lasts, lower size in the source's declaration",
-            zh=f"数源查询超时（{said}），将以更小的页重新读取。",
+            zh=f"数源查询超时（{message}），将以更小的页重新读取。",
             code=code,
         )
     # Axis puts the exception's class before its text
-    wrong = code == "Server.userException" and _JAVA_CLASS.sub("", said).startswith("参数")
+    wrong = code == "Server.userException" and _JAVA_CLASS.sub("", message).startswith("参数")
     ours = wrong or code.startswith("Client") or code in ("VersionMismatch", "MustUnderstand")
     if means == "configuration" or (means is None and ours):
         return ConfigurationError(
             text,
             remedy="our request is wrong: compare operation, parameters and size in the declaration with the contract",
-            zh=f"数源认为请求有误（{code}：{said}），请对照接口约定检查数源声明中的操作、参数与每页条数。",
+            zh=f"数源认为请求有误（{code}：{message}），请对照接口约定检查数源声明中的操作、参数与每页条数。",
             code=code,
         )
     return TransientError(
         text,
         remedy="tried again by itself; if it lasts, tell the source's owner",
-        zh=f"数源报错（{code}：{said}），将自动重试；如持续，请联系数源部门。",
+        zh=f"数源报错（{code}：{message}），将自动重试；如持续，请联系数源部门。",
         code=code or "soap_fault",
     )
 

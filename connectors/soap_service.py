@@ -211,16 +211,16 @@ def _add_headers(envelope: etree._Element, headers: dict[str, Any]) -> None:
 
 def _element(name: str, content: Any) -> etree._Element:
     """Fields are elements of the same namespace; a list repeats its name."""
-    made = etree.Element(name)
-    space = etree.QName(made).namespace
+    element = etree.Element(name)
+    space = etree.QName(element).namespace
     if isinstance(content, dict):
         for field, value in content.items():
             inner = field if field.startswith("{") or not space else f"{{{space}}}{field}"
             for one in value if isinstance(value, list) else [value]:
-                made.append(_element(inner, one))
+                element.append(_element(inner, one))
     elif content is not None:
-        made.text = str(content).lower() if isinstance(content, bool) else str(content)
-    return made
+        element.text = str(content).lower() if isinstance(content, bool) else str(content)
+    return element
 
 
 def _encode(envelope: etree._Element, described: Any) -> None:
@@ -240,13 +240,13 @@ def _encode(envelope: etree._Element, described: Any) -> None:
 def _typed(parameter: etree._Element, qname: etree.QName) -> None:
     """Set ``xsi:type``; the element is made anew, since lxml declares prefixes at making alone."""
     parent = parameter.getparent()
-    made = etree.Element(parameter.tag, nsmap={"t": qname.namespace, "xsi": xml.XSI})
-    made.text = parameter.text
-    made.extend(list(parameter))
-    made.set(f"{{{xml.XSI}}}type", f"t:{qname.localname}")
+    element = etree.Element(parameter.tag, nsmap={"t": qname.namespace, "xsi": xml.XSI})
+    element.text = parameter.text
+    element.extend(list(parameter))
+    element.set(f"{{{xml.XSI}}}type", f"t:{qname.localname}")
     for name, value in parameter.attrib.items():
-        made.set(name, value)
-    parent.replace(parameter, made)
+        element.set(name, value)
+    parent.replace(parameter, element)
 
 
 def _no_wsdl(where: str, why: str) -> ConfigurationError:

@@ -65,10 +65,10 @@ class Spool:
 def line(topic: str, payload: bytes) -> bytes:
     """One message as it stands in a file."""
     try:
-        told = {"topic": topic, "payload": payload.decode()}
+        record = {"topic": topic, "payload": payload.decode()}
     except UnicodeDecodeError:
-        told = {"topic": topic, "base64": base64.b64encode(payload).decode()}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        record = {"topic": topic, "base64": base64.b64encode(payload).decode()}
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _number(file: Path) -> int:

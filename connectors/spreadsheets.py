@@ -240,7 +240,7 @@ class _Reading:
                     issues.append(Issue("digits_lost", why, field=name))
         is_total = _TOTAL.fullmatch(next((value for value in record.values() if value), "").strip()) is not None
         self._fill(row, record, troubles)
-        told = "|".join(record[name] or "" for name in self._key if name in record)
+        identity = "|".join(record[name] or "" for name in self._key if name in record)
         if row.why:
             self._rejects.append(Reject(place, "row_unreadable", f"{place}: {row.why}", row.raw))
         elif is_total:
@@ -249,12 +249,12 @@ class _Reading:
         elif troubles:
             why = "; ".join(f"{name}: {words}" for name, words in troubles.items())
             raw = json.dumps({name: value for name, value in record.items() if value}, ensure_ascii=False)
-            key = None if troubles.keys() & set(self._key) else told
+            key = None if troubles.keys() & set(self._key) else identity
             self._rejects.append(Reject(place, "formula_without_value", f"{place}: {why}", raw, key))
         else:
             self._records.append(record)
             self._places.append(place)
-            self._issues += [Issue(one.code, one.detail, told or None, one.field) for one in issues]
+            self._issues += [Issue(one.code, one.detail, identity or None, one.field) for one in issues]
 
     def _fill(self, row: Row, record: dict[str, str | None], troubles: dict[str, str]) -> None:
         """What is merged down over the row; where its first row could not be read, neither can this one."""

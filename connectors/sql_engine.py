@@ -213,15 +213,17 @@ def _speak_text(connection: psycopg.Connection[Any], encoding: str | None) -> No
 
     for kind in _PG_TEXT:
         connection.adapters.register_loader(kind, TextLoader)
-    kept = connection.info.parameter_status("server_encoding") or ""
-    if encoding or kept == "SQL_ASCII":
+    server_encoding = connection.info.parameter_status("server_encoding") or ""
+    if encoding or server_encoding == "SQL_ASCII":
         for oid in (*_PG_TEXT, *_PG_CHARACTERS):
             connection.adapters.register_loader(oid, Kept)
     with connection.cursor() as cursor:
-        if kept == "SQL_ASCII":
+        if server_encoding == "SQL_ASCII":
             cursor.execute("set client_encoding to latin1")  # nothing is converted, and any byte may come
         elif encoding:
-            cursor.execute(f"set client_encoding to '{kept}'")  # the same as the database's: nothing is converted
+            cursor.execute(
+                f"set client_encoding to '{server_encoding}'"
+            )  # the same as the database's: nothing is converted
         cursor.execute("set datestyle to iso, ymd")
         cursor.execute("set time zone interval '+08:00' hour to minute")
         cursor.execute("set extra_float_digits to 1")

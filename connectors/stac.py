@@ -114,8 +114,10 @@ class Stac(HttpConnector):
                     code="not_a_page",
                 )
             if method == "POST":
-                told = link.get("body") or {}
-                asked = body | told if link.get("merge") else told  # over the search itself, whatever was asked last
+                posted = link.get("body") or {}
+                asked = (
+                    body | posted if link.get("merge") else posted
+                )  # over the search itself, whatever was asked last
             else:
                 asked = None
             step = json.dumps([method, target, asked], sort_keys=True)
@@ -146,12 +148,12 @@ def _links(assets: str | None) -> str | None:
     """STAC assets → ``{name: href}``, each without its query: there stand signatures that run out."""
     if assets is None:
         return None
-    told = json.loads(assets)
-    if not isinstance(told, dict):
+    decoded = json.loads(assets)
+    if not isinstance(decoded, dict):
         return None
     links = {
         name: str(asset["href"]).partition("?")[0]
-        for name, asset in told.items()
+        for name, asset in decoded.items()
         if isinstance(asset, dict) and asset.get("href")
     }
     return json.dumps(links, ensure_ascii=False, sort_keys=True)

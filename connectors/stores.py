@@ -148,9 +148,9 @@ class FsspecStore:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with _typed(f"download {entry.name}"):
-                    with self._fs.open(entry.path.decode(), "rb") as file, target.open("wb") as kept:
+                    with self._fs.open(entry.path.decode(), "rb") as file, target.open("wb") as copy:
                         while piece := file.read(_PIECE):
-                            kept.write(piece)
+                            copy.write(piece)
                     about = self._fs.info(entry.path.decode())
                 break
             except Vanished:

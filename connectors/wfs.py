@@ -268,8 +268,8 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     root = opened(body, payload.media_type, limits)
     reader = gml.Reader(root, limits)
     envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
-    told = xml.contradicts(body, payload.media_type)
-    issues = [Issue("charset_differs", told)] if told else []
+    fault = xml.contradicts(body, payload.media_type)
+    issues = [Issue("charset_differs", fault)] if fault else []
     records, places, names, shapes, codes, rejects = [], [], [], [], [], []
     for number, feature in enumerate(features(root), 1):
         place, name = f"member {number}", _key(feature, key) or None
@@ -440,19 +440,19 @@ def _exception(root: etree._Element) -> OneMapError:
         locator = locator or element.get("locator") or ""
         if local(element) in ("ExceptionText", "ServiceException") and (element.text or "").strip():
             texts.append(" ".join(element.text.split()))
-    said = redact("; ".join(texts))[:200]
-    text = f"exception {code or 'without a code'}{f' ({locator})' if locator else ''}: {said}"
+    message = redact("; ".join(texts))[:200]
+    text = f"exception {code or 'without a code'}{f' ({locator})' if locator else ''}: {message}"
     if code in _OUR_FAULT:
         return ConfigurationError(
             text,
             remedy="our request is wrong: check layer and key in the declaration against the service's capabilities",
-            zh=f"WFS 认为请求有误（{code} {locator}：{said}），请核对数源声明中的图层与主键。",
+            zh=f"WFS 认为请求有误（{code} {locator}：{message}），请核对数源声明中的图层与主键。",
             field=locator or None,
             code=code,
         )
     return TransientError(
         text,
         remedy="tried again by itself; if it lasts, tell the source's owner",
-        zh=f"WFS 报错（{code}：{said}），将自动重试；如持续，请联系数源部门。",
+        zh=f"WFS 报错（{code}：{message}），将自动重试；如持续，请联系数源部门。",
         code=code or "ows_exception",
     )

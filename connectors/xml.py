@@ -99,17 +99,17 @@ def charset(
 
 def contradicts(body: bytes, content_type: str | None = None) -> str | None:
     """Words where what is said of the charset is not what the bytes are; None where it holds, or nothing is said."""
-    said = [name for name in _said(body, content_type) if name]
+    names = [name for name in _said(body, content_type) if name]
     found = charset(body, content_type)
-    if not said or body.isascii() or found.mark or charsets.codec_of(said[0]) == found.name:
+    if not names or body.isascii() or found.mark or charsets.codec_of(names[0]) == found.name:
         return None
-    return f"the document says that it is in {said[0]}; its bytes are {found.name}"
+    return f"the document says that it is in {names[0]}; its bytes are {found.name}"
 
 
 def _said(body: bytes, content_type: str | None) -> list[str | None]:
-    told = _CHARSET.search(content_type or "")
+    match = _CHARSET.search(content_type or "")
     declared = _DECLARED.match(body[:400])
-    return [told[1] if told else None, declared[1].decode() if declared else None]
+    return [match[1] if match else None, declared[1].decode() if declared else None]
 
 
 def text(body: bytes, content_type: str | None = None, *, mark: bool = False) -> str:
@@ -200,19 +200,19 @@ def lenient(
         raise
     except (DamagedXml, HugeXml):
         pass
-    made: list[str] = []
+    parts: list[str] = []
     chunks = list(_chunks(iter([_undeclared(decoded)]), names))
     after_broken = False
     for place, chunk in enumerate(chunks):
         if chunk.why:
-            made.append(f"<{chunk.name} {BROKEN}={_quoted(chunk.why)}>{_quoted(chunk.text)[1:-1]}</{chunk.name}>")
+            parts.append(f"<{chunk.name} {BROKEN}={_quoted(chunk.why)}>{_quoted(chunk.text)[1:-1]}</{chunk.name}>")
         elif chunk.name or not after_broken:
-            made.append(chunk.text)
+            parts.append(chunk.text)
         elif place == len(chunks) - 1:  # what a broken record left behind it goes; what closes the document stays
             ends = list(_END_TAG.finditer(chunk.text))[-_open(chunks[0].text) :]
-            made.append(chunk.text[ends[0].start() :] if ends else chunk.text)
+            parts.append(chunk.text[ends[0].start() :] if ends else chunk.text)
         after_broken = bool(chunk.why) or (after_broken and not chunk.name)
-    return parse("".join(made), what=what, limits=limits)
+    return parse("".join(parts), what=what, limits=limits)
 
 
 def records(
@@ -596,11 +596,11 @@ def _decoded(file: Readable, usual: str | None, what: str) -> Iterator[str]:
         head = file.read(_CHUNK)
         start += decoder.decode(head, not head)
     _refuse_doctype(start, what)
-    start, kept = _whole(_undeclared(start).lstrip())
+    start, rest = _whole(_undeclared(start).lstrip())
     yield marked(start)
     while head:
         head = file.read(_CHUNK)
-        piece, kept = _whole(kept + decoder.decode(head, not head), last=not head)
+        piece, rest = _whole(rest + decoder.decode(head, not head), last=not head)
         yield marked(piece)
 
 
@@ -671,25 +671,25 @@ def _unsafe(what: str) -> UnsafeXml:
 
 
 def _malformed(error: etree.XMLSyntaxError, what: str, *, cut: bool) -> ProviderError:
-    said = str(error.msg or error)
-    if "amplification" in said or "PEReferences" in said:
+    message = str(error.msg or error)
+    if "amplification" in message or "PEReferences" in message:
         return _unsafe(what)
-    if "xcessive depth" in said or "huge" in said.lower():
+    if "xcessive depth" in message or "huge" in message.lower():
         return HugeXml(
             f"{what} is beyond the parser's limits of depth or size: refused",
             remedy="an end tag is missing again and again, or a text is of many MB: ask the source what went wrong",
             zh=f"{what} 超出解析器的深度或长度限制（可能反复缺少结束标签，或有超长文本），已拒绝解析；请数源部门核实。",
             code="over_limit",
         )
-    if cut or "Premature end" in said:
+    if cut or "Premature end" in message:
         return CutXml(
-            f"{what} ends too early: {said}",
+            f"{what} ends too early: {message}",
             remedy="it is asked for again by itself; if it lasts, tell the source's owner",
             zh=f"{what} 不完整，将重新获取；如持续，请联系数源部门。",
             code="xml_cut",
         )
     return DamagedXml(
-        f"{what} is not well-formed: {said}",
+        f"{what} is not well-formed: {message}",
         remedy="tell the source's owner",
         zh=f"{what} 不是合法的 XML（第 {error.position[0]} 行第 {error.position[1]} 列），请联系数源部门。",
         code="xml_malformed",

@@ -125,8 +125,8 @@ class _Fast(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
                 if name in names:
                     raise yaml.constructor.ConstructorError(None, None, f"duplicate key {name!r}", key.start_mark)
                 names.add(name)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
 
 
 for _kind, _form, _first in (

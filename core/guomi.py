@@ -82,6 +82,6 @@ def sm2_sign(private: str, data: bytes, *, k: str | None = None) -> str:
     crypt = sm2.CryptSM2(private, "", mode=1)
     crypt.public_key = sm2_public(private)  # its constructor takes every leading 0 and 4 off one that begins with 04
     while True:
-        made = crypt.sign_with_sm3(data, k or f"{secrets.randbelow(_ORDER - 1) + 1:064x}")
-        if made is not None:
-            return str(made).lower()
+        signature = crypt.sign_with_sm3(data, k or f"{secrets.randbelow(_ORDER - 1) + 1:064x}")
+        if signature is not None:
+            return str(signature).lower()

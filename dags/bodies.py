@@ -73,16 +73,16 @@ def sync(group: dict[str, Any], docs: str) -> dict[str, Any]:
     for unit in units:
         outcomes.append(sync.run(unit, trigger="backfill" if asked else "schedule"))
         log.info("%s: %s %s", unit.label, outcomes[-1].outcome, outcomes[-1].counts)
-    told = [outcome.as_dict() for outcome in outcomes]
-    context["ti"].xcom_push(OUTCOME, told)
+    described = [outcome.as_dict() for outcome in outcomes]
+    context["ti"].xcom_push(OUTCOME, described)
     log.info("质量校验 Data Docs: %s", docs)
-    if bad := [one for one in told if not _well(one)]:
+    if bad := [one for one in described if not _well(one)]:
         raise _failure(bad)
-    return {"run_ids": [one["run_id"] for one in told]}
+    return {"run_ids": [one["run_id"] for one in described]}
 
 
-def _well(told: dict[str, Any]) -> bool:
-    return told["outcome"] in ("ok", "waiting") and told["balanced"]
+def _well(outcome: dict[str, Any]) -> bool:
+    return outcome["outcome"] in ("ok", "waiting") and outcome["balanced"]
 
 
 def _failure(bad: list[dict[str, Any]]) -> Exception:
@@ -101,7 +101,7 @@ def publish() -> None:
 
     read = _outcomes()
     changed = sum(
-        told["counts"][kind] for told in read for kind in ("new", "changed", "history", "tombstoned", "absent")
+        outcome["counts"][kind] for outcome in read for kind in ("new", "changed", "history", "tombstoned", "absent")
     )
     log.info("%d windows read, %d records new or changed", len(read), changed)
     if not changed:
@@ -122,10 +122,10 @@ def settle(source: str, groups: list[dict[str, Any]] | None) -> None:
         raise AirflowFailException(
             f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan"
         )
-    told = _outcomes()
-    bad = [t for t in told if not _well(t)]
+    outcomes = _outcomes()
+    bad = [t for t in outcomes if not _well(t)]
     total = sum(len(group["units"]) for group in groups)
-    missing = total - len(told)
+    missing = total - len(outcomes)
     for t in bad:
         log.error(
             "%s %s: %s [%s] %s -> %s",
@@ -222,7 +222,7 @@ def _outcomes() -> list[dict[str, Any]]:
 
     ti = get_current_context()["ti"]
     found = XCom.get_all(key=OUTCOME, task_id="sync", dag_id=ti.dag_id, run_id=ti.run_id)
-    return [told for group in found or [] for told in group or []]
+    return [outcome for group in found or [] for outcome in group or []]
 
 
 def _is_backfill() -> bool:
@@ -266,7 +266,7 @@ def _interval(schedule: str | None) -> tuple[datetime, datetime]:
     return since.replace(tzinfo=None), until.replace(tzinfo=None)
 
 
-def _error(told: dict[str, Any]) -> Exception:
+def _error(outcome: dict[str, Any]) -> Exception:
     from core import errors
 
     kinds = {
@@ -275,12 +275,14 @@ def _error(told: dict[str, Any]) -> Exception:
         "transient": errors.TransientError,
         "provider": errors.ProviderError,
     }
-    kind = kinds.get(told["fault"] or "", errors.ProviderError if told["outcome"] == "held" else errors.InternalError)
+    kind = kinds.get(
+        outcome["fault"] or "", errors.ProviderError if outcome["outcome"] == "held" else errors.InternalError
+    )
     return kind(
-        told["error"] or f"the batch is {told['outcome']}",
-        remedy=told["remedy"] or "",
-        zh=told["zh"] or "",
-        feed=told["feed"],
+        outcome["error"] or f"the batch is {outcome['outcome']}",
+        remedy=outcome["remedy"] or "",
+        zh=outcome["zh"] or "",
+        feed=outcome["feed"],
     )
 
 

@@ -208,9 +208,9 @@ def sync_dag(d: Declared) -> DAG:
 
         groups = plan()
         read = sync.expand(group=groups)
-        told = settle(groups)
-        chain(read, publish(), told)
-        chain(read, told)
+        settled = settle(groups)
+        chain(read, publish(), settled)
+        chain(read, settled)
     return dag
 
 
@@ -315,29 +315,29 @@ def housekeeping_dag() -> DAG:
 
 def of_source(d: Declared, kind: str) -> dict[str, DAG]:
     """The DAGs of a source, or the one of that kind. What Airflow cannot make of a declaration spoils its own alone."""
-    made: dict[str, DAG] = {}
+    dags: dict[str, DAG] = {}
     try:
         if kind in ("", "sync"):
-            made[f"sync__{d.source}"] = sync_dag(d)
+            dags[f"sync__{d.source}"] = sync_dag(d)
         if d.reconcile and not d.broken and kind in ("", "reconcile"):
-            made[f"reconcile__{d.source}"] = reconcile_dag(d)
+            dags[f"reconcile__{d.source}"] = reconcile_dag(d)
     except Exception as error:
         if d.broken:
             raise
         broken = Declared(source=d.source, broken=f"{d.source}.yaml: {type(error).__name__}: {error}")
         return of_source(broken, kind)
-    return made
+    return dags
 
 
 def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
     """The DAGs by id; with ``wanted`` that one alone."""
     sources = names(folder)
-    made: dict[str, DAG] = {}
+    dags: dict[str, DAG] = {}
     kind, _, source = (wanted or "").partition("__")
     for name in sources:
         if wanted and name != source:
             continue
-        made |= of_source(read(name, folder), "" if not wanted else kind)
+        dags |= of_source(read(name, folder), "" if not wanted else kind)
     for dag_id, make in (
         ("unify", lambda: unify_dag(sources)),
         ("redrive", redrive_dag),
@@ -346,8 +346,8 @@ def build(wanted: str | None = None, folder: Path = FOLDER) -> dict[str, DAG]:
         *serving_dags.build(common, cron, failure, STORE).items(),
     ):
         if wanted in (None, dag_id):
-            made[dag_id] = make()
-    return made
+            dags[dag_id] = make()
+    return dags
 
 
 globals().update(build(get_parsing_context().dag_id))

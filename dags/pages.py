@@ -129,8 +129,8 @@ def health_json() -> Response:
     try:
         feeds = [feed.as_dict() for feed in ordered(health())]
         pushes = [one.as_dict() for one in standing()]
-        told = {"feeds": feeds, "pushes": pushes, "machine": [one.as_dict() for one in conditions()]}
-        return JSONResponse(told, headers=_HEADERS)
+        document = {"feeds": feeds, "pushes": pushes, "machine": [one.as_dict() for one in conditions()]}
+        return JSONResponse(document, headers=_HEADERS)
     except OneMapError as error:
         return JSONResponse({"error": error.message, "zh": error.zh}, status_code=503, headers=_HEADERS)
 

@@ -59,9 +59,9 @@ def foresee(done: dict[str, Any]) -> str | None:
 
     from insight.forecast import run
 
-    made = run.foresee(date.fromisoformat(done["as_of"]))
-    log.info("forecast: %s", made)
-    return made.version
+    forecast = run.foresee(date.fromisoformat(done["as_of"]))
+    log.info("forecast: %s", forecast)
+    return forecast.version
 
 
 def advance() -> dict[str, int]:
@@ -132,9 +132,9 @@ def notify(context: Any, department: str, way: str) -> None:
     from supervision import notices
 
     listed = notices.by_department(clock.today())
-    told = [notices.city(listed)] if department == "*" else [n for n in listed if n.department_code == department]
+    chosen = [notices.city(listed)] if department == "*" else [n for n in listed if n.department_code == department]
     address = Variable.get(RECIPIENTS, deserialize_json=True)[department][way]
-    for notice in told:  # none, where the last order was closed meanwhile
+    for notice in chosen:  # none, where the last order was closed meanwhile
         _notifier(notice, way, address).notify(context)
 
 

@@ -159,11 +159,11 @@ def _variants(text: str | None, limit: int | None) -> str | None:
     """The variants of an item under another promised limit, where they state one."""
     if text is None or limit is None:
         return text
-    told = json.loads(text)
-    for one in told:
+    document = json.loads(text)
+    for one in document:
         if one.get("promised_limit") is not None:
             one["promised_limit"] = str(limit)
-    return json.dumps(told, ensure_ascii=False)
+    return json.dumps(document, ensure_ascii=False)
 
 
 def _clocks(judged: Judged, year: int) -> pl.DataFrame:

@@ -91,10 +91,10 @@ def spent(cases: pl.DataFrame, pauses: pl.DataFrame, open_until: pl.DataFrame) -
     )
     held = _held(cases, pauses)
     days = _exploded(whole.select("project_code", pl.col("begun_on").alias("from_"), "until"))
-    told = days.join(held, on=["project_code", "day"], how="left", maintain_order="left")
-    free = told.filter(pl.col("holder").is_null()).select("project_code", "day")
-    told = pl.concat([told.filter(pl.col("holder").is_not_null()).select(list(DAYS)), _between(free, cases)])
-    return Spent(told.sort("project_code", "day"), whole)
+    held_days = days.join(held, on=["project_code", "day"], how="left", maintain_order="left")
+    free = held_days.filter(pl.col("holder").is_null()).select("project_code", "day")
+    held_days = pl.concat([held_days.filter(pl.col("holder").is_not_null()).select(list(DAYS)), _between(free, cases)])
+    return Spent(held_days.sort("project_code", "day"), whole)
 
 
 def _held(cases: pl.DataFrame, pauses: pl.DataFrame) -> pl.DataFrame:
@@ -142,11 +142,11 @@ def _between(free: pl.DataFrame, cases: pl.DataFrame) -> pl.DataFrame:
         "item_name",
         "case_id",
     ).sort("_next", "case_id")
-    told = free.sort("day").join_asof(
+    followed = free.sort("day").join_asof(
         following, left_on="day", right_on="_next", by="project_code", strategy="forward", check_sortedness=False
     )
     internal = (pl.col("kind") == INTERNAL).fill_null(False)
-    return told.with_columns(
+    return followed.with_columns(
         pl.when(internal).then(pl.lit("handoff")).otherwise(pl.lit("enterprise")).alias("holder"),
         pl.when(internal).then("department").alias("department"),
     ).select(list(DAYS))

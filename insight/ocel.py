@@ -86,8 +86,8 @@ def written(connection: Connection, path: Path) -> dict[str, int]:
 
 
 def _object(kind: str, row: dict[str, Any], known: set[str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"id": next(iter(row.values())), "type": kind}
-    known.add(made["id"])
+    event: dict[str, Any] = {"id": next(iter(row.values())), "type": kind}
+    known.add(event["id"])
     attributes = [
         {"name": name, "time": _BORN, "value": row[name]} for name in OBJECT_TYPES[kind] if row[name] is not None
     ]
@@ -96,7 +96,7 @@ def _object(kind: str, row: dict[str, Any], known: set[str]) -> dict[str, Any]:
         for column, (other, qualifier) in _LINKS.get(kind, {}).items()
         if f"{other}:{row[column]}" in known
     ]
-    return made | ({"attributes": attributes} if attributes else {}) | ({"relationships": links} if links else {})
+    return event | ({"attributes": attributes} if attributes else {}) | ({"relationships": links} if links else {})
 
 
 def _event(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def _rows(connection: Connection, query: str) -> Iterator[dict[str, Any]]:
         yield dict(row)
 
 
-def _json(told: Any) -> str:
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 # -- the published form ------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def compute(found: summary.Whole) -> dict[str, Any]:
         figures = ledger.figures(connection, as_of)
     variants = paths.variants(found.traces)
     order = paths.conformance(found.steps)
-    told = {
+    document = {
         "as_of": as_of,
         "projects": found.projects,
         "elapsed": found.elapsed,
@@ -50,7 +50,7 @@ def compute(found: summary.Whole) -> dict[str, Any]:
         "order": order.filter(pl.col("kept") < pl.col("steps")).head(LISTED).to_dicts(),
         "broken": found.steps.filter(~pl.col("kept")).sort("began_on", descending=True).head(BROKEN).to_dicts(),
     }
-    return json.loads(json.dumps(told, ensure_ascii=False, default=str))
+    return json.loads(json.dumps(document, ensure_ascii=False, default=str))
 
 
 def _holders(found: summary.Whole) -> list[dict[str, Any]]:
@@ -69,16 +69,16 @@ def _top(frame: pl.DataFrame, by: str) -> list[dict[str, Any]]:
 def keep(as_of: date) -> dict[str, Any]:
     """Compute and keep; a day that is computed again takes the place of what was kept of it."""
     found = summary.gather(as_of)
-    told = compute(found)
+    document = compute(found)
     with transaction() as connection:
         connection.exec_driver_sql("delete from supervision.insight_days")
         connection.exec_driver_sql(_DAYS, {"rows": found.spent.write_json()})
         connection.exec_driver_sql(
             """insert into supervision.insight (as_of, told) values (%(day)s, %(told)s)
                on conflict (as_of) do update set told = excluded.told, made_at = now()""",
-            {"day": as_of, "told": json.dumps(told, ensure_ascii=False)},
+            {"day": as_of, "told": json.dumps(document, ensure_ascii=False)},
         )
-    return told
+    return document
 
 
 def latest() -> dict[str, Any] | None:

@@ -91,16 +91,16 @@ def bottlenecks(cases: pl.DataFrame, by: str, enough: int = ENOUGH) -> pl.DataFr
     :raises KeyError: ``by`` is none of them.
     """
     keys = BY[by]
-    said = pl.len() >= enough
+    stated = pl.len() >= enough
     late = (pl.col("used") > pl.col("limit")).cast(pl.Float64)
     return (
         cases.drop_nulls(keys[0])
         .group_by(keys)
         .agg(
             pl.len().alias("cases"),
-            pl.when(said).then(pl.col("days").median()).alias("median"),
-            pl.when(said).then(pl.col("days").quantile(0.9, "nearest")).alias("ninth"),
-            pl.when(said).then(late.mean()).alias("late"),
+            pl.when(stated).then(pl.col("days").median()).alias("median"),
+            pl.when(stated).then(pl.col("days").quantile(0.9, "nearest")).alias("ninth"),
+            pl.when(stated).then(late.mean()).alias("late"),
         )
         .sort("median", "cases", *keys, descending=[True, True, *(False for _ in keys)], nulls_last=True)
     )

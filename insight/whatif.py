@@ -61,12 +61,14 @@ def ask(change: Change, year: int, by: str) -> tuple[int, bool]:
     :raises ConfigurationError: a year to come, an item or a prerequisite that the catalogue has not.
     """
     backtest.check(change, year, clock.today())
-    told = {"asked": json.dumps(as_dict(change)), "year": year}
+    parameters = {"asked": json.dumps(as_dict(change)), "year": year}
     with transaction() as connection:
-        same = connection.execute(sa.text(_SAME), {**told, "today": clock.today().isoformat(), "stale": STALE}).scalar()
+        same = connection.execute(
+            sa.text(_SAME), {**parameters, "today": clock.today().isoformat(), "stale": STALE}
+        ).scalar()
         if same is not None:
             return same, False
-        return connection.execute(sa.text(_ASK), {**told, "by": by}).scalar_one(), True
+        return connection.execute(sa.text(_ASK), {**parameters, "by": by}).scalar_one(), True
 
 
 def compute(number: int) -> None:
@@ -85,17 +87,17 @@ def _compute(number: int) -> None:
     with transaction() as connection:
         row = connection.execute(sa.text(_ONE), {"id": number, "stale": STALE}).mappings().one()
         seq = connection.exec_driver_sql("select coalesce(max(seq), 0) from store.change").scalar_one()
-    told, error = None, None
+    document, error = None, None
     try:
         found = backtest.replay(of(row["asked"]), row["year"], clock.today())
-        told = {**_told(found), "seq": seq, "today": clock.today().isoformat()}
+        document = {**_told(found), "seq": seq, "today": clock.today().isoformat()}
     except OneMapError as problem:
         error = problem.zh
     except Exception as problem:  # whoever asked is waiting: a replay never just stops
         log.exception("what if %s", number)
         error = f"推演未能完成：{redact(str(problem))[:300]}"
     with transaction() as connection:
-        words = json.dumps(told, ensure_ascii=False, default=str) if told else None
+        words = json.dumps(document, ensure_ascii=False, default=str) if document else None
         connection.execute(sa.text(_END), {"id": number, "told": words, "error": error})
 
 

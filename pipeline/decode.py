@@ -178,18 +178,18 @@ def _named(rows: pa.Table) -> tuple[pa.Table, list[Issue]]:
     names = rows.column_names
     if len(set(names)) == len(names) and not any(_UNNAMEABLE.search(n) or len(n) > _LONGEST_NAME for n in names):
         return rows, []
-    made: dict[str, None] = {}
+    unique: dict[str, None] = {}
     found = []
     for name in names:
         plain = _UNNAMEABLE.sub(charsets.DAMAGE, name)[:_LONGEST_NAME]
-        while plain in made:
+        while plain in unique:
             plain += charsets.DAMAGE
-        made[plain] = None
+        unique[plain] = None
         if plain != name:
             found.append(
                 Issue("name_unreadable", f"a column's name cannot be kept as it is; read as {plain}", field=plain)
             )
-    return rows.rename_columns(list(made)), found
+    return rows.rename_columns(list(unique)), found
 
 
 def _mangled(rows: pa.Table, key: list[str]) -> list[Issue]:

@@ -31,13 +31,13 @@ def payloads(job: Job) -> Iterator[Received]:
         if isinstance(part, Proof):
             job.fetched = part
             continue
-        kept = archive.put(part.body)
+        stored = archive.put(part.body)
         receipt_id = landing.write_receipt(
             job.run_id,
             job.source.source,
             job.feed.id,
             job.span,
-            kept,
+            stored,
             request=part.request,
             facts=part.facts,
             media_type=part.media_type,
@@ -48,11 +48,11 @@ def payloads(job: Job) -> Iterator[Received]:
         ahead = clockwatch.source_ahead(part.facts.get("server_date"), part.started_at, part.finished_at)
         if ahead is not None:
             job.source_ahead = min(job.source_ahead, ahead) if job.source_ahead is not None else ahead
-        job.bytes += kept.size
+        job.bytes += stored.size
         job.payloads += 1
         job.staged.receipts.append(receipt_id)
         job.staged.scopes.update(part.facts.get("scopes") or ())
-        yield Received(receipt_id, kept.sha256, part)
+        yield Received(receipt_id, stored.sha256, part)
     if job.fetched is None:
         raise InternalError(
             "the connector ended without a proof",

@@ -110,10 +110,10 @@ def _may_surprise(connection: Connection, job: Job) -> bool:
 def _wait(job: Job, merged: merge.Merged, surprises: list[surprise.Surprise]) -> None:
     """Nothing of the batch was stored; a person is asked."""
     merged.held = True
-    told = [one.detail for one in surprises]
+    details = [one.detail for one in surprises]
     with transaction() as connection:
         stored = deletions.live(connection, job.feed.id)
-        holds.open_hold(connection, job.feed.id, job.run_id, 0, stored, told)
+        holds.open_hold(connection, job.feed.id, job.run_id, 0, stored, details)
         landing.close_run(
             connection,
             job.run_id,
@@ -123,9 +123,9 @@ def _wait(job: Job, merged: merge.Merged, surprises: list[surprise.Surprise]) ->
             complete=False,
             fault="provider",
             code="surprise",
-            error=f"unlike the batches before: {'; '.join(told)}",
+            error=f"unlike the batches before: {'; '.join(details)}",
             remedy="ask the source; then release or refuse (onemap hold), and run the feed again",
-            zh=f"本批次与以往明显不同，未入库：{'；'.join(told)}。请向数源核实后放行或驳回（onemap hold），再重跑。",
+            zh=f"本批次与以往明显不同，未入库：{'；'.join(details)}。请向数源核实后放行或驳回（onemap hold），再重跑。",
         )
 
 
@@ -195,16 +195,16 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
 def _believe(connection: Connection, job: Job) -> list[Issue]:
     """Bring the run's now back as far as the database's and the source's clocks have come, and take back what was completed
     beyond the present; returns what is to be told."""
-    told = []
+    details = []
     until = clockwatch.cut(connection, job.feed.id, planning.late(job.feed))
     if until is not None:
-        told.append(Issue("clock_jumped", f"completed beyond the present; taken back to {until}"))
+        details.append(Issue("clock_jumped", f"completed beyond the present; taken back to {until}"))
     job.now, hub = clockwatch.earliest(connection, job.now, job.source_ahead)
     if hub is not None:
-        told.append(Issue("clock_hub", f"the database server's clock differs by {clockwatch.rounded(hub)}"))
+        details.append(Issue("clock_hub", f"the database server's clock differs by {clockwatch.rounded(hub)}"))
     if job.source_ahead is not None and abs(job.source_ahead) > clockwatch.TOLERANCE:
-        told.append(Issue("clock_source", f"the source's clock differs by {clockwatch.rounded(job.source_ahead)}"))
-    return told
+        details.append(Issue("clock_source", f"the source's clock differs by {clockwatch.rounded(job.source_ahead)}"))
+    return details
 
 
 def _advance(connection: Connection, job: Job) -> None:

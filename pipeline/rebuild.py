@@ -79,7 +79,7 @@ def _last_run(store: str, missing: bool) -> int:
 
 
 def _run(store: str, after: int, on_progress: Callable[[int, int], None] | None) -> Rebuilt:
-    made = Rebuilt(store)
+    rebuilt = Rebuilt(store)
     journal.adopt(store)
     _clear(after)
     names = [name for name in journal.entries(store) if int(name.rpartition("/")[2]) > after]
@@ -87,17 +87,17 @@ def _run(store: str, after: int, on_progress: Callable[[int, int], None] | None)
         entry = journal.read(name)
         read = entry.run["outcome"] in ("ok", "held") and entry.run["trigger"] not in _NOT_READ
         if read and entry.run["code"] != "shape_changed":  # such a one stored nothing
-            _replay(entry, made)
+            _replay(entry, rebuilt)
         else:
             _note(entry)
-            made.noted += 1
+            rebuilt.noted += 1
         if on_progress:
             on_progress(number, len(names))
     journal.settle_numbers()
-    made.decisions = journal.restore_decisions(store)
+    rebuilt.decisions = journal.restore_decisions(store)
     unify.run()
-    made.hash = store_hash.of_store()
-    return made
+    rebuilt.hash = store_hash.of_store()
+    return rebuilt
 
 
 def _clear(after: int) -> None:
@@ -114,7 +114,7 @@ def _note(entry: journal.Entry) -> None:
             journal.restore_row(connection, "landing.receipt", receipt)
 
 
-def _replay(entry: journal.Entry, made: Rebuilt) -> None:
+def _replay(entry: journal.Entry, rebuilt: Rebuilt) -> None:
     run = entry.run
     with transaction() as connection:
         journal.next_run(connection, run["id"])
@@ -133,9 +133,11 @@ def _replay(entry: journal.Entry, made: Rebuilt) -> None:
         )
         if outcome.outcome in ("ok", "held"):
             _position(connection, entry)
-    made.replayed += 1
+    rebuilt.replayed += 1
     if outcome.outcome != run["outcome"]:
-        made.differing.append((run["id"], run["feed"], f"{run['outcome']} was, {outcome.outcome} is: {outcome.error}"))
+        rebuilt.differing.append(
+            (run["id"], run["feed"], f"{run['outcome']} was, {outcome.outcome} is: {outcome.error}")
+        )
 
 
 def _phases(job: Job, entry: journal.Entry) -> None:

@@ -52,11 +52,11 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Iss
     found = _changes(feed, mapping, rows)
     if not found:
         return []
-    told = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
+    text = "; ".join(f"{change.kind} {change.column}" + (f" -> {change.to}" if change.to else "") for change in found)
     changes = sorted(change.zh for change in found)
     if feed.drift == "stop":
         raise ProviderError(
-            f"the shape of {feed.id} has changed: {told}",
+            f"the shape of {feed.id} has changed: {text}",
             remedy=f"see onemap source drift {feed.id}; put its patch into the mapping, then run the feed again",
             zh=f"{feed.id} 的字段有变化（{'；'.join(changes)}），按声明停止，本批次未入库，请运行 onemap source drift {feed.id}，改映射后重跑。",
             feed=feed.id,
@@ -64,7 +64,7 @@ def guard(feed: Feed, mapping: Mapping, rows: pa.Table, run_id: int) -> list[Iss
         )
     if feed.drift == "hold" and not _let_in(feed.id, run_id, changes):
         raise HeldError(
-            f"the shape of {feed.id} has changed: {told}",
+            f"the shape of {feed.id} has changed: {text}",
             remedy=f"see onemap source drift {feed.id}; put its patch into the mapping, or release these changes (onemap hold)",
             zh=f"{feed.id} 的字段有变化（{'；'.join(changes)}），按声明暂不入库，请运行 onemap source drift {feed.id}，"
             "改映射，或放行这些变化（onemap hold），再重跑。",

@@ -121,11 +121,11 @@ def write_isolated(
         with connection.begin_nested():
             write(connection, into, decoded, mapped, verdicts)
     except (sa.exc.DBAPIError, psycopg.Error) as error:
-        said = refusal(error)
-        if said is None or not decoded.rows.num_rows:
+        reason = refusal(error)
+        if reason is None or not decoded.rows.num_rows:
             raise
         if decoded.rows.num_rows == 1:
-            parts: Iterable[Decoded] = [decoded.without_row("value_refused", said)]
+            parts: Iterable[Decoded] = [decoded.without_row("value_refused", reason)]
         else:
             parts = decoded.halves()
         for part in parts:

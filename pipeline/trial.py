@@ -82,10 +82,10 @@ def _aside(feed_id: str, body: Path, name: str, *, records: bool) -> Iterator[tu
         ended = -signal.SIGALRM
     if ended:
         raise _ended(ended, feed_id)
-    told = json.loads((body.parent / _TOLD).read_text("utf-8"))
-    if kind := told.pop("kind", None):
-        raise getattr(errors, kind)(told.pop("message"), **told)
-    yield [Issue(**one) for one in told["issues"]], _batches(body.parent, told["batches"])
+    document = json.loads((body.parent / _TOLD).read_text("utf-8"))
+    if kind := document.pop("kind", None):
+        raise getattr(errors, kind)(document.pop("message"), **document)
+    yield [Issue(**one) for one in document["issues"]], _batches(body.parent, document["batches"])
 
 
 def _ended(code: int, feed_id: str) -> OneMapError:
@@ -112,14 +112,14 @@ def _batches(folder: Path, count: int) -> Iterator[Decoded]:
     for number in range(count):
         with pa.memory_map(str(folder / _BATCH.format(number, "arrow"))) as file, pa.ipc.open_stream(file) as stream:
             rows = stream.read_all()
-        told = json.loads((folder / _BATCH.format(number, "json")).read_text("utf-8"))
+        document = json.loads((folder / _BATCH.format(number, "json")).read_text("utf-8"))
         yield Decoded(
             rows,
-            pl.Series(told["receipts"], dtype=pl.Int64),
-            pl.Series(told["scopes"], dtype=pl.String),
-            [(receipt, Reject(**one)) for receipt, one in told["rejects"]],
-            [Issue(**one) for one in told["issues"]],
-            told["lost"],
+            pl.Series(document["receipts"], dtype=pl.Int64),
+            pl.Series(document["scopes"], dtype=pl.String),
+            [(receipt, Reject(**one)) for receipt, one in document["rejects"]],
+            [Issue(**one) for one in document["issues"]],
+            document["lost"],
         )
 
 
@@ -127,14 +127,14 @@ def _write(folder: Path, number: int, batch: Decoded) -> None:
     arrow = str(folder / _BATCH.format(number, "arrow"))
     with pa.OSFile(arrow, "wb") as file, pa.ipc.new_stream(file, batch.rows.schema) as stream:
         stream.write_table(batch.rows)
-    told = {
+    document = {
         "receipts": batch.receipts.to_list(),
         "scopes": batch.scopes.to_list(),
         "rejects": [(receipt, asdict(reject)) for receipt, reject in batch.rejects],
         "issues": [asdict(issue) for issue in batch.issues],
         "lost": batch.lost,
     }
-    (folder / _BATCH.format(number, "json")).write_text(json.dumps(told), "utf-8")
+    (folder / _BATCH.format(number, "json")).write_text(json.dumps(document), "utf-8")
 
 
 def main() -> None:
@@ -148,12 +148,12 @@ def main() -> None:
             for batch in batches:
                 _write(body.parent, number, batch)
                 number += 1
-        told: dict[str, Any] = {"issues": [asdict(issue) for issue in issues], "batches": number}
+        document: dict[str, Any] = {"issues": [asdict(issue) for issue in issues], "batches": number}
     except OneMapError as error:
         kind = next(base.__name__ for base in type(error).__mro__ if hasattr(errors, base.__name__))
         parts = ("message", "remedy", "zh", "feed", "record", "field", "code")
-        told = {"kind": kind, **{part: getattr(error, part) for part in parts}}
-    (body.parent / _TOLD).write_text(json.dumps(told), "utf-8")
+        document = {"kind": kind, **{part: getattr(error, part) for part in parts}}
+    (body.parent / _TOLD).write_text(json.dumps(document), "utf-8")
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ def decoded(
             yield [], _records(feed, body)
         else:
             kind = mimetypes.guess_type(name)[0] or _kind(body)
-            payload, told = connector.handed(feed, body, name, kind)
-            yield told, decode.of_one(connector, feed, payload)
+            payload, found = connector.handed(feed, body, name, kind)
+            yield found, decode.of_one(connector, feed, payload)
     finally:
         connector.close()
 
@@ -96,8 +96,8 @@ def tryout(feed_id: str, body: Path, name: str, *, records: bool = False, read: 
     _, feed = registry.feed(feed_id)
     mapping = registry.mapping(feed)
     tried = Tried(feed_id, name)
-    with read(feed_id, body, name, records=records) as (told, batches), _staged(feed, mapping) as staged:
-        _write(tried, staged, feed, mapping, batches, told)
+    with read(feed_id, body, name, records=records) as (document, batches), _staged(feed, mapping) as staged:
+        _write(tried, staged, feed, mapping, batches, document)
     return tried
 
 
@@ -145,11 +145,11 @@ def _staged(feed: Feed, mapping: Mapping) -> Iterator[Staged]:
 
 
 def _write(
-    tried: Tried, staged: Staged, feed: Feed, mapping: Mapping, batches: Iterator[decode.Decoded], told: list[Issue]
+    tried: Tried, staged: Staged, feed: Feed, mapping: Mapping, batches: Iterator[decode.Decoded], found: list[Issue]
 ) -> None:
     verdicts = suites.inputs(feed.id, mapping.entities).verdicts
     with transaction() as connection:
-        issues.stage(connection, staged, [(issue, 1) for issue in told])
+        issues.stage(connection, staged, [(issue, 1) for issue in found])
         for number, decoded in enumerate(batches):
             if number == 0:
                 changed, why = shape.looked(feed, mapping, decoded.rows)

@@ -229,13 +229,13 @@ def _configured_once() -> Iterator[None]:
     from great_expectations.expectations.expectation import Expectation
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
-    made: dict[int, tuple[Any, Any]] = {}  # beside what it was made of, so that no other gets its id meanwhile
+    results: dict[int, tuple[Any, Any]] = {}  # beside what it was made of, so that no other gets its id meanwhile
 
     def once(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def found(of: Any) -> Any:
-            if id(of) not in made:
-                made[id(of)] = (of, make(of))
-            return made[id(of)][1]
+            if id(of) not in results:
+                results[id(of)] = (of, make(of))
+            return results[id(of)][1]
 
         return found
 

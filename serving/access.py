@@ -111,13 +111,13 @@ class Grant:
 
     def setting(self) -> str:
         """What ``serving.sight_of`` reads."""
-        told: dict[str, Any] = {"free": self.free, "personal": bool(self.clear)}
-        told |= {"clear": self.clear, "data": self.data}
+        document: dict[str, Any] = {"free": self.free, "personal": bool(self.clear)}
+        document |= {"clear": self.clear, "data": self.data}
         if self.known_at:
-            told["known_at"] = self.known_at.isoformat()
+            document["known_at"] = self.known_at.isoformat()
         if self.as_of:
-            told["as_of"] = f"{self.as_of[0] or ''} {self.as_of[1]}"
-        return json.dumps({**told, **{f"{kind}s": getattr(self, f"{kind}s") for kind in _HELD_TO}})
+            document["as_of"] = f"{self.as_of[0] or ''} {self.as_of[1]}"
+        return json.dumps({**document, **{f"{kind}s": getattr(self, f"{kind}s") for kind in _HELD_TO}})
 
 
 @cache

@@ -56,7 +56,7 @@ def columns(connection: Connection, question: Question) -> dict[str, str]:
 def superset(connection: Connection, uri: str = "postgresql://BI_ROLE@HOST:5432/onemap") -> dict[str, Any]:
     """Path in the export → document: a database, a dataset and a chart a question, one dashboard. ``uri`` holds no password."""
     database = _id("database")
-    made: dict[str, Any] = {
+    files: dict[str, Any] = {
         "metadata.yaml": {"version": "1.0.0", "type": "Dashboard", "timestamp": datetime.now(UTC).isoformat()},
         "databases/onemap.yaml": {
             "database_name": "onemap",
@@ -74,13 +74,13 @@ def superset(connection: Connection, uri: str = "postgresql://BI_ROLE@HOST:5432/
     }
     charts = []
     for question in questions():
-        told = columns(connection, question)
-        made[f"datasets/onemap/{question.name}.yaml"] = _dataset(question, told, database)
-        chart = _chart(question, told)
-        made[f"charts/{question.name}.yaml"] = chart
+        types = columns(connection, question)
+        files[f"datasets/onemap/{question.name}.yaml"] = _dataset(question, types, database)
+        chart = _chart(question, types)
+        files[f"charts/{question.name}.yaml"] = chart
         charts.append((question, chart["uuid"]))
-    made["dashboards/onemap.yaml"] = _dashboard(charts)
-    return made
+    files["dashboards/onemap.yaml"] = _dashboard(charts)
+    return files
 
 
 def zipped(files: dict[str, Any]) -> bytes:
@@ -96,9 +96,9 @@ def _id(name: str) -> str:
     return str(uuid.uuid5(_SPACE, name))
 
 
-def _dataset(question: Question, told: dict[str, str], database: str) -> dict[str, Any]:
+def _dataset(question: Question, types: dict[str, str], database: str) -> dict[str, Any]:
     _, _, metric = _CHARTS[question.name]
-    when = next((name for name, kind in told.items() if kind == "DATE"), None)
+    when = next((name for name, kind in types.items() if kind == "DATE"), None)
     return {
         "table_name": question.zh,
         "main_dttm_col": when,
@@ -140,20 +140,20 @@ def _dataset(question: Question, told: dict[str, str], database: str) -> dict[st
                 "python_date_format": None,
                 "extra": {},
             }
-            for name, kind in told.items()
+            for name, kind in types.items()
         ],
         "version": "1.0.0",
         "database_uuid": database,
     }
 
 
-def _chart(question: Question, told: dict[str, str]) -> dict[str, Any]:
+def _chart(question: Question, types: dict[str, str]) -> dict[str, Any]:
     kind, along, metric = _CHARTS[question.name]
     if kind == "table":
         params: dict[str, Any] = {
             "viz_type": "table",
             "query_mode": "raw",
-            "all_columns": list(told),
+            "all_columns": list(types),
             "row_limit": 1000,
         }
     else:

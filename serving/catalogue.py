@@ -105,8 +105,8 @@ def _filled() -> dict[tuple[str, str], set[str]]:
 def code_lists() -> dict[str, tuple[str, tuple[tuple[str, str], ...]]]:
     """List → (Chinese name, its codes with their meaning)."""
     return {
-        name: (made.zh, tuple((code, entry.zh) for code, entry in made.codes.items()))
-        for name, made in codes.load_all().items()
+        name: (code_list.zh, tuple((code, entry.zh) for code, entry in code_list.codes.items()))
+        for name, code_list in codes.load_all().items()
     }
 
 
@@ -183,7 +183,7 @@ def contract(name: str) -> str | None:
         )
         for f in entity.fields
     ]
-    made = OpenDataContractStandard(
+    standard = OpenDataContractStandard(
         version=VERSION,
         kind="DataContract",
         apiVersion="v3.0.2",
@@ -199,7 +199,7 @@ def contract(name: str) -> str | None:
             )
         ],
     )
-    return made.to_yaml()
+    return standard.to_yaml()
 
 
 def dcat(base: str) -> dict[str, Any]:

@@ -54,14 +54,14 @@ def _relation(name: str, fields: tuple[tuple[str, tuple[str, ...] | None], ...] 
     view = views()[name]
     granted = None if fields is None else dict(fields)
     columns = None if granted is None or granted.get(name) is None else {*granted[name], *_ALWAYS, *view.key}  # type: ignore[misc]
-    told = ", ".join(f'{_told(view, column, columns, clear)} as "{column.name}"' for column in view.columns)
+    selected = ", ".join(f'{_told(view, column, columns, clear)} as "{column.name}"' for column in view.columns)
     where = ""
     if granted is not None and name == "change":
         known = ", ".join(f"'{entity}'" for entity in sorted(granted))
         where = f" where v.entity in ({known})" if granted else " where false"
     elif granted is not None and name not in granted:
         where = " where false"
-    return f'(select {told} from asked."{name}" v{where})'
+    return f'(select {selected} from asked."{name}" v{where})'
 
 
 def _told(view: View, column: Column, columns: set[str] | None, clear: tuple[str, ...]) -> str:

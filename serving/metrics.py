@@ -92,7 +92,7 @@ class _Store(Collector):
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("onemap_store_up", "The store answers")
-        made: list[Metric] = []
+        metrics: list[Metric] = []
         try:
             with transaction() as connection:
                 connection.exec_driver_sql("set local statement_timeout = '10s'; set transaction read only")
@@ -100,14 +100,14 @@ class _Store(Collector):
                     family = GaugeMetricFamily(name, text, labels=labels)
                     for row in connection.exec_driver_sql(sql):
                         family.add_metric([str(value) for value in row[:-1]], float(row[-1] or 0))
-                    made.append(family)
+                    metrics.append(family)
         except (sa.exc.SQLAlchemyError, OneMapError):
             up.add_metric([], 0)
             yield up
             return
         up.add_metric([], 1)
         yield up
-        yield from made
+        yield from metrics
 
 
 def exposed() -> bytes:

@@ -109,18 +109,18 @@ def bring(as_of: date) -> int:
         if same:
             return int(last.id)
         anew = None if last is None or last.rules != stands["rules"] else _touched(connection, last, stands)
-        made: int = connection.execute(sa.text(_MAKE), stands).scalar_one()
+        number: int = connection.execute(sa.text(_MAKE), stands).scalar_one()
         if anew is not None and last is not None:
             for name in JUDGED:
                 columns = ", ".join(f"g.{column}" for column in _columns(name))
                 statement = _COPY.format(name=name, columns=columns)
-                connection.execute(sa.text(statement), {"day": made, "last": last.id, "anew": anew})
+                connection.execute(sa.text(statement), {"day": number, "last": last.id, "anew": anew})
         if anew is None or anew:
             for judged in in_chunks(connection, as_of, anew, by):
-                _write(connection, made, judged)
-        _orders(connection, made, as_of, None)
-        _forget(connection, as_of, made)
-    return made
+                _write(connection, number, judged)
+        _orders(connection, number, as_of, None)
+        _forget(connection, as_of, number)
+    return number
 
 
 def of_project(connection: Connection, project: str, as_of: date) -> int:
@@ -208,14 +208,14 @@ def _orders(connection: Connection, day: int, as_of: date, projects: list[str] |
     )
 
 
-def _forget(connection: Connection, as_of: date, made: int) -> None:
+def _forget(connection: Connection, as_of: date, number: int) -> None:
     """Earlier judgements of the day, and the day made first where there are more than are kept."""
     gone = connection.execute(
         sa.text(
             """delete from serving.judged_day where (as_of = :as_of and id <> :made)
                   or id not in (select id from serving.judged_day order by id desc limit :kept)"""
         ),
-        {"as_of": as_of, "made": made, "kept": KEPT},
+        {"as_of": as_of, "made": number, "kept": KEPT},
     ).rowcount
     for name in TABLES if gone else ():
         connection.exec_driver_sql(

@@ -39,15 +39,15 @@ SETTINGS = HttpSettings(attempts=2, total=30, connect=5, read=20, answer=60)
 
 def events(run: Any) -> list[dict[str, Any]]:
     """START and, once it has ended, the end of a row of ``landing.run``."""
-    told = [_event("START", run.started_at, run, {})]
+    result = [_event("START", run.started_at, run, {})]
     if run.ended_at is not None:
         facets: dict[str, Any] = {}
         if run.error:
             facets["errorMessage"] = _facet(
                 "1-0-1", "ErrorMessageRunFacet", message=redact(run.error), programmingLanguage="python"
             )
-        told.append(_event(_ENDS[run.outcome], run.ended_at, run, facets))
-    return told
+        result.append(_event(_ENDS[run.outcome], run.ended_at, run, facets))
+    return result
 
 
 def design(at: datetime) -> dict[str, Any]:

@@ -84,13 +84,13 @@ def terms(mapping: Mapping) -> list[Term]:
                 targets.setdefault(name, []).append(
                     (block.entity, mapping.targets[block.entity].columns[target], value)
                 )
-    made = []
+    rows = []
     for name in sorted(declaration.columns, key=lambda n: (n not in key, n not in time)):
         used = targets.get(name, [])
         column = used[0][1] if used else None
         first = used[0][2] if used else None
         labelled = mapping.contract.columns.get(name)
-        made.append(
+        rows.append(
             Term(
                 name=name,
                 zh=(labelled.zh if labelled and labelled.zh else column.zh if column else ""),
@@ -104,7 +104,7 @@ def terms(mapping: Mapping) -> list[Term]:
                 codes=_codes(first, column),
             )
         )
-    return made
+    return rows
 
 
 def _codes(value: Any, column: Column | None) -> tuple[tuple[str, str], ...]:
@@ -218,7 +218,7 @@ def odcs(feed_id: str) -> str:
         )
         for t in listed
     ]
-    made = OpenDataContractStandard(
+    standard = OpenDataContractStandard(
         version=f"{mapping.version}.0.0",
         kind="DataContract",
         apiVersion="v3.0.2",
@@ -235,7 +235,7 @@ def odcs(feed_id: str) -> str:
         team=Team(name=source.owner.department),
         schema=[SchemaObject(name=feed_id, businessName=feed.name, physicalName=feed.id, properties=properties)],
     )
-    return made.to_yaml()
+    return standard.to_yaml()
 
 
 def drafted(path: Path, feed_id: str) -> str:

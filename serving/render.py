@@ -16,21 +16,21 @@ from serving import formats
 @cache
 def _environment() -> Environment:
     folder = Path(__file__).resolve().parent / "templates"
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["day"] = day
-    made.filters["moment"] = lambda value: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
-    made.filters["clock"] = lambda value: f"{value:%Y-%m-%d %H:%M}"
-    made.filters["span"] = span
-    made.filters["money"] = money
-    made.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
-    made.globals["report_formats"] = {kind.value: name for kind, name in formats.NAMES.items()}
-    return made
+    environment.filters["day"] = day
+    environment.filters["moment"] = lambda value: f"{value.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+    environment.filters["clock"] = lambda value: f"{value:%Y-%m-%d %H:%M}"
+    environment.filters["span"] = span
+    environment.filters["money"] = money
+    environment.filters["number"] = lambda value: "—" if value is None else f"{value:,}"
+    environment.globals["report_formats"] = {kind.value: name for kind, name in formats.NAMES.items()}
+    return environment
 
 
 def template(name: str) -> Template:

@@ -132,11 +132,11 @@ def _archive_anchor(store: str, seq: int, digest: bytes) -> None:
         return
     _archived[store] = now
     mac = _mac(_keys()[0], f"anchor {seq}", digest).hex()
-    told = {"seq": seq, "digest": digest.hex(), "mac": mac}
+    head = {"seq": seq, "digest": digest.hex(), "mac": mac}
     with contextlib.suppress(
         OneMapError, OSError
     ):  # the next one is written; the machine's health tells of the archive
-        archive.write_document(f"journal/{store}/audit/{clock.today()}", told)
+        archive.write_document(f"journal/{store}/audit/{clock.today()}", head)
 
 
 def anchors() -> list[str]:
@@ -148,9 +148,9 @@ def anchors() -> list[str]:
         digest, _, mac = rest.partition(":")
         found.append((seq, digest, mac))
     for name in archive.documents(f"journal/{journal.own()}/audit"):
-        told = archive.read_document(name)
+        document = archive.read_document(name)
         if name.rpartition("/")[2] not in ("retired", "begin"):
-            found.append((str(told["seq"]), told["digest"], told["mac"]))
+            found.append((str(document["seq"]), document["digest"], document["mac"]))
     return [
         f"{int(seq)}:{digest}"
         for seq, digest, mac in found
@@ -160,10 +160,10 @@ def anchors() -> list[str]:
 
 def _ours(what: str, digest: str, mac: str) -> bool:
     try:
-        raw, told = bytes.fromhex(digest), bytes.fromhex(mac)
+        raw, head = bytes.fromhex(digest), bytes.fromhex(mac)
     except ValueError:
         return False
-    return any(hmac.compare_digest(_mac(key, what, raw), told) for key in _keys())
+    return any(hmac.compare_digest(_mac(key, what, raw), head) for key in _keys())
 
 
 def begin(store: str, seq: int, digest: str) -> None:
@@ -183,9 +183,9 @@ def begun() -> Upto | None:
 def write_retired(upto: int, digest: str, entries: list[dict[str, Any]]) -> None:
     """Put entries into the archive and note, sealed, up to where they are gone."""
     lines = "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries)
-    kept = archive.put(lines.encode())
+    stored = archive.put(lines.encode())
     where = f"journal/{journal.own()}/audit/retired"
-    parts = [*((archive.read_document(where) or {}).get("parts", [])), kept.sha256]
+    parts = [*((archive.read_document(where) or {}).get("parts", [])), stored.sha256]
     mac = _mac(_keys()[0], f"retired {upto}", bytes.fromhex(digest)).hex()
     archive.write_document(where, {"seq": upto, "digest": digest, "mac": mac, "parts": parts})
 
@@ -196,7 +196,7 @@ def retired() -> Upto | None:
 
 
 def _word(what: str) -> Upto | None:
-    told = archive.read_document(f"journal/{journal.own()}/audit/{what}")
-    if told is None or not _ours(f"{what} {told['seq']}", told["digest"], told["mac"]):
+    document = archive.read_document(f"journal/{journal.own()}/audit/{what}")
+    if document is None or not _ours(f"{what} {document['seq']}", document["digest"], document["mac"]):
         return None
-    return Upto(told["seq"], told["digest"])
+    return Upto(document["seq"], document["digest"])

@@ -32,10 +32,10 @@ def normal(text: str) -> str:
 
 def sounds(name: str) -> list[str]:
     """A name as it sounds: pinyin and initials, by phrase (长安 chang'an) and letter by letter, ü as v."""
-    made = []
+    names = []
     for spelled in (lazy_pinyin(name, v_to_u=False), [lazy_pinyin(c)[0] for c in name]):
-        made += ["".join(spelled), "".join(s[0] for s in spelled if s)]
-    return list(dict.fromkeys(normal(text) for text in made))
+        names += ["".join(spelled), "".join(s[0] for s in spelled if s)]
+    return list(dict.fromkeys(normal(text) for text in names))
 
 
 def text_of(name: str | None, enterprise: str | None, codes: list[str | None]) -> str:

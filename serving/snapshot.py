@@ -73,7 +73,7 @@ def make(grant: Grant, url: str | None = None, *, since: str | None = None) -> d
             if changed is not None and not wanted:
                 continue
             files.append(_written(connection, view, file_system, folder, wanted))
-    told = {
+    document = {
         "name": name,
         "kind": "incremental" if since else "full",
         "made_at": clock.now().isoformat(),
@@ -86,8 +86,8 @@ def make(grant: Grant, url: str | None = None, *, since: str | None = None) -> d
         "deleted": changed["deleted"] if changed else {},
     }
     with file_system.open(f"{folder}/{MANIFEST}", "wb") as out:
-        out.write(json.dumps(told, ensure_ascii=False, indent=1).encode())
-    return {**told, "folder": folder}
+        out.write(json.dumps(document, ensure_ascii=False, indent=1).encode())
+    return {**document, "folder": folder}
 
 
 def _changed(connection: Connection, since: str) -> dict[str, dict[str, list[str]]]:
@@ -234,11 +234,11 @@ def listed(url: str | None = None) -> list[dict[str, Any]]:
     file_system, root = fsspec.core.url_to_fs(url or place())
     found = []
     for path in file_system.glob(f"{root.rstrip('/')}/*/{MANIFEST}"):
-        told = json.loads(file_system.cat(path))
+        document = json.loads(file_system.cat(path))
         found.append(
             {
-                **{n: told[n] for n in ("name", "kind", "made_at", "cursor")},
-                "rows": sum(f["rows"] for f in told["files"]),
+                **{n: document[n] for n in ("name", "kind", "made_at", "cursor")},
+                "rows": sum(f["rows"] for f in document["files"]),
             }
         )
     return sorted(found, key=lambda s: s["name"], reverse=True)
@@ -249,13 +249,13 @@ def nightly(keep_days: int = 14) -> dict[str, Any]:
     grant = Grant("snapshot")
     known = listed()
     whole = not any(s["kind"] == "full" for s in known) or clock.today().isoweekday() == 7
-    told = make(grant, since=None if whole else known[0]["cursor"])
+    taken = make(grant, since=None if whole else known[0]["cursor"])
     file_system, root = fsspec.core.url_to_fs(place())
     last_full = next(
-        (s["name"] for s in [{"name": told["name"], "kind": told["kind"]}, *known] if s["kind"] == "full"), ""
+        (s["name"] for s in [{"name": taken["name"], "kind": taken["kind"]}, *known] if s["kind"] == "full"), ""
     )
     for old in known:
         age = (clock.now() - datetime.fromisoformat(old["made_at"])).days
         if age > keep_days and old["name"] < last_full:
             file_system.rm(f"{root.rstrip('/')}/{old['name']}", recursive=True)
-    return {"name": told["name"], "kind": told["kind"], "rows": sum(f["rows"] for f in told["files"])}
+    return {"name": taken["name"], "kind": taken["kind"], "rows": sum(f["rows"] for f in taken["files"])}

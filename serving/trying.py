@@ -101,11 +101,11 @@ def _refused(feed_id: str, name: str, error: ProviderError) -> Tried:
     return Tried(feed_id, name, go=False, why=error.zh, rejected=[whole])
 
 
-def _masked(told: dict[str, Any], *, clear: bool) -> dict[str, Any]:
+def _masked(document: dict[str, Any], *, clear: bool) -> dict[str, Any]:
     if clear:
-        return told
-    for one in (*told["issues"], *(reason for row in told["rejected"] for reason in row["reasons"])):
+        return document
+    for one in (*document["issues"], *(reason for row in document["rejected"] for reason in row["reasons"])):
         for name in _VALUES:
             one.pop(name, None)
-    masked: dict[str, Any] = depersonalised(told)  # in keys and names of files too
+    masked: dict[str, Any] = depersonalised(document)  # in keys and names of files too
     return masked

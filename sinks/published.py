@@ -17,14 +17,14 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a sink, with the options of its outputs by the protocol that it names."""
     found = Sink.model_json_schema(by_alias=True)
     adapters = [(protocol, "validation", TypeAdapter(model)) for protocol, model in OPTIONS.items()]
-    made, definitions = TypeAdapter.json_schemas(adapters, by_alias=True)  # type: ignore[arg-type]
+    schemas, definitions = TypeAdapter.json_schemas(adapters, by_alias=True)  # type: ignore[arg-type]
     found["$defs"] |= definitions["$defs"]
     found["allOf"] = [
         {
             "if": {"properties": {"protocol": {"const": protocol}}},
             "then": {
                 "properties": {
-                    "outputs": {"additionalProperties": {"properties": {"options": made[protocol, "validation"]}}}
+                    "outputs": {"additionalProperties": {"properties": {"options": schemas[protocol, "validation"]}}}
                 }
             },
         }

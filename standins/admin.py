@@ -27,10 +27,10 @@ def routes(ctx: Context) -> list[Route]:
             ctx.faults.clear(request.query_params.get("system"))
         elif request.method == "POST":
             try:
-                told = await request.json()
-                options = told.get("options") or {}
+                asked = await request.json()
+                options = asked.get("options") or {}
                 ctx.faults.arm(
-                    told["system"], told["kind"], times=told.get("times", 1), skip=told.get("skip", 0), **options
+                    asked["system"], asked["kind"], times=asked.get("times", 1), skip=asked.get("skip", 0), **options
                 )
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 return json_answer({"error": "bad_fault", "message": str(error)}, 400)

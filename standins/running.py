@@ -206,10 +206,10 @@ class StandIns:
         if revision == self.ctx.world.revision and abs(ahead - was) < 2:
             return
         self._served = (self.ctx.world.revision, ahead)
-        said = {"revision": self.ctx.world.revision, "clock": stamp(now), "pid": os.getpid()}
+        stated = {"revision": self.ctx.world.revision, "clock": stamp(now), "pid": os.getpid()}
         path = self.ctx.home / "served.json"
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(said))
+        part.write_text(json.dumps(stated))
         part.replace(path)
 
     # -- faults that are no answer --------------------------------------------------------------------------------

@@ -51,9 +51,9 @@ class Running:
 
     def by_tls(self, conn_id: str) -> dict[str, Any]:
         """An HTTP Connection by TLS, with a certificate that verifies only against :attr:`certificate`."""
-        told = self.connection(conn_id)
-        path = told["host"].split("/", 3)[3]
-        return {**told, "host": f"https://{connections.HOST}:{self._stand.tls_port}/{path}"}
+        plain = self.connection(conn_id)
+        path = plain["host"].split("/", 3)[3]
+        return {**plain, "host": f"https://{connections.HOST}:{self._stand.tls_port}/{path}"}
 
     def heal(self) -> None:
         """As at the start: no faults, no rows that faults planted, an empty log of requests."""
@@ -121,8 +121,8 @@ def wait_for(said: Any, seconds: float = 30.0) -> None:
 
 @contextlib.contextmanager
 def _clock_file(path: Path, at: datetime | None) -> Iterator[None]:
-    kept = os.environ.get("ONEMAP_CLOCK_FILE")
-    if kept is None:
+    previous = os.environ.get("ONEMAP_CLOCK_FILE")
+    if previous is None:
         os.environ["ONEMAP_CLOCK_FILE"] = str(path)
     try:
         if at is not None:
@@ -130,5 +130,5 @@ def _clock_file(path: Path, at: datetime | None) -> Iterator[None]:
             Path(os.environ["ONEMAP_CLOCK_FILE"]).write_text(str(ahead.total_seconds()))
         yield
     finally:
-        if kept is None:
+        if previous is None:
             del os.environ["ONEMAP_CLOCK_FILE"]

@@ -94,9 +94,9 @@ class Table:
             seen = (0, 0)
         if seen == self._seen:
             return False
-        told = [self._line(row, order) for order, row in enumerate(lines(self.path))] if seen != (0, 0) else []
+        entries = [self._line(row, order) for order, row in enumerate(lines(self.path))] if seen != (0, 0) else []
         with self._lock:
-            self._told, self._seen = told, seen
+            self._told, self._seen = entries, seen
             self._reset()
         return True
 
@@ -188,20 +188,20 @@ class World:
         """world.json. :raises ConfigurationError: not there, not readable, of another format."""
         path = self.folder / "world.json"
         try:
-            told = json.loads(path.read_text("utf-8"))
+            document = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"no told world in {self.folder.name}: {error}",
                 remedy="make one: onemap world make",
                 zh=f"目录 {self.folder.name} 中没有模拟世界（world.json），请先运行 onemap world make。",
             ) from error
-        if told.get("format") != FORMAT:
+        if document.get("format") != FORMAT:
             raise ConfigurationError(
-                f"world.json has format {told.get('format')!r}, these stand-ins read {FORMAT}",
+                f"world.json has format {document.get('format')!r}, these stand-ins read {FORMAT}",
                 remedy="make the world again: onemap world make",
-                zh=f"world.json 的格式为 {told.get('format')!r}，本程序只读格式 {FORMAT}。",
+                zh=f"world.json 的格式为 {document.get('format')!r}，本程序只读格式 {FORMAT}。",
             )
-        return {"revision": 1, **told}
+        return {"revision": 1, **document}
 
     def table(self, name: str, key: KeyOf, time: TimeOf) -> Table:
         """The table of ``<source>/<table>``; read by :meth:`refresh`."""

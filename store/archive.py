@@ -71,12 +71,12 @@ def put(body: bytes | Path) -> Kept:
 
     :raises InternalError: the file changed while it was read.
     """
-    kept = digest(body)
-    filesystem, path = _place(kept.sha256)
+    stored = digest(body)
+    filesystem, path = _place(stored.sha256)
     if filesystem.exists(path):
-        return kept
-    _write(filesystem, path, lambda file: _compress(body, file, kept))
-    return kept
+        return stored
+    _write(filesystem, path, lambda file: _compress(body, file, stored))
+    return stored
 
 
 def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[BinaryIO], object]) -> None:
@@ -120,17 +120,17 @@ def private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _compress(body: bytes | Path, file: BinaryIO, kept: Kept) -> None:
+def _compress(body: bytes | Path, file: BinaryIO, stored: Kept) -> None:
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     if isinstance(body, bytes):
         file.write(compressor.compress(body))
         return
     counted = hashlib.sha256()
-    with compressor.stream_writer(file, closefd=False, size=kept.size) as writer:
+    with compressor.stream_writer(file, closefd=False, size=stored.size) as writer:
         for piece in _pieces(body):
             counted.update(piece)
             writer.write(piece)
-    if counted.hexdigest() != kept.sha256:
+    if counted.hexdigest() != stored.sha256:
         raise InternalError(
             "a file changed while it was archived",
             remedy="connectors must hand over files that nothing writes to any more",

@@ -83,9 +83,9 @@ def _spoken(staged: Staged, times: list[str]) -> str:
     """SQL that gives (row_id, at, finished_at) of each new version: the time that it speaks of, and when it was received."""
     version = staged.name("version")
     # the columns of an entity are joined once for all rows: asked row by row, they cost the square of the batch
-    told, at, group = "", "v.source_time" if staged.timed else "r.finished_at", ""
+    result, at, group = "", "v.source_time" if staged.timed else "r.finished_at", ""
     if times == [SCOPE]:
-        told = f"cross join lateral regexp_match(v.scope, '{_STAMP}') p"
+        result = f"cross join lateral regexp_match(v.scope, '{_STAMP}') p"
         at = """coalesce(make_date(p[1]::int, p[2]::int, 1)
                          + make_interval(days => p[3]::int - 1, hours => p[4]::int, mins => p[5]::int),
                          v.source_time, r.finished_at)"""
@@ -95,12 +95,12 @@ def _spoken(staged: Staged, times: list[str]) -> str:
             for entity, _, column in (name.partition(".") for name in times)
             if entity in staged.entities
         )
-        told = f"left join ({columns or 'select null::bigint as row_id, null::timestamp as at'}) c using (row_id)"
+        result = f"left join ({columns or 'select null::bigint as row_id, null::timestamp as at'}) c using (row_id)"
         at = """case when count(c.at) = 0 then r.finished_at
                      else max(c.at) filter (where c.at <= r.finished_at + :differ) end"""
         group = "group by v.row_id, r.finished_at"
     return f"""select v.row_id, {at} as at, r.finished_at
-               from {version} v join landing.receipt r on r.id = v.receipt_id {told}
+               from {version} v join landing.receipt r on r.id = v.receipt_id {result}
                where v.action in ('new', 'changed', 'history', 'tombstoned') {group}"""
 
 

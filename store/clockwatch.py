@@ -48,8 +48,8 @@ class Doubt:
 
 def database_now(connection: Connection) -> datetime:
     """What the database server's clock says, as the city's time."""
-    told = connection.exec_driver_sql("select clock_timestamp() at time zone 'Asia/Shanghai'").scalar_one()
-    return told.replace(microsecond=0) + clock.offset()
+    now = connection.exec_driver_sql("select clock_timestamp() at time zone 'Asia/Shanghai'").scalar_one()
+    return now.replace(microsecond=0) + clock.offset()
 
 
 def source_ahead(server_date: object, asked_at: datetime, received_at: datetime) -> timedelta | None:
@@ -57,11 +57,11 @@ def source_ahead(server_date: object, asked_at: datetime, received_at: datetime)
     if not isinstance(server_date, str):
         return None
     try:
-        told = datetime.fromisoformat(server_date)
+        server_time = datetime.fromisoformat(server_date)
     except ValueError:
         return None
-    told = told.replace(tzinfo=UTC) if told.tzinfo is None else told
-    at = told.astimezone(clock.SHANGHAI).replace(tzinfo=None) + clock.offset()
+    server_time = server_time.replace(tzinfo=UTC) if server_time.tzinfo is None else server_time
+    at = server_time.astimezone(clock.SHANGHAI).replace(tzinfo=None) + clock.offset()
     return min(at - asked_at, max(at - received_at, timedelta()))
 
 

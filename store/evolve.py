@@ -25,25 +25,25 @@ def bring(connection: Connection) -> list[str]:
     :raises ConfigurationError: a column stands there with another type.
     """
     inspector = sa.inspect(connection)
-    made: list[str] = []
+    changed: list[str] = []
     for entity in tables.entities():
         for table in (tables.source_entity[entity], tables.golden[entity]):
             if not inspector.has_table(table.name, schema=table.schema):
                 table.create(connection)
-                made.append(table.fullname)
+                changed.append(table.fullname)
             else:
-                made += _columns(connection, inspector, entity, table)
-    return made
+                changed += _columns(connection, inspector, entity, table)
+    return changed
 
 
 def _columns(connection: Connection, inspector: Inspector, entity: str, table: sa.Table) -> list[str]:
     there = {column["name"]: column["type"] for column in inspector.get_columns(table.name, schema=table.schema)}
     operations = Operations(MigrationContext.configure(connection))
-    made = []
+    columns = []
     for column in table.columns:
         if column.name not in there:
             operations.add_column(table.name, column.copy(), schema=table.schema)
-            made.append(f"{table.fullname}.{column.name}")
+            columns.append(f"{table.fullname}.{column.name}")
         elif (was := _kind(there[column.name])) != (now := _kind(column.type)):
             raise ConfigurationError(
                 f"{table.fullname}.{column.name} is {was} in the database, {now} by schemas/entities/{entity}.yaml",
@@ -51,12 +51,12 @@ def _columns(connection: Connection, inspector: Inspector, entity: str, table: s
                 zh=f"schemas/entities/{entity}.yaml 中 {column.name} 的类型（{now}）与库中（{was}）不同：请改回，或另起列名；已存数据的转换需编写迁移。",
                 field=column.name,
             )
-    if made:
+    if columns:
         known = {index["name"] for index in inspector.get_indexes(table.name, schema=table.schema)}
         for index in table.indexes:
             if index.name not in known:
                 index.create(connection)
-    return made
+    return columns
 
 
 def _kind(kind: sa.types.TypeEngine[Any]) -> str:

@@ -111,8 +111,8 @@ class InitialLoad:
                 self._insert(self._connection, upto)
                 return
         except sa.exc.DBAPIError as error:  # a key twice, a value refused, a server that went: the merge will see
-            said = redact(str(error.orig)).partition("\n")[0]
-            log.info("run %d is merged when all of it is read: %s", self._staged.run_id, said)
+            reason = redact(str(error.orig)).partition("\n")[0]
+            log.info("run %d is merged when all of it is read: %s", self._staged.run_id, reason)
         self._end()
 
     def _insert(self, connection: Connection, upto: int) -> None:

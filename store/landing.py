@@ -199,7 +199,7 @@ def write_receipt(
     source: str,
     feed: str,
     window: Span,
-    kept: Kept,
+    stored: Kept,
     *,
     request: dict[str, Any],
     facts: dict[str, Any],
@@ -217,8 +217,8 @@ def write_receipt(
     facts = redact(facts)
     signature = facts.get("signature")
     with passing() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(payload_lock(kept.sha256))))
-        if not archive.exists(kept.sha256):
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(payload_lock(stored.sha256))))
+        if not archive.exists(stored.sha256):
             restore()
         return connection.execute(
             sa.insert(tables.receipt)
@@ -230,8 +230,8 @@ def write_receipt(
                 window_end=window.end,
                 window_full=window.full,
                 request=redact(request),
-                sha256=kept.sha256,
-                size=kept.size,
+                sha256=stored.sha256,
+                size=stored.size,
                 media_type=media_type,
                 started_at=started_at,
                 finished_at=finished_at,

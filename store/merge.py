@@ -152,9 +152,9 @@ def _reject_refused(
                 deletions.missing(connection, staged, False)
             versions.write(connection, staged, mapping_version, 0, remapped=remapped)
         except sa.exc.DBAPIError as refused:
-            if (said := refusal(refused)) is None:
+            if (reason := refusal(refused)) is None:
                 raise
-            return said
+            return reason
         finally:
             trial.rollback()
         return None
@@ -163,25 +163,25 @@ def _reject_refused(
     culprits: dict[int, str] = {}
 
     def admit(rows: list[int]) -> None:
-        said = refuses(rows)
-        if said is None:
+        reason = refuses(rows)
+        if reason is None:
             accepted.extend(rows)
         elif len(rows) > 1:
             admit(rows[: len(rows) // 2])
             admit(rows[len(rows) // 2 :])
         else:
-            culprits[rows[0]] = said
+            culprits[rows[0]] = reason
             if len(culprits) > _MOST_REFUSED:
                 raise error
 
     if refuses([]) is not None:
         raise error
     admit(list(run(f"select s.row_id from {{record}} s where {GOOD} order by 1").scalars()))
-    for row, said in culprits.items():
+    for row, reason in culprits.items():
         run(
             "insert into {failed} (row_id, code, message) values (:row, 'value_refused', :said)",
             row=row,
-            said=f"数据库拒收 the database refuses it: {said}",
+            said=f"数据库拒收 the database refuses it: {reason}",
         )
 
 

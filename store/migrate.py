@@ -24,9 +24,9 @@ ischema_names.setdefault("box", Box)
 
 def config() -> Config:
     """Alembic's configuration, without an ini file."""
-    made = Config()
-    made.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    return made
+    built = Config()
+    built.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return built
 
 
 def upgrade(revision: str = "head") -> None:
@@ -35,10 +35,10 @@ def upgrade(revision: str = "head") -> None:
     :raises core.errors.ConfigurationError: no database is set or running, or a declared type is not the stored one.
     """
 
-    def way(made: Config, to: str) -> None:
-        command.upgrade(made, to)
+    def way(alembic: Config, to: str) -> None:
+        command.upgrade(alembic, to)
         if to == "head":
-            evolve.bring(made.attributes["connection"])
+            evolve.bring(alembic.attributes["connection"])
 
     _go(way, revision, make=True)
 
@@ -61,9 +61,9 @@ def _go(way: Callable[[Config, str], None], revision: str, *, make: bool = False
                 quoted = comment.replace("'", "''")
                 connection.exec_driver_sql(f"comment on schema {name} is '{quoted}'")
             connection.commit()
-            made = config()
-            made.attributes["connection"] = connection
-            way(made, revision)
+            built = config()
+            built.attributes["connection"] = connection
+            way(built, revision)
             connection.commit()
         finally:
             connection.rollback()

@@ -39,10 +39,10 @@ class Packer:
         if found is None and len(sample) >= LEAST:
             rows = [row for row in sample.head(SAMPLE).cast(pl.Binary) if row is not None]
             number = connection.execute(sa.text("select nextval('source.raw_dictionary_id_seq')")).scalar_one()
-            made = zstandard.train_dictionary(_SIZE, rows, dict_id=number, level=_LEVEL)
+            trained = zstandard.train_dictionary(_SIZE, rows, dict_id=number, level=_LEVEL)
             with transaction() as own:  # it must outlive whatever becomes of this batch
-                own.execute(sa.insert(table).values(id=number, feed=feed, dictionary=made.as_bytes()))
-            self._dictionary = _prepared(made.as_bytes())
+                own.execute(sa.insert(table).values(id=number, feed=feed, dictionary=trained.as_bytes()))
+            self._dictionary = _prepared(trained.as_bytes())
 
     def pack(self, rows: pl.Series) -> pl.Series:
         """JSON texts → what is stored of them. Nulls stay."""
@@ -61,9 +61,9 @@ class Packer:
 
 
 def _prepared(dictionary: bytes) -> zstandard.ZstdCompressionDict:
-    made = zstandard.ZstdCompressionDict(dictionary)
-    made.precompute_compress(level=_LEVEL)
-    return made
+    loaded = zstandard.ZstdCompressionDict(dictionary)
+    loaded.precompute_compress(level=_LEVEL)
+    return loaded
 
 
 @lru_cache(maxsize=256)

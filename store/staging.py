@@ -241,7 +241,7 @@ class Staged:
         doubtful = frame.filter(doubted)
         if doubtful.is_empty():
             return frame
-        told = doubtful.select(
+        issues = doubtful.select(
             pl.lit("unbelievable_time").alias("code"),
             pl.lit("warning").alias("severity"),
             pl.lit("provider").alias("duty"),
@@ -250,7 +250,7 @@ class Staged:
             time.dt.strftime("%Y-%m-%d %H:%M:%S").alias("detail"),
             pl.lit(1, dtype=pl.Int64).alias("count"),
         )
-        copy_frame(connection, self.issue, told)
+        copy_frame(connection, self.issue, issues)
         below = time.dt.epoch("ms") * 100 + pl.col("rank").cast(pl.Int64).fill_null(0)
         return frame.with_columns(
             pl.when(doubted).then(None).otherwise(time).alias("source_time"),

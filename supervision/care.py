@@ -210,10 +210,10 @@ def remind(as_of: date, by: judge.Rules | None = None) -> list[dict[str, Any]]:
         known = {p["id"]: p for p in (dict(r) for r in connection.execute(sa.text(_LOOKED_AFTER)).mappings())}
         found = [("yellow", c, c["due"]) for c in cases.values() if c["light"] == "黄" and c["due"]]
         found += _ending(connection, [c for c in cases.values() if c["paused"]], as_of, by)
-        told = [
+        messages = [
             one for kind, case, until in found for one in _messages(kind, case, until, known.get(case["project_code"]))
         ]
-        rows = connection.execute(sa.text(_REMIND), {"rows": pl.DataFrame(told).write_json() if told else "[]"})
+        rows = connection.execute(sa.text(_REMIND), {"rows": pl.DataFrame(messages).write_json() if messages else "[]"})
         return [dict(row._mapping) for row in rows]
 
 

@@ -95,16 +95,16 @@ def case(number: str, as_of: date) -> list[dict[str, Any]]:
         findings: dict[str, list[dict[str, Any]]] = {}
         for row in found:
             findings.setdefault(row["case_id"], []).append({k: v for k, v in row.items() if k != "case_id"})
-        told = [
+        cases = [
             _case(row, known, events, calendar, as_of)
             | {"numbers": numbers.get(row["case_id"], []), "findings": findings.get(row["case_id"], [])}
             for row in known.cases.sort("case_id").to_dicts()
         ]
-    if not told:
+    if not cases:
         raise ConfigurationError(
             f"{number} has not begun by {as_of}", remedy="ask of a later day", zh=f"办件 {number} 至 {as_of} 尚未开始。"
         )
-    return told
+    return cases
 
 
 def _case(
@@ -149,8 +149,8 @@ def _case(
         "pauses": _pauses(all_pauses, pauses, row["acceptance_on"]),
         "days": _days(row, pauses, calendar, last) if row["acceptance_on"] else [],
         "issues": [
-            {**told, "zh": ISSUE_ZH[told["code"]]}
-            for told in known.issues.filter(pl.col("case_id") == row["case_id"]).drop("case_id").to_dicts()
+            {**explained, "zh": ISSUE_ZH[explained["code"]]}
+            for explained in known.issues.filter(pl.col("case_id") == row["case_id"]).drop("case_id").to_dicts()
         ],
     }
 
@@ -173,14 +173,14 @@ def _times(events: pl.DataFrame, as_of: date) -> list[dict[str, Any]]:
 
 def _pauses(everything: pl.DataFrame, counted: pl.DataFrame, acceptance_on: date | None) -> list[dict[str, Any]]:
     taken = {(row["kind"], row["from_"]): row for row in counted.to_dicts()}
-    told = []
+    entries = []
     for row in everything.sort("started_at").to_dicts():
         used = taken.get((row["kind"], row["started_at"].date()))
         why = None
         if used is None:
             early = acceptance_on is None or row["started_at"].date() < acceptance_on
             why = "始于受理之前，不计" if early else "始于办结之后，不计"
-        told.append(
+        entries.append(
             {
                 "kind": PAUSE_ZH[row["kind"]],
                 "started_at": row["started_at"],
@@ -191,7 +191,7 @@ def _pauses(everything: pl.DataFrame, counted: pl.DataFrame, acceptance_on: date
                 "ignored": why,
             }
         )
-    return told
+    return entries
 
 
 def _days(row: dict[str, Any], pauses: pl.DataFrame, calendar: Calendar, last: date) -> list[dict[str, Any]]:
@@ -201,7 +201,7 @@ def _days(row: dict[str, Any], pauses: pl.DataFrame, calendar: Calendar, last: d
     working = calendar.is_counted(days.to_numpy())
     known = ~calendar.provisional(days.to_numpy() - 1, days.to_numpy())
     numbers = dict.fromkeys(LIMITS, 0)
-    told = []
+    entries = []
     for place, day in enumerate(days.to_list()):
         by = [kind for start, until, kind in spans if start < day <= until]
         entry: dict[str, Any] = {
@@ -223,8 +223,8 @@ def _days(row: dict[str, Any], pauses: pl.DataFrame, calendar: Calendar, last: d
             else:
                 numbers[which] += 1
                 entry[which] = numbers[which]
-        told.append(entry)
-    return told
+        entries.append(entry)
+    return entries
 
 
 def _kind(day: date, works: bool) -> str:
@@ -291,7 +291,7 @@ def finding(id_: str) -> dict[str, Any]:
             else {"confirmed": "已确认", "lifted": "误报", "closed": "已消除"}[row["state"]],
             "lifted_by": rule.lifted_by if rule else None,
             "innocent": rule.innocent if rule else [],
-            "evidence": [_evidence(connection, told) for told in row["evidence"]],
+            "evidence": [_evidence(connection, explained) for explained in row["evidence"]],
             "life": [{**step, "event_zh": EVENT_ZH[step["event"]]} for step in life],
             "order": dict(order) if order else None,
             "waiting": waiting,
@@ -305,9 +305,9 @@ def not_judged(feeds: Iterable[str], silent_since: datetime | None) -> str:
     return f"未判定，等待 {'、'.join(feeds)}{since}"
 
 
-def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:
+def _evidence(connection: Connection, explained: dict[str, Any]) -> dict[str, Any]:
     """One golden row with its fields (personal ones masked), and every source row behind it with its receipt."""
-    entity, _, id_ = told["row"].partition(" ")
+    entity, _, id_ = explained["row"].partition(" ")
     declared = entities.load(entity).columns
     columns = ", ".join(f'"{name}"' for name, column in declared.items() if column.type != "geometry")
     row = (
@@ -320,9 +320,9 @@ def _evidence(connection: Connection, told: dict[str, Any]) -> dict[str, Any]:
         for name, value in (row or {}).items()
         if value is not None
     }
-    refs = sorted({*(told.get("sources") or []), *(_events_of(connection, id_) if entity == "case" else [])})
+    refs = sorted({*(explained.get("sources") or []), *(_events_of(connection, id_) if entity == "case" else [])})
     return {
-        "row": told["row"],
+        "row": explained["row"],
         "fields": fields,
         "sources": [source for ref in refs if (source := _source(connection, ref))],
     }

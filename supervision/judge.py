@@ -119,8 +119,8 @@ def judge(
     by = by or rules()
     watched = watched or silence.look(connection, as_of, by.calendar)
     read.set_scope(connection, projects)
-    told = context(connection, as_of, by)
-    parts = [_suspected(told, check) for check in discovery.checks().values() if check.rule in by.book.by_name]
+    given = context(connection, as_of, by)
+    parts = [_suspected(given, check) for check in discovery.checks().values() if check.rule in by.book.by_name]
     found = pl.concat(parts) if parts else pl.DataFrame(schema=SUSPECTED)
     feeds = [feed.id for source in loader.load_all().values() for feed in source.feeds.values()]
     gaps = completeness.holes(connection, feeds, as_of, by.book.completeness.hole_reported_after_days)
@@ -129,10 +129,10 @@ def judge(
         list(channels.by_feed(feeds).items()), schema={"feed": pl.String, "channel": pl.String}, orient="row"
     )
     heard = completeness.edges(watched)
-    findings = _waiting(told, gaps, heard, by_channel, _routed(told, _answerable(told, found)))
-    cases = silence.lights(told.facts.cases, gaps, by_channel, told.frames.projects, as_of)
-    known = replace(told.facts, cases=silence.unproven(cases, findings))
-    return Judged(as_of, known, told.standing, findings, watched)
+    findings = _waiting(given, gaps, heard, by_channel, _routed(given, _answerable(given, found)))
+    cases = silence.lights(given.facts.cases, gaps, by_channel, given.frames.projects, as_of)
+    known = replace(given.facts, cases=silence.unproven(cases, findings))
+    return Judged(as_of, known, given.standing, findings, watched)
 
 
 def _suspected(c: Context, check: Check) -> pl.DataFrame:

@@ -113,10 +113,10 @@ class Plan:
 def of_project(connection: Connection, code: str, as_of: date, by: judge.Rules | None = None) -> Plan | None:
     """The plan of a project as of a day; None: the store has no such project."""
     read.set_scope(connection, [code])
-    told = judge.context(connection, as_of, by or judge.rules())
-    if told.frames.projects.is_empty():
+    facts = judge.context(connection, as_of, by or judge.rules())
+    if facts.frames.projects.is_empty():
         return None
-    return _plan(told, told.standing, told.facts, told.frames.projects, _held(connection, code))
+    return _plan(facts, facts.standing, facts.facts, facts.frames.projects, _held(connection, code))
 
 
 def of_conditions(
@@ -134,9 +134,9 @@ def of_conditions(
     :raises ConfigurationError: a condition that no item of the catalogue asks for.
     """
     read.set_scope(connection, [])
-    told = judge.context(connection, as_of, by or judge.rules())
+    facts = judge.context(connection, as_of, by or judge.rules())
     chosen = list(dict.fromkeys(conditions))
-    known = {c for c, _ in asked_conditions(told.facts)} | set(BY_FILING.values())
+    known = {c for c, _ in asked_conditions(facts.facts)} | set(BY_FILING.values())
     if unknown := [c for c in chosen if c not in known]:
         raise ConfigurationError(
             f"unknown conditions {', '.join(unknown)}",
@@ -151,14 +151,14 @@ def of_conditions(
         "conditions": json.dumps([*chosen, *([BY_FILING[filing_type]] if filing_type in BY_FILING else [])]),
     }
     projects = pl.DataFrame([row], schema=read.PROJECTS.columns)
-    return replace(_plan(told, expected.stand(projects, told.facts), told.facts, projects, {}), project_code=None)
+    return replace(_plan(facts, expected.stand(projects, facts.facts), facts.facts, projects, {}), project_code=None)
 
 
 def questions(connection: Connection, as_of: date, by: judge.Rules | None = None) -> list[dict[str, Any]]:
     """What to ask of a project that does not exist yet: each condition, with the items that it brings."""
     read.set_scope(connection, [])
-    told = judge.context(connection, as_of, by or judge.rules())
-    return [{"condition": name, "items": items} for name, items in asked_conditions(told.facts)]
+    facts = judge.context(connection, as_of, by or judge.rules())
+    return [{"condition": name, "items": items} for name, items in asked_conditions(facts.facts)]
 
 
 def asked_conditions(known: Facts) -> list[tuple[str, list[str]]]:
@@ -176,15 +176,15 @@ def asked_conditions(known: Facts) -> list[tuple[str, list[str]]]:
 
 
 def _plan(
-    told: Context, standing: Standing, known: Facts, projects: pl.DataFrame, held: Mapping[str, tuple[str, str | None]]
+    facts: Context, standing: Standing, known: Facts, projects: pl.DataFrame, held: Mapping[str, tuple[str, str | None]]
 ) -> Plan:
     project = projects.row(0, named=True)
     rows = {r["item_code"]: r for r in standing.items.sort("stage", "place", "item_code").iter_rows(named=True)}
     versions = {
         (r["item_code"], r["version"]): r
-        for r in told.frames.items.filter(pl.col("item_code").is_in(list(rows))).iter_rows(named=True)
+        for r in facts.frames.items.filter(pl.col("item_code").is_in(list(rows))).iter_rows(named=True)
     }
-    materials = _materials(told, rows)
+    materials = _materials(facts, rows)
     lines: dict[str, Line] = {}
     turns = dict(standing.current.select("item_code", "turn").iter_rows())
     edges: dict[str, dict[str, str]] = {}
@@ -225,7 +225,7 @@ def _plan(
             _limit(version, "statutory"),
             case["case_no"] if case else None,
         )
-    built = _dated(lines, rows, running, told.calendar, known.as_of)
+    built = _dated(lines, rows, running, facts.calendar, known.as_of)
     ends = [line.earliest_end for line in built if line.earliest_end]
     end = max(ends) if ends else None
     count = [m for line in built for m in line.materials]
@@ -278,9 +278,9 @@ def _limit(version: Mapping[str, Any], kind: str) -> Limit | None:
 # -- materials ---------------------------------------------------------------------------------------------------------
 
 
-def _materials(told: Context, rows: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _materials(facts: Context, rows: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Item → the materials of its version in force."""
-    found = told.connection.exec_driver_sql(
+    found = facts.connection.exec_driver_sql(
         """select item_code, version, materials from store.item
            where gone_at is null and item_code = any(%(codes)s) and materials is not null""",
         {"codes": list(rows)},
@@ -315,19 +315,19 @@ def _plain(name: str | None) -> str:
 
 
 def _material(
-    told: Mapping[str, Any],
+    conditions: Mapping[str, Any],
     makers: Mapping[str, str],
     rows: Mapping[str, Any],
     held: Mapping[str, tuple[str, str | None]],
 ) -> Material:
-    name = str(told.get("name") or "")
+    name = str(conditions.get("name") or "")
     plain = _plain(name)
     maker = makers.get(plain) if plain else None
     return Material(
-        str(told.get("code") or ""),
+        str(conditions.get("code") or ""),
         name,
-        bool(told.get("required", True)),
-        told.get("medium"),
+        bool(conditions.get("required", True)),
+        conditions.get("medium"),
         f"{rows[maker]['item_name']}（{rows[maker]['department'] or '部门未定'}）" if maker else None,
         *held.get(plain, (None, None)),
     )

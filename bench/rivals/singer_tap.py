@@ -16,8 +16,8 @@ def main(base: str, pages: int) -> None:
         if number == 0:
             properties = {name: {"type": ["string", "null"]} for name in rows[0]}
             schema = {"type": "object", "properties": properties}
-            said = {"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": ["certificate_id"]}
-            write(json.dumps(said) + "\n")
+            message = {"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": ["certificate_id"]}
+            write(json.dumps(message) + "\n")
         for row in rows:
             write(json.dumps({"type": "RECORD", "stream": STREAM, "record": row}) + "\n")
         write(json.dumps({"type": "STATE", "value": {"page": number}}) + "\n")

@@ -95,14 +95,14 @@ def _take(layout: Layout, target: Path, urls: dict[str, str]) -> Manifest:
     from store.landing import code_version
 
     journal.flush()
-    made = Manifest(
+    manifest = Manifest(
         taken_at=datetime.now(SHANGHAI).isoformat(timespec="seconds"),
         store_hash="",
         code_version=code_version(),
         **_server(urls["onemap"]),
     )
-    while made.store_hash != (now := store_hash.of_store()):  # a merge came between: the dump is of one moment
-        made.store_hash = now
+    while manifest.store_hash != (now := store_hash.of_store()):  # a merge came between: the dump is of one moment
+        manifest.store_hash = now
         _dump(urls["onemap"], target / "onemap.dump")
     if "airflow" in urls:
         _dump(urls["airflow"], target / "airflow.dump")
@@ -113,14 +113,14 @@ def _take(layout: Layout, target: Path, urls: dict[str, str]) -> Manifest:
     for name in _BESIDE:
         if (layout.home / name).exists():
             _copy_tree(layout.home / name, target / name)
-    made.payloads = sum(1 for _ in archive.listing())
-    made.files = {
+    manifest.payloads = sum(1 for _ in archive.listing())
+    manifest.files = {
         str(path.relative_to(target)): _sha256(path)
         for path in sorted(target.rglob("*"))
         if path.is_file() and path.relative_to(target).parts[0] not in ("archive", _MARK)
     }
-    write_private(target / MANIFEST, json.dumps(asdict(made), ensure_ascii=False, indent=1) + "\n")
-    return made
+    write_private(target / MANIFEST, json.dumps(asdict(manifest), ensure_ascii=False, indent=1) + "\n")
+    return manifest
 
 
 def _server(url: str) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def restore(layout: Layout, source: Path) -> Manifest:
     :raises ConfigurationError: no backup, or there is something already.
     :raises InternalError: the backup is damaged, or the restored store is another.
     """
-    made = check(source)
+    manifest = check(source)
     if layout.home.exists() and any(layout.home.iterdir()):
         raise ConfigurationError(
             f"{layout.home} is not empty",
@@ -219,27 +219,27 @@ def restore(layout: Layout, source: Path) -> Manifest:
         _program("pg_restore", urls["onemap"], "--exit-on-error", str(source / "onemap.dump"))
         if "airflow" in urls and (source / "airflow.dump").exists():
             _program("pg_restore", urls["airflow"], "--exit-on-error", str(source / "airflow.dump"))
-        _prove(made)
-    return made
+        _prove(manifest)
+    return manifest
 
 
 def check(source: Path) -> Manifest:
     """A backup whose files are what its manifest says. :raises InternalError: they are not."""
     try:
-        made = Manifest(**json.loads((source / MANIFEST).read_text()))
+        manifest = Manifest(**json.loads((source / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise ConfigurationError(
             f"no whole backup in {source}: {error}",
             remedy="name the folder that onemap backup wrote to its end",
             zh=f"{source} 不是完整的备份。",
         ) from error
-    for name, sha256 in made.files.items():
+    for name, sha256 in manifest.files.items():
         path = source / name
         if not path.is_file() or _sha256(path) != sha256:
             raise InternalError(
                 f"the backup is damaged: {name}", remedy="take another copy of it", zh=f"备份已损坏：{name}。"
             )
-    return made
+    return manifest
 
 
 def _put_archive(source: Path) -> None:
@@ -270,7 +270,7 @@ def _check_empty(url: str) -> None:
         )
 
 
-def _prove(made: Manifest) -> None:
+def _prove(manifest: Manifest) -> None:
     from store import archive
     from store import hash as store_hash
 
@@ -280,9 +280,9 @@ def _prove(made: Manifest) -> None:
             continue
         payloads += 1
     found = store_hash.of_store()
-    if payloads != made.payloads or found != made.store_hash:
+    if payloads != manifest.payloads or found != manifest.store_hash:
         raise InternalError(
-            f"the restored store is another: hash {found} for {made.store_hash}, {payloads} payloads for {made.payloads}",
+            f"the restored store is another: hash {found} for {manifest.store_hash}, {payloads} payloads for {manifest.payloads}",
             remedy="do not use it; take another copy of the backup",
             zh="恢复后的统一库与备份时不一致，请勿使用，并换用其他备份副本。",
         )
@@ -316,18 +316,18 @@ def databases(layout: Layout) -> Iterator[dict[str, str]]:
 
 def _program(name: str, url: str, *arguments: str, strict: bool = True) -> str:
     """A client program of PostgreSQL on a database; what it says. :raises InternalError: it failed."""
-    made = sa.make_url(url)
-    env = {**os.environ, "PGDATABASE": made.database or "postgres"}
+    parsed = sa.make_url(url)
+    env = {**os.environ, "PGDATABASE": parsed.database or "postgres"}
     for variable, value in (
-        ("PGHOST", made.query.get("host") or made.host),
-        ("PGPORT", made.query.get("port") or made.port),
-        ("PGUSER", made.username),
-        ("PGPASSWORD", made.password),  # the environment, not the command line, which every user can read
-        *((f"PG{key.upper()}", made.query.get(key)) for key in ("sslmode", "sslrootcert", "sslcert", "sslkey")),
+        ("PGHOST", parsed.query.get("host") or parsed.host),
+        ("PGPORT", parsed.query.get("port") or parsed.port),
+        ("PGUSER", parsed.username),
+        ("PGPASSWORD", parsed.password),  # the environment, not the command line, which every user can read
+        *((f"PG{key.upper()}", parsed.query.get(key)) for key in ("sslmode", "sslrootcert", "sslcert", "sslkey")),
     ):
         if value:
             env[variable] = str(value)
-    database = [] if name == "pg_dumpall" else ["--dbname", made.database or "postgres"]
+    database = [] if name == "pg_dumpall" else ["--dbname", parsed.database or "postgres"]
     done = subprocess.run([_path(name), *database, *arguments], env=env, capture_output=True, text=True, check=False)
     if done.returncode and strict:
         raise InternalError(

@@ -57,8 +57,8 @@ class Port:
             if code >> 16 != _VERSION:
                 raise ValueError("another protocol")
             words = rest.rstrip(b"\0").split(b"\0")
-            told = dict(zip(words[::2], words[1::2], strict=False))
-            role = told.get(b"user", b"").decode("utf-8", "replace")
+            parameters = dict(zip(words[::2], words[1::2], strict=False))
+            role = parameters.get(b"user", b"").decode("utf-8", "replace")
             if await asyncio.to_thread(self._allowed, role):
                 return head + rest
             writer.write(_refusal(role))
@@ -86,6 +86,6 @@ async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 def _refusal(role: str) -> bytes:
     """PostgreSQL's ErrorResponse: 28000, invalid authorisation."""
-    said = f'role "{role}" may not come by this port; see onemap keys role'
-    fields = b"SFATAL\0VFATAL\0C28000\0M" + said.encode() + b"\0\0"
+    text = f'role "{role}" may not come by this port; see onemap keys role'
+    fields = b"SFATAL\0VFATAL\0C28000\0M" + text.encode() + b"\0\0"
     return b"E" + struct.pack("!i", len(fields) + 4) + fields

@@ -223,7 +223,7 @@ def on_days(city: City, at: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
         .select("row", pl.coalesce("on", "day").alias("_last"))
     )
     scale = pl.col("limit") + 1
-    told = (
+    frame = (
         rows.join(spent, on="row", how="left", maintain_order="left")
         .join(standing, on="row", how="left", maintain_order="left")
         .join(counts, on="row", how="left", maintain_order="left")
@@ -231,15 +231,15 @@ def on_days(city: City, at: pl.DataFrame, calendar: Calendar) -> pl.DataFrame:
         .pipe(_paces, city)
         .sort("row")
     )
-    until = told["limit_until"].fill_null(date(1970, 1, 1)).to_numpy()
-    ends = told["ended_on"].fill_null(date(1970, 1, 1)).to_numpy()
-    told = told.with_columns(
+    until = frame["limit_until"].fill_null(date(1970, 1, 1)).to_numpy()
+    ends = frame["ended_on"].fill_null(date(1970, 1, 1)).to_numpy()
+    frame = frame.with_columns(
         pl.Series("rest", calendar.count(day, until, natural)),
-        pl.Series("_idle", calendar.count(told["_last"].to_numpy(), day, natural)),
+        pl.Series("_idle", calendar.count(frame["_last"].to_numpy(), day, natural)),
         pl.Series("_left", calendar.count(day, ends, natural)),
     )
     over = pl.col("ended_on").is_not_null() & ~pl.col("withdrawn")
-    return told.select(
+    return frame.select(
         "case_id",
         "day",
         "limit",
@@ -284,8 +284,8 @@ def _spent(rows: pl.DataFrame, pauses: pl.DataFrame, calendar: Calendar) -> pl.D
     )
     if rows.is_empty():
         return pl.DataFrame(schema={"row": pl.UInt32, "spent": pl.Int64})
-    told = clocks(cases.select(list(CASE_SCHEMA)), held, rows.select(pl.col("day").max()).item(), calendar)
-    return told.select(pl.col("case_id").cast(pl.UInt32).alias("row"), pl.col("used_promised").alias("spent"))
+    clocked = clocks(cases.select(list(CASE_SCHEMA)), held, rows.select(pl.col("day").max()).item(), calendar)
+    return clocked.select(pl.col("case_id").cast(pl.UInt32).alias("row"), pl.col("used_promised").alias("spent"))
 
 
 def _paces(rows: pl.DataFrame, city: City) -> pl.DataFrame:

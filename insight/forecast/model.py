@@ -58,17 +58,19 @@ class Model:
     @property
     def version(self) -> str:
         """The day that it was learned on, and a digest of what was learned."""
-        told = json.dumps(self.as_dict(), sort_keys=True).encode()
-        return f"{self.as_of:%Y%m%d}-{hashlib.sha256(told).hexdigest()[:8]}"
+        text = json.dumps(self.as_dict(), sort_keys=True).encode()
+        return f"{self.as_of:%Y%m%d}-{hashlib.sha256(text).hexdigest()[:8]}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         return {**asdict(self), "as_of": self.as_of.isoformat(), "cut": self.cut.isoformat()}
 
 
-def read(told: dict[str, Any]) -> Model:
+def read(document: dict[str, Any]) -> Model:
     """What :meth:`Model.as_dict` wrote."""
-    return Model(**{**told, "as_of": date.fromisoformat(told["as_of"]), "cut": date.fromisoformat(told["cut"])})
+    return Model(
+        **{**document, "as_of": date.fromisoformat(document["as_of"]), "cut": date.fromisoformat(document["cut"])}
+    )
 
 
 def learn(looks: pl.DataFrame, as_of: date) -> Model | None:
@@ -145,11 +147,11 @@ def ends(model: Model, looks: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.
     """Counted days from each look to the end of its case: first and last of the interval, and the likely one between; 0 where the
     case is open for longer than any that taught, and nothing can be said."""
     low, high, likely = (_quantile(model, looks, q) for q in _levels())
-    said = _hazard(model, looks["begun"].to_numpy()) < model.hazard[-1]
+    censored = _hazard(model, looks["begun"].to_numpy()) < model.hazard[-1]
     return (
-        np.where(said, np.clip(low - model.widened, 1, likely), 0).astype(np.int64),
-        np.where(said, np.maximum(high + model.widened, likely), 0).astype(np.int64),
-        np.where(said, likely, 0).astype(np.int64),
+        np.where(censored, np.clip(low - model.widened, 1, likely), 0).astype(np.int64),
+        np.where(censored, np.maximum(high + model.widened, likely), 0).astype(np.int64),
+        np.where(censored, likely, 0).astype(np.int64),
     )
 
 

@@ -73,12 +73,12 @@ def foresee(as_of: date, by: judge.Rules | None = None) -> Forecasts:
         read = dict(tuple(row) for row in connection.exec_driver_sql(_READ))
     cases = _cases(city, learned, states, _read_up_to(read), by.calendar)
     ahead = steps.ahead(city.steps, steps.learn(city.steps, as_of), as_of, model.CONFIDENCE)
-    told = {"as_of": as_of, "version": learned.version}
+    document = {"as_of": as_of, "version": learned.version}
     with transaction() as connection:
-        connection.execute(sa.text(_MODEL), {**told, "model": json.dumps(learned.as_dict())})
+        connection.execute(sa.text(_MODEL), {**document, "model": json.dumps(learned.as_dict())})
         connection.exec_driver_sql("delete from supervision.forecast; delete from supervision.forecast_step")
-        connection.execute(sa.text(_CASES), {**told, "rows": json.dumps(cases, ensure_ascii=False, default=str)})
-        connection.execute(sa.text(_STEPS), {**told, "rows": ahead.write_json()})
+        connection.execute(sa.text(_CASES), {**document, "rows": json.dumps(cases, ensure_ascii=False, default=str)})
+        connection.execute(sa.text(_STEPS), {**document, "rows": ahead.write_json()})
     waiting = sum(row["waits"] for row in cases)
     return Forecasts(as_of, learned.version, learned.taught, learned.late, len(cases) - waiting, waiting, ahead.height)
 

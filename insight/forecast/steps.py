@@ -70,8 +70,8 @@ def ahead(steps: pl.DataFrame, waits: Waits, as_of: date, level: float) -> pl.Da
         done_low, done_likely, done_high = (_day(as_of, np.quantile(whole, q)) for q in ends)
         if likely is None:
             continue
-        told = (row["project_code"], row["item_code"], row["item_name"])
-        rows.append((*told, likely, low, high, done_likely, done_low, done_high))
+        named = (row["project_code"], row["item_code"], row["item_name"])
+        rows.append((*named, likely, low, high, done_likely, done_low, done_high))
     return pl.DataFrame(rows, schema=STEPS, orient="row")
 
 

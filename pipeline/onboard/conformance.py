@@ -116,28 +116,28 @@ def _window(source: Source, feed: Feed) -> Window:
 def _read(source: Source, feed: Feed, window: Window, *, stop: int | None = None) -> _Reading:
     """A whole reading with a connector of its own, as each task has one; ``stop``: payloads after which it is killed."""
     connector = registry.connector(source)
-    made, tables, count = _Reading(), [], 0
+    read, tables, count = _Reading(), [], 0
     try:
         fetching = connector.fetch(feed, window, None)
         for part in fetching:
             if isinstance(part, Proof):
-                made.proof = part
+                read.proof = part
                 continue
-            made.payloads.append(part)
+            read.payloads.append(part)
             for batch in of_payload(connector, feed, part):
-                made.rejects += 1 if isinstance(batch, Reject) else len(batch.rejects)
+                read.rejects += 1 if isinstance(batch, Reject) else len(batch.rejects)
                 if isinstance(batch, Batch) and batch.rows.num_rows and count < _MOST:
                     tables.append(batch.rows)
                     count += batch.rows.num_rows
-            if stop is not None and len(made.payloads) >= stop:
+            if stop is not None and len(read.payloads) >= stop:
                 fetching.close()  # type: ignore[attr-defined]
                 break
-        made.payloads = made.bodies()
+        read.payloads = read.bodies()
     finally:
         connector.close()
     if tables:
-        made.rows = pa.concat_tables(tables, promote_options="default")
-    return made
+        read.rows = pa.concat_tables(tables, promote_options="default")
+    return read
 
 
 def _hash(mapping: Mapping, rows: pa.Table) -> str:
@@ -194,9 +194,9 @@ def _mapped(name: str, source: Source, feed: Feed, mapping: Mapping, reading: _R
     bad = mapped.rejects["_row"].n_unique() + reading.rejects
     reasons = Counter(f"{r['code']} {r['field']}" for r in mapped.rejects.to_dicts()).most_common(3)
     share = bad / (reading.rows.num_rows + reading.rejects)
-    told = "、".join(f"{reason} ×{n}" for reason, n in reasons)
+    text = "、".join(f"{reason} ×{n}" for reason, n in reasons)
     return Line(
-        feed.id, name, share <= feed.max_rejected, f"{share:.1%} 被拒 rejected {told}", "onemap source preview 查看原因"
+        feed.id, name, share <= feed.max_rejected, f"{share:.1%} 被拒 rejected {text}", "onemap source preview 查看原因"
     )
 
 
@@ -282,8 +282,8 @@ def _secrets(name: str, source: Source, feed: Feed, mapping: Mapping, reading: _
     connector = registry.connector(source)
     secrets = [secret for secret in connector.endpoint.secrets if len(secret) >= 4]
     connector.close()
-    kept = json.dumps([[redact(p.request), redact(p.facts)] for p in reading.payloads], default=str, ensure_ascii=False)
-    found = sum(1 for secret in secrets if secret in kept)
+    text = json.dumps([[redact(p.request), redact(p.facts)] for p in reading.payloads], default=str, ensure_ascii=False)
+    found = sum(1 for secret in secrets if secret in text)
     return Line(feed.id, name, not found, f"{found} 个密钥出现在收据中" if found else f"{len(secrets)} 个密钥均未出现")
 
 

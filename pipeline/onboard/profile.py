@@ -133,11 +133,11 @@ def profile(feed: str, rows: pa.Table) -> Profile:
     frame = frame.select(pl.col(name).cast(pl.String) for name in frame.columns if name != "_place")
     cleaned = pl.DataFrame([clean(column) for column in frame.get_columns()])
     cleaned = cleaned.hstack([inner for column in cleaned.get_columns() for inner in _inner(column)])
-    made = Profile(feed, frame.height, {name: _column(cleaned[name], frame.height) for name in cleaned.columns})
-    made.keys = _keys(cleaned, made)
-    made.cursors = _cursors(cleaned, made)
-    made.crs = _crs(cleaned, made)
-    return made
+    profiled = Profile(feed, frame.height, {name: _column(cleaned[name], frame.height) for name in cleaned.columns})
+    profiled.keys = _keys(cleaned, profiled)
+    profiled.cursors = _cursors(cleaned, profiled)
+    profiled.crs = _crs(cleaned, profiled)
+    return profiled
 
 
 def _inner(column: pl.Series) -> list[pl.Series]:
@@ -171,30 +171,30 @@ def _column(values: pl.Series, rows: int) -> ColumnProfile:
     filled = values.drop_nulls()
     counts = filled.value_counts(sort=True, name="n")
     longest = filled.str.len_chars().max()
-    made = ColumnProfile(values.name, rows, len(filled), counts.height, longest if isinstance(longest, int) else 0)
+    column = ColumnProfile(values.name, rows, len(filled), counts.height, longest if isinstance(longest, int) else 0)
     if not len(filled):
-        return made
+        return column
     top = counts.head(_DISTINCT_TESTED)
     texts, weights = top[values.name].to_list(), top["n"].to_list()
     total = sum(weights)
-    made.values = list(zip(texts[:_FEW], weights[:_FEW], strict=True))
+    column.values = list(zip(texts[:_FEW], weights[:_FEW], strict=True))
     for kind, test in KINDS.items():
         share = sum(n for text, n in zip(texts, weights, strict=True) if test(text)) / total
         if share:
-            made.kinds[kind] = round(share, 4)
+            column.kinds[kind] = round(share, 4)
     when, unread = times.timestamps(top[values.name].rename("t"), no_end=True)
     readable = (pl.Series([True]).new_from_index(0, top.height) if unread is None else ~unread).to_list()
     share = sum(n for ok, n in zip(readable, weights, strict=True) if ok) / total
     if share and any(when.is_not_null()):
-        made.kinds["time"] = round(share, 4)
+        column.kinds["time"] = round(share, 4)
         for name, form in _FORMS:
             of_form = sum(n for t, n in zip(texts, weights, strict=True) if re.fullmatch(form, t)) / total
             if of_form:
-                made.formats[name] = round(of_form, 4)
-    if made.few:
-        made.codes = [name for name, listed in codes.load_all().items() if _holds(listed, texts)]
-    made.personal = next((zh for kind, zh in _PERSONAL.items() if made.share(kind) > 0.5), "")
-    return made
+                column.formats[name] = round(of_form, 4)
+    if column.few:
+        column.codes = [name for name, listed in codes.load_all().items() if _holds(listed, texts)]
+    column.personal = next((zh for kind, zh in _PERSONAL.items() if column.share(kind) > 0.5), "")
+    return column
 
 
 def _holds(listed: codes.CodeList, values: list[str]) -> bool:
@@ -202,14 +202,14 @@ def _holds(listed: codes.CodeList, values: list[str]) -> bool:
     return all(value in known or value.lstrip("0") in known for value in values)
 
 
-def _keys(frame: pl.DataFrame, made: Profile) -> list[list[str]]:
+def _keys(frame: pl.DataFrame, profiled: Profile) -> list[list[str]]:
     """Smallest sets of filled columns whose values differ from row to row; columns that look like identifiers first. Where there
     is none, columns that a few rows lack (a footer is no record)."""
     if frame.height < 2:
         return []
-    full = [c for c in made.columns.values() if c.filled == frame.height and c.kind not in ("json", "geometry")]
+    full = [c for c in profiled.columns.values() if c.filled == frame.height and c.kind not in ("json", "geometry")]
     single = [[c.name] for c in full if c.distinct == frame.height and c.longest <= 200]
-    single.sort(key=lambda names: _unlike_key(made.columns[names[0]], list(frame.columns)))
+    single.sort(key=lambda names: _unlike_key(profiled.columns[names[0]], list(frame.columns)))
     if single:
         return single[:5]
     likely = sorted((c for c in full if c.distinct > 1 and c.longest <= 100), key=lambda c: -c.distinct)[:10]
@@ -221,9 +221,9 @@ def _keys(frame: pl.DataFrame, made: Profile) -> list[list[str]]:
         ]
         if found:
             order = list(frame.columns)
-            found.sort(key=lambda names: sum(_unlike_key(made.columns[n], order)[0] for n in names))
+            found.sort(key=lambda names: sum(_unlike_key(profiled.columns[n], order)[0] for n in names))
             return found[:5]
-    nearly = [c for c in made.columns.values() if frame.height > c.filled >= _NEARLY * frame.height]
+    nearly = [c for c in profiled.columns.values() if frame.height > c.filled >= _NEARLY * frame.height]
     nearly = [c for c in nearly if c.distinct == c.filled and c.kind not in ("json", "geometry", "time")]
     return [[c.name] for c in sorted(nearly, key=lambda c: (_unlike_key(c, list(frame.columns)), -c.filled))][:5]
 
@@ -243,10 +243,10 @@ def _unlike_key(column: ColumnProfile, order: list[str]) -> tuple[float, int]:
     return points, order.index(column.name)
 
 
-def _cursors(frame: pl.DataFrame, made: Profile) -> list[str]:
+def _cursors(frame: pl.DataFrame, profiled: Profile) -> list[str]:
     """Columns of times that nearly every row has; those that say when a row was written first."""
     found = []
-    for column in made.columns.values():
+    for column in profiled.columns.values():
         if column.share("time") >= _SURE and column.filled >= 0.98 * max(1, frame.height) and column.distinct > 1:
             if column.share("number") > 0.5 and not column.formats:
                 continue
@@ -260,21 +260,21 @@ def _cursors(frame: pl.DataFrame, made: Profile) -> list[str]:
     return [name for *_, name in sorted(found)]
 
 
-def _crs(frame: pl.DataFrame, made: Profile) -> str:
+def _crs(frame: pl.DataFrame, profiled: Profile) -> str:
     """What the coordinates of geometries, or of pairs of numbers, look like."""
-    for column in made.columns.values():
+    for column in profiled.columns.values():
         if column.kind == "geometry" and (first := _first_point(column.values[0][0])):
             return f"{column.name}: {guess_crs(*first)}"
     pairs = [
         c
-        for c in made.columns.values()
+        for c in profiled.columns.values()
         if c.share("number") > 0.9 and re.search(r"(?i)^x$|lon|lng|east|经度|DDX$|_x$", c.name)
     ]
     for x in pairs:
         y = next(
             (
                 c
-                for c in made.columns.values()
+                for c in profiled.columns.values()
                 if c is not x and c.share("number") > 0.9 and re.search(r"(?i)^y$|lat|north|纬度|DDY$|_y$", c.name)
             ),
             None,

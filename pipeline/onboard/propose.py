@@ -126,15 +126,15 @@ def draft(
         more = _of_twin(known, twin, profile, blocks[0])
         blocks += more
         used |= {g.raw for b in more for g in b.columns.values()} | {b.explode for b in more if b.explode}
-    made = Draft(profile.feed, name, _key(profile, key), blocks, [], twin=twin[1] if twin else None)
-    _roles(made, profile, known, cursor)
-    used |= {g.raw for g in (made.time, made.rank, made.tombstone) if g} | set(made.key.value)
+    proposed = Draft(profile.feed, name, _key(profile, key), blocks, [], twin=twin[1] if twin else None)
+    _roles(proposed, profile, known, cursor)
+    used |= {g.raw for g in (proposed.time, proposed.rank, proposed.tombstone) if g} | set(proposed.key.value)
     used |= {paths.base(raw) for raw in used}
     inner = {raw for raw in profile.columns if paths.base(raw) != raw and paths.base(raw) in profile.columns}
-    made.aside = [
+    proposed.aside = [
         _aside(column, known, found[raw]) for raw, column in profile.columns.items() if raw not in used | inner
     ]
-    return made
+    return proposed
 
 
 def best(column: ColumnProfile, among: list[str], known: Knowledge) -> tuple[str, str, str] | None:
@@ -205,13 +205,13 @@ def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
         for name, model in entities.load_all().items():
             if "project_code" in model.columns:
                 add(name, "project_code", 0.92, "值为校验位正确的项目代码")
-    made = []
+    guesses = []
     for (entity, target), (score, reasons, value) in gathered.items():
-        fits, said = _fits(column, entities.load(entity).columns[target])
-        if said:
-            reasons = [*reasons, said]
-        made.append(_Candidate(entity, target, score if fits else score * 0.3, tuple(reasons), fits, value))
-    return sorted(made, key=lambda c: -c.score)
+        fits, doubts = _fits(column, entities.load(entity).columns[target])
+        if doubts:
+            reasons = [*reasons, doubts]
+        guesses.append(_Candidate(entity, target, score if fits else score * 0.3, tuple(reasons), fits, value))
+    return sorted(guesses, key=lambda c: -c.score)
 
 
 def _called(name: str) -> str:
@@ -272,14 +272,14 @@ def _entity(
     by_columns = points.copy()
     reasons: dict[str, list[str]] = defaultdict(list)
     folded, tokens = aliases.fold(called), {w for part in called.split() for w in aliases.words(part)}
-    said: dict[str, int] = {}
+    votes: dict[str, int] = {}
     for entity, given in aliases.load().entities.items():
         for word in (*given, entities.load(entity).zh):
             short = aliases.fold(word)
             if (short in folded) if not word.isascii() else (set(aliases.words(word)) <= tokens):
-                said[entity] = max(said.get(entity, 0), len(short) * (2 if not word.isascii() else 1))
+                votes[entity] = max(votes.get(entity, 0), len(short) * (2 if not word.isascii() else 1))
                 reasons[entity].append(f"名称中有“{word}”")
-    for entity, length in said.items():
+    for entity, length in votes.items():
         points[entity] += total * (0.15 + 0.05 * min(length, 8))
     if twin:
         first = known.mappings[twin[1]].entities[0].entity
@@ -376,32 +376,32 @@ def _value(column: ColumnProfile, target: Column, precedent: Any) -> tuple[Any, 
         if isinstance(given, dict) and "codes" in given and column.few and given["codes"] not in column.codes:
             return given, [f"样本中有代码表 {given['codes']} 以外的值"]
         return given, []
-    made: dict[str, Any] = {"from": raw}
+    expression: dict[str, Any] = {"from": raw}
     doubts: list[str] = []
     if target.codes:
-        _coded(column, target.codes, made, doubts)
+        _coded(column, target.codes, expression, doubts)
     elif target.name in _CODES:
-        made["as"] = "code"
+        expression["as"] = "code"
     elif target.name.endswith("department_code") or target.name == "organ_code":
-        made["as"] = "department"
+        expression["as"] = "department"
     elif target.name == "industry_code":
-        made["as"] = "industry"
+        expression["as"] = "industry"
     elif target.type in ("date", "timestamp") and column.share("epoch_ms") > 0.9:
-        made["as"] = "epoch_ms"
+        expression["as"] = "epoch_ms"
     elif target.name in _END and target.type in ("date", "timestamp"):
-        made["as"] = "end_date" if target.type == "date" else "end_timestamp"
+        expression["as"] = "end_date" if target.type == "date" else "end_timestamp"
     if target.type in ("date", "timestamp") and column.formats.get("dd/MM/yyyy", 0) > 0.2:
         doubts.append("日在前的日期 dd/MM/yyyy")
     unit = aliases.unit(raw)
     if unit and target.unit:
-        made["unit"] = unit
+        expression["unit"] = unit
         if unit != target.unit:
             doubts += _unit_doubt(unit, target.unit)
     elif target.unit and target.unit not in ("degree", "%"):
         doubts.append(f"单位未写明，按 {target.unit}")
     if target.type == "geometry" and column.share("geometry") <= 0.8:
         doubts.append("几何未能确认")
-    return (raw if set(made) == {"from"} else made), doubts
+    return (raw if set(expression) == {"from"} else expression), doubts
 
 
 def _unit_doubt(written: str, wanted: str) -> list[str]:
@@ -412,17 +412,17 @@ def _unit_doubt(written: str, wanted: str) -> list[str]:
     return []
 
 
-def _coded(column: ColumnProfile, wanted: str, made: dict[str, Any], doubts: list[str]) -> None:
+def _coded(column: ColumnProfile, wanted: str, expression: dict[str, Any], doubts: list[str]) -> None:
     listed = codes.load(wanted)
     if wanted in column.codes:
-        made["codes"] = wanted
+        expression["codes"] = wanted
         return
     leading = [name for name in column.codes if wanted in codes.load(name).of]
     if len(leading) == 1:
-        made["codes"] = leading[0]
+        expression["codes"] = leading[0]
         doubts.append(f"代码表 {leading[0]} 由取值推断")
         return
-    made["map"] = {value: _same(value, listed) for value, _ in column.values[:20]} if column.few else {}
+    expression["map"] = {value: _same(value, listed) for value, _ in column.values[:20]} if column.few else {}
     doubts.append(f"代码含义待定，可用：{'、'.join(listed.codes)}" if len(listed.codes) <= 20 else "代码含义待定")
 
 
@@ -440,7 +440,7 @@ def _of_twin(known: Knowledge, twin: tuple[float, str], profile: Profile, first:
     """The other blocks of a mapping of the same columns, as far as the columns are there."""
     share, feed = twin
     ours = {aliases.fold(name): name for name in profile.columns}
-    made = []
+    expressions = []
     for block in known.mappings[feed].entities:
         if block.entity == first.entity and block.explode is None and block.when is None:
             continue
@@ -463,8 +463,8 @@ def _of_twin(known: Knowledge, twin: tuple[float, str], profile: Profile, first:
                 sure = given["const"] != "?"
             new.columns[column] = Guess(raw, column, given, reasons, sure)
         if new.columns:
-            made.append(new)
-    return made
+            expressions.append(new)
+    return expressions
 
 
 def _test(test: Any, ours: dict[str, str]) -> Any:
@@ -489,24 +489,24 @@ def _key(profile: Profile, key: Collection[str]) -> Guess:
     return Guess("", "key", [next(iter(profile.columns), "?")], ["样本中没有能唯一标识一行的列"], False)
 
 
-def _roles(made: Draft, profile: Profile, known: Knowledge, cursor: str | None) -> None:
+def _roles(proposed: Draft, profile: Profile, known: Knowledge, cursor: str | None) -> None:
     for raw, column in profile.columns.items():
         folded = aliases.fold(raw)
         for feed, role in known.roles.get(folded, ()):
-            if role not in ("rank", "tombstone") or getattr(made, role) is not None or not column.filled:
+            if role not in ("rank", "tombstone") or getattr(proposed, role) is not None or not column.filled:
                 continue
             declaration = known.mappings[feed]
             given = getattr(declaration, role).model_dump(by_alias=True, exclude_defaults=True, mode="json")
-            setattr(made, role, Guess(raw, role, {**given, "from": raw}, [f"已有映射：{feed}"], False))
+            setattr(proposed, role, Guess(raw, role, {**given, "from": raw}, [f"已有映射：{feed}"], False))
     if cursor in profile.columns:
         named = aliases.fold(cursor) in _TIMES
         why = "增量列，已声明" if named else "增量列；是否也是记录的更新时间"
-        made.time = Guess(cursor, "time", cursor, [why], named)
+        proposed.time = Guess(cursor, "time", cursor, [why], named)
         return
     for raw in sorted(profile.cursors, key=lambda name: aliases.fold(name) not in _TIMES):
         named = aliases.fold(raw) in _TIMES
         if named or raw == profile.cursors[0]:
-            made.time = Guess(raw, "time", raw, ["记录写入时间" if named else "由取值推断"], False)
+            proposed.time = Guess(raw, "time", raw, ["记录写入时间" if named else "由取值推断"], False)
             return
 
 

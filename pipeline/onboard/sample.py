@@ -37,21 +37,21 @@ def take(connector: Connector, feed: Feed, now: datetime, limit: int = ROWS) -> 
     :raises OneMapError: as the source has it.
     """
     tables: list[pa.Table] = []
-    made = Sample(pa.table({}), described=connector.describe(feed))
-    asked, feed = feed, readable(feed, made.described)
+    sample = Sample(pa.table({}), described=connector.describe(feed))
+    asked, feed = feed, readable(feed, sample.described)
     count = answers = 0
     for payload in _payloads(connector, feed, now):
         answers += 1
         if isinstance(payload, Proof):
-            made.issues += [f"{issue.code}: {issue.detail}" for issue in payload.issues]
+            sample.issues += [f"{issue.code}: {issue.detail}" for issue in payload.issues]
             continue
-        made.request = made.request or redact({"request": payload.request, "facts": payload.facts})
+        sample.request = sample.request or redact({"request": payload.request, "facts": payload.facts})
         for batch in of_payload(connector, feed, payload):
             if not isinstance(batch, Batch):
-                made.rejects.append(f"{batch.place}: {batch.message}")
+                sample.rejects.append(f"{batch.place}: {batch.message}")
                 continue
-            made.rejects += [f"{reject.place}: {reject.message}" for reject in batch.rejects]
-            made.issues += [f"{issue.code}: {issue.detail}" for issue in batch.issues]
+            sample.rejects += [f"{reject.place}: {reject.message}" for reject in batch.rejects]
+            sample.issues += [f"{issue.code}: {issue.detail}" for issue in batch.issues]
             if batch.rows.num_rows:
                 tables.append(batch.rows.slice(0, limit - count))
                 count += tables[-1].num_rows
@@ -59,14 +59,14 @@ def take(connector: Connector, feed: Feed, now: datetime, limit: int = ROWS) -> 
                 break
         if count >= limit or answers >= _PAYLOADS:
             break
-    made.issues = list(dict.fromkeys(made.issues))
+    sample.issues = list(dict.fromkeys(sample.issues))
     if tables:
-        made.rows = pa.concat_tables(tables, promote_options="default")
+        sample.rows = pa.concat_tables(tables, promote_options="default")
         if UNDECIDED in asked.key:  # pages that overlap bring a row twice, which no key would tell apart
-            names = [name for name in made.rows.column_names if name != "_place"]
-            frame = pl.DataFrame(made.rows.select(names)).with_row_index("_n")
-            made.rows = made.rows.take(frame.unique(names, keep="first", maintain_order=True)["_n"].to_list())
-    return made
+            names = [name for name in sample.rows.column_names if name != "_place"]
+            frame = pl.DataFrame(sample.rows.select(names)).with_row_index("_n")
+            sample.rows = sample.rows.take(frame.unique(names, keep="first", maintain_order=True)["_n"].to_list())
+    return sample
 
 
 def readable(feed: Feed, described: Described | None) -> Feed:

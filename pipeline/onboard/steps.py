@@ -66,20 +66,20 @@ def look(source_id: str, wanted: list[str] | None = None, limit: int = sample.RO
             zh=f"数源 {source_id} 没有数据项 {'、'.join(wanted or ())}。",
             source=source_id,
         )
-    made = connector(declared, resolve(declared.connection))
+    reader = connector(declared, resolve(declared.connection))
     try:
-        return [_look(made, feed, limit) for feed in feeds]
+        return [_look(reader, feed, limit) for feed in feeds]
     finally:
-        made.close()
+        reader.close()
 
 
-def _look(made: Any, feed: Feed, limit: int) -> Seen:
+def _look(reader: Any, feed: Feed, limit: int) -> Seen:
     if feed.cursor.kind == "stream":
         empty = sample.Sample(
             rows=sample.nothing(), issues=["流不作采样：取走的消息不会再来 | a stream is not sampled"]
         )
         return Seen(feed, empty, Profile(feed.id, 0, {}))
-    taken = sample.take(made, feed, clock.now(), limit)
+    taken = sample.take(reader, feed, clock.now(), limit)
     found = profiles.profile(feed.id, taken.rows)
     found.issues = [*taken.issues, *taken.rejects[:5]]
     _labels(found, taken.described)
@@ -135,13 +135,13 @@ def draft(source_id: str, wanted: list[str] | None = None, *, force: bool = Fals
     :raises OneMapError: as the source has it; a feed without a row cannot be drafted.
     """
     path = loader.FOLDER / f"{source_id}.yaml"
-    made = Drafted()
+    drafted = Drafted()
     declared: Source = loader.draft(source_id)
     missing = [f for f in declared.feeds.values() if force or not (loader.MAPPINGS / f"{f.mapping}.yaml").exists()]
     wanted_feeds = [f for f in missing if not wanted or f.id in wanted or f.id.partition(".")[2] in wanted]
-    made.present = [loader.MAPPINGS / f"{f.mapping}.yaml" for f in declared.feeds.values() if f not in missing]
+    drafted.present = [loader.MAPPINGS / f"{f.mapping}.yaml" for f in declared.feeds.values() if f not in missing]
     if not wanted_feeds:
-        return made
+        return drafted
     for seen in look(source_id, [f.id for f in wanted_feeds]):
         feed = seen.feed
         if not seen.profile.rows:
@@ -164,16 +164,16 @@ def draft(source_id: str, wanted: list[str] | None = None, *, force: bool = Fals
         target.parent.mkdir(parents=True, exist_ok=True)
         text = write.mapping(made_draft, seen.profile, day=f"{clock.today():%Y-%m-%d}")
         target.write_text(text, "utf-8")
-        made.files[target] = text.count("# ? ")
+        drafted.files[target] = text.count("# ? ")
         asked = suites.FOLDER / "feeds" / f"{feed.id}.yaml"
         if asked.exists():  # a person's rules are not written over, by force neither
-            made.present.append(asked)
+            drafted.present.append(asked)
         elif text := write.suite(seen.profile, key=made_draft.key.value, day=f"{clock.today():%Y-%m-%d}"):
             asked.write_text(text, "utf-8")
-            made.files[asked] = 0
+            drafted.files[asked] = 0
         if not known_key:
             path.write_text(
                 write.decide_key(path.read_text("utf-8"), feed.id.partition(".")[2], made_draft.key), "utf-8"
             )
-    made.files[path] = path.read_text("utf-8").count("# ? ")
-    return made
+    drafted.files[path] = path.read_text("utf-8").count("# ? ")
+    return drafted

@@ -32,8 +32,8 @@ def flow(value: Any) -> str:
 
 def note(reasons: list[str], *, sure: bool) -> str:
     """The comment behind a guess."""
-    told = "；".join(dict.fromkeys(reasons)).replace("\n", " ").replace("#", "＃")
-    return f"   # {'' if sure else '? '}{told[:160]}".rstrip()
+    text = "；".join(dict.fromkeys(reasons)).replace("\n", " ").replace("#", "＃")
+    return f"   # {'' if sure else '? '}{text[:160]}".rstrip()
 
 
 def mapping(draft: Draft, profile: Profile, *, day: str) -> str:
@@ -76,8 +76,8 @@ def _block(block: Block, profile: Profile) -> list[str]:
     for column, guess in block.columns.items():
         zh = model.columns[column].zh
         seen = _seen(profile, guess.raw) if guess.raw and not guess.sure else ""
-        said = f"      {column}: {flow(guess.value)}"
-        lines.append(f"{said:{_WIDE}}{note([zh, *guess.reasons, *([seen] if seen else [])], sure=guess.sure)}")
+        line = f"      {column}: {flow(guess.value)}"
+        lines.append(f"{line:{_WIDE}}{note([zh, *guess.reasons, *([seen] if seen else [])], sure=guess.sure)}")
     return lines
 
 
@@ -101,8 +101,8 @@ def suite(profile: Profile, *, key: list[str], day: str) -> str:
             coded = column.kind in _CODED and 1 < column.distinct <= _FEW and column.filled >= 5 * column.distinct
             if coded and not column.personal and column.distinct == len(column.values):
                 values = sorted(value for value, _ in column.values)
-                told = f"只见过 {column.distinct} 种值"
-                asked.append(("column_values_to_be_in_set", name, values, "not_in_code_list", "info", told))
+                text = f"只见过 {column.distinct} 种值"
+                asked.append(("column_values_to_be_in_set", name, values, "not_in_code_list", "info", text))
     if not asked:
         return ""
     lines = [

@@ -97,8 +97,8 @@ def listen(
         }
         read = {feed.id for feed in source.feeds.values() if feed.id in read_at}
         heard = hear(source, feeds, calendar, outages, received)
-        told = {one.feed for one in heard}
-        unheard = [feed for feed in source.feeds.values() if feed.id in read - told]
+        heard_feeds = {one.feed for one in heard}
+        unheard = [feed for feed in source.feeds.values() if feed.id in read - heard_feeds]
         yield source, feeds, read, heard + _unheard(connection, unheard, read_at, calendar)
 
 

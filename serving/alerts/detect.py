@@ -279,7 +279,7 @@ def _drift() -> list[Trouble]:
         source = feed.partition(".")[0]
         if source not in loader.load_all():
             continue
-        told = "、".join(
+        text = "、".join(
             f"{issues.explained({'code': r['code']}).get('title_zh', r['code'])} {r['field'] or ''}".strip()
             for r in group[:5]
         )
@@ -289,7 +289,7 @@ def _drift() -> list[Trouble]:
                 "drift",
                 1,
                 f"{_feed_names().get(feed, feed)} 结构漂移",
-                told,
+                text,
                 f"数源：{_who(source)}；映射：本方数据工程师",
                 _iso(min(r["since"] for r in group)),
                 "新字段、新代码未入统一库，其余照常",

@@ -45,8 +45,8 @@ def run(base: str) -> dict[str, int]:
         if held:
             with transaction() as connection:  # nobody else is at it: what was begun and has no end was cut off
                 connection.exec_driver_sql(_CUT_OFF)
-            for route, told, name, rows in _messages(plan, clock.now()):
-                _tell(route, told, name, rows, base, done)
+            for route, audience, name, rows in _messages(plan, clock.now()):
+                _tell(route, audience, name, rows, base, done)
     return done
 
 
@@ -60,13 +60,13 @@ def _messages(plan: routes.Routes, now: datetime) -> list[tuple[routes.ReminderR
         route = next((route for route in plan.reminders if route.takes(row)), None)
         if route is not None and route.awake(now):
             found.setdefault((route.name, row["told"], row["name"]), (route, []))[1].append(row)
-    return [(route, told, name, mine) for (_, told, name), (route, mine) in found.items()]
+    return [(route, audience, name, mine) for (_, audience, name), (route, mine) in found.items()]
 
 
 def _tell(
-    route: routes.ReminderRoute, told: str, name: str, rows: list[dict[str, Any]], base: str, done: dict[str, int]
+    route: routes.ReminderRoute, audience: str, name: str, rows: list[dict[str, Any]], base: str, done: dict[str, int]
 ) -> None:
-    title = f"[一张图·临期提醒] {TOLD_ZH[told]} {name}：{len(rows)} 件"
+    title = f"[一张图·临期提醒] {TOLD_ZH[audience]} {name}：{len(rows)} 件"
     lines = [row["text"] for row in rows[:MOST]]
     if len(rows) > MOST:
         lines.append(f"另有 {len(rows) - MOST} 件，见页面")

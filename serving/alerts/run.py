@@ -64,8 +64,14 @@ def _send(route: routes.Route, event: str, incident: dict[str, Any], base: str) 
     title, body = send.words(event, incident, base)
     error = deliver(route.channel, title, body)
     with transaction() as connection:
-        told = {"id": incident.get("id"), "route": route.name, "channel": route.channel, "event": event, "title": title}
-        connection.execute(sa.text(_MESSAGE), {**told, "error": error})
+        delivery = {
+            "id": incident.get("id"),
+            "route": route.name,
+            "channel": route.channel,
+            "event": event,
+            "title": title,
+        }
+        connection.execute(sa.text(_MESSAGE), {**delivery, "error": error})
         if error is None and incident.get("id"):  # what did not arrive is tried again in the next round
             connection.execute(sa.text(_NOTE), {"id": incident["id"], "route": route.name, "over": event == "closed"})
     return error is None
@@ -105,7 +111,7 @@ def try_route(name: str, base: str, by: str) -> str | None:
     title, body = send.words("test", {"kind": "dag", "severity": 1, "content": content}, base)
     error = deliver(known[name].channel, title, body.replace(f"{detect.KINDS['dag']}：", "", 1))
     with transaction() as connection:
-        told = {
+        delivery = {
             "id": None,
             "route": name,
             "channel": known[name].channel,
@@ -113,5 +119,5 @@ def try_route(name: str, base: str, by: str) -> str | None:
             "title": title,
             "error": error,
         }
-        connection.execute(sa.text(_MESSAGE), told)
+        connection.execute(sa.text(_MESSAGE), delivery)
     return error

@@ -33,16 +33,16 @@ _TIMEOUT = 20
 
 def words(event: str, incident: dict[str, Any], base: str) -> tuple[str, str]:
     """(title, body): what, which provider, whose duty, since when, what it stops, what next, and where."""
-    told = incident["content"]
-    title = f"[一张图·{EVENTS[event]}·{SEVERITY_ZH[incident['severity']]}] {told['title']}"
+    content = incident["content"]
+    title = f"[一张图·{EVENTS[event]}·{SEVERITY_ZH[incident['severity']]}] {content['title']}"
     lines = [
-        ("事项", f"{KINDS[incident['kind']]}：{told['what']}"),
-        ("责任", told["duty"]),
-        ("自何时", told["since"] or "—"),
-        ("影响", told["stops"]),
-        ("下一步", told["next"] if event != "closed" else "无须处置，已恢复"),
+        ("事项", f"{KINDS[incident['kind']]}：{content['what']}"),
+        ("责任", content["duty"]),
+        ("自何时", content["since"] or "—"),
+        ("影响", content["stops"]),
+        ("下一步", content["next"] if event != "closed" else "无须处置，已恢复"),
     ]
-    lines += [(name, f"{base.rstrip('/')}{place}") for name, place in told["pages"].items()]
+    lines += [(name, f"{base.rstrip('/')}{place}") for name, place in content["pages"].items()]
     return title, "\n".join(f"{name}：{text}" for name, text in lines)
 
 
@@ -89,21 +89,21 @@ def _html(body: str) -> str:
 def _apprise(endpoint: Endpoint, title: str, body: str) -> None:
     import apprise
 
-    made = _plugin(endpoint)
-    if made is None:
+    plugin = _plugin(endpoint)
+    if plugin is None:
         raise ConfigurationError(
             f"Connection {endpoint.conn_id} is not complete for {endpoint.conn_type}",
             remedy="see docs/alerts.md for its fields",
             zh=f"连接 {endpoint.conn_id} 填写不全，各渠道的字段见 docs/alerts.md。",
         )
-    made.socket_connect_timeout = made.socket_read_timeout = _TIMEOUT
-    told = apprise.Apprise()
-    told.add(made)
+    plugin.socket_connect_timeout = plugin.socket_read_timeout = _TIMEOUT
+    notifier = apprise.Apprise()
+    notifier.add(plugin)
     with apprise.LogCapture(level=apprise.logging.WARNING) as log:
-        taken = told.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
-        said = redact(log.getvalue().strip())
+        taken = notifier.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        output = redact(log.getvalue().strip())
     if not taken:
-        last = said.splitlines()[-1][:300] if said else "no answer"
+        last = output.splitlines()[-1][:300] if output else "no answer"
         raise TransientError(
             f"{endpoint.conn_id} did not take the message: {last}", zh=f"渠道 {endpoint.conn_id} 未收下消息。"
         )
@@ -129,10 +129,10 @@ def _plugin(endpoint: Endpoint) -> Any:
     fields = {"schema": scheme, token: endpoint.password}
     if scheme == "dingtalk" and endpoint.login:
         fields["secret"] = endpoint.login
-    made: Any = Apprise.instantiate(fields, suppress_exceptions=True)
-    if made and endpoint.host:  # a gateway of the city's own network stands before the public address
-        public = urlsplit(made.notify_url)
-        made.notify_url = endpoint.base + public.path + (f"?{public.query}" if public.query else "")
-        if hasattr(made, "api_url"):
-            made.api_url = made.notify_url.format(key=endpoint.password)
-    return made
+    plugin: Any = Apprise.instantiate(fields, suppress_exceptions=True)
+    if plugin and endpoint.host:  # a gateway of the city's own network stands before the public address
+        public = urlsplit(plugin.notify_url)
+        plugin.notify_url = endpoint.base + public.path + (f"?{public.query}" if public.query else "")
+        if hasattr(plugin, "api_url"):
+            plugin.api_url = plugin.notify_url.format(key=endpoint.password)
+    return plugin

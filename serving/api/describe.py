@@ -58,12 +58,12 @@ def _object(required: list[str], /, **properties: Any) -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """All component schemas by name; a view's is the view's name."""
     known = views()
-    made: dict[str, Any] = {name: row(view) for name, view in known.items() if name != "change"}
+    schema_of: dict[str, Any] = {name: row(view) for name, view in known.items() if name != "change"}
     cursor = {"type": ["string", "null"], "description": "cursor of the next page; null: the end"}
     for name in ("project", "case", "item", "finding", "work_order", "licence"):
-        made[f"{name}_page"] = _object(["items", "next"], items=_many(name), next=cursor)
+        schema_of[f"{name}_page"] = _object(["items", "next"], items=_many(name), next=cursor)
     case = known["case"]
-    made["case_full"] = row(
+    schema_of["case_full"] = row(
         case,
         more={
             "events": _many("case_event"),
@@ -78,14 +78,14 @@ def schemas() -> dict[str, Any]:
             },
         },
     )
-    made["work_order_full"] = row(known["work_order"], more={"steps": _many("order_step")})
-    made["project_full"] = _object(
+    schema_of["work_order_full"] = row(known["work_order"], more={"steps": _many("order_step")})
+    schema_of["project_full"] = _object(
         ["project", "truncated"],
         project=ref("project"),
         truncated={"type": "array", "items": {"type": "string"}, "description": "parts that have more than 1,000 rows"},
         **{part: _many(view) for part, (view, *_) in PARTS.items()},
     )
-    made["position"] = row(
+    schema_of["position"] = row(
         known["project"],
         more={
             "stages": _many("project_stage"),
@@ -103,7 +103,7 @@ def schemas() -> dict[str, Any]:
     late = _object(
         list(COUNTS), **{name: {"type": "integer", "title": zh, "description": en} for name, (zh, en) in COUNTS.items()}
     )
-    made["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside, cases_late=late)
+    schema_of["statistics"] = _object([], **dict.fromkeys(GROUPS, counts), outside=outside, cases_late=late)
     texts = {"type": ["array", "null"], "items": {"type": "string"}}
     codes = {"type": "array", "items": {"type": "string"}}
     instant = {"type": ["string", "null"], "format": "date-time"}
@@ -122,13 +122,13 @@ def schemas() -> dict[str, Any]:
             "description": "read on time, but nothing comes that should: verdicts that rest on it wait",
         },
     )
-    made["freshness"] = _object(
+    schema_of["freshness"] = _object(
         ["data_as_of", "zh", "sources"],
         data_as_of=instant,
         zh={"type": "string"},
         sources={"type": "array", "items": source},
     )
-    made["change"] = _object(
+    schema_of["change"] = _object(
         ["cursor", "op", "entity", "id", "at"],
         cursor={"type": "string"},
         op={"enum": ["ADD", "MOD", "DEL"]},
@@ -143,13 +143,13 @@ def schemas() -> dict[str, Any]:
         },
         after={"type": ["object", "null"], "description": "values after; of findings, work orders, stages and clocks"},
     )
-    made["change_page"] = _object(
+    schema_of["change_page"] = _object(
         ["items", "next", "more"],
         items=_many("change"),
         next={"type": "string", "description": "where to go on, also when nothing came"},
         more={"type": "boolean", "description": "there is more now"},
     )
-    made["Geometry"] = {
+    schema_of["Geometry"] = {
         "type": "object",
         "title": "GeoJSON",
         "description": "RFC 7946 geometry, longitude first",
@@ -157,7 +157,7 @@ def schemas() -> dict[str, Any]:
         "properties": {"type": {"type": "string"}, "coordinates": {"type": "array"}, "geometries": {"type": "array"}},
     }
     text = {"type": "string"}
-    made["guide"] = _object(
+    schema_of["guide"] = _object(
         ["question", "found", "text", "sentences", "related", "worded_by"],
         question=text,
         found={"type": "boolean", "description": "false: nothing was found, and nothing is said"},
@@ -178,7 +178,7 @@ def schemas() -> dict[str, Any]:
     number = {"type": "integer"}
     step = _object(["item_code", "item_name", "done"], item_code=text, item_name=text, done={"type": "boolean"})
     limit = {"anyOf": [_object(["days", "unit"], days=number, unit=text), {"type": "null"}]}
-    made["plan_line"] = _object(
+    schema_of["plan_line"] = _object(
         ["item_code", "item_name", "state", "why", "source"],
         **dict.fromkeys(("item_code", "item_name", "state", "why", "source"), text),
         **dict.fromkeys(("kind", "department", "department_code", "turn", "case_no"), maybe),
@@ -207,7 +207,7 @@ def schemas() -> dict[str, Any]:
         provisional={"type": "boolean", "description": "uses days past the last holiday notice (暂估)"},
         holds={"type": "array", "items": text},
     )
-    made["plan"] = _object(
+    schema_of["plan"] = _object(
         ["as_of", "lines", "not_judged", "end", "path", "materials", "held"],
         project_code=maybe,
         as_of={"type": "string", "format": "date"},
@@ -218,16 +218,16 @@ def schemas() -> dict[str, Any]:
         materials=number,
         held=number,
     )
-    made["plan_questions"] = _object(
+    schema_of["plan_questions"] = _object(
         ["conditions"],
         conditions={
             "type": "array",
             "items": _object(["condition", "items"], condition=text, items={"type": "array", "items": text}),
         },
     )
-    made |= _of_insight() | _of_care() | _of_tryout()
-    made["Any"] = {"type": "object"}
-    made["Problem"] = {
+    schema_of |= _of_insight() | _of_care() | _of_tryout()
+    schema_of["Any"] = {"type": "object"}
+    schema_of["Problem"] = {
         "type": "object",
         "title": "RFC 9457",
         "required": ["type", "title", "status", "detail", "instance", "code", "messages"],
@@ -242,7 +242,7 @@ def schemas() -> dict[str, Any]:
             "errors": {"type": "array", "items": {"type": "object"}},
         },
     }
-    return made
+    return schema_of
 
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -506,10 +506,10 @@ def answers(
     schema: str, text: str = "数据 · the data", media_type: str = "application/json"
 ) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route: its own, and the problems that any route may answer."""
-    made: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         200: {"description": text, "content": {media_type: {"schema": ref(schema)}}},
         304: {"description": "未变 · not modified"},
     }
     for status, about in _PROBLEMS.items():
-        made[status] = {"description": about, "content": {"application/problem+json": {"schema": ref("Problem")}}}
-    return made
+        responses[status] = {"description": about, "content": {"application/problem+json": {"schema": ref("Problem")}}}
+    return responses

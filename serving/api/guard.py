@@ -147,8 +147,11 @@ def _as_of() -> dict[str, str]:
     except (sa.exc.SQLAlchemyError, OneMapError):
         return {}
     troubles = [feed.feed for _, feed in (*fresh.failing, *fresh.late)]
-    told = fresh.as_dict()["data_as_of"]
-    return {**({"Data-As-Of": told} if told else {}), **({"Data-Troubles": ", ".join(troubles)} if troubles else {})}
+    data_as_of = fresh.as_dict()["data_as_of"]
+    return {
+        **({"Data-As-Of": data_as_of} if data_as_of else {}),
+        **({"Data-Troubles": ", ".join(troubles)} if troubles else {}),
+    }
 
 
 def _legible(request: Request, known: set[str] | None) -> None:
@@ -218,17 +221,17 @@ _CHOICE = re.compile(r"\^\(([^()]+)\)\(,\([^()]+\)\)\*\$")  # the pattern of com
 
 def _wrong(error: Any) -> dict[str, Any]:
     """What is wrong with a parameter; ``allowed``: its values, where they can be told."""
-    told = {"parameter": ".".join(str(p) for p in error["loc"][1:]), "message": error["msg"]}
+    fault = {"parameter": ".".join(str(p) for p in error["loc"][1:]), "message": error["msg"]}
     context = error.get("ctx") or {}
     if error["type"] == "literal_error":
-        return {**told, "allowed": re.findall(r"'([^']*)'", context["expected"])}
+        return {**fault, "allowed": re.findall(r"'([^']*)'", context["expected"])}
     if found := _CHOICE.fullmatch(context.get("pattern", "")):
         return {
-            **told,
+            **fault,
             "allowed": [word.replace("\\", "") for word in found[1].split("|")],
             "message": "not one of the allowed values",
         }
-    return told
+    return fault
 
 
 def _expected(wrong: dict[str, Any], before: str, otherwise: str) -> str:
@@ -269,10 +272,10 @@ def _conditional(request: Request, response: Response) -> Response:
     response.headers.setdefault("Cache-Control", "private, no-cache")
     sent = [t.strip().removeprefix("W/") for t in request.headers.get("if-none-match", "").split(",")]
     if tag in sent or "*" in sent:
-        kept = {
+        headers = {
             n: v
             for n, v in response.headers.items()
             if n.lower() not in ("content-length", "content-type", "content-language")
         }
-        return Response(status_code=304, headers=kept)
+        return Response(status_code=304, headers=headers)
     return response

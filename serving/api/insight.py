@@ -37,9 +37,9 @@ _FIGURES = ("materials", "limits", "starts", "online", "outside")
     "/insight", responses=answers("insight"), summary="改革台账 · the reform's figures, and where the days went"
 )
 def ledger(request: Request, asker: Asker) -> Response:
-    told = _kept(asker)
-    shown = {name: told[name] for name in ("as_of", "projects", "elapsed", "holders", "departments", "items")}
-    figures = [{**figure, "rows": len(figure["rows"])} for figure in told["figures"]]
+    latest = _kept(asker)
+    shown = {name: latest[name] for name in ("as_of", "projects", "elapsed", "holders", "departments", "items")}
+    figures = [{**figure, "rows": len(figure["rows"])} for figure in latest["figures"]]
     request.state.rows = len(figures)
     return JSONResponse({**shown, "figures": figures})
 
@@ -60,8 +60,8 @@ def bottlenecks(
     request: Request, asker: Asker, by: Annotated[str, OneOf(summary.BY), Query(description="按 · by")] = "item"
 ) -> Response:
     if asker.free:
-        told = _kept(asker)
-        as_of, rows = told["as_of"], told["bottlenecks"][by]
+        latest = _kept(asker)
+        as_of, rows = latest["as_of"], latest["bottlenecks"][by]
     else:
         whole = _own(asker, shown_alone=True)
         with reading(asker) as connection:
@@ -75,8 +75,8 @@ def bottlenecks(
 @router.get("/insight/paths", responses=answers("paths"), summary="路径与顺序 · variants, and how the order was kept")
 def ways(request: Request, asker: Asker) -> Response:
     if asker.free:
-        told = _kept(asker)
-        shown = {name: told[name] for name in ("as_of", "variants", "ways", "steps", "kept", "order")}
+        latest = _kept(asker)
+        shown = {name: latest[name] for name in ("as_of", "variants", "ways", "steps", "kept", "order")}
     else:
         whole = _own(asker)
         variants = paths.variants(whole.traces)
@@ -162,9 +162,9 @@ def foreseen(
 )
 def of_one(request: Request, asker: Asker, code: Code) -> Response:
     must_see(asker, code)
-    told = forecasts.of_projects(asker, [code])
-    request.state.rows = len(told["cases"]) + len(told["steps"])
-    return JSONResponse(jsonable_encoder(told))
+    forecast = forecasts.of_projects(asker, [code])
+    request.state.rows = len(forecast["cases"]) + len(forecast["steps"])
+    return JSONResponse(jsonable_encoder(forecast))
 
 
 def _kept(asker: Grant) -> dict[str, Any]:
@@ -175,12 +175,12 @@ def _kept(asker: Grant) -> dict[str, Any]:
             "改革台账是全市的数，只对可见全市的密钥开放。",
             "The ledger is of the whole city; the key is held to some rows.",
         )
-    told = report.latest()
-    if told is None:
+    latest = report.latest()
+    if latest is None:
         raise Problem(
             "not-found", "尚未计算：每日全市判定之后自动计算。", "Not computed yet: it is after the day's judgement."
         )
-    return told
+    return latest
 
 
 def _whole_projects(asker: Grant) -> None:

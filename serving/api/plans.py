@@ -26,10 +26,10 @@ router = APIRouter(prefix="/v1", tags=["方案 plans"], route_class=Guarded, dep
 
 @router.get("/projects/{code}/plan", responses=answers("plan"), summary="一项目一方案 · what a project has still to do")
 def of_project(request: Request, asker: Asker, code: Code) -> Response:
-    made = shown(asker, code)
-    if made is None:
+    shown_plan = shown(asker, code)
+    if shown_plan is None:
         raise no_project(code)
-    return single(request, jsonable_encoder(made), "", "")
+    return single(request, jsonable_encoder(shown_plan), "", "")
 
 
 @router.get("/plan/questions", responses=answers("plan_questions"), summary="情形引导的问题 · what to ask")
@@ -56,7 +56,7 @@ def of_conditions(
     chosen = [c.strip() for c in (conditions or "").split(",") if c.strip()]
     with transaction() as connection:
         try:
-            made = plan.of_conditions(
+            planned = plan.of_conditions(
                 connection,
                 _day(asker),
                 process_type=process_type,
@@ -69,7 +69,7 @@ def of_conditions(
             raise Problem(
                 "not-found", error.zh, f"{error.message}; {error.remedy}"
             ) from error  # the catalogue says which
-    return single(request, jsonable_encoder(made.as_dict()), "", "")
+    return single(request, jsonable_encoder(planned.as_dict()), "", "")
 
 
 def _day(asker: Grant) -> date:
@@ -90,12 +90,12 @@ def shown(asker: Grant, code: str) -> dict[str, Any] | None:
             ).scalars()
         )
     with transaction() as connection:
-        made = plan.of_project(connection, code, _day(asker), rulebook.rules())
-    if made is None:
+        planned = plan.of_project(connection, code, _day(asker), rulebook.rules())
+    if planned is None:
         return None
-    told = made.as_dict()
-    for line in told["lines"]:
+    document = planned.as_dict()
+    for line in document["lines"]:
         line["case_no"] = line["case_no"] if line["case_no"] in seen else None
         for material in line["materials"]:
             material["held_no"] = material["held_no"] if material["held_no"] in seen else None
-    return told
+    return document

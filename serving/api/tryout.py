@@ -78,11 +78,11 @@ async def tryout(
                 "The body is empty; send what is to be tried.",
             )
         try:
-            told = await run_in_threadpool(trying.verdict, asker, found, body, name, records=records)
+            verdict = await run_in_threadpool(trying.verdict, asker, found, body, name, records=records)
         except TransientError as error:
             raise Problem("unavailable", error.zh, error.message, {"Retry-After": "10"}) from error
-    request.state.rows = told["rows_in"]
-    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+    request.state.rows = verdict["rows_in"]
+    return JSONResponse(verdict, headers={"Cache-Control": "no-store"})
 
 
 def _feed(asker: Grant, feed: str) -> Feed:

@@ -148,13 +148,13 @@ def collect(grant: Grant, code: str, as_of: date | None = None, recorded: dateti
         )
     )
     used = {e["source"].get("receipt") for e in entries}
-    told = dossier.dossier(grant, code, as_of) if recorded is None else None
+    present = dossier.dossier(grant, code, as_of) if recorded is None else None
     return Archive(
         code,
         day,
         recorded,
         _project(whole["project"]),
-        told.sentence if told else None,
+        present.sentence if present else None,
         entries,
         shapes,
         [r for r in _receipts(known) if r["receipt"] in used],
@@ -178,7 +178,7 @@ def _of_project(entity: str, row: dict[str, Any], code: str, numbers: set[str]) 
 
 
 def _project(row: dict[str, Any]) -> dict[str, Any]:
-    kept = (
+    columns = (
         "project_code",
         "project_name",
         "filing_type",
@@ -193,7 +193,7 @@ def _project(row: dict[str, Any]) -> dict[str, Any]:
         "submitted_at",
         "agent",
     )
-    return {name: row[name] for name in kept}
+    return {name: row[name] for name in columns}
 
 
 def _source(version: versions.Version) -> dict[str, Any]:
@@ -317,10 +317,10 @@ def _told_by_hub(
     """Findings and work orders, which the hub itself writes down."""
     findings = {f["id"]: f for f in whole["findings"]}
     orders = {o["no"]: o for o in whole["orders"]}
-    told = []
+    entries = []
     for row in life:
         finding = findings[row["finding_id"]]
-        told.append(
+        entries.append(
             {
                 "at": row["as_of"].isoformat(),
                 "entity": "finding",
@@ -340,7 +340,7 @@ def _told_by_hub(
         )
     for step in steps:
         order = orders[step["order_no"]]
-        told.append(
+        entries.append(
             {
                 "at": step["at"][:19].replace("T", " "),
                 "entity": "work_order",
@@ -355,8 +355,8 @@ def _told_by_hub(
         )
     if recorded is not None:  # a step says when it happened, and is written down then
         limit = recorded.astimezone(SHANGHAI).replace(tzinfo=None).isoformat(sep=" ")
-        told = [t for t in told if t["entity"] != "work_order" or t["at"] <= limit]
-    return [t for t in told if t["at"] <= until.isoformat(sep=" ")]
+        entries = [t for t in entries if t["entity"] != "work_order" or t["at"] <= limit]
+    return [t for t in entries if t["at"] <= until.isoformat(sep=" ")]
 
 
 def _hub(feed: str, key: Any, at: Any) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def files(whole: Archive) -> dict[str, bytes]:
         "entries": len(whole.entries),
         "personal_data": "included" if whole.raw else "masked",
     }
-    made = {
+    contents = {
         "index.html": template("archive.html.j2").render(a=whole, about=about).encode(),
         "archive.json": _json({**about, "project": whole.project, "entries": whole.entries}),
         "timeline.csv": _table(
@@ -68,21 +68,21 @@ def files(whole: Archive) -> dict[str, bytes]:
         "shapes.geojson": _json({"type": "FeatureCollection", "features": whole.shapes}),
     }
     if whole.raw:
-        made["records.jsonl"] = b"".join(
+        contents["records.jsonl"] = b"".join(
             json.dumps({**r, "raw": json.loads(r["raw"])}, ensure_ascii=False, sort_keys=True).encode() + b"\n"
             for r in whole.raw
         )
     listed = [
-        {"path": path, "size": len(made[path]), "sha256": hashlib.sha256(made[path]).hexdigest()}
-        for path in sorted(made)
+        {"path": path, "size": len(contents[path]), "sha256": hashlib.sha256(contents[path]).hexdigest()}
+        for path in sorted(contents)
     ]
-    made["manifest.json"] = _json({**about, "files": listed})
+    contents["manifest.json"] = _json({**about, "files": listed})
     digests = [
         *((f["sha256"], f["path"]) for f in listed),
-        (hashlib.sha256(made["manifest.json"]).hexdigest(), "manifest.json"),
+        (hashlib.sha256(contents["manifest.json"]).hexdigest(), "manifest.json"),
     ]
-    made["SHA256SUMS"] = "".join(f"{digest}  {path}\n" for digest, path in digests).encode()
-    return made
+    contents["SHA256SUMS"] = "".join(f"{digest}  {path}\n" for digest, path in digests).encode()
+    return contents
 
 
 def zipped(whole: Archive) -> bytes:

@@ -50,8 +50,8 @@ class Shapes(BaseProvider):  # type: ignore[misc]  # pygeoapi states no types
 
     @staticmethod
     def _field(column: Column) -> dict[str, Any]:
-        made = {"type": _KINDS.get(column.type, "string"), "title": column.zh, "description": column.en}
-        return {**made, "format": _FORMATS[column.type]} if column.type in _FORMATS else made
+        schema = {"type": _KINDS.get(column.type, "string"), "title": column.zh, "description": column.en}
+        return {**schema, "format": _FORMATS[column.type]} if column.type in _FORMATS else schema
 
     @crs_transform  # type: ignore[untyped-decorator]  # pygeoapi states no types
     def query(
@@ -132,14 +132,14 @@ class Shapes(BaseProvider):  # type: ignore[misc]  # pygeoapi states no types
         )
 
     def _where(self, properties: list[tuple[str, str]]) -> Filter:
-        made = Filter()
+        filters = Filter()
         for n, (name, value) in enumerate(properties):
             column = self.view.by_name.get(name)
             if column is None or column.type in ("json", "texts", "geometry"):
                 raise ProviderInvalidQueryError(f"no filter by {name}", user_msg=f"no filter by {name}")
             # compared as text, so that what cannot be a number finds nothing
-            made.where(f"v.{name}{'' if column.type == 'text' else '::text'} = :p{n}", **{f"p{n}": value})
-        return made
+            filters.where(f"v.{name}{'' if column.type == 'text' else '::text'} = :p{n}", **{f"p{n}": value})
+        return filters
 
     def _features(
         self, connection: Any, ids: list[str], geometries: np.ndarray, names: list[str] | None, skip: bool

@@ -131,10 +131,10 @@ def _config() -> dict[str, Any]:
 @cache
 def _api() -> core.API:
     level = logging.getLogger("pygeoapi").level
-    made = core.API(_config(), {})
+    api = core.API(_config(), {})
     # it tells every refused request as an error; the audit log has them
     logging.getLogger("pygeoapi").setLevel(level or logging.CRITICAL)
-    return made
+    return api
 
 
 def ask(request: Request, grant: Grant, base: str, what: str, *names: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -163,21 +163,21 @@ def ask(request: Request, grant: Grant, base: str, what: str, *names: str) -> tu
     document = json.loads(content)
     if status != HTTPStatus.OK:
         missing = document.get("code") == "NotFound" or status == HTTPStatus.NOT_FOUND
-        told = str(document.get("description", ""))
+        text = str(document.get("description", ""))
         if status >= 500:
             raise Problem("internal", "空间服务出错。", "The feature service failed.")
         raise Problem(
             "not-found" if missing else "invalid-parameter",
-            "没有可见的要素或图层。" if missing else f"请检查参数：{told}",
-            told,
+            "没有可见的要素或图层。" if missing else f"请检查参数：{text}",
+            text,
         )
-    kept = {"Content-Crs": headers["Content-Crs"]} if "Content-Crs" in headers else {}
+    retained = {"Content-Crs": headers["Content-Crs"]} if "Content-Crs" in headers else {}
     spoken = _spoken(document, base, what)
     if past := {name: request.query_params[name] for name in PAST if name in request.query_params}:
         for link in spoken.get("links", []):  # the next page is of the same past
             if link["rel"] in ("self", "next", "prev"):
                 link["href"] += f"{'&' if '?' in link['href'] else '?'}{urlencode(past)}"
-    return spoken, kept
+    return spoken, retained
 
 
 def _parameters(request: Request, collection: str | None) -> dict[str, str]:

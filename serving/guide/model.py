@@ -50,16 +50,16 @@ def word(question: str, passages: list[str]) -> Worded | None:
     sent = [_PERSONAL.sub("（略）", text) for text in passages]
     name = str(endpoint.extra.get("model") or "default")
     try:
-        said = _asked(endpoint, name, _PERSONAL.sub("（略）", question), sent)
+        answer = _asked(endpoint, name, _PERSONAL.sub("（略）", question), sent)
     except (OneMapError, ValueError, LookupError, TypeError) as error:
         log.warning("the guide's model did not answer: %s", redact(str(error)))
         return None
-    return Worded(said, name) if supported(said, sent) else None
+    return Worded(answer, name) if supported(answer, sent) else None
 
 
-def supported(said: str, passages: list[str]) -> bool:
+def supported(answer: str, passages: list[str]) -> bool:
     """Whether every sentence cites a passage that holds its facts and most of its letters."""
-    sentences = [part for part in re.split(r"(?<=\])\s*|\n+", said.strip()) if part.strip()]
+    sentences = [part for part in re.split(r"(?<=\])\s*|\n+", answer.strip()) if part.strip()]
     if not sentences:
         return False
     for sentence in sentences:

@@ -99,7 +99,7 @@ def of_items(items: Iterable[Mapping[str, Any]]) -> list[Passage]:
     """The passages of catalogue rows (columns of ``schemas/entities/item.yaml``)."""
     rows = {row["item_code"]: row for row in items}
     called = topics().names
-    made = []
+    built = []
     for code, row in rows.items():
         source = Source(
             f"事项清单 {code} 第 {row['version']} 版", f"M1 items · {code}|{row['version']}", f"/v1/items?q={code}"
@@ -107,8 +107,8 @@ def of_items(items: Iterable[Mapping[str, Any]]) -> list[Passage]:
         names = (row["item_name"] or code, code, *called.get(code, ()))
         for aspect, text in _sides(row, rows).items():
             title = f"{row['item_name']} · {ASPECTS[aspect]}"
-            made.append(Passage(f"{code}/{aspect}", title, text, source, names, tuple(topics().asks[aspect])))
-    return made
+            built.append(Passage(f"{code}/{aspect}", title, text, source, names, tuple(topics().asks[aspect])))
+    return built
 
 
 def _sides(row: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

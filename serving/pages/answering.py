@@ -103,11 +103,11 @@ def logged(request: Request, who: Grant, answer: Response, rows: int, *, persona
     :raises: whatever keeps the entry from being written: then there is no answer either.
     """
     asked = {name: audit.scrub(value.replace("\x00", "")) for name, value in request.query_params.items()}
-    told = who.personal if personal is None else personal
+    personal_shown = who.personal if personal is None else personal
     audit.append(
         who.actor,
         "read",
         request.url.path.replace("\x00", ""),
-        {"query": asked, "status": answer.status_code, "rows": rows, "personal": told},
+        {"query": asked, "status": answer.status_code, "rows": rows, "personal": personal_shown},
     )
     return answer

@@ -152,7 +152,7 @@ def points(request: Request, who: Who, by: Annotated[Filters, Depends(filters)])
     """Where the projects are: code, longitude and latitude (1e-5 degrees), light, stage (0: none, 9: done), findings, one list each."""
     seen = city(who)
     rows = chosen(seen, who, by).drop_nulls(["x", "y"])
-    told = {
+    document = {
         "code": rows["code"].to_list(),
         "x": (rows["x"] * 1e5).round().cast(pl.Int64).to_list(),
         "y": (rows["y"] * 1e5).round().cast(pl.Int64).to_list(),
@@ -162,7 +162,7 @@ def points(request: Request, who: Who, by: Annotated[Filters, Depends(filters)])
         ].to_list(),
         "found": rows["findings"].to_list(),
     }
-    return logged(request, who, JSONResponse(told, headers=HEADERS), rows.height)
+    return logged(request, who, JSONResponse(document, headers=HEADERS), rows.height)
 
 
 @router.get("/data/brief")
@@ -173,7 +173,7 @@ def brief(request: Request, who: Who, code: Code) -> Response:
         raise HTTPException(404, "没有这个项目，或无权查看。")
     row = rows.to_dicts()[0]
     turn = row["turn"] or {}
-    told = {
+    document = {
         "code": code,
         "name": row["name"],
         "enterprise": row["enterprise"],
@@ -186,7 +186,7 @@ def brief(request: Request, who: Who, code: Code) -> Response:
         "turn": turn.get("turn"),
         "department": turn.get("department"),
     }
-    return logged(request, who, JSONResponse(told, headers=HEADERS), 1)
+    return logged(request, who, JSONResponse(document, headers=HEADERS), 1)
 
 
 @router.get("/data/towns")
@@ -207,11 +207,11 @@ def redlines(
     west, south, east, north = map(float, box.split(","))
     with reading(who) as connection:
         found = space.project_areas(connection, (west, south, east, north))
-    told = [
+    found_shapes = [
         {"code": code, "rings": _rings(shape, 1e-6)}
         for code, shape in zip(found.ids[:MAX_REDLINES], found.geometries[:MAX_REDLINES], strict=True)
     ]
-    return logged(request, who, JSONResponse(told, headers=HEADERS), len(told))
+    return logged(request, who, JSONResponse(found_shapes, headers=HEADERS), len(found_shapes))
 
 
 @router.get("/project/{code}", response_class=HTMLResponse)
@@ -219,25 +219,25 @@ def project(request: Request, code: str, who: Who, as_of: date | None = None) ->
     """A project's page, as of now or of a past day."""
     from serving.report import charts, dossier, drawing
 
-    told = dossier.dossier(who, code, _day(as_of))
-    if told is None:
+    content = dossier.dossier(who, code, _day(as_of))
+    if content is None:
         return _moved(request, who, code)
     drawn = {
-        "stages": drawing.svg(charts.stages(told), "stages"),
-        "gantt": drawing.svg(charts.gantt(told), "gantt"),
-        "site": drawing.svg(charts.site(told), "site"),
+        "stages": drawing.svg(charts.stages(content), "stages"),
+        "gantt": drawing.svg(charts.gantt(content), "gantt"),
+        "site": drawing.svg(charts.site(content), "site"),
     }
     answer = rendered(
         "project.html.j2",
         request,
         base="../",
-        d=told,
+        d=content,
         drawn=drawn,
         feeds=dossier.feeds(),
         today=clock.today(),
         asked=as_of,
         operations=who.operates,
-        foreseen=None if told.past else forecasts.of_projects(who, [code]),
+        foreseen=None if content.past else forecasts.of_projects(who, [code]),
     )
     return logged(request, who, answer, 1)
 
@@ -345,18 +345,18 @@ def _moved(request: Request, who: Grant, code: str) -> Response:
     return logged(request, who, RedirectResponse(quote(now), status_code=302, headers=HEADERS), 0)
 
 
-def _document(request: Request, who: Grant, kind: Format, made: Any) -> Response:
+def _document(request: Request, who: Grant, kind: Format, report: Any) -> Response:
     """A report as a page, or as a file to keep."""
     from serving.report import write
 
-    if made is None:
+    if report is None:
         raise HTTPException(404, "没有可报告的内容，或无权查看。")
-    if kind == "html" and made.as_of == clock.today():  # with links to the lists, which are of today
+    if kind == "html" and report.as_of == clock.today():  # with links to the lists, which are of today
         path = request.url.path.removeprefix(request.scope.get("root_path", "")).strip("/")
-        content, media = write.html(made, "../" * path.count("/")), MEDIA[kind]
+        content, media = write.html(report, "../" * path.count("/")), MEDIA[kind]
     else:
-        content, media = write.written(made, kind)
-    headers = _STANDALONE if kind == "html" else {**HEADERS, **attached(f"{made.name}.{kind}")}
+        content, media = write.written(report, kind)
+    headers = _STANDALONE if kind == "html" else {**HEADERS, **attached(f"{report.name}.{kind}")}
     return logged(request, who, Response(content, media_type=media, headers=headers), 1)
 
 
@@ -370,10 +370,10 @@ def _stage_names() -> dict[int, str]:
 @cache
 def _towns() -> bytes:
     codes, names, shapes = places.towns()
-    told = []
+    lines = []
     for code, name, polygon in zip(codes, names, shapes, strict=True):
         inner = shapely.point_on_surface(polygon)
-        told.append(
+        lines.append(
             {
                 "code": code,
                 "name": name,
@@ -381,7 +381,7 @@ def _towns() -> bytes:
                 "rings": _rings(shapely.simplify(polygon, 0.0003), 1e-5),
             }
         )
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(lines, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _rings(geometry: Any, unit: float) -> list[list[float]]:

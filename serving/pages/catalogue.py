@@ -32,9 +32,12 @@ def page(request: Request, who: Who, q: Annotated[str, Query(max_length=100)] = 
 @router.get("/catalogue/dcat.jsonld")
 def dcat(request: Request, who: Who) -> Response:
     """DCAT."""
-    told = catalogue.dcat(f"{request.url.scheme}://{request.url.netloc}/onemap/api")
+    document = catalogue.dcat(f"{request.url.scheme}://{request.url.netloc}/onemap/api")
     return logged(
-        request, who, JSONResponse(told, headers=HEADERS, media_type="application/ld+json"), len(told["dcat:dataset"])
+        request,
+        who,
+        JSONResponse(document, headers=HEADERS, media_type="application/ld+json"),
+        len(document["dcat:dataset"]),
     )
 
 

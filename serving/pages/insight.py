@@ -22,9 +22,9 @@ _MOST = 500
 def page(request: Request, who: Who) -> Response:
     """As it was kept after the last judgement of the whole city."""
     _city(who)
-    told = report.latest()
-    answer = rendered("insight.html.j2", request, t=told, towns=towns())
-    return logged(request, who, answer, len(told["figures"]) if told else 0)
+    latest = report.latest()
+    answer = rendered("insight.html.j2", request, t=latest, towns=towns())
+    return logged(request, who, answer, len(latest["figures"]) if latest else 0)
 
 
 @router.get("/insight/days", response_class=HTMLResponse)
@@ -59,10 +59,10 @@ def steps(
 ) -> Response:
     """The breaches of one order of the catalogue."""
     _city(who)
-    told = report.latest() or {"broken": [], "as_of": None}
-    rows = [b for b in told["broken"] if (b["item_code"], b["prerequisite"]) == (item, prerequisite)]
+    latest = report.latest() or {"broken": [], "as_of": None}
+    rows = [b for b in latest["broken"] if (b["item_code"], b["prerequisite"]) == (item, prerequisite)]
     answer = rendered(
-        "insight-steps.html.j2", request, rows=rows, item=item, prerequisite=prerequisite, as_of=told["as_of"]
+        "insight-steps.html.j2", request, rows=rows, item=item, prerequisite=prerequisite, as_of=latest["as_of"]
     )
     return logged(request, who, answer, len(rows))
 

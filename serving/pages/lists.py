@@ -340,7 +340,7 @@ def _file(
     kind: Kind,
     by: dict[str, Any],
 ) -> Response:
-    made = f"{title}_{clock.now():%Y%m%d_%H%M}.{kind}"
+    file_name = f"{title}_{clock.now():%Y%m%d_%H%M}.{kind}"
     about = [("名称", title), ("导出时间", f"{clock.now():%Y-%m-%d %H:%M}"), ("数据截至", freshness.current().line)]
     about.append(("筛选", "；".join(f"{k}={v}" for k, v in by.items()) or "全部"))
     out = TemporaryFile("w+b")  # noqa: SIM115  # closed when the answer has been sent
@@ -357,7 +357,7 @@ def _file(
             while part := out.read(1 << 16):
                 yield part
 
-    answer = StreamingResponse(parts(), media_type=media, headers={**HEADERS, **attached(made)})
+    answer = StreamingResponse(parts(), media_type=media, headers={**HEADERS, **attached(file_name)})
     return logged(request, who, answer, count)
 
 

@@ -45,7 +45,7 @@ def _page(request: Request, who: Any, feed: str, **more: Any) -> Response:
         records = connection.execute(
             sa.text("select count(*) from source.record where feed = :feed and tombstoned_at is null"), {"feed": feed}
         ).scalar_one()
-    said = {(word["code"], word["field"]) for word in words}
+    stated = {(word["code"], word["field"]) for word in words}
     answer = rendered(
         "mapping.html.j2",
         request,
@@ -53,7 +53,7 @@ def _page(request: Request, who: Any, feed: str, **more: Any) -> Response:
         title=dossier.feeds()[feed],
         path=path,
         lines=lines,
-        drift=[{**one, "said": (one["code"], one["field"] or "") in said} for one in shape.timeline(feed)],
+        drift=[{**one, "said": (one["code"], one["field"] or "") in stated} for one in shape.timeline(feed)],
         words=words,
         records=records,
         most=MOST,
@@ -154,7 +154,7 @@ def _run(feed: str, *, apply: bool) -> remap.Diff:
 
 def _anchored(lines: list[str]) -> list[tuple[str | None, str]]:
     """(anchor, line): the first line that fills a column of an entity has one."""
-    made: list[tuple[str | None, str]] = []
+    result: list[tuple[str | None, str]] = []
     seen: set[str] = set()
     entity = ""
     for line in lines:
@@ -162,6 +162,6 @@ def _anchored(lines: list[str]) -> list[tuple[str | None, str]]:
         if word == "entity":
             entity = rest.strip()
         anchor = f"{entity}.{word}" if colon and entity in tables.golden and word in views()[entity].by_name else None
-        made.append((anchor if anchor not in seen else None, line))
+        result.append((anchor if anchor not in seen else None, line))
         seen.add(anchor or "")
-    return made
+    return result

@@ -42,12 +42,12 @@ Operator = Annotated[Grant, Depends(_operator)]
 @router.get("/lineage/{entity}/{id:path}", response_class=HTMLResponse)
 def of_row(request: Request, entity: str, id: str, who: Operator) -> Response:
     """Each field of a row, the record that it was taken from, its mapping and its receipt."""
-    told = lineage.lineage(who, entity, id) if entity in tables.golden else None
-    if told is None:
+    traced = lineage.lineage(who, entity, id) if entity in tables.golden else None
+    if traced is None:
         raise HTTPException(404, "没有这一行。")
-    records = {record["record"]: record for record in told["records"]}
+    records = {record["record"]: record for record in traced["records"]}
     answer = rendered(
-        "lineage.html.j2", request, t=told, zh=views()[entity].zh, records=records, feeds=dossier.feeds(), raw=who.raw
+        "lineage.html.j2", request, t=traced, zh=views()[entity].zh, records=records, feeds=dossier.feeds(), raw=who.raw
     )
     return logged(request, who, answer, 1, personal=who.raw)
 

@@ -26,12 +26,12 @@ Text = Annotated[str | None, Query(max_length=100)]
 @router.get("/project/{code}/plan", response_class=HTMLResponse)
 def of_project(request: Request, code: str, who: Who) -> Response:
     """What a project has still to do, in which order and by when; each line with its reason and source."""
-    made = plans.shown(who, code)
-    if made is None:
+    planned = plans.shown(who, code)
+    if planned is None:
         raise HTTPException(404, "没有这个项目，或无权查看。")
     with reading(who) as connection:
         named = whereabouts.find(connection, code, 1)
-    return _plan(request, who, made, project=named[0] if named else None)
+    return _plan(request, who, planned, project=named[0] if named else None)
 
 
 @router.get("/plan", response_class=HTMLResponse)
@@ -48,10 +48,10 @@ def of_conditions(
     chosen = [c.strip() for c in condition or [] if c.strip()]
     with transaction() as connection:
         questions = plan.questions(connection, clock.today(), rulebook.rules())
-        made = None
+        planned = None
         if asked:
             try:
-                made = plan.of_conditions(
+                planned = plan.of_conditions(
                     connection,
                     clock.today(),
                     process_type=process_type or None,
@@ -68,7 +68,7 @@ def of_conditions(
         "conditions": chosen,
         "fast_track": fast_track,
     }
-    return _plan(request, who, made, questions=questions, answers=answers)
+    return _plan(request, who, planned, questions=questions, answers=answers)
 
 
 @router.get("/lookup", response_class=HTMLResponse)
@@ -79,30 +79,32 @@ def lookup(request: Request, who: Who, q: Text = None) -> Response:
         rows = whereabouts.find(connection, question, whereabouts.MOST) if question or who.party else []
         cases = whereabouts.cases(connection, question, [r["code"] for r in rows]) if rows or question else []
     with transaction() as connection:
-        told = (
+        reminded = (
             care.told_of(connection, [r["code"] for r in rows], "enterprise", clock.today())
             if who.enterprises is not None and who.departments is None
             else []
         )
-    answer = rendered("lookup.html.j2", request, told=told, question=question, rows=rows, cases=cases, own=who.party)
+    answer = rendered(
+        "lookup.html.j2", request, told=reminded, question=question, rows=rows, cases=cases, own=who.party
+    )
     return logged(request, who, answer, len(rows) + len(cases))
 
 
 def _plan(
     request: Request,
     who: Who,
-    made: dict[str, Any] | None,
+    planned: dict[str, Any] | None,
     *,
     project: dict[str, Any] | None = None,
     questions: list[dict[str, Any]] | None = None,
     answers: dict[str, Any] | None = None,
 ) -> Response:
-    lines = made["lines"] if made else []
+    lines = planned["lines"] if planned else []
     stages = dict(expected.milestones().select("stage", "stage_name").unique().sort("stage").iter_rows())
     answer = rendered(
         "plan.html.j2",
         request,
-        plan=made,
+        plan=planned,
         project=project,
         media={code: entry.zh for code, entry in codes.load("material_medium").codes.items()},
         types=codes.load("process_type").codes,
@@ -112,6 +114,6 @@ def _plan(
         names={line["item_code"]: line["item_name"] for line in lines},
         done=sum(line["state"] == "已办" for line in lines),
         waiting=[line for line in lines if line["holds"] and line["state"] != "已办"],
-        drawn=drawing.svg(charts.plan(lines, made["as_of"]), "plan") if made else None,
+        drawn=drawing.svg(charts.plan(lines, planned["as_of"]), "plan") if planned else None,
     )
     return logged(request, who, answer, len(lines))

@@ -38,19 +38,19 @@ class Sessions:
         self._secret = secrets.token_bytes(32)
 
     def open_for(self, account: accounts.Account) -> str:
-        told = f"{self.MARK}{account.name}.{int(time.time()) + self.SECONDS}"
-        return f"{told}.{self._sign(told)}"
+        claim = f"{self.MARK}{account.name}.{int(time.time()) + self.SECONDS}"
+        return f"{claim}.{self._sign(claim)}"
 
     def account(self, shown: str) -> accounts.Account | None:
         """Whose it is; None: not ours, over, or of an account that is closed."""
-        told, _, signature = shown.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign(told).encode()):
+        claim, _, signature = shown.rpartition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(claim).encode()):
             return None
-        name, _, end = told.removeprefix(self.MARK).rpartition(".")
+        name, _, end = claim.removeprefix(self.MARK).rpartition(".")
         return accounts.find(name) if int(end) > time.time() else None
 
-    def _sign(self, told: str) -> str:
-        return hmac.new(self._secret, told.encode(), hashlib.sha256).hexdigest()
+    def _sign(self, claim: str) -> str:
+        return hmac.new(self._secret, claim.encode(), hashlib.sha256).hexdigest()
 
 
 class _LogIn(Exception):

@@ -51,11 +51,11 @@ async def judged(request: Request, feed: str, who: Who) -> Response:
         body = Path(folder) / "body"
         name, records = await _handed(request, body, trying.most(found))
         try:
-            told = await run_in_threadpool(trying.verdict, who, found, body, name, records=records)
+            verdict = await run_in_threadpool(trying.verdict, who, found, body, name, records=records)
         except TransientError as error:
             raise HTTPException(503, error.zh, {"Retry-After": "10"}) from error
-    answer = await run_in_threadpool(_shown, request, who, found, told=told)
-    return await run_in_threadpool(logged, request, who, answer, told["rows_in"])
+    answer = await run_in_threadpool(_shown, request, who, found, told=verdict)
+    return await run_in_threadpool(logged, request, who, answer, verdict["rows_in"])
 
 
 async def _handed(request: Request, body: Path, most: int) -> tuple[str, bool]:
@@ -76,8 +76,8 @@ async def _handed(request: Request, body: Path, most: int) -> tuple[str, bool]:
             if isinstance(file, UploadFile) and file.size:
                 if file.size > most:
                     raise trying.TooLargeError(most)
-                with body.open("wb") as kept:
-                    await run_in_threadpool(shutil.copyfileobj, file.file, kept)
+                with body.open("wb") as target:
+                    await run_in_threadpool(shutil.copyfileobj, file.file, target)
                 name = (file.filename or "").replace("\x00", "")[:200]
                 return name, sent.get("as") == "records"
     except trying.TooLargeError as error:

@@ -74,24 +74,25 @@ def one(request: Request, number: int, who: Who) -> Response:
     found = whatif.one(number) if 0 < number < 2**53 else None
     if found is None:
         raise HTTPException(404, "没有这次推演。")
-    told = found["told"]
+    computed = found["told"]
     answer = rendered(
         "whatif-one.html.j2",
         request,
-        headers={} if told or found["error"] or found["died"] else {"Refresh": "3"},
+        headers={} if computed or found["error"] or found["died"] else {"Refresh": "3"},
         found=_named(found),
-        t=told,
-        drawn=_drawn(told) if told else None,
-        departments=_listed(told["departments"]) if told else [],
+        t=computed,
+        drawn=_drawn(computed) if computed else None,
+        departments=_listed(computed["departments"]) if computed else [],
         most=OTHERS,
         names=_names(who),
         total={
-            n: sum(row[n] for row in told["departments"]) for n in ("cases", "late", "late_after", "over", "over_after")
+            n: sum(row[n] for row in computed["departments"])
+            for n in ("cases", "late", "late_after", "over", "over_after")
         }
-        if told
+        if computed
         else None,
     )
-    return logged(request, who, answer, len(told["departments"]) if told else 0)
+    return logged(request, who, answer, len(computed["departments"]) if computed else 0)
 
 
 def _city(who: Grant) -> None:
@@ -168,9 +169,9 @@ def _listed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return late + [row for row in rows if not row["late"] and not row["late_after"]][:OTHERS]
 
 
-def _drawn(told: dict[str, Any]) -> Markup | None:
+def _drawn(computed: dict[str, Any]) -> Markup | None:
     """Late cases by department, as it is and as supposed."""
-    rows = [row for row in told["departments"] if row["late"] or row["late_after"]][:BARS]
+    rows = [row for row in computed["departments"] if row["late"] or row["late_after"]][:BARS]
     bars = [
         (f"{row['department']} · {when}", float(row[name]), f"{row[name]:,} 件")
         for row in rows

@@ -237,26 +237,26 @@ def _touched(view: View, output: Output, changed: dict[str, list[str]], keys: li
 
 def _told(frame: pl.DataFrame, output: Output) -> pl.DataFrame:
     view = views()[output.entity]
-    made: list[pl.Series] = []
+    columns: list[pl.Series] = []
     faults: list[pl.Series] = []
     for name, cell in output.cells.items():
         if cell.hub:
             continue
         value, wrong = _value(frame, view, name, cell)
-        made.append(value.alias(name))
+        columns.append(value.alias(name))
         faults += wrong
-    cells = frame.select("key").with_columns(made) if made else frame.select("key")
-    told = cells.select(
+    cells = frame.select("key").with_columns(columns) if columns else frame.select("key")
+    texts = cells.select(
         "key", pl.struct(pl.exclude("key")).map_elements(_canonical, return_dtype=pl.String).alias("cells")
     )
     reasons = pl.select(pl.concat_list(faults).list.drop_nulls()).to_series() if faults else None
     if reasons is None or frame.is_empty():
-        return told.with_columns(pl.lit(None, pl.String).alias("reasons"))
-    said = pl.Series(
+        return texts.with_columns(pl.lit(None, pl.String).alias("reasons"))
+    series = pl.Series(
         [json.dumps([_reason(r) for r in row], ensure_ascii=False) if len(row) else None for row in reasons],
         dtype=pl.String,
     )
-    return told.with_columns(said.alias("reasons"))
+    return texts.with_columns(series.alias("reasons"))
 
 
 def _canonical(cells: dict[str, str | None]) -> str:
@@ -322,9 +322,9 @@ def _formatted(text: pl.Series, kind: str, form: str | None) -> pl.Series:
 
 
 def _faulty(where: pl.Series, code: str, field: str, detail: pl.Series | None) -> pl.Series:
-    said = pl.lit(f"{code}\x1f{field}\x1f")
-    told = pl.concat_str(said, detail.fill_null("")) if detail is not None else said
-    return pl.select(pl.when(where.fill_null(False)).then(told).otherwise(None)).to_series()
+    prefix = pl.lit(f"{code}\x1f{field}\x1f")
+    reason = pl.concat_str(prefix, detail.fill_null("")) if detail is not None else prefix
+    return pl.select(pl.when(where.fill_null(False)).then(reason).otherwise(None)).to_series()
 
 
 def row_id(output: Output, key: str) -> str:

@@ -221,7 +221,7 @@ def settle(connection: Connection, batch: Batch, rejected: dict[int, str], recei
     """What the receiver took and refused: ``rejected`` by the row's place in the batch, from 1, with its word."""
     values = {"id": batch.id, "output": batch.output}
     if rejected:
-        said = [
+        reasons = [
             json.dumps([{"code": "refused", "field": "", "detail": _safe(text)}], ensure_ascii=False)
             for text in rejected.values()
         ]
@@ -231,7 +231,7 @@ def settle(connection: Connection, batch: Batch, rejected: dict[int, str], recei
                    from unnest(cast(:ords as integer[]), cast(:reasons as text[])) k(ord, reasons)
                    where r.batch_id = cast(:id as uuid) and r.ord = k.ord"""
             ),
-            {**values, "ords": list(rejected), "reasons": said},
+            {**values, "ords": list(rejected), "reasons": reasons},
         )
     connection.execute(
         sa.text(
@@ -335,7 +335,7 @@ def dismiss(output: str, keys: list[str], by: str, note: str) -> int:
     """Leave refused rows out until they change. :raises ConfigurationError: without a reason."""
     if not note.strip():
         raise ConfigurationError("a dismissal needs a reason", remedy="say why", zh="须填写不予推送的理由。")
-    said = json.dumps([{"code": "dismissed", "field": "", "detail": f"{by}：{note}"}], ensure_ascii=False)
+    reason = json.dumps([{"code": "dismissed", "field": "", "detail": f"{by}：{note}"}], ensure_ascii=False)
     with transaction() as connection:
         return connection.execute(
             sa.text(
@@ -343,7 +343,7 @@ def dismiss(output: str, keys: list[str], by: str, note: str) -> int:
                    where output = :output and state = 'rejected' and key = any(cast(:keys as text[]))
                      and not reasons @> '[{"code": "dismissed"}]'"""
             ),
-            {"output": output, "keys": keys, "said": said},
+            {"output": output, "keys": keys, "said": reason},
         ).rowcount
 
 

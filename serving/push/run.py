@@ -96,8 +96,8 @@ def _push(sink: Sink, output: Output, whole: bool, period: str | None, again: bo
     if batch is not None and not settled(batch):
         return result
     if output.mode == "whole":
-        if (made := _whole(sink, output, endpoint, period, again)) is not None:
-            settled(made)
+        if (created := _whole(sink, output, endpoint, period, again)) is not None:
+            settled(created)
         return result
     if period is not None:
         raise ConfigurationError(
@@ -105,8 +105,8 @@ def _push(sink: Sink, output: Output, whole: bool, period: str | None, again: bo
         )
     _look(sink, output, whole)
     while True:
-        made = _make(sink, output, endpoint)
-        if made is None or not settled(made):
+        created = _make(sink, output, endpoint)
+        if created is None or not settled(created):
             return result
 
 
@@ -115,9 +115,9 @@ def _push(sink: Sink, output: Output, whole: bool, period: str | None, again: bo
 
 def _declared(sink: Sink, output: Output) -> str:
     """What, when it changes, makes every row be looked at again."""
-    said = {"entity": output.entity, "where": output.where and output.where.model_dump(), "scopes": sink.scopes}
+    definition = {"entity": output.entity, "where": output.where and output.where.model_dump(), "scopes": sink.scopes}
     cells = {name: [cell.model_dump(), choose.codes_of(cell)] for name, cell in output.cells.items()}
-    return hashlib.sha256(json.dumps([said, cells], ensure_ascii=False, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([definition, cells], ensure_ascii=False, default=str).encode()).hexdigest()
 
 
 def _look(sink: Sink, output: Output, whole: bool) -> None:
@@ -187,8 +187,8 @@ def _whole(sink: Sink, output: Output, endpoint: Any, asked: str | None, again: 
         frames = [*choose.chosen(reader, sink, output, period=span)]
     rows = pl.concat(frames) if frames else _NOTHING
     good, refused = rows.filter(pl.col("reasons").is_null()), rows.filter(pl.col("reasons").is_not_null())
-    told = [Row(key, "I", json.loads(cells)) for key, cells in good.select("key", "cells").iter_rows()]
-    return _batch(sink, output, endpoint, told, span, refused)
+    chosen = [Row(key, "I", json.loads(cells)) for key, cells in good.select("key", "cells").iter_rows()]
+    return _batch(sink, output, endpoint, chosen, span, refused)
 
 
 def _batch(
@@ -212,7 +212,7 @@ def _batch(
         name += f"-{revision}.{ending}" if revision > 1 else f".{ending}"
     draft = Batch(id_, output.id, name, period, 1, "waiting", len(rows), len(rows), "", at, 0)
     body = receivers.of(sink.protocol).form(Call(sink, output, endpoint, draft), rows)
-    kept = archive.put(body)
+    stored = archive.put(body)
     with transaction() as connection:
         if span is not None and refused is not None:
             ledger.refuse_whole(connection, output.id, span.name, refused)
@@ -220,12 +220,12 @@ def _batch(
             connection,
             draft,
             [row.key for row in rows],
-            kept.sha256,
+            stored.sha256,
             refused=refused.height if refused is not None else 0,
         )
-        made = ledger.opened(connection, output.id)
-    assert made is not None
-    return made
+        batch = ledger.opened(connection, output.id)
+    assert batch is not None
+    return batch
 
 
 def _send(call: Call, result: Pushed) -> bool:

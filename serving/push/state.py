@@ -90,8 +90,8 @@ class Standing:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
-        told = {**asdict(self), "balanced": self.balanced}
-        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in told.items()}
+        document = {**asdict(self), "balanced": self.balanced}
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in document.items()}
 
 
 def standing() -> list[Standing]:

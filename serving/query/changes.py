@@ -62,7 +62,7 @@ def since(
     full = len(found) > limit
     found = found[:limit]
     place = (found[-1].xid, found[-1].seq) if full else (until.until_xid, until.until_seq)
-    told = [
+    entries = [
         {
             "cursor": paging.encode(LABEL, (row.xid, row.seq)),
             "op": row.op,
@@ -76,7 +76,7 @@ def since(
         }
         for row in found
     ]
-    return told, place, full or not until.last
+    return entries, place, full or not until.last
 
 
 def end(connection: Connection) -> str:

@@ -32,38 +32,38 @@ def projects(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Projects: ``q`` any part of name, code or enterprise, in Chinese, pinyin or initials; ``type_`` 备案, 核准, 审批."""
-    made = Filter()
+    filters = Filter()
     if q is not None:
         wanted = search.wanted(q)
         if wanted is None:
-            return made.where("false")
-        made.where("v.id in (select serving.found(:q_grams, :q_text))", q_grams=wanted[0], q_text=wanted[1])
-    made.where("v.town_code = :town", town=town)
-    made.where("v.current_stage = :stage", stage=stage)
-    made.where("v.filing_type = :type_", type_=type_)
-    made.where("v.finished = :finished", finished=finished)
-    made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+            return filters.where("false")
+        filters.where("v.id in (select serving.found(:q_grams, :q_text))", q_grams=wanted[0], q_text=wanted[1])
+    filters.where("v.town_code = :town", town=town)
+    filters.where("v.current_stage = :stage", stage=stage)
+    filters.where("v.filing_type = :type_", type_=type_)
+    filters.where("v.finished = :finished", finished=finished)
+    filters.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
     if light == NO_LIGHT:
-        made.where("v.light is null")
+        filters.where("v.light is null")
     elif light is not None:
         # the index on lights finds who may have it; the view says whose worst it is
-        made.where(
+        filters.where(
             """v.id in (select c.project_code from asked."case" c where c.light = :light) and v.light = :light""",
             light=light,
         )
     if has_findings is not None:
         some = "select f.project_code from asked.finding f where f.state in ('open', 'confirmed')"
-        made.where(f"v.id {'' if has_findings else 'not '}in ({some})")
-    made.where(
+        filters.where(f"v.id {'' if has_findings else 'not '}in ({some})")
+    filters.where(
         """v.id in (select c.project_code from asked."case" c where c.department_code = any(:departments) and c.project_code is not null
                     union select f.project_code from asked.finding f where f.department_code = any(:departments))""",
         departments=codes_of(department),
     )
-    return made
+    return filters
 
 
-def _of_town(made: Filter, town: str | None) -> Filter:
-    return made.where("v.project_code in (select p.id from asked.project p where p.town_code = :town)", town=town)
+def _of_town(filters: Filter, town: str | None) -> Filter:
+    return filters.where("v.project_code in (select p.id from asked.project p where p.town_code = :town)", town=town)
 
 
 def cases(
@@ -78,18 +78,18 @@ def cases(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Cases: ``running`` a clock that has not stopped; ``channel`` any of the systems that know it."""
-    made = Filter()
-    made.where("v.project_code = :project", project=project).where("v.item_code = :item", item=item)
+    filters = Filter()
+    filters.where("v.project_code = :project", project=project).where("v.item_code = :item", item=item)
     if light == NO_LIGHT:
-        made.where("v.light is null")
+        filters.where("v.light is null")
     else:
-        made.where("v.light = :light", light=light)
-    made.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
-    made.where("v.department_code = any(:departments)", departments=codes_of(department))
-    made.where("v.channel = :channel", channel=channel)
+        filters.where("v.light = :light", light=light)
+    filters.where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    filters.where("v.department_code = any(:departments)", departments=codes_of(department))
+    filters.where("v.channel = :channel", channel=channel)
     if running is not None:
-        made.where(f"v.ended_at is {'' if running else 'not '}null")
-    return _of_town(made, town)
+        filters.where(f"v.ended_at is {'' if running else 'not '}null")
+    return _of_town(filters, town)
 
 
 def changed(since: datetime | None) -> Filter:
@@ -109,14 +109,14 @@ def findings(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Findings; ``state`` open, confirmed, lifted, closed."""
-    made = Filter()
-    made.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where(
+    filters = Filter()
+    filters.where("v.project_code = :project", project=project).where("v.rule = :rule", rule=rule).where(
         "v.state = :state", state=state
     )
-    _fed_since(made, "finding", "v.id", updated_since)
-    made.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
-    made.where("v.department_code = any(:departments)", departments=codes_of(department))
-    return _of_town(made, town)
+    _fed_since(filters, "finding", "v.id", updated_since)
+    filters.where("v.severity = :severity", severity=severity).where("v.item_code = :item", item=item)
+    filters.where("v.department_code = any(:departments)", departments=codes_of(department))
+    return _of_town(filters, town)
 
 
 def orders(
@@ -129,12 +129,12 @@ def orders(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Work orders; ``overdue_on``: past their running limit on that day."""
-    made = Filter()
-    made.where("v.project_code = :project", project=project).where("v.state = :state", state=state)
-    made.where("v.department_code = any(:departments)", departments=codes_of(department))
-    _fed_since(made, "work_order", "v.no", updated_since)
-    made.where("v.due_on < :overdue_on and v.state <> 'closed'", overdue_on=overdue_on)
-    return _of_town(made, town)
+    filters = Filter()
+    filters.where("v.project_code = :project", project=project).where("v.state = :state", state=state)
+    filters.where("v.department_code = any(:departments)", departments=codes_of(department))
+    _fed_since(filters, "work_order", "v.no", updated_since)
+    filters.where("v.due_on < :overdue_on and v.state <> 'closed'", overdue_on=overdue_on)
+    return _of_town(filters, town)
 
 
 def licences(
@@ -146,9 +146,9 @@ def licences(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Licences and approval documents; ``number`` as written."""
-    made = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
-    made.where("v.project_code = :project", project=project).where("v.number = :number", number=number)
-    return made.where("v.item_code = :item", item=item).where("v.type_code = :type_code", type_code=type_code)
+    filters = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    filters.where("v.project_code = :project", project=project).where("v.number = :number", number=number)
+    return filters.where("v.item_code = :item", item=item).where("v.type_code = :type_code", type_code=type_code)
 
 
 def items(
@@ -160,10 +160,10 @@ def items(
     updated_since: datetime | None = None,
 ) -> Filter:
     """Versions of the catalogue's items."""
-    made = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
-    made.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
-    made.where("v.department_code = any(:departments)", departments=codes_of(department))
-    return made.where(
+    filters = Filter().where("v.changed_at >= :updated_since", updated_since=_instant(updated_since))
+    filters.where("v.item_code = :code", code=code).where("v.stage = :stage", stage=stage)
+    filters.where("v.department_code = any(:departments)", departments=codes_of(department))
+    return filters.where(
         """(v.valid_from is null or v.valid_from <= :day) and (v.valid_to is null or v.valid_to >= :day)
            and not exists (select from asked.item w where w.item_code = v.item_code and w.valid_from <= :day
                            and (w.valid_to is null or w.valid_to >= :day)
@@ -172,9 +172,9 @@ def items(
     )
 
 
-def _fed_since(made: Filter, entity: str, key: str, since: datetime | None) -> None:
+def _fed_since(filters: Filter, entity: str, key: str, since: datetime | None) -> None:
     """Rows of supervision carry no time of change: the change feed has it."""
-    made.where(
+    filters.where(
         f"{key} in (select c.entity_id from asked.change c where c.entity = '{entity}' and c.at >= :updated_since)",
         updated_since=_instant(since),
     )

@@ -53,15 +53,15 @@ def cases(
 def _told(forecast: dict[str, Any], case: dict[str, Any]) -> dict[str, Any]:
     late = case["light"] in ("红", "双红")
     waits = forecast["waits"] or case["light"] == "待数据"
-    told = {**case, **forecast}
+    document = {**case, **forecast}
     if waits or late:
-        told |= {"chance": None, "reasons": []}
+        document |= {"chance": None, "reasons": []}
     if waits:
-        told |= {"likely_on": None, "first_on": None, "last_on": None}
-    return told | {
+        document |= {"likely_on": None, "first_on": None, "last_on": None}
+    return document | {
         "waits": waits,
         "why": "数据源静默，不作预测" if waits else "已超承诺时限" if late else None,
-        "reasons": [{**reason, "zh": run.worded(reason)} for reason in told["reasons"]],
+        "reasons": [{**reason, "zh": run.worded(reason)} for reason in document["reasons"]],
     }
 
 

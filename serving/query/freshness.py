@@ -123,8 +123,8 @@ class Freshness:
         oldest = next(s for s in self.sources if s.as_of == self.as_of)
         text = f"数据截至 {self.as_of:%Y-%m-%d %H:%M}（最早：{oldest.name}）"
         if self.silent:
-            told = "、".join(f"{name}自 {since:%m-%d %H:%M} 静默" for name, since in self.silent[:3])
-            text += f"；{told}{' 等' if len(self.silent) > 3 else ''}，相关判定暂停"
+            message = "、".join(f"{name}自 {since:%m-%d %H:%M} 静默" for name, since in self.silent[:3])
+            text += f"；{message}{' 等' if len(self.silent) > 3 else ''}，相关判定暂停"
         for found, word in ((self.failing, "读取失败或待人工"), (self.late, "超过时效承诺")):
             if found:
                 names = list(dict.fromkeys(f"{s.name} {f.name}" for s, f in found))
@@ -135,7 +135,7 @@ class Freshness:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able: ``data_as_of``, ``sources`` with their time and troubles, ``zh``."""
-        told = [
+        entries = [
             {
                 "source": s.source,
                 "name": s.name,
@@ -146,7 +146,7 @@ class Freshness:
             }
             for s in self.sources
         ]
-        return {"data_as_of": _iso(self.as_of), "zh": self.line, "sources": told}
+        return {"data_as_of": _iso(self.as_of), "zh": self.line, "sources": entries}
 
 
 _PATIENCE = 3.0  # seconds: every page and answer asks
@@ -156,10 +156,10 @@ _told: dict[str, tuple[float, Freshness]] = {}
 def current() -> Freshness:
     """:func:`freshness`, not older than three seconds."""
     url = settings.database_url()
-    told = _told.get(url)
-    if told is None or time.monotonic() - told[0] > _PATIENCE:
-        told = _told[url] = (time.monotonic(), freshness())
-    return told[1]
+    cached = _told.get(url)
+    if cached is None or time.monotonic() - cached[0] > _PATIENCE:
+        cached = _told[url] = (time.monotonic(), freshness())
+    return cached[1]
 
 
 def freshness() -> Freshness:

@@ -46,26 +46,26 @@ def inside(shapes: Shapes, box: Box) -> Shapes:
         return shapes
     valid = np.where(shapely.is_valid(shapes.geometries), shapes.geometries, shapely.make_valid(shapes.geometries))
     keep = shapely.intersects(valid, shapely.box(*box))
-    return Shapes([i for i, kept in zip(shapes.ids, keep, strict=True) if kept], shapes.geometries[keep])
+    return Shapes([i for i, chosen in zip(shapes.ids, keep, strict=True) if chosen], shapes.geometries[keep])
 
 
 def shapes(connection: Connection, view: str, box: Box | None = None, where: Filter | None = None) -> Shapes:
     """Shapes of a view, in order of id."""
-    made = Filter(list(where.parts), dict(where.values)) if where else Filter()
-    made.where("v.geom is not null")
+    filters = Filter(list(where.parts), dict(where.values)) if where else Filter()
+    filters.where("v.geom is not null")
     if box is not None:
-        made.where("v.id in (select serving.in_box(:entity, cast(:box as box)))", entity=view, box=_box(box))
+        filters.where("v.id in (select serving.in_box(:entity, cast(:box as box)))", entity=view, box=_box(box))
     rows = connection.execute(
-        sa.text(f"select v.id, v.geom from asked.{view} v where {made.sql} order by v.id"), made.values
+        sa.text(f"select v.id, v.geom from asked.{view} v where {filters.sql} order by v.id"), filters.values
     ).all()
     return _load(rows, box)
 
 
 def project_areas(connection: Connection, box: Box | None = None, where: Filter | None = None) -> Shapes:
     """Projects as the union of their red lines, in order of code."""
-    made = Filter(list(where.parts), dict(where.values)) if where else Filter()
+    filters = Filter(list(where.parts), dict(where.values)) if where else Filter()
     if box is not None:
-        made.where(
+        filters.where(
             """v.id in (select b.project_code from asked.redline b
                         where b.id in (select serving.in_box('redline', cast(:box as box))))""",
             box=_box(box),
@@ -73,9 +73,9 @@ def project_areas(connection: Connection, box: Box | None = None, where: Filter 
     rows = connection.execute(
         sa.text(
             f"""select v.id, r.geom from asked.project v join asked.redline r on r.project_code = v.id and r.geom is not null
-                where {made.sql} order by v.id, r.id"""
+                where {filters.sql} order by v.id, r.id"""
         ),
-        made.values,
+        filters.values,
     ).all()
     parts = _load(rows, None)
     if not parts.ids:
@@ -95,11 +95,11 @@ def project_areas(connection: Connection, box: Box | None = None, where: Filter 
 def project_points(connection: Connection, box: Box | None = None, where: Filter | None = None) -> Shapes:
     """Projects as points, in order of code: a point within the red line; without one, the coordinates that the source gives."""
     areas = project_areas(connection, box, where)
-    made = Filter(list(where.parts), dict(where.values)) if where else Filter()
-    made.where("v.longitude between -180 and 180 and v.latitude between -90 and 90")
-    made.where("not exists (select from asked.redline r where r.project_code = v.id and r.geom is not null)")
+    filters = Filter(list(where.parts), dict(where.values)) if where else Filter()
+    filters.where("v.longitude between -180 and 180 and v.latitude between -90 and 90")
+    filters.where("not exists (select from asked.redline r where r.project_code = v.id and r.geom is not null)")
     if box is not None:
-        made.where(
+        filters.where(
             "v.longitude between :west and :east and v.latitude between :south and :north",
             west=box[0],
             south=box[1],
@@ -107,7 +107,7 @@ def project_points(connection: Connection, box: Box | None = None, where: Filter
             north=box[3],
         )
     rows = connection.execute(
-        sa.text(f"select v.id, v.longitude, v.latitude from asked.project v where {made.sql}"), made.values
+        sa.text(f"select v.id, v.longitude, v.latitude from asked.project v where {filters.sql}"), filters.values
     ).all()
     points = shapely.points([[float(r[1]), float(r[2])] for r in rows]) if rows else np.array([], dtype=object)
     ids = [*areas.ids, *(r[0] for r in rows)]

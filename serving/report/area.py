@@ -55,7 +55,7 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
     if rows.is_empty():
         return None
     day = seen.as_of or clock.today()
-    made = Report(
+    report = Report(
         f"{'镇街' if kind == 'town' else '部门'}分析报告_{name}_{day:%Y%m%d}",
         f"{name}投资项目分析报告",
         f"截至 {day:%Y-%m-%d}",
@@ -83,18 +83,18 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
             ).mappings()
         ]
         findings = [dict(r) for r in connection.execute(sa.text(_FINDINGS.format(where=finding)), values).mappings()]
-    _summary(made, kind, code, name, rows, totals, findings)
-    _projects(made, kind, code, rows)
-    _cases(made, totals, late)
-    _found(made, kind, findings)
-    made.add(Heading("四、重点关注项目"))
-    _attention(made, rows)
-    made.add(
+    _summary(report, kind, code, name, rows, totals, findings)
+    _projects(report, kind, code, rows)
+    _cases(report, totals, late)
+    _found(report, kind, findings)
+    report.add(Heading("四、重点关注项目"))
+    _attention(report, rows)
+    report.add(
         Heading("五、下一步与责任"),
         Points(_next(kind, name, rows, late, findings, day) or ["暂无须督办事项。"]),
         Paragraph(NOTE, "soft"),
     )
-    return made
+    return report
 
 
 def named(kind: Area, text: str) -> tuple[str, str] | None:
@@ -112,7 +112,7 @@ def _rate(totals: dict[str, Any]) -> str:
 
 
 def _summary(
-    made: Report,
+    report: Report,
     kind: Area,
     code: str,
     name: str,
@@ -121,7 +121,7 @@ def _summary(
     findings: list[dict[str, Any]],
 ) -> None:
     done = int(rows["finished"].sum())
-    made.add(
+    report.add(
         Paragraph(
             f"{name}涉及投资项目 {rows.height} 个，已完成 {done} 个，推进中 {rows.height - done} 个；在办办件 {totals['running']} 件，其中超期（在办超期） {totals['late']} 件、"
             f"临期 {totals['soon']} 件；未消除的发现 {len(findings)} 条，其中严重 {sum(f['severity'] == 3 for f in findings)} 条。",
@@ -148,13 +148,13 @@ def _summary(
     )
 
 
-def _projects(made: Report, kind: Area, code: str, rows: pl.DataFrame) -> None:
+def _projects(report: Report, kind: Area, code: str, rows: pl.DataFrame) -> None:
     cards = [
         (c["name"] if c["stage"] in ("done", None) else f"{c['stage']} {c['name']}", c["lights"])
         for c in board(rows)
         if c["stage"] is not None or c["projects"]
     ]
-    made.add(
+    report.add(
         Heading("一、项目进展"),
         Figure(charts.stacked(cards, "各阶段项目数", width=charts.PRINTED), "各阶段项目数，按最差的在办时限灯着色"),
     )
@@ -163,19 +163,19 @@ def _projects(made: Report, kind: Area, code: str, rows: pl.DataFrame) -> None:
         (r["x"], r["y"], r["light"], r["name"] or r["code"])
         for r in placed.select("x", "y", "light", "name", "code").to_dicts()
     ]
-    made.add(Figure(charts.city(points, code if kind == "town" else None, charts.PRINTED, 420), "项目分布"))
+    report.add(Figure(charts.city(points, code if kind == "town" else None, charts.PRINTED, 420), "项目分布"))
 
 
-def _cases(made: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> None:
-    made.add(Heading("二、办件与时限"))
-    made.add(
+def _cases(report: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> None:
+    report.add(Heading("二、办件与时限"))
+    report.add(
         Paragraph(
             f"办件 {totals['cases']} 件，已办结 {totals['ended']} 件；有承诺时限并已办结的 {totals['limited']} 件中按时 {totals['on_time']} 件，按时办结率 {_rate(totals)}。"
         )
     )
     if late:
-        told = [(row, limits.of(row)) for row in late]
-        made.add(
+        overdue = [(row, limits.of(row)) for row in late]
+        report.add(
             Heading("在办超期", 3),
             Figure(
                 charts.bars(
@@ -185,7 +185,7 @@ def _cases(made: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> 
                             float(limits.over(found)),
                             "；".join(x.short for x in found if x.over),
                         )
-                        for row, found in told[:12]
+                        for row, found in overdue[:12]
                     ],
                     "在办超期天数",
                     "red",
@@ -203,22 +203,22 @@ def _cases(made: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -> 
                         row["department_name"] or "—",
                         limits.verdict(found),
                     )
-                    for row, found in told
+                    for row, found in overdue
                 ],
                 (0.2, 0.15, 0.16, 0.14, 0.35),
             ),
         )
     else:
-        made.add(Paragraph("没有在办超期的办件。"))
+        report.add(Paragraph("没有在办超期的办件。"))
 
 
-def _found(made: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
-    made.add(Heading("三、发现与工单"))
+def _found(report: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
+    report.add(Heading("三、发现与工单"))
     if not findings:
-        made.add(Paragraph("没有未消除的发现。"))
+        report.add(Paragraph("没有未消除的发现。"))
         return
     names = rulebook.names()
-    made.add(
+    report.add(
         Figure(
             charts.bars(
                 _counted([names.get(f["rule"], f["rule"]) for f in findings]), "发现按规则", width=charts.PRINTED
@@ -231,7 +231,7 @@ def _found(made: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
         if kind == "town"
         else [towns().get(f["town_code"] or "", "镇街未知") for f in findings]
     )
-    made.add(
+    report.add(
         Figure(
             charts.bars(_counted(other), "发现按责任", width=charts.PRINTED),
             "未消除的发现，按责任部门" if kind == "town" else "未消除的发现，按项目所在镇街",
@@ -246,9 +246,9 @@ def _found(made: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
         )
         for f in findings[:_SHOWN]
     ]
-    made.add(Table(("规则", "项目", "内容（疑似，待核）", "责任与工单"), rows, (0.12, 0.2, 0.48, 0.2)))
+    report.add(Table(("规则", "项目", "内容（疑似，待核）", "责任与工单"), rows, (0.12, 0.2, 0.48, 0.2)))
     if len(findings) > _SHOWN:
-        made.add(Paragraph(f"其余 {len(findings) - _SHOWN} 条见一张图页面。", "soft"))
+        report.add(Paragraph(f"其余 {len(findings) - _SHOWN} 条见一张图页面。", "soft"))
 
 
 def _counted(values: list[str]) -> list[tuple[str, float, str]]:
@@ -260,13 +260,13 @@ def _counted(values: list[str]) -> list[tuple[str, float, str]]:
     ]
 
 
-def _attention(made: Report, rows: pl.DataFrame) -> None:
+def _attention(report: Report, rows: pl.DataFrame) -> None:
     """Those that run late, are marked, or are about to be late; the worst first, as in the list."""
     worst = (
         rows.filter((pl.col("late") > 0) | (pl.col("findings") > 0) | (pl.col("light") == "黄")).head(_SHOWN).to_dicts()
     )
     if not worst:
-        made.add(Paragraph("没有。"))
+        report.add(Paragraph("没有。"))
         return
     lines = []
     for r in worst:
@@ -282,7 +282,7 @@ def _attention(made: Report, rows: pl.DataFrame) -> None:
                 f"{r['late']} / {r['findings']}",
             )
         )
-    made.add(
+    report.add(
         Table(("项目", "灯", "阶段", "当前事项", "轮到谁", "超期 / 发现"), lines, (0.28, 0.07, 0.08, 0.25, 0.22, 0.1))
     )
 

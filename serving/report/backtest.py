@@ -13,10 +13,10 @@ _MOST = 30
 
 def of_backtest(change: Change, found: Backtest) -> Report:
     """The report of a replay."""
-    made = Report(f"推演-{found.year}", f"{found.year} 年规则推演", "按真实时钟重放，不改变任何数据", found.as_of)
+    report = Report(f"推演-{found.year}", f"{found.year} 年规则推演", "按真实时钟重放，不改变任何数据", found.as_of)
     total = found.departments.select(pl.exclude("department").sum()).to_dicts()[0] if found.departments.height else {}
     late, after = (total.get(name) or 0 for name in ("late", "late_after"))
-    made.add(
+    report.add(
         Paragraph(f"假设：{supposed(change)}。", "lead"),
         Facts(
             [
@@ -35,12 +35,12 @@ def of_backtest(change: Change, found: Backtest) -> Report:
             for r in rows
             for when, name in (("现行", "late"), ("假设", "late_after"))
         ]
-        made.add(
+        report.add(
             Heading("一、逾期办件按部门"),
             Figure(charts.bars(bars, "逾期办件，现行与假设", width=charts.PRINTED), "逾期办件按部门"),
         )
     for title, frame, key in (("按部门", found.departments, "department"), ("按事项", found.items, "item_name")):
-        made.add(
+        report.add(
             Heading(title, 3),
             Table(
                 (title[1:], "办件", "逾期", "假设后", "超期天数", "假设后", "用时", "假设后"),
@@ -58,7 +58,7 @@ def of_backtest(change: Change, found: Backtest) -> Report:
             ),
         )
     if found.saved.height:
-        made.add(
+        report.add(
             Heading("二、并行最多可省"),
             Points(
                 [
@@ -69,17 +69,17 @@ def of_backtest(change: Change, found: Backtest) -> Report:
         )
     for title, frame in (("将新立的发现", found.opens), ("将消除的发现", found.closes)):
         if frame.height:
-            made.add(
+            report.add(
                 Heading(f"{title} {frame.height:,} 条", 3),
                 Points([f"{r['rule']} {r['project_code']} {r['text']}" for r in frame.head(_MOST).to_dicts()]),
             )
-    made.add(
+    report.add(
         Paragraph(
             "推演只改变规则，不假设任何人办得更快或更慢：收件与办结的时间照原样。并行所省是上限。" + NOTE,
             "soft",
         )
     )
-    return made
+    return report
 
 
 def supposed(change: Change) -> str:

@@ -18,20 +18,20 @@ _BARS = 12  # rows of a figure that are read at a glance
 
 def of_city(state: State) -> Report:
     """The report of a state that :func:`supervision.city.gather` made."""
-    made = Report(
+    report = Report(
         f"督办情况_{state.as_of:%Y%m%d}",
         "东莞市投资项目审批督办情况",
         f"截至 {state.as_of:%Y-%m-%d}",
         state.as_of,
         freshness.freshness().line,
     )
-    _summary(made, state)
-    _late(made, state)
-    _progress(made, state)
-    _findings(made, state)
-    _orders(made, state)
-    _saved(made, state)
-    made.add(
+    _summary(report, state)
+    _late(report, state)
+    _progress(report, state)
+    _findings(report, state)
+    _orders(report, state)
+    _saved(report, state)
+    report.add(
         Heading("七、口径"),
         Points(
             [
@@ -43,18 +43,18 @@ def of_city(state: State) -> Report:
         ),
         Paragraph(NOTE, "soft"),
     )
-    return made
+    return report
 
 
 def _rate(value: float | None) -> str:
     return "—" if value is None else f"{value:.1%}"
 
 
-def _summary(made: Report, s: State) -> None:
+def _summary(report: Report, s: State) -> None:
     t = s.totals
     orders = int(s.orders["open"].sum() or 0)
     escalated = int(s.orders["escalated"].sum() or 0)
-    made.add(
+    report.add(
         Paragraph(
             f"全市在库项目 {s.projects:,} 个，已全部办结 {s.finished:,} 个；在办办件 {t['running']:,} 件，其中在办超期 {t['running_overdue']:,} 件；"
             f"疑似问题 {s.found:,} 条（另有 {s.not_judged:,} 条因数据未到齐未判定），均待部门核实。",
@@ -82,14 +82,14 @@ def _summary(made: Report, s: State) -> None:
     )
 
 
-def _late(made: Report, s: State) -> None:
-    made.add(Heading("一、在办时限"))
+def _late(report: Report, s: State) -> None:
+    report.add(Heading("一、在办时限"))
     lit = {light: s.lights.get(light, 0) for light in ("双红", "红", "待数据", "黄", "蓝", "绿")}
     running = sum(lit.values())
     if not running:
-        made.add(Paragraph("没有时钟在走的办件。"))
+        report.add(Paragraph("没有时钟在走的办件。"))
         return
-    made.add(
+    report.add(
         Figure(
             charts.stacked([("在办办件", lit)], "在办办件按灯", "件", charts.PRINTED),
             f"时钟在走的 {running:,} 件；已办结、未受理与无时限的不计入。双红超法定、红超承诺、黄临期、蓝暂停、绿正常",
@@ -100,16 +100,16 @@ def _late(made: Report, s: State) -> None:
         if late.height:
             rows = late.head(_BARS).iter_rows(named=True)
             drawn = [(r[key] or "—", float(r["running_overdue"]), f"{r['running_overdue']:,} 件") for r in rows]
-            made.add(Figure(charts.bars(drawn, f"在办超期{title}", "red", charts.PRINTED), f"在办超期，{title}"))
+            report.add(Figure(charts.bars(drawn, f"在办超期{title}", "red", charts.PRINTED), f"在办超期，{title}"))
     if s.provisional:
-        made.add(Paragraph(f"{s.provisional:,} 件的时限跨入节假日安排尚未公布的日子，为暂估。", "soft"))
+        report.add(Paragraph(f"{s.provisional:,} 件的时限跨入节假日安排尚未公布的日子，为暂估。", "soft"))
 
 
-def _progress(made: Report, s: State) -> None:
-    made.add(Heading("二、项目进展"))
+def _progress(report: Report, s: State) -> None:
+    report.add(Heading("二、项目进展"))
     rows = s.stages.to_dicts()
     drawn = [(f"{r['stage']} {r['stage_name']}", float(r["here"]), f"{r['here']:,} 个") for r in rows]
-    made.add(
+    report.add(
         Figure(charts.bars(drawn, "当前所在阶段的项目", width=charts.PRINTED), "推进中的项目，按当前所在阶段"),
         Table(
             ("阶段", "当前所在", "完成", "进行", "未开始", "不适用"),
@@ -125,25 +125,25 @@ def _progress(made: Report, s: State) -> None:
     )
 
 
-def _findings(made: Report, s: State) -> None:
-    made.add(Heading("三、疑似问题"))
+def _findings(report: Report, s: State) -> None:
+    report.add(Heading("三、疑似问题"))
     found = s.rules.filter(pl.col("found") > 0).sort("found", "rule", descending=[True, False])
     if found.height:
         drawn = [(r["name"], float(r["found"]), f"{r['found']:,} 条") for r in found.head(_BARS).to_dicts()]
-        made.add(Figure(charts.bars(drawn, "疑似问题按规则", width=charts.PRINTED), "疑似问题，按规则"))
+        report.add(Figure(charts.bars(drawn, "疑似问题按规则", width=charts.PRINTED), "疑似问题，按规则"))
     rows = [
         (r["rule"], r["name"], f"{r['found']:,}", f"{r['not_judged']:,}", "是" if r["outside"] else "")
         for r in s.rules.to_dicts()
         if r["found"] or r["not_judged"]
     ]
     rows.append(("合计", "", f"{s.found:,}", f"{s.not_judged:,}", ""))
-    made.add(Table(("规则", "名称", "疑似问题", "未判定", "体外循环"), rows, (0.16, 0.36, 0.16, 0.16, 0.16)))
-    made.add(
+    report.add(Table(("规则", "名称", "疑似问题", "未判定", "体外循环"), rows, (0.16, 0.36, 0.16, 0.16, 0.16)))
+    report.add(
         Heading("体外循环（疑似，待核）", 3),
         Paragraph(f"涉及事项 {s.outside.height:,} 个、办件 {s.outside_cases:,} 件。"),
     )
     if s.outside.height:
-        made.add(
+        report.add(
             Table(
                 ("事项", "名称", "规则", "问题", "办件", "责任部门"),
                 [
@@ -162,12 +162,12 @@ def _findings(made: Report, s: State) -> None:
         )
 
 
-def _orders(made: Report, s: State) -> None:
-    made.add(Heading("四、工单"))
+def _orders(report: Report, s: State) -> None:
+    report.add(Heading("四、工单"))
     if not s.orders.height:
-        made.add(Paragraph("没有未办结的工单。"))
+        report.add(Paragraph("没有未办结的工单。"))
         return
-    made.add(
+    report.add(
         Table(
             ("责任部门", "未办结", "已催办", "已上级督办", "最早派单"),
             [
@@ -195,20 +195,20 @@ def _orders(made: Report, s: State) -> None:
     )
 
 
-def _saved(made: Report, s: State) -> None:
-    made.add(Heading("五、节时"))
+def _saved(report: Report, s: State) -> None:
+    report.add(Heading("五、节时"))
     saved = s.items.filter(pl.col("saved_cases") > 0).sort("saved_days", "item_code", descending=[True, False])
     if saved.height:
         drawn = [
             (r["item_name"] or r["item_code"], float(max(r["saved_days"], 0)), f"{r['saved_days']:,} 天")
             for r in saved.head(_BARS).to_dicts()
         ]
-        made.add(Figure(charts.bars(drawn, "节时按事项", "green", charts.PRINTED), "节时（天），按事项"))
+        report.add(Figure(charts.bars(drawn, "节时按事项", "green", charts.PRINTED), "节时（天），按事项"))
     else:
-        made.add(Paragraph("没有可计的办件。"))
-    made.add(Heading("六、各部门、各镇街"))
+        report.add(Paragraph("没有可计的办件。"))
+    report.add(Heading("六、各部门、各镇街"))
     for head, frame, key in (("牵头部门", s.departments, "department"), ("办理地", s.towns, "town")):
-        made.add(
+        report.add(
             Table(
                 (head, "办件", "在办", "在办超期", "逾期", "逾期率", "退件", "退件率", "件均节时"),
                 [_rates(r, key) for r in frame.to_dicts()],

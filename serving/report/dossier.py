@@ -211,7 +211,7 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
         }
     lines = [shapely.make_valid(shape(r["geom"])) for r in whole["redlines"] if r["geom"]]
     until = datetime.combine(day, time.max).replace(tzinfo=clock.SHANGHAI).isoformat()
-    made = Dossier(
+    result = Dossier(
         code,
         day,
         past,
@@ -229,8 +229,8 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
         _until(whole["change_polygons"], "seen_after", until),
         shapely.union_all(lines),
     )
-    made.timeline, made.handling = _timeline(made, judged, whole, steps, visible, until)
-    return made
+    result.timeline, result.handling = _timeline(result, judged, whole, steps, visible, until)
+    return result
 
 
 def _until(rows: list[dict[str, Any]], column: str, until: str) -> list[dict[str, Any]]:
@@ -369,7 +369,7 @@ def feeds() -> dict[str, str]:
 
 
 def _timeline(
-    made: Dossier,
+    result: Dossier,
     judged: judge.Judged,
     whole: dict[str, Any],
     steps: list[dict[str, Any]],
@@ -380,8 +380,8 @@ def _timeline(
     from supervision.orders.life import STEP_ZH
 
     event_zh, channel_zh = labels("event"), labels("channel")
-    names = {b.case_id: (b.item_name, b.case_no) for b in made.bars}
-    told: dict[tuple[Any, ...], dict[str, Any]] = {}
+    names = {b.case_id: (b.item_name, b.case_no) for b in result.bars}
+    entries: dict[tuple[Any, ...], dict[str, Any]] = {}
     handling = 0
     for event in whole["events"]:
         if event["at"] is None or event["at"] > until or event["case_id"] not in visible:
@@ -391,7 +391,7 @@ def _timeline(
             continue
         item, number = names.get(event["case_id"], (None, event["case_no"]))
         key = (event["case_id"], event["event"], event["at"][:10])
-        entry = told.setdefault(
+        entry = entries.setdefault(
             key,
             {
                 "at": event["at"],
@@ -403,8 +403,8 @@ def _timeline(
             },
         )
         entry["by"].add(channel_zh.get(event["channel"], event["channel"]))
-    rows = list(told.values())
-    for licence in made.licences:
+    rows = list(entries.values())
+    for licence in result.licences:
         if licence["issued_at"]:
             rows.append(
                 {
@@ -416,7 +416,7 @@ def _timeline(
                     "by": {licence["organ_name"] or ""},
                 }
             )
-    for land in made.land:
+    for land in result.land:
         if land["approved_at"]:
             rows.append(
                 {
@@ -428,7 +428,7 @@ def _timeline(
                     "by": {land["organ"] or ""},
                 }
             )
-    for finding in made.findings:
+    for finding in result.findings:
         if finding["opened_on"] and finding["opened_on"] <= until[:10]:
             rows.append(
                 {
@@ -452,13 +452,13 @@ def _timeline(
                     "by": {step["by"] or ""},
                 }
             )
-    if made.project["submitted_at"] and made.project["submitted_at"] <= until:
+    if result.project["submitted_at"] and result.project["submitted_at"] <= until:
         rows.append(
             {
-                "at": made.project["submitted_at"],
+                "at": result.project["submitted_at"],
                 "kind": "project",
                 "what": "项目申报",
-                "title": made.project["project_name"],
+                "title": result.project["project_name"],
                 "detail": "",
                 "by": {labels("channel")[channels.of_kind("register")[0]]},
             }

@@ -67,88 +67,88 @@ class _Pages(FPDF):
 
 def pdf(report: Report) -> bytes:
     """Text and vectors, with the font embedded as the glyphs that are used."""
-    made = _Pages(report.title)
-    made.set_title(report.title)
-    made.set_lang("zh-CN")
-    made.set_creator("OneMap hub")
-    made.set_creation_date(datetime.combine(report.as_of, time(), UTC))
-    made.add_page()
-    _line(made, report.title, 19, _INK, 10)
-    _line(made, report.subtitle, 10.5, _SOFT, 6)
+    document = _Pages(report.title)
+    document.set_title(report.title)
+    document.set_lang("zh-CN")
+    document.set_creator("OneMap hub")
+    document.set_creation_date(datetime.combine(report.as_of, time(), UTC))
+    document.add_page()
+    _line(document, report.title, 19, _INK, 10)
+    _line(document, report.subtitle, 10.5, _SOFT, 6)
     if report.data_as_of:
-        _line(made, report.data_as_of, 9, _SOFT, 5)
-    made.ln(2)
+        _line(document, report.data_as_of, 9, _SOFT, 5)
+    document.ln(2)
     for block, following in zip(report.blocks, [*report.blocks[1:], None], strict=True):
         if isinstance(block, Heading):  # never alone at the foot of a page
-            below = _figure_size(made, following)[1] if isinstance(following, Figure) else 20
-            if made.will_page_break(min(14 + below, made.h - 40)):
-                made.add_page()
-        _pdf_block(made, block)
-    return bytes(made.output())
+            below = _figure_size(document, following)[1] if isinstance(following, Figure) else 20
+            if document.will_page_break(min(14 + below, document.h - 40)):
+                document.add_page()
+        _pdf_block(document, block)
+    return bytes(document.output())
 
 
-def _figure_size(made: FPDF, figure: Figure) -> tuple[float, float]:
+def _figure_size(document: FPDF, figure: Figure) -> tuple[float, float]:
     """Width and height of a figure; none is higher than a page."""
-    height, room = figure.drawing.height * _WIDTH / figure.drawing.width, made.h - 44
+    height, room = figure.drawing.height * _WIDTH / figure.drawing.width, document.h - 44
     return (_WIDTH, height) if height <= room else (_WIDTH * room / height, room)
 
 
-def _line(made: FPDF, text: str, size: float, colour: tuple[int, int, int], height: float) -> None:
-    made.set_font(FAMILY, size=size)
-    made.set_text_color(*colour)
-    for line in _broken(made, text):
-        made.cell(_WIDTH, height, line, new_x="LMARGIN", new_y="NEXT")
+def _line(document: FPDF, text: str, size: float, colour: tuple[int, int, int], height: float) -> None:
+    document.set_font(FAMILY, size=size)
+    document.set_text_color(*colour)
+    for line in _broken(document, text):
+        document.cell(_WIDTH, height, line, new_x="LMARGIN", new_y="NEXT")
 
 
-def _broken(made: FPDF, text: str) -> list[str]:
+def _broken(document: FPDF, text: str) -> list[str]:
     """Lines of the page's width; none begins with a mark that closes (GB/T 15834-2011, 5.1)."""
     lines, line, width = [], "", 0.0
-    room = _WIDTH - 2 * made.c_margin
+    room = _WIDTH - 2 * document.c_margin
     for letter in text:
-        wide = made.get_string_width(letter)
+        wide = document.get_string_width(letter)
         if width + wide > room and letter not in _CLOSING:
-            kept = len(line)
-            while kept > 1 and (
-                line[kept - 1] in _OPENING
+            length = len(line)
+            while length > 1 and (
+                line[length - 1] in _OPENING
                 or (
                     letter.isascii()
                     and letter.isalnum()
-                    and line[kept - 1].isascii()
-                    and line[kept - 1].isalnum()
-                    and len(line) - kept < 24
+                    and line[length - 1].isascii()
+                    and line[length - 1].isalnum()
+                    and len(line) - length < 24
                 )
             ):
-                kept -= 1
-            lines.append(line[:kept])
-            line = line[kept:].lstrip()
-            width = made.get_string_width(line)
+                length -= 1
+            lines.append(line[:length])
+            line = line[length:].lstrip()
+            width = document.get_string_width(line)
         line, width = line + letter, width + wide
     return [*lines, line]
 
 
-def _pdf_block(made: FPDF, block: Block) -> None:
+def _pdf_block(document: FPDF, block: Block) -> None:
     match block:
         case Heading():
-            made.ln(4 if block.level == 2 else 2)
+            document.ln(4 if block.level == 2 else 2)
             _line(
-                made,
+                document,
                 block.text,
                 14 if block.level == 2 else 11.5,
                 _BRAND if block.level == 2 else _INK,
                 7 if block.level == 2 else 6,
             )
-            made.ln(0.8)
+            document.ln(0.8)
         case Paragraph():
             size, colour = {"lead": (12, _INK), "soft": (9, _SOFT), "bad": (10, _BAD)}.get(block.tone, (10, _INK))
-            _line(made, block.text, size, colour, size * 0.55)
-            made.ln(1.2)
+            _line(document, block.text, size, colour, size * 0.55)
+            document.ln(1.2)
         case Points():
             for n, text in enumerate(block.texts, 1):
-                _line(made, f"{n}. {text}", 10, _INK, 5.6)
-            made.ln(1)
+                _line(document, f"{n}. {text}", 10, _INK, 5.6)
+            document.ln(1)
         case Facts():
             _pdf_table(
-                made,
+                document,
                 [
                     [cell for pair in block.pairs[n : n + 2] for cell in pair]
                     + [""] * (4 - 2 * len(block.pairs[n : n + 2]))
@@ -158,30 +158,30 @@ def _pdf_block(made: FPDF, block: Block) -> None:
                 None,
             )
         case Table():
-            _pdf_table(made, block.rows, block.widths, block.columns)
+            _pdf_table(document, block.rows, block.widths, block.columns)
         case Figure():
-            width, height = _figure_size(made, block)
-            if made.will_page_break(height + 6):
-                made.add_page()
-            y = made.get_y() + 1
-            drawing.onto(made, block.drawing, _MARGIN + (_WIDTH - width) / 2, y, width, FAMILY)
-            made.set_xy(_MARGIN, y + height + 1)
+            width, height = _figure_size(document, block)
+            if document.will_page_break(height + 6):
+                document.add_page()
+            y = document.get_y() + 1
+            drawing.onto(document, block.drawing, _MARGIN + (_WIDTH - width) / 2, y, width, FAMILY)
+            document.set_xy(_MARGIN, y + height + 1)
             if block.caption:
-                _line(made, block.caption, 8.5, _SOFT, 5)
-            made.ln(1)
+                _line(document, block.caption, 8.5, _SOFT, 5)
+            document.ln(1)
 
 
 _LETTER = 3.2  # mm: a Chinese letter of a table, and a little
 _LINES = 40  # of a cell: a row is no higher than a page
 
 
-def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
-    made.set_font(FAMILY, size=8.8)
-    made.set_text_color(*_INK)
-    made.set_draw_color(213, 219, 226)
-    made.set_line_width(0.15)
+def _pdf_table(document: FPDF, rows: Any, widths: Any, columns: Any) -> None:
+    document.set_font(FAMILY, size=8.8)
+    document.set_text_color(*_INK)
+    document.set_draw_color(213, 219, 226)
+    document.set_line_width(0.15)
     heading = FontFace(color=_SOFT, fill_color=_BAND)
-    with made.table(
+    with document.table(
         width=_WIDTH,
         col_widths=tuple(round(w * 100) for w in widths),
         text_align="LEFT",
@@ -199,7 +199,7 @@ def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
                 most = int(_LINES * widths[n] * _WIDTH / _LETTER)
                 text = str(cell) if len(str(cell)) <= most else f"{str(cell)[:most]}……"
                 line.cell(text, style=FontFace(color=_SOFT) if columns is None and n % 2 == 0 else None)
-    made.ln(2)
+    document.ln(2)
 
 
 # -- Word --------------------------------------------------------------------------------------------------------------
@@ -207,18 +207,18 @@ def _pdf_table(made: FPDF, rows: Any, widths: Any, columns: Any) -> None:
 
 def docx(report: Report) -> bytes:
     """A4, headings as headings, tables as tables; figures as pictures with alternative text."""
-    made = Document()
-    section = made.sections[0]
+    document = Document()
+    section = document.sections[0]
     section.orientation, section.page_width, section.page_height = WD_ORIENT.PORTRAIT, Mm(210), Mm(297)
     section.left_margin = section.right_margin = Mm(_MARGIN)
     section.top_margin = section.bottom_margin = Mm(18)
     for name, size in (("Normal", 10.5), ("Heading 1", 18), ("Heading 2", 14), ("Heading 3", 12)):
-        style = made.styles[name]
+        style = document.styles[name]
         style.font.name, style.font.size = WORD_FONT, Pt(size)
         style.element.get_or_add_rPr().get_or_add_rFonts().set(qn("w:eastAsia"), WORD_FONT)
         style.font.color.rgb = RGBColor(*(_BRAND if name == "Heading 2" else _INK))
     stamp = datetime.combine(report.as_of, time())
-    properties = made.core_properties
+    properties = document.core_properties
     properties.title, properties.author, properties.language, properties.created, properties.modified = (
         _legible(report.title),
         "OneMap hub",
@@ -226,15 +226,15 @@ def docx(report: Report) -> bytes:
         stamp,
         stamp,
     )
-    made.add_heading(_legible(report.title), 1)
-    _run(made.add_paragraph(), report.subtitle, _SOFT, 10)
+    document.add_heading(_legible(report.title), 1)
+    _run(document.add_paragraph(), report.subtitle, _SOFT, 10)
     if report.data_as_of:
-        _run(made.add_paragraph(), report.data_as_of, _SOFT, 9)
+        _run(document.add_paragraph(), report.data_as_of, _SOFT, 9)
     for block in report.blocks:
-        _docx_block(made, block)
+        _docx_block(document, block)
     _page_numbers(section.footer.paragraphs[0])
     out = io.BytesIO()
-    made.save(out)
+    document.save(out)
     return _timeless(out.getvalue())
 
 
@@ -250,34 +250,34 @@ def _legible(text: str) -> str:
     return _ILLEGIBLE.sub("", text)
 
 
-def _docx_block(made: Any, block: Block) -> None:
+def _docx_block(document: Any, block: Block) -> None:
     match block:
         case Heading():
-            made.add_heading(_legible(block.text), block.level)
+            document.add_heading(_legible(block.text), block.level)
         case Paragraph():
             colour, size = {"lead": (_INK, 12), "soft": (_SOFT, 9.5), "bad": (_BAD, 10.5)}.get(block.tone, (_INK, 10.5))
-            _run(made.add_paragraph(), block.text, colour, size)
+            _run(document.add_paragraph(), block.text, colour, size)
         case Points():
             for text in block.texts:
-                _run(made.add_paragraph(style="List Number"), text)
+                _run(document.add_paragraph(style="List Number"), text)
         case Facts():
             rows = [[cell for pair in block.pairs[n : n + 2] for cell in pair] for n in range(0, len(block.pairs), 2)]
-            _docx_table(made, rows, (0.15, 0.35, 0.15, 0.35), None)
+            _docx_table(document, rows, (0.15, 0.35, 0.15, 0.35), None)
         case Table():
-            _docx_table(made, block.rows, block.widths, block.columns)
+            _docx_table(document, block.rows, block.widths, block.columns)
         case Figure():
-            paragraph = made.add_paragraph()
+            paragraph = document.add_paragraph()
             paragraph.alignment = WD_ALIGN_PARAGRAPH.CENTER
             height = block.drawing.height * _WIDTH / block.drawing.width
             width = _WIDTH * min(1, 240 / height)
             picture = paragraph.add_run().add_picture(io.BytesIO(drawing.png(block.drawing, 2.5)), width=Mm(width))
             picture._inline.docPr.set("descr", _legible(block.drawing.label))
             if block.caption:
-                _run(made.add_paragraph(), block.caption, _SOFT, 9)
+                _run(document.add_paragraph(), block.caption, _SOFT, 9)
 
 
-def _docx_table(made: Any, rows: Any, widths: Any, columns: Any) -> None:
-    table = made.add_table(rows=0, cols=len(widths))
+def _docx_table(document: Any, rows: Any, widths: Any, columns: Any) -> None:
+    table = document.add_table(rows=0, cols=len(widths))
     table.style = "Table Grid" if columns else "Normal Table"
     table.autofit = False
     for number, row in enumerate([*([columns] if columns else []), *rows]):
@@ -291,7 +291,7 @@ def _docx_table(made: Any, rows: Any, widths: Any, columns: Any) -> None:
             repeated = OxmlElement("w:tblHeader")
             repeated.set(qn("w:val"), "true")
             line._tr.get_or_add_trPr().append(repeated)
-    made.add_paragraph().paragraph_format.space_after = Pt(2)
+    document.add_paragraph().paragraph_format.space_after = Pt(2)
 
 
 def _page_numbers(paragraph: Any) -> None:

@@ -47,14 +47,14 @@ TABLES = (*JUDGED, "work_order")
 
 def ddl() -> str:
     """The tables as of the day (schemas ``on_day_store``, ``on_day_supervision``) and the views over them (``on_day``)."""
-    made = [
+    statements = [
         f"create view on_day_supervision.{name} as select g.* from serving.day_{name} g where g.day_id = {_JUDGED};"
         for name in TABLES
     ]
-    made += [_entity(name) for name in tables.golden]
+    statements += [_entity(name) for name in tables.golden]
     changed = f"(c.at at time zone 'Asia/Shanghai')::date <= {DAY}"
-    made += [past.over(view, "on_day", changed, f"x.at < {DAY} + 1") for view in views().values()]
-    return "\n".join(made)
+    statements += [past.over(view, "on_day", changed, f"x.at < {DAY} + 1") for view in views().values()]
+    return "\n".join(statements)
 
 
 def _entity(name: str) -> str:

@@ -42,10 +42,10 @@ _NAMED = re.compile(r"(?<![\w.])(store|supervision)\.(\"?)(\w+)(\"?)")
 
 def ddl() -> str:
     """The tables as they were (schema ``past_store``, ``past_supervision``) and the views over them (``past``)."""
-    made = [_entity(name) for name in tables.golden]
-    made += [_supervised(name) for name in _FED]
-    made += [_view(view) for view in views().values()]
-    return "\n".join(made)
+    statements = [_entity(name) for name in tables.golden]
+    statements += [_supervised(name) for name in _FED]
+    statements += [_view(view) for view in views().values()]
+    return "\n".join(statements)
 
 
 def _entity(name: str) -> str:
@@ -64,10 +64,10 @@ def _supervised(name: str) -> str:
     entity, key = fed
     only = _KEYS[name][0]
     whose = f" || jsonb_build_object('{only}', l.entity_id)" if len(_KEYS[name]) == 1 else ""
-    told = ", ".join(f"'{column}', g.{column}" for column in (*_KEYS[name], *_TOLD[name]))
+    pairs = ", ".join(f"'{column}', g.{column}" for column in (*_KEYS[name], *_TOLD[name]))
     return f"""create view past_supervision.{name} as
 select r.* from supervision.{name} g left join serving.past_change l on l.entity = '{entity}' and l.entity_id = {key}
-cross join lateral jsonb_populate_record(null::supervision.{name}, jsonb_build_object({told}) || coalesce(l.was, '{{}}')) r
+cross join lateral jsonb_populate_record(null::supervision.{name}, jsonb_build_object({pairs}) || coalesce(l.was, '{{}}')) r
 where l.op is distinct from 'ADD'
 union all
 select r.* from serving.past_change l cross join lateral jsonb_populate_record(null::supervision.{name}, l.was{whose}) r

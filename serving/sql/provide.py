@@ -36,17 +36,17 @@ def upgrade() -> list[str]:
 def bring(connection: Connection) -> list[str]:
     """The same, of the views alone."""
     changed = []
-    made = False
+    upgraded = False
     for view in views().values():
         for schema in _SCHEMAS:
             there = _there(connection, schema, view.name)
             if view.name == "change":
-                stale = made
+                stale = upgraded
             else:
                 stale = there is None or there != {c.name: _comment(c.zh, note(c)) for c in view.columns}
             if not stale:
                 continue
-            made = made or there is None
+            upgraded = upgraded or there is None
             _make(connection, schema, view, there)
             changed.append(f"{schema}.{view.name}")
     _past(connection, anew=bool(changed))
@@ -63,11 +63,11 @@ def _past(connection: Connection, anew: bool) -> None:
         if stands == digest and not anew:
             continue
         names = (schema, f"{schema}_supervision", f"{schema}_store")
-        made = "; ".join(
+        rebuilt = "; ".join(
             f"drop schema {name} cascade; create schema {name}; revoke all on schema {name} from public"
             for name in names
         )
-        driver(connection).execute(f"{made}; {ddl}\ncomment on schema {schema} is '{digest}'")
+        driver(connection).execute(f"{rebuilt}; {ddl}\ncomment on schema {schema} is '{digest}'")
         if connection.execute(sa.text("select 1 from pg_roles where rolname = 'onemap_api'")).scalar():
             connection.exec_driver_sql(
                 f"grant usage on schema {schema} to onemap_api; grant select on all tables in schema {schema} to onemap_api"
@@ -112,7 +112,7 @@ def _there(connection: Connection, schema: str, name: str) -> dict[str, str | No
         ),
         {"schema": schema, "name": name},
     ).all()
-    return {column: said for column, said in rows} or None
+    return {column: comment for column, comment in rows} or None
 
 
 def _comment(zh: str, en: str) -> str:

@@ -129,14 +129,14 @@ class WorkOrders:
         signed = now + timedelta(minutes=30 + fate % 690) / haste
         answered = signed + timedelta(hours=20 + fate % 52) / haste
         wrong = fate % 7 == 3
-        said = self._store.execute(
+        replies = self._store.execute(
             "select count(*) from told where json_extract(row, '$.work_order_no') = ? "
             "and json_extract(row, '$.action') = '签收'",
             [number],
         ).fetchone()[0]
         name = order.get("department_name") or order["department_code"]
         base = {"work_order_no": number, "department_code": order["department_code"], "by": f"{name}经办人"}
-        steps = [] if said else [(signed, {"action": "签收", "result": None, "text": "已签收"})]
+        steps = [] if replies else [(signed, {"action": "签收", "result": None, "text": "已签收"})]
         result = "误报" if wrong else "整改"
         reason = "经核查，系数据报送延迟所致，非体外循环" if wrong else "已核实，正在补录办件信息"
         steps.append((answered, {"action": "反馈", "result": result, "text": reason}))
@@ -154,8 +154,8 @@ class WorkOrders:
             return
         with self._store:
             for rowid, at, row in due:
-                said = json.dumps({**json.loads(row), "at": at}, ensure_ascii=False)
-                self._store.execute("insert into told (row) values (?)", [said])
+                text = json.dumps({**json.loads(row), "at": at}, ensure_ascii=False)
+                self._store.execute("insert into told (row) values (?)", [text])
                 self._store.execute("delete from planned where rowid = ?", [rowid])
 
     async def updates(self, request: Request) -> Response:

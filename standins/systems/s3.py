@@ -121,7 +121,7 @@ class Scenes:
 
     def _item(self, item: dict[str, Any]) -> dict[str, Any]:
         geometry = item.get("_geometry")
-        told = content(item)
+        document = content(item)
         if geometry is not None:
-            told.setdefault("geometry", geometry)
-        return {"type": "Feature", "stac_version": "1.0.0", "links": [], "assets": {}, **told}
+            document.setdefault("geometry", geometry)
+        return {"type": "Feature", "stac_version": "1.0.0", "links": [], "assets": {}, **document}

@@ -140,12 +140,12 @@ class Tables(Database):
         folder = self.ctx.world.folder / self.layout.system
         files = {path.stem.lower(): path for path in folder.glob("*.jsonl")} if folder.is_dir() else {}
         with self.connect() as own:
-            told = {row[0]: row[1:] for row in own.execute("select tbl, size, digest from standin.told")}
+            known = {row[0]: row[1:] for row in own.execute("select tbl, size, digest from standin.told")}
             moved_to = own.execute("select moved_to from standin.state").fetchone()[0]
             back = moved_to is not None and moved_to > now  # the clock was set back: tell everything anew
             for name, shape in self._shapes.items():
                 path = files.get(name)
-                size, digest = told.get(name, (0, hashlib.blake2b().hexdigest()))
+                size, digest = known.get(name, (0, hashlib.blake2b().hexdigest()))
                 if path is None:
                     if size:
                         self._empty(own, shape)
@@ -265,16 +265,16 @@ class Tables(Database):
             names = tuple(row)
             plan = plans.get(names)
             if plan is None:
-                told = {name.lower(): name for name in names}
-                plan = plans[names] = [(told.get(name, name), write) for name, write in writers]
+                spelt = {name.lower(): name for name in names}
+                plan = plans[names] = [(spelt.get(name, name), write) for name, write in writers]
             fate = zlib.crc32(str(row.get(plan[0][0], first)).encode()) if self.ctx.quirks else -1
             get = row.get
             yield "\t".join([write(get(name), fate) for name, write in plan]) + "\n"
 
-    def _remove(self, own: psycopg.Connection, shape: Shape, told: dict[str, Any]) -> None:
+    def _remove(self, own: psycopg.Connection, shape: Shape, spelt: dict[str, Any]) -> None:
         """One row that equals the line in all that the line says (blanks at the end aside)."""
-        row = {name.lower(): value for name, value in told.items()}
-        said = [(name, row[name]) for name, kind, _ in shape.columns if row.get(name) not in (None, "")]
+        row = {name.lower(): value for name, value in spelt.items()}
+        filled = [(name, row[name]) for name, kind, _ in shape.columns if row.get(name) not in (None, "")]
         where = sql.SQL(" and ").join(
             sql.SQL("rtrim({}::text) = rtrim(%s::text)").format(sql.Identifier(name))
             if kind in ("character varying", "text")
@@ -282,7 +282,7 @@ class Tables(Database):
             for name, kind in ((n, k) for n, k, _ in shape.columns if row.get(n) not in (None, ""))
         )
         kinds = {name: kind for name, kind, _ in shape.columns}
-        values = [stamp(when(v)) if kinds[n].startswith("timestamp") and when(v) else str(v) for n, v in said]
+        values = [stamp(when(v)) if kinds[n].startswith("timestamp") and when(v) else str(v) for n, v in filled]
         own.execute(
             sql.SQL("delete from {t} where ctid in (select ctid from {t} where {w} limit 1)").format(
                 t=sql.Identifier(shape.name), w=where

@@ -100,8 +100,8 @@ def advance(folder: Path | str, days: int) -> Path:
             remedy="append its lines yourself",
             zh="手写的世界不能自动推进",
         )
-    made, now = (datetime.fromisoformat(facts[k]) for k in ("made", "clock"))
-    world = imagine(facts["projects"], facts["seed"], made.date())
+    result, now = (datetime.fromisoformat(facts[k]) for k in ("made", "clock"))
+    world = imagine(facts["projects"], facts["seed"], result.date())
     later = now + timedelta(days=days)
     _tell(world, folder, now, later)
     _write(folder, {**facts, "clock": stamp(later), "revision": facts["revision"] + 1})

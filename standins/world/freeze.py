@@ -27,17 +27,17 @@ def freeze(
         path = folder / f"{name}.jsonl"
         if not (name == file or name.startswith(f"{file}/")) or not path.exists():
             continue
-        kept = []
+        retained = []
         for number, line in enumerate(path.read_text("utf-8").splitlines()):
             row = json.loads(line)
             shown = _shown(name, row)
             if shown is None or shown < at or not _is(row, where) or (column and not row.get(column)):
-                kept.append(line)
+                retained.append(line)
                 continue
             held.append({"file": name, "number": number, "column": column, "row": row})
             if column:
-                kept.append(_line({k: v for k, v in row.items() if k != column}))
-        path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+                retained.append(_line({k: v for k, v in row.items() if k != column}))
+        path.write_text("".join(f"{line}\n" for line in retained), "utf-8")
     with (folder / _HELD).open("a", encoding="utf-8") as out:
         out.writelines(_line(one) + "\n" for one in held)
     return len(held)

@@ -75,8 +75,8 @@ Read = Callable[[str], Iterable[dict[str, Any]]]  # file -> its lines
 
 def lines(folder: Path, file: str) -> Iterator[dict[str, Any]]:
     """The lines of one file of a world."""
-    with (folder / f"{file}.jsonl").open(encoding="utf-8") as told:
-        yield from map(json.loads, told)
+    with (folder / f"{file}.jsonl").open(encoding="utf-8") as entry:
+        yield from map(json.loads, entry)
 
 
 def _write(folder: Path, name: str, rows: Iterable[dict]) -> None:

@@ -61,13 +61,13 @@ def _half_pauses(c: Context) -> pl.DataFrame:
         "case_id", pl.col("started_at").dt.date().alias("_day")
     )
     asked = c.facts.events.filter(pl.col("event") == "SUPPLEMENT_ASKED").select("case_id", pl.col("at").alias("_half"))
-    told = asked.join(supplements, on="case_id").filter(
+    informed = asked.join(supplements, on="case_id").filter(
         (pl.col("_half").dt.date() - pl.col("_day")).dt.total_days().abs() <= 1
     )
     ends = c.facts.issues.filter(pl.col("code") == "pause_ended_without_start")
     halves = pl.concat(
         [
-            asked.join(told, on=["case_id", "_half"], how="anti"),
+            asked.join(informed, on=["case_id", "_half"], how="anti"),
             ends.select("case_id", pl.col("at").alias("_half")),
         ]
     )

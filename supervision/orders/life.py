@@ -295,19 +295,19 @@ def answered(connection: Connection, updates: Iterable[dict[str, Any]]) -> dict[
     """
     now = clock.now()
     moved = {}
-    for told in updates:
+    for document in updates:
         order = connection.execute(
             sa.text("select no, state, dispatched_at from supervision.work_order where no = :no for update"),
-            {"no": told["work_order_no"]},
+            {"no": document["work_order_no"]},
         ).first()
-        moved[told["seq"]] = bool(order) and _said(connection, order, told, told["at"] or now)
+        moved[document["seq"]] = bool(order) and _said(connection, order, document, document["at"] or now)
     return moved
 
 
-def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime) -> bool:
-    action, state = told["action"], order.state
-    who = told["by"] or told["department_code"] or "部门"
-    detail = {"seq": told["seq"], "department_code": told["department_code"]}
+def _said(connection: Connection, order: Any, document: dict[str, Any], at: datetime) -> bool:
+    action, state = document["action"], order.state
+    who = document["by"] or document["department_code"] or "部门"
+    detail = {"seq": document["seq"], "department_code": document["department_code"]}
     values: dict[str, Any] = {}
     if _stale(at, order.dispatched_at):
         step = "noted"  # said of the time before it was dispatched anew
@@ -316,12 +316,12 @@ def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime
         values = {"state": "signed", "step_at": at}
     elif action == "反馈":
         step = "answered" if state in ("dispatched", "signed") else "noted"
-        false_alarm = told["result"] == "误报"
+        false_alarm = document["result"] == "误报"
         values = {
             "state": "disputed" if false_alarm else "answered",
             "step_at": at,
             "result": "误报" if false_alarm else "整改",
-            "answer": told["text"],
+            "answer": document["text"],
         }
         detail["result"] = values["result"]
     else:
@@ -330,7 +330,7 @@ def _said(connection: Connection, order: Any, told: dict[str, Any], at: datetime
     change = _Change(
         order.no,
         step,
-        f"{action}：{told['text'] or ''}".rstrip("："),
+        f"{action}：{document['text'] or ''}".rstrip("："),
         by=who,
         at=at,
         values=values if step != "noted" else {},
@@ -435,7 +435,7 @@ def _body(change: _Change, order: Any, due: date | None, book: Rulebook) -> byte
     """WorkOrder of schemas/contracts/m1.openapi.yaml."""
     note = "" if change.step == "dispatched" else f"（{STEP_ZH[change.step]}：{change.why}）"
     rule = book.by_name.get(order.rule)
-    told = {
+    document = {
         "work_order_no": order.no,
         "revision": order.revision,
         "action": change.action,
@@ -452,4 +452,4 @@ def _body(change: _Change, order: Any, due: date | None, book: Rulebook) -> byte
         "dispatched_at": f"{order.dispatched_at:%Y-%m-%d %H:%M:%S}",
         "due_at": f"{datetime.combine(due, time(23, 59, 59)):%Y-%m-%d %H:%M:%S}" if due else None,
     }
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -58,16 +58,16 @@ def of(protocol: str) -> ModuleType:
 def rows_of(output: Output, rows: list[Row], batch: str, at: datetime) -> list[dict[str, str | None]]:
     """Rows as the receiver gets them, the hub's own columns filled in; a deletion has these alone."""
     own = {name: cell.hub for name, cell in output.cells.items() if cell.hub}
-    made = []
+    items = []
     for row in rows:
-        said = {
+        columns = {
             "row_id": row_id(output, row.key),
             "operation": row.operation,
             "at": f"{at:%Y-%m-%d %H:%M:%S}",
             "batch": batch,
         }
-        made.append({name: said[own[name]] if name in own else row.cells.get(name) for name in output.cells})
-    return made
+        items.append({name: columns[own[name]] if name in own else row.cells.get(name) for name in output.cells})
+    return items
 
 
 def lines(rows: list[dict[str, str | None]]) -> bytes:

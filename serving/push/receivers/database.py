@@ -45,8 +45,8 @@ def send(call: Call, body: bytes) -> Outcome:
             _write(connection, call, table, ready, rejected)
     finally:
         engine.dispose()
-    told = f"{len(rows) - len(rejected)} accepted, {len(rejected)} rejected by {shown(url_of(call.endpoint))}"
-    return Outcome(rejected, told.encode())
+    text = f"{len(rows) - len(rejected)} accepted, {len(rejected)} rejected by {shown(url_of(call.endpoint))}"
+    return Outcome(rejected, text.encode())
 
 
 def check(call: Call) -> list[CheckLine]:
@@ -139,11 +139,11 @@ def _write(
             if added:
                 connection.execute(sa.insert(table), added)
     except sa.exc.DBAPIError as error:
-        said = _refusal(error)
-        if said is None:
+        refusal = _refusal(error)
+        if refusal is None:
             raise
         if len(rows) == 1:
-            rejected[rows[0][0]] = said
+            rejected[rows[0][0]] = refusal
             return
         half = len(rows) // 2
         _write(connection, call, table, rows[:half], rejected)

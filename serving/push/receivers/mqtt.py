@@ -16,11 +16,11 @@ from serving.push.receivers import Call, Outcome, lines, read, rows_of
 
 def form(call: Call, rows: list[Row]) -> bytes:
     """The messages, one a line."""
-    told = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
+    messages = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
     return lines(
         [
             {"_id": f"{call.batch.id}:{n}", "_operation": row.operation, **one}
-            for n, (row, one) in enumerate(zip(rows, told, strict=True), 1)
+            for n, (row, one) in enumerate(zip(rows, messages, strict=True), 1)
         ]
     )
 

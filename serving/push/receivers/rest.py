@@ -21,8 +21,8 @@ from sources.options.base import HttpSettings
 
 def form(call: Call, rows: list[Row]) -> bytes:
     """The body, the same at every attempt."""
-    told = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
-    body = {"batch": call.batch.id, "output": call.output.id, "rows": told}
+    items = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
+    body = {"batch": call.batch.id, "output": call.output.id, "rows": items}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -48,11 +48,11 @@ def send(call: Call, body: bytes) -> Outcome:
 def receipt(rows: list[dict[str, Any]], content: bytes, options: RestOutput, name: str) -> Outcome:
     """What an answer or a receipt says: every row is taken or refused, by the receiver's own key."""
     try:
-        told = json.loads(content)
+        answer = json.loads(content)
     except ValueError as error:
         raise _no_receipt(name, "is no JSON") from error
-    refused = jmespath.search(options.rejected, told) or []
-    accepted = jmespath.search(options.accepted, told)
+    refused = jmespath.search(options.rejected, answer) or []
+    accepted = jmespath.search(options.accepted, answer)
     places: dict[str, list[int]] = {}
     for ord_, row in enumerate(rows, 1):
         places.setdefault(str(row[options.key]), []).append(ord_)

@@ -23,17 +23,17 @@ _RECEIPT = 16 << 20  # bytes of a receipt at most
 
 def form(call: Call, rows: list[Row]) -> bytes:
     """The file: a workbook, CSV (UTF-8 with BOM, as Excel reads it) or JSON Lines."""
-    told = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
+    items = rows_of(call.output, rows, call.batch.id, call.batch.made_at)
     if call.options.format == "jsonl":
-        return lines(told)
+        return lines(items)
     names = list(call.output.cells)
     if call.options.format == "csv":
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\r\n")
         writer.writeheader()
-        writer.writerows(told)
+        writer.writerows(items)
         return b"\xef\xbb\xbf" + text.getvalue().encode()
-    return _workbook(call, names, told)
+    return _workbook(call, names, items)
 
 
 def _workbook(call: Call, names: list[str], rows: list[dict[str, str | None]]) -> bytes:
@@ -74,14 +74,14 @@ def send(call: Call, body: bytes) -> Outcome | None:
         "period": call.batch.period,
         "revision": call.batch.revision,
     }
-    told = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
+    content = json.dumps(manifest, ensure_ascii=False, indent=1).encode()
     sftp, root = _open(call)
     try:
         sftp.put(f"{root}/{name}", body)
-        sftp.put(f"{root}/{name}.manifest.json", told)
+        sftp.put(f"{root}/{name}.manifest.json", content)
     finally:
         sftp.close()
-    return Outcome(receipt=told) if call.options.receipt == "none" else None
+    return Outcome(receipt=content) if call.options.receipt == "none" else None
 
 
 def collect(call: Call, body: bytes) -> Outcome | None:

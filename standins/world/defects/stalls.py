@@ -136,8 +136,8 @@ def _no_limits(garden: Garden, project: Project, plan: Plan) -> Plant | None:
         plan.accept(case, at, chance)
         plan.conclude(case, garden.now + 3, chance)
 
-    kept = {"DG-N-104", "DG-304", "DG-402"}  # the plan has no other conditional item, so nothing else can begin
-    project.expected = tuple(i for i in project.expected if i in kept or not garden.world.catalogue[i].conditions)
+    retained = {"DG-N-104", "DG-304", "DG-402"}  # the plan has no other conditional item, so nothing else can begin
+    project.expected = tuple(i for i in project.expected if i in retained or not garden.world.catalogue[i].conditions)
     project.planned = project.expected
     garden.again(project, {"DG-N-101": Edit(at=at, shape=shape)})
     if _has_limit(garden, project):
