@@ -42,7 +42,7 @@ def lineage(grant: Grant, entity: str, id_: str, field: str | None = None) -> di
             "field": name,
             "zh": view.by_name[name].zh,
             "value": row.get(name),
-            "record": provenance.get(name, provenance.get("*")),
+            "record": None if row.get(name) is None else provenance.get(name, provenance.get("*")),
         }
         for name in names
     ]

@@ -642,8 +642,21 @@ def _golden_table(entity: str) -> sa.Table:
         _column("id", sa.Text, "编号", "+".join(about.key) + ", joined by | where there are several", primary_key=True),
         *columns,
         *_golden_extras(entity),
-        _column("provenance", JSONB, "字段来源", "column -> feed and record key", nullable=False, server_default="{}"),
-        _column("content_hash", sa.LargeBinary, "内容摘要", "SHA-256 of the columns above", nullable=False),
+        _column(
+            "provenance",
+            JSONB,
+            "字段来源",
+            "column -> feed and record key; *: every column that is not named",
+            nullable=False,
+            server_default="{}",
+        ),
+        _column(
+            "content_hash",
+            sa.LargeBinary,
+            "内容摘要",
+            "hash of the columns above: compared with the same row's own alone",
+            nullable=False,
+        ),
         # not updated_at: some entities have a column of that name, the source's own time
         _instant("changed_at", "变更时间", "when the content last changed", nullable=False, server_default=NOW),
         _instant("gone_at", "注销时间", "since when no source holds it; null: it stands"),

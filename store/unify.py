@@ -172,7 +172,7 @@ def _refresh_statistics() -> None:
 
     What a session wrote is counted seconds after its commit, so that a table's size on disk is asked too: it is known at once.
     """
-    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with transaction() as connection:
         grown = connection.exec_driver_sql(
             """select quote_ident(s.schemaname) || '.' || quote_ident(s.relname)
                from pg_stat_user_tables s join pg_class c on c.oid = s.relid
@@ -180,7 +180,10 @@ def _refresh_statistics() -> None:
                  and (s.n_mod_since_analyze > 1000 and s.n_mod_since_analyze > s.n_live_tup / 3
                       or pg_relation_size(c.oid) / current_setting('block_size')::int > c.relpages * 4 / 3 + 20)"""
         ).scalars()
-        for table in list(grown):
+        tables_grown = list(grown)
+    for table in tables_grown:
+        with transaction() as connection:  # a sample of some thousand rows does until autovacuum takes its own
+            connection.exec_driver_sql("set local default_statistics_target = 30")
             connection.exec_driver_sql(f"analyze {table}")
 
 

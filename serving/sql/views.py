@@ -107,7 +107,7 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
 def _ends(alias: str = "x") -> tuple[Column, ...]:
     return (
         Column(
-            "provenance", f"{alias}.provenance", "json", "字段来源", "column -> feed and record key; * = the whole row"
+            "provenance", f"{alias}.provenance", "json", "字段来源", "column -> feed and record key; * = every column that is not named"
         ),
         Column(
             "changed_at", f"{alias}.changed_at", "instant", "变更时间", "when the content last changed", nullable=False
