@@ -27,7 +27,7 @@ LISTED = 2000  # rows of a list that are kept
 _ASK = "insert into supervision.what_if (asked, year, by) values (cast(:asked as jsonb), :year, :by) returning id"
 _SAME = """
 select id from supervision.what_if where asked = cast(:asked as jsonb) and year = :year and error is null
-  and (told is not null and (told ->> 'seq')::bigint = (select coalesce(max(seq), 0) from store.change)
+  and (told is not null and (told ->> 'seq')::bigint = store.last_change()
        and told ->> 'today' = :today or ended_at is null and asked_at > now() - cast(:stale as interval))
 order by id desc limit 1"""
 _END = "update supervision.what_if set ended_at = now(), told = cast(:told as jsonb), error = :error where id = :id"
@@ -86,7 +86,7 @@ def compute(number: int) -> None:
 def _compute(number: int) -> None:
     with transaction() as connection:
         row = connection.execute(sa.text(_ONE), {"id": number, "stale": STALE}).mappings().one()
-        seq = connection.exec_driver_sql("select coalesce(max(seq), 0) from store.change").scalar_one()
+        seq = connection.exec_driver_sql("select store.last_change()").scalar_one()
     document, error = None, None
     try:
         found = backtest.replay(of(row["asked"]), row["year"], clock.today())

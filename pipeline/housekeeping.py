@@ -99,13 +99,17 @@ with taken as (
         (select min(seq) from serving.webhook where stopped_at is null)) as seq),
 gone as (
     delete from store.change c using taken
-    where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1) returning c.xid, c.seq),
+    where c.at < now() - :keep and c.seq <= coalesce(taken.seq, -1) returning c.xid, c.seq, 1 as rows),
+gone_batch as (
+    delete from store.change_batch b using taken
+    where b.at < now() - :keep and b.last <= coalesce(taken.seq, -1) returning b.xid, b.last as seq, b.last - b.first + 1 as rows),
+dropped as (select * from gone union all select * from gone_batch),
 told as (
     insert into serving.feed_dropped as d (xid, seq)
-    select xid, seq from gone order by xid desc, seq desc limit 1
+    select xid, seq from dropped order by xid desc, seq desc limit 1
     on conflict (one) do update set xid = excluded.xid, seq = excluded.seq, at = now()
     where (excluded.xid, excluded.seq) > (d.xid, d.seq))
-select count(*) from gone"""
+select coalesce(sum(rows), 0) from dropped"""
 
 
 def drop_closed(keep: timedelta) -> int:

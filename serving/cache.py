@@ -17,7 +17,7 @@ from store.engine import transaction
 
 PATIENCE = 5.0  # while the store moves all the time: reading takes at most a fifth of the time
 _STAMP = """
-select coalesce((select max(seq) from store.change), 0) as change, coalesce((select max(id) from supervision.run), 0) as run,
+select store.last_change() as change, coalesce((select max(id) from supervision.run), 0) as run,
        coalesce((select max(seq) from supervision.finding_event), 0) as event"""
 T = TypeVar("T")
 

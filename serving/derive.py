@@ -8,7 +8,7 @@ from serving import places, search
 from store import unify, unservable
 from store.engine import engine, lock_key
 
-_LAST = "select coalesce(max(seq), 0) from store.change"
+_LAST = "select store.last_change()"
 _STALE = f"select ({_LAST}) <> coalesce((select seq from serving.derived_until where what = 'all'), -1)"
 
 

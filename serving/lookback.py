@@ -16,7 +16,7 @@ _LOOK_BACK = """
 insert into serving.past_change (entity, entity_id, op, was)
 select entity, entity_id, (array_agg(op order by xid, seq))[1],
        serving.jsonb_over(coalesce(before, '{}') order by xid desc, seq desc) || '{"gone_at": null}'
-from store.change where at > :at group by entity, entity_id"""
+from store.changes where at > :at group by entity, entity_id"""
 
 
 def look_back(connection: Connection, at: datetime) -> None:

@@ -65,7 +65,7 @@ GAUGES: dict[str, tuple[str, tuple[str, ...], str]] = {
         (),
         "select (select count(*) from store.dirty) + (select count(distinct record_id) from store.unfolded)",
     ),
-    "onemap_change_seq": ("Last number of the change feed", (), "select coalesce(max(seq), 0) from store.change"),
+    "onemap_change_seq": ("Last number of the change feed", (), "select store.last_change()"),
     "onemap_findings": (
         "Findings open or confirmed",
         ("rule", "severity"),

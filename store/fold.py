@@ -40,6 +40,19 @@ KEPT = ("case_event", "special_procedure", "material")
 OF_CASES = ("case", *KEPT)
 #: Entities of whose changes others have to know.
 FOLLOWED = ("project", "engineering", "case")
+#: So many new rows at once, and nothing else, stand in the feed of changes by batches of :data:`BATCH` (store.change_batch).
+MANY = 1_000
+BATCH = 500
+#: Numbers are drawn by others meanwhile: a batch ends where one is missing.
+_CHANGE_BATCH = """
+insert into store.change_batch (first, last, entity, ids, sources)
+select min(seq), max(seq), :entity, array_agg(id order by seq), sources
+from (select n.id, n.sources, d.seq, d.seq - n.place as run, (n.place - 1) / :size as part
+      from (select id, sources, row_number() over (order by sources, id) as place
+            from (select id, {sources} as sources from folded f) f) n
+      join (select seq, row_number() over (order by seq) as place
+            from (select nextval('store.change_seq_seq') as seq from generate_series(1, :rows)) d) d using (place)) x
+group by sources, run, part"""
 
 
 def id_of(entity: str) -> str:
@@ -388,17 +401,19 @@ def publish(
         if entity in authority()
         else "array[split_part(f.provenance ->> '*', '|', 1)]"
     )
-    connection.execute(
-        sa.text(
-            f"""insert into store.change (entity, entity_id, op, columns, sources)
-                select :entity, id, 'ADD', null, {sources} from folded f order by id"""
-            if all_new
-            else f"""insert into store.change (entity, entity_id, op, columns, sources, before)
+    if all_new and told >= MANY:
+        connection.execute(
+            sa.text(_CHANGE_BATCH.format(sources=sources)), {"entity": entity, "rows": told, "size": BATCH}
+        )
+    else:
+        connection.execute(
+            sa.text(
+                f"""insert into store.change (entity, entity_id, op, columns, sources, before)
                 select :entity, id, coalesce(op, 'MOD'), columns, case when f.id is not null then {sources} end, before
                 from changing left join folded f using (id) order by id"""
-        ),
-        {"entity": entity},
-    )
+            ),
+            {"entity": entity},
+        )
     if entity in FOLLOWED:
         connection.execute(
             sa.text("insert into changed (entity, id) select :entity, id from changing where op is not null"),

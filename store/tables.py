@@ -827,11 +827,46 @@ change = sa.Table(
     _column("before", JSONB, "变更前", "values before, where the feed tells them"),
     _column("after", JSONB, "变更后", "values after, where the feed tells them"),
     sa.CheckConstraint("op in ('ADD', 'MOD', 'DEL')", name="op"),
-    sa.Index(None, "entity_id", postgresql_using="hash"),  # the few changes of a row
+    # the few changes of a row beside its first, which every row has and nobody looks for
+    sa.Index(
+        None,
+        "entity_id",
+        postgresql_using="hash",
+        postgresql_where=sa.text("op <> 'ADD' or before is not null"),
+    ),
     sa.Index(None, "xid", "seq"),  # the order in which readers follow
     sa.Index("change_at_ix", "at", postgresql_using="brin"),
     schema=STORE,
     comment=_comment("变更流", "the feed of changes"),
+)
+
+change_batch = sa.Table(
+    "change_batch",
+    metadata,
+    _column("first", sa.BigInteger, "首序号", "number of its first change, as in change", nullable=False),
+    _column(
+        "last",
+        sa.BigInteger,
+        "末序号",
+        "number of its last; none is missing between",
+        primary_key=True,
+        autoincrement=False,
+    ),
+    _column("entity", sa.Text, "实体", "entity", nullable=False),
+    _column("ids", ARRAY(sa.Text), "编号", "ids of the golden rows, by number", nullable=False),
+    _column("sources", ARRAY(sa.Text), "来源", "feeds that each of them came from"),
+    _instant("at", "时间", "when", nullable=False, server_default=NOW),
+    _column(
+        "xid",
+        sa.BigInteger,
+        "事务号",
+        "as in change",
+        nullable=False,
+        server_default=sa.text("(pg_current_xact_id()::text)::bigint"),
+    ),
+    sa.Index(None, "xid", "first"),
+    schema=STORE,
+    comment=_comment("变更流批量新增", "rows that a load added many at a time: the view changes shows each as an ADD"),
 )
 
 audit = sa.Table(

@@ -244,7 +244,7 @@ def refold(apply: bool = False) -> Unified:
     Without ``apply`` nothing is written: what comes back says what would change, by entity and column.
     """
     with _by_itself(), engine().connect() as connection, connection.begin() as writing:
-        before = connection.exec_driver_sql("select coalesce(max(seq), 0) from store.change").scalar_one()
+        before = connection.exec_driver_sql("select store.last_change()").scalar_one()
         connection.exec_driver_sql(
             """insert into store.dirty (record_id, feed, run_id)
                select id, feed, run_id from source.record where refused_at is null"""

@@ -57,7 +57,7 @@ def _rows(entity: str, since: int) -> str:
     golden = f'store."{entity}" g'
     if since < 0:
         return golden
-    changed = f"select distinct entity_id from store.change where seq > :since and entity = '{entity}'"
+    changed = f"select distinct entity_id from store.changes_between(:since, null) where entity = '{entity}'"
     return f"({changed}) c join {golden} on g.id = c.entity_id"
 
 

@@ -49,7 +49,7 @@ where c.at > :since and c.entity in ('finding', 'work_order', 'project_stage', '
   and coalesce(c.after ->> 'project_code', c.before ->> 'project_code') = any(:codes)
 union all
 select k.project_code, c.entity, c.entity_id, c.op, c.columns, c.at
-from store.change c join store."case" k on c.entity = 'case' and k.id = c.entity_id
+from store.changes c join store."case" k on c.entity = 'case' and k.id = c.entity_id
 where c.at > :since and k.project_code = any(:codes)
 order by at desc limit 200"""
 _NOTES = """

@@ -68,8 +68,8 @@ REFUSED = """
 #: The number of the last change that can be relied on: rows of transactions still running may come with a lower one, and are left
 #: for the next run.
 COMMITTED = """
-    select coalesce(max(seq), 0) from store.change
-    where xid < (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint"""
+    select coalesce(greatest((select max(seq) from store.change where xid < oldest), (select max(last) from store.change_batch where xid < oldest)), 0)
+    from (select (pg_snapshot_xmin(pg_current_snapshot())::text)::bigint as oldest) running"""
 
 #: What a run judged and did, and what waits after it.
 RUN = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-_CHANGES = "select distinct entity, entity_id from store.change where seq > :since and seq <= :until"
+_CHANGES = "select distinct entity, entity_id from store.changes_between(:since, :until)"
 #: The projects that changes of the store touch, between two of them: by their own rows, by an owner of the same name, by cases, events,
 #: documents, by imagery over them, and those whose quoted numbers may have become known; and those that wait for data.
 TOUCHED = f"""

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from serving.query import paging
 from serving.query.listing import value_of
+from store import fold
 
 LABEL = "change"
 AHEAD = 5_000
@@ -51,11 +52,13 @@ def since(
                left join lateral (
                    select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at, v.before, v.after from asked.change v
                    where (v.xid, v.seq) > (:xid, :seq) and (v.xid, v.seq) <= (u.xid, u.seq)
+                     -- of the batches those alone that may have some of them: what stands in one is known only when it is unpacked
+                     and (v.batch is null or (v.xid > :xid or v.batch > :seq - :size) and (v.xid < u.xid or v.batch <= u.seq))
                      and (cast(:entities as text[]) is null or v.entity = any(cast(:entities as text[])))
                    order by v.xid, v.seq limit :limit) v on true
                order by v.xid, v.seq"""
         ),
-        {"xid": xid, "seq": seq, "entities": entities, "limit": limit + 1, "ahead": AHEAD},
+        {"xid": xid, "seq": seq, "entities": entities, "limit": limit + 1, "ahead": AHEAD, "size": fold.BATCH},
     ).all()
     until = rows[0]
     found = [row for row in rows if row.entity is not None]

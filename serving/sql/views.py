@@ -107,7 +107,11 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
 def _ends(alias: str = "x") -> tuple[Column, ...]:
     return (
         Column(
-            "provenance", f"{alias}.provenance", "json", "字段来源", "column -> feed and record key; * = every column that is not named"
+            "provenance",
+            f"{alias}.provenance",
+            "json",
+            "字段来源",
+            "column -> feed and record key; * = every column that is not named",
         ),
         Column(
             "changed_at", f"{alias}.changed_at", "instant", "变更时间", "when the content last changed", nullable=False
@@ -605,7 +609,7 @@ def _change() -> View:
         "change",
         "变更流",
         "Every change of the store, in commit order; read it by (xid, seq) and stop before the oldest transaction that runs.",
-        "store.change c",
+        "store.changes c",
         (
             Column("seq", "c.seq", "int", "序号", "number", nullable=False),
             Column("xid", "c.xid", "int", "事务号", "transaction that wrote it", nullable=False),
@@ -628,6 +632,13 @@ def _change() -> View:
                 "json",
                 "变更后",
                 "values after; of findings, work orders, stages and clocks, of the rest to whoever sees all of it in clear",
+            ),
+            Column(
+                "batch",
+                "c.batch",
+                "int",
+                "批",
+                "number of the first change of its batch, of rows that a load added many at a time",
             ),
         ),
         ("xid", "seq"),

@@ -19,6 +19,7 @@ from core.errors import ConfigurationError
 from serving import webhooks
 from serving.access import grant_of, reading
 from serving.query import changes
+from store import fold
 from store.engine import engine, transaction
 from supervision import ledger
 from tests.connectors.web import Reply, self_signed, web
@@ -77,7 +78,59 @@ def test_a_number_that_was_drawn_early_and_committed_late_still_comes(store):
 def test_pages_of_any_size_tell_the_same(store):
     whole, _ = read(limit=1000)
     assert whole and read(limit=97)[0] == whole
-    assert len(whole) == rows("select count(*) from store.change")[0]["count"]
+    assert len(whole) == rows("select count(*) from store.changes")[0]["count"]
+
+
+def load(connection: sa.Connection, name: str, many: int) -> None:
+    """So many new golden rows at once, as a first load makes them."""
+    columns = ", ".join(f'g."{column}"' for column in fold.golden_columns("site_reading"))
+    connection.exec_driver_sql("create temp table touched (id text) on commit drop")
+    fold.publish(
+        connection,
+        "site_reading",
+        f"""select {columns}, jsonb_build_object('*', 's4.reading|' || n % 2) as provenance from generate_series(1, {many}) n
+            cross join lateral jsonb_populate_record(null\\:\\:store.site_reading, jsonb_build_object('id', '{name} ' || n)) g""",
+    )
+
+
+def test_rows_that_a_load_adds_by_batches_come_each_once_beside_others_at_any_size_of_page(store):
+    before = rows("select store.last_change() as seq")[0]["seq"]
+    cursor = now()
+    try:
+        with engine().connect() as one, engine().connect() as two, engine().connect() as three:
+            one.execute(INSERT, {"id": "first"})
+            load(two, "A", fold.MANY + 250)
+            load(three, "B", fold.MANY)
+            two.execute(INSERT, {"id": "within"})
+            three.commit()
+            assert read(cursor)[0] == []  # an older transaction still runs
+            one.commit()
+            assert read(cursor)[0] == ["first"]
+            two.commit()
+        assert (
+            rows("select count(*) as n from store.change where entity = 'site_reading' and seq > :s", s=before)[0]["n"]
+            == 0
+        )
+        whole, end = read(cursor, limit=10_000)
+        expected = {f"A {n}" for n in range(1, fold.MANY + 251)} | {f"B {n}" for n in range(1, fold.MANY + 1)}
+        assert len(whole) == len(expected) + 2 and set(whole) == expected | {"first", "within"}
+        for size in (83, 499, 1000):
+            assert read(cursor, limit=size) == (whole, end)
+        assert read(end)[0] == []
+        told = rows(
+            """select count(distinct entity_id) as ids, count(distinct seq) as seqs from store.changes_between(:s, :s + 700)
+               where entity in ('site_reading', 'item')""",
+            s=before,
+        )[0]
+        assert told["ids"] == told["seqs"] == 700
+        with reading(ALL) as c:
+            page, _, _ = changes.changes(c, cursor, limit=5)
+        added = next(change for change in page if change["entity"] == "site_reading")
+        assert added["op"] == "ADD" and added["sources"] == ["s4.reading"] and added["columns"] is None
+        assert added["after"] is None or added["after"]["id"] == added["id"]
+    finally:
+        with transaction() as c:
+            c.exec_driver_sql("delete from store.site_reading where id like 'A %%' or id like 'B %%'")
 
 
 def test_a_change_says_what_changed_and_from_where(ask):
@@ -291,7 +344,8 @@ def test_a_reader_from_before_what_is_kept_is_told_and_not_left_short(ask, store
     early = client.get("/v1/changes", params={"limit": 1}).json()["next"]
     with transaction() as c:
         c.exec_driver_sql(
-            "update store.change set at = now() - interval '9 years' where seq <= (select max(seq) - 5 from store.change)"
+            """update store.change set at = now() - interval '9 years' where seq <= (select max(seq) - 5 from store.change);
+               update store.change_batch set at = now() - interval '9 years'"""
         )
     assert housekeeping.drop_changes(timedelta(days=1095)) > 0
     for query in ({}, {"cursor": early}):
@@ -302,7 +356,9 @@ def test_a_reader_from_before_what_is_kept_is_told_and_not_left_short(ask, store
     assert client.get("/v1/changes", params={"cursor": late}).status_code == 200
     assert housekeeping.drop_changes(timedelta(days=1095)) == 0
     with transaction() as c:  # the newest go too: from now on nothing is missed all the same
-        c.exec_driver_sql("update store.change set at = now() - interval '9 years'")
+        c.exec_driver_sql(
+            "update store.change set at = now() - interval '9 years'; update store.change_batch set at = now() - interval '9 years'"
+        )
     housekeeping.drop_changes(timedelta(days=1095))
     late = client.get("/v1/changes", params={"from": "now"}).json()["next"]
     assert client.get("/v1/changes", params={"cursor": late}).json()["items"] == []

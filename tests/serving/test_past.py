@@ -293,7 +293,7 @@ def test_the_feed_replayed_is_the_store(hub, monkeypatch):
             "insert into store.dirty (record_id, feed, run_id) select id, feed, run_id from source.record where tombstoned_at is not null on conflict do nothing"
         )
     unify.run()
-    ops = {r["op"]: r["n"] for r in rows("select op, count(*) as n from store.change group by 1")}
+    ops = {r["op"]: r["n"] for r in rows("select op, count(*) as n from store.changes group by 1")}
     assert ops["ADD"] and ops["MOD"]
     told = {name: total for name, total in store_hash.parts().items() if name.startswith("store.")}
     replayed: dict[str, dict[str, dict]] = {name: {} for name in tables.golden}

@@ -527,7 +527,14 @@ def test_a_unify_that_is_killed_goes_on_where_it_was(place: tuple[str, int], mon
                 "insert into store.dirty (record_id, feed, run_id, fresh) select id, feed, 1, true from source.record"
             )
         )
-        for table in (*tables.golden.values(), tables.member, tables.case_member, tables.item_code, tables.change):
+        for table in (
+            *tables.golden.values(),
+            tables.member,
+            tables.case_member,
+            tables.item_code,
+            tables.change,
+            tables.change_batch,
+        ):
             c.execute(sa.delete(table))
     name, times = place
     done = subprocess.run([sys.executable, "-c", _KILLED, name, str(times)], capture_output=True, text=True, timeout=60)
