@@ -3,7 +3,7 @@
 A batch of five hundred takes a tenth of what as many rows and their index entries did. The view ``store.changes`` shows both.
 """
 
-import re
+from pathlib import Path
 
 from alembic import op
 
@@ -117,35 +117,8 @@ _INDEXED = " and (c.op <> 'ADD' or c.before is not null)"
 _READERS = {"onemap": ("onemap_reader", "onemap_scoped", "onemap_api"), "asked": ("onemap_api",)}
 
 
-def _rewrite(connection, change) -> None:
-    """The two views of the feed as ``change`` makes them of what they are, with their comments and readers."""
-    for schema, readers in _READERS.items():
-        view = f"{schema}.change"
-        (text,) = connection.execute("select pg_get_viewdef(%s::regclass)", (view,)).fetchone()
-        said = connection.execute(
-            """select a.attname, col_description(a.attrelid, a.attnum) from pg_attribute a
-               where a.attrelid = %s::regclass and a.attnum > 0 and not a.attisdropped""",
-            (view,),
-        ).fetchall()
-        (about,) = connection.execute("select obj_description(%s::regclass)", (view,)).fetchone()
-        connection.execute(f"drop view {view}")
-        barrier = " with (security_barrier)" if schema == "onemap" else ""
-        connection.execute(f"create view {view}{barrier} as {change(text)}")
-        named = {name: comment for name, comment in said if name != "batch"}
-        named |= {"batch": _BATCH} if "batch" in change(text) else {}
-        for name, comment in ((f"column {view}.{name}", comment) for name, comment in named.items()):
-            connection.execute(f"comment on {name} is {_text(comment)}")
-        connection.execute(f"comment on view {view} is {_text(about)}")
-        for role in readers:
-            if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
-                connection.execute(f"grant select on {view} to {role}")
-
-
-_BATCH = "批 | number of the first change of its batch, of rows that a load added many at a time"
-
-
-def _text(comment: str) -> str:
-    return "'" + comment.replace("'", "''") + "'"
+def _views(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _after(connection, old: str, new: str) -> None:
@@ -158,13 +131,32 @@ def upgrade() -> None:
     connection.execute(_BATCHES)
     connection.execute(_FEED)
     _after(connection, _LATER, _LATER + _INDEXED)
-    _rewrite(connection, lambda text: text.replace("FROM store.change c", ", c.batch FROM store.changes c"))
+    connection.execute(_views("0034_views.sql").replace("create view", "create or replace view"))
 
 
 def downgrade() -> None:
     connection = op.get_bind().connection.driver_connection
-    connection.execute("drop view if exists past.change, on_day.change")  # made again by the version that comes
-    _rewrite(connection, lambda text: re.sub(r",\s+(c\.)?batch\s+FROM store\.changes c", " FROM store.change c", text))
+    said = [
+        (schema, *row)
+        for schema in _READERS
+        for row in connection.execute(
+            """select attname, col_description(attrelid, attnum) from pg_attribute
+               where attrelid = %s::regclass and attnum > 0 and attname <> 'batch'
+               union all select null, obj_description(%s::regclass)""",
+            (f"{schema}.change", f"{schema}.change"),
+        ).fetchall()
+    ]
+    # those of the past are made again by the version that comes
+    connection.execute("drop view if exists past.change, on_day.change; drop view onemap.change, asked.change")
+    connection.execute(_views("0031_views.sql"))
+    for schema, column, comment in said:
+        what = f"column {schema}.change.{column}" if column else f"view {schema}.change"
+        text = comment.replace("'", "''")
+        connection.execute(f"comment on {what} is '{text}'")
+    for schema, readers in _READERS.items():
+        for role in readers:
+            if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone():
+                connection.execute(f"grant select on {schema}.change to {role}")
     _after(connection, _LATER + _INDEXED, _LATER)
     connection.execute(_FEED_BEFORE)
     connection.execute(
