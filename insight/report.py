@@ -87,16 +87,17 @@ def latest() -> dict[str, Any] | None:
         return connection.exec_driver_sql("select told from supervision.insight order by as_of desc limit 1").scalar()
 
 
+#: The projects that a sum of days is made of, the most days first.
+_PROJECTS_OF_DAYS = """select d.project_code, max(p.project_name) as project_name, sum(d.days)::int as days
+from supervision.insight_days d left join store.project p on p.id = d.project_code
+where d.holder = %(holder)s and (%(department)s::text is null or coalesce(d.department, '部门未知') = %(department)s)
+  and (%(item)s::text is null or coalesce(d.item_code, '') = %(item)s)
+group by 1 order by 3 desc, 1"""
+
+
 def days(holder: str, department: str | None, item: str | None) -> list[dict[str, Any]]:
     """project_code, project_name, days: what a sum of days is made of, as it was computed last, the most first. A department counts for
     the days of departments alone, as on the page."""
     with transaction() as connection:
-        rows = connection.exec_driver_sql(
-            """select d.project_code, max(p.project_name) as project_name, sum(d.days)::int as days
-               from supervision.insight_days d left join store.project p on p.id = d.project_code
-               where d.holder = %(holder)s and (%(department)s::text is null or coalesce(d.department, '部门未知') = %(department)s)
-                 and (%(item)s::text is null or coalesce(d.item_code, '') = %(item)s)
-               group by 1 order by 3 desc, 1""",
-            {"holder": holder, "department": department, "item": item},
-        )
+        rows = connection.exec_driver_sql(_PROJECTS_OF_DAYS, {"holder": holder, "department": department, "item": item})
         return [dict(row._mapping) for row in rows]

@@ -127,20 +127,19 @@ def _start(connection: Connection, first: int, entries: int, retired: seals.Upto
     return None
 
 
+#: The first entry whose number, predecessor or digest is not what the chain demands.
+_FIRST_BREAK = r"""select seq, case when seq <> expected then 'number ' || expected || ' is missing'
+            when before is not null and previous <> before then 'does not follow from the entry before'
+            else 'content and digest differ' end
+from (select a.seq, a.previous, a.digest, row_number() over w + :first - 1 as expected, lag(a.digest) over w as before,
+             sha256(a.previous || store.audit_text(a.seq, a.at, a.actor, a.action, a.object, a.detail)) as right_digest
+      from store.audit a window w as (order by a.seq)) x
+where seq <> expected or (before is not null and previous <> before) or digest <> right_digest
+order by seq limit 1"""
+
+
 def _chain(connection: Connection, first: int) -> tuple[int, str] | None:
-    found = connection.execute(
-        sa.text(
-            r"""select seq, case when seq <> expected then 'number ' || expected || ' is missing'
-                            when before is not null and previous <> before then 'does not follow from the entry before'
-                            else 'content and digest differ' end
-                from (select a.seq, a.previous, a.digest, row_number() over w + :first - 1 as expected, lag(a.digest) over w as before,
-                             sha256(a.previous || store.audit_text(a.seq, a.at, a.actor, a.action, a.object, a.detail)) as right_digest
-                      from store.audit a window w as (order by a.seq)) x
-                where seq <> expected or (before is not null and previous <> before) or digest <> right_digest
-                order by seq limit 1"""
-        ),
-        {"first": first},
-    ).first()
+    found = connection.execute(sa.text(_FIRST_BREAK), {"first": first}).first()
     return (found[0], found[1]) if found else None
 
 

@@ -44,21 +44,22 @@ def closed(subject: str) -> int:
     return int(left) + 1 if left is not None else 0
 
 
+#: Count a wrong try; the count begins anew once the span of the first has passed.
+_COUNT_TRY = """insert into serving.refusal as r (subject, start, tries) values (:subject, clock_timestamp(), 1)
+on conflict (subject) do update set
+    tries = case when r.start + :span > clock_timestamp() then r.tries + 1 else 1 end,
+    start = case when r.start + :span > clock_timestamp() and r.tries < :most then r.start
+                 when r.start + :span > clock_timestamp() and r.tries >= :most then r.start
+                 else clock_timestamp() end
+returning tries"""
+
+
 def refused(subject: str, where: str) -> None:
     """Count a wrong try and put it on the audit log: the first of a span, and the one that closes the way."""
     most = NAME_TRIES if subject.startswith("account:") else ADDRESS_TRIES
     with transaction() as connection:
         tries = connection.execute(
-            sa.text(
-                """insert into serving.refusal as r (subject, start, tries) values (:subject, clock_timestamp(), 1)
-                   on conflict (subject) do update set
-                       tries = case when r.start + :span > clock_timestamp() then r.tries + 1 else 1 end,
-                       start = case when r.start + :span > clock_timestamp() and r.tries < :most then r.start
-                                    when r.start + :span > clock_timestamp() and r.tries >= :most then r.start
-                                    else clock_timestamp() end
-                   returning tries"""
-            ),
-            {"subject": subject.replace("\x00", ""), "span": SPAN, "most": most},
+            sa.text(_COUNT_TRY), {"subject": subject.replace("\x00", ""), "span": SPAN, "most": most}
         ).scalar_one()
         connection.exec_driver_sql("delete from serving.refusal where start < clock_timestamp() - interval '1 day'")
     if tries in (1, most):

@@ -181,6 +181,15 @@ def _write(connection: Connection, day: int, judged: Judged) -> None:
     connection.execute(sa.text(waiting), as_of)
 
 
+#: The work orders as they stood at the end of the day (temporary table ``order_then``).
+_ORDERS_OF_DAY = """insert into serving.day_work_order (day_id, no, finding_id, rule, project_code, item_code, case_no, department_code,
+    department_name, severity, state, dispatched_at, step_at, due_on, urged_on, escalated_on, result, answer, closed_at, revision)
+select :day, o.no, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
+       o.severity, t.state, t.dispatched_at, t.step_at, t.due_on, t.urged_on, t.escalated_on, t.result, t.answer, t.closed_at,
+       o.revision
+from order_then t join supervision.work_order o on o.no = t.no"""
+
+
 def _orders(connection: Connection, day: int, as_of: date, projects: list[str] | None) -> None:
     """Work orders as their steps had them at the end of the day, each with the last day of the limit that ran."""
     values = {"end": as_of + timedelta(days=1), "projects": projects}
@@ -195,17 +204,7 @@ def _orders(connection: Connection, day: int, as_of: date, projects: list[str] |
         """no text, state text, step_at timestamp, dispatched_at timestamp, urged_on date, escalated_on date, result text, answer text,
            closed_at timestamp, due_on date""",
     )
-    connection.execute(
-        sa.text(
-            """insert into serving.day_work_order (day_id, no, finding_id, rule, project_code, item_code, case_no, department_code,
-                   department_name, severity, state, dispatched_at, step_at, due_on, urged_on, escalated_on, result, answer, closed_at, revision)
-               select :day, o.no, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
-                      o.severity, t.state, t.dispatched_at, t.step_at, t.due_on, t.urged_on, t.escalated_on, t.result, t.answer, t.closed_at,
-                      o.revision
-               from order_then t join supervision.work_order o on o.no = t.no"""
-        ),
-        {"day": day},
-    )
+    connection.execute(sa.text(_ORDERS_OF_DAY), {"day": day})
 
 
 def _forget(connection: Connection, as_of: date, number: int) -> None:

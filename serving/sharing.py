@@ -154,22 +154,21 @@ def fetch(number: int, *, by: str) -> str:
     return key
 
 
+#: Requests, what waits first, with what was used of each by the keys made for it.
+_REQUESTS = """select r.*, k.revoked_at, u.calls, u.rows, u.last_at
+from serving.data_request r left join serving.api_key k on k.id = r.key_id
+left join lateral (
+    select count(*) as calls, sum((a.detail ->> 'rows')::bigint) as rows, max(a.at) as last_at from store.audit a
+    where a.action = 'read' and a.actor in (
+        select x.id || ' ' || x.name from serving.api_key x where 'data:' || r.id = any(x.scopes))) u on true
+where (cast(:department as text) is null or r.department = :department) and (cast(:state as text) is null or r.state = :state)
+order by r.state <> 'asked', r.asked_at desc, r.id desc limit 500"""
+
+
 def listed(department: str | None = None, *, state: str | None = None) -> list[dict[str, Any]]:
     """Requests, what waits first: with their owners, and what was used of them (calls, rows, last, by entity's path)."""
     with transaction() as connection:
-        rows = connection.execute(
-            sa.text(
-                """select r.*, k.revoked_at, u.calls, u.rows, u.last_at
-                   from serving.data_request r left join serving.api_key k on k.id = r.key_id
-                   left join lateral (
-                       select count(*) as calls, sum((a.detail ->> 'rows')::bigint) as rows, max(a.at) as last_at from store.audit a
-                       where a.action = 'read' and a.actor in (
-                           select x.id || ' ' || x.name from serving.api_key x where 'data:' || r.id = any(x.scopes))) u on true
-                   where (cast(:department as text) is null or r.department = :department) and (cast(:state as text) is null or r.state = :state)
-                   order by r.state <> 'asked', r.asked_at desc, r.id desc limit 500"""
-            ),
-            {"department": department, "state": state},
-        ).mappings()
+        rows = connection.execute(sa.text(_REQUESTS), {"department": department, "state": state}).mappings()
         found = [dict(row) for row in rows]
     for row in found:
         row["owners"] = owners(row["fields"])

@@ -123,23 +123,22 @@ def deliveries(name: str | None = None, limit: int = 50) -> list[dict[str, Any]]
         return [dict(row._mapping) for row in rows]
 
 
+#: Set a webhook back to just before a message; not while another message waits.
+_REPLAY_FROM = """update serving.webhook w set xid = coalesce(b.xid, -1), seq = coalesce(b.seq, -1), next_try_at = now()
+from serving.delivery d left join lateral (
+    select xid, seq from serving.delivery e where e.webhook = d.webhook and (e.xid, e.seq) < (d.xid, d.seq)
+    order by e.xid desc, e.seq desc limit 1) b on true
+where w.name = :name and d.webhook = w.name and d.id::text = :id and w.stopped_at is null
+  and not exists (select from serving.delivery o where o.webhook = w.name and o.delivered_at is null)"""
+
+
 def replay(name: str, delivery: str) -> None:
     """Send everything from a message on once more, as new messages: for a receiver that lost what it had taken.
 
     :raises NotFoundError: no such message of a webhook that runs, or one still waits.
     """
     with transaction() as c:
-        done = c.execute(
-            sa.text(
-                """update serving.webhook w set xid = coalesce(b.xid, -1), seq = coalesce(b.seq, -1), next_try_at = now()
-                   from serving.delivery d left join lateral (
-                       select xid, seq from serving.delivery e where e.webhook = d.webhook and (e.xid, e.seq) < (d.xid, d.seq)
-                       order by e.xid desc, e.seq desc limit 1) b on true
-                   where w.name = :name and d.webhook = w.name and d.id::text = :id and w.stopped_at is null
-                     and not exists (select from serving.delivery o where o.webhook = w.name and o.delivered_at is null)"""
-            ),
-            {"name": name, "id": delivery},
-        ).rowcount
+        done = c.execute(sa.text(_REPLAY_FROM), {"name": name, "id": delivery}).rowcount
     if not done:
         raise NotFoundError(
             f"message {delivery} of {name!r} cannot be sent again now",
@@ -275,6 +274,14 @@ def _send(name: str, message: Any, look_up: Callable[[str], Endpoint]) -> bool:
     return _settle(name, message.id, status, error)
 
 
+#: After a failure: wait twice as long as before, up to the longest; 410 Gone ends the subscription.
+_POSTPONE = """update serving.webhook set failures = failures + 1,
+    next_try_at = now() + make_interval(secs => least(:first * power(2, least(failures, 20)), :longest)),
+    stopped_at = case when :status = 410 then now() end,
+    stopped_why = case when :status = 410 then 'the receiver says 410 Gone' end
+where name = :name"""
+
+
 def _settle(name: str, message: str, status: int | None, error: str | None) -> bool:
     """Taken: the receiver's place moves on with it. Not taken: try again later."""
     with transaction() as c:
@@ -295,14 +302,7 @@ def _settle(name: str, message: str, status: int | None, error: str | None) -> b
             )
             return True
         c.execute(
-            sa.text(
-                """update serving.webhook set failures = failures + 1,
-                       next_try_at = now() + make_interval(secs => least(:first * power(2, least(failures, 20)), :longest)),
-                       stopped_at = case when :status = 410 then now() end,
-                       stopped_why = case when :status = 410 then 'the receiver says 410 Gone' end
-                   where name = :name"""
-            ),
-            {"name": name, "first": FIRST_WAIT, "longest": LONGEST_WAIT, "status": status or 0},
+            sa.text(_POSTPONE), {"name": name, "first": FIRST_WAIT, "longest": LONGEST_WAIT, "status": status or 0}
         )
     log.warning("webhook %s was not taken: %s", name, error)
     return False

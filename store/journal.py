@@ -177,19 +177,21 @@ def restore_row(connection: Connection, table: str, row: dict[str, Any]) -> None
     )
 
 
+#: Codes that a person judged to be one project lead to it again.
+_ALIASES_OF_JUDGEMENTS = """insert into store.project_alias (alias, project_id, why, judgement_id)
+select left_id, right_id, 'judgement', id from store.identity_judgement
+where entity = 'project' and verdict = 'same' and undone_at is null
+on conflict (alias) do update set project_id = excluded.project_id, why = excluded.why,
+    judgement_id = excluded.judgement_id"""
+
+
 def restore_decisions(store: str) -> int:
     """What persons decided, before the records are unified; returns how many decisions."""
     found = archive.read_document(f"journal/{store}/decisions") or {}
     with transaction() as connection:
         for row in found.get("identity", []):
             restore_row(connection, "store.identity_judgement", row)
-        connection.exec_driver_sql(
-            """insert into store.project_alias (alias, project_id, why, judgement_id)
-               select left_id, right_id, 'judgement', id from store.identity_judgement
-               where entity = 'project' and verdict = 'same' and undone_at is null
-               on conflict (alias) do update set project_id = excluded.project_id, why = excluded.why,
-                   judgement_id = excluded.judgement_id"""
-        )
+        connection.exec_driver_sql(_ALIASES_OF_JUDGEMENTS)
         for row in found.get("dismissed", []):
             connection.execute(
                 sa.text(

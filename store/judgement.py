@@ -174,14 +174,13 @@ def _take_up_cases(connection: Connection, numbers: list[str]) -> None:
     )
 
 
+#: Every record that names the project is taken up by the next unify.
+_PROJECT_IS_DIRTY = """insert into store.dirty (record_id, feed, run_id)
+select r.id, r.feed, r.run_id from source.record r
+where r.id in (select record_id from source.project where project_code = :code
+               union select record_id from source."case" where project_code = :code
+               union select record_id from source.licence where project_code = :code)"""
+
+
 def _take_up_project(connection: Connection, code: str) -> None:
-    connection.execute(
-        sa.text(
-            """insert into store.dirty (record_id, feed, run_id)
-               select r.id, r.feed, r.run_id from source.record r
-               where r.id in (select record_id from source.project where project_code = :code
-                              union select record_id from source."case" where project_code = :code
-                              union select record_id from source.licence where project_code = :code)"""
-        ),
-        {"code": code},
-    )
+    connection.execute(sa.text(_PROJECT_IS_DIRTY), {"code": code})

@@ -288,24 +288,26 @@ def _materials(facts: Context, rows: Mapping[str, Any]) -> dict[str, list[dict[s
     return {code: materials for code, version, materials in found if version == rows[code]["version"]}
 
 
+#: Documents that the licence register holds for the project, by the name that the catalogue gives the result.
+_ISSUED = """select coalesce(i.result_document, l.kind), min(l.number) from store.licence l
+left join lateral (select result_document from store.item i where i.item_code = l.item_code and i.gone_at is null
+                   order by i.version desc limit 1) i on true
+where l.project_code = %(code)s and l.gone_at is null and l.state is distinct from '注销'
+  and coalesce(i.result_document, l.kind) is not null group by 1"""
+
+
+#: Documents that were handed in with an earlier application of the project.
+_HANDED_IN = """select m.name, min(c.case_no) from store.material m join store."case" c on c.id = m.case_id
+where c.project_code = %(code)s and c.gone_at is null and m.gone_at is null and m.name is not null
+  and m.role = 'application' group by 1"""
+
+
 def _held(connection: Connection, code: str) -> dict[str, tuple[str, str | None]]:
     """Plain name → (as what, number) the store holds a document of it for the project: a licence that stands, or a material
     handed in electronically with an earlier case."""
-    handed = connection.exec_driver_sql(
-        """select m.name, min(c.case_no) from store.material m join store."case" c on c.id = m.case_id
-           where c.project_code = %(code)s and c.gone_at is null and m.gone_at is null and m.name is not null
-             and m.role = 'application' group by 1""",
-        {"code": code},
-    )
+    handed = connection.exec_driver_sql(_HANDED_IN, {"code": code})
     found = {_plain(name): ("已随办件提交", case_no) for name, case_no in handed}
-    issued = connection.exec_driver_sql(
-        """select coalesce(i.result_document, l.kind), min(l.number) from store.licence l
-           left join lateral (select result_document from store.item i where i.item_code = l.item_code and i.gone_at is null
-                              order by i.version desc limit 1) i on true
-           where l.project_code = %(code)s and l.gone_at is null and l.state is distinct from '注销'
-             and coalesce(i.result_document, l.kind) is not null group by 1""",
-        {"code": code},
-    )
+    issued = connection.exec_driver_sql(_ISSUED, {"code": code})
     return found | {_plain(name): ("电子证照库已有", number) for name, number in issued}
 
 

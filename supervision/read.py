@@ -269,6 +269,14 @@ class Frames:
     quotes: pl.DataFrame
 
 
+#: Cases of the projects in scope; unlinked ones where the scope holds the empty code.
+_SCOPE_CASES = """create temp table scope_case on commit drop as
+select c.id from scope s join store."case" c on c.project_code = s.project_code where c.gone_at is null
+union all
+select c.id from store."case" c where c.project_code is null and c.gone_at is null
+                                  and exists (select from scope where project_code = '')"""
+
+
 def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
     """Make the temporary tables ``scope`` and ``scope_case``; None: the whole city, unlinked cases included."""
     connection.exec_driver_sql("drop table if exists scope, scope_case")
@@ -276,13 +284,7 @@ def set_scope(connection: Connection, projects: Iterable[str] | None) -> None:
     listed = city(connection) if projects is None else list(projects)
     connection.exec_driver_sql("insert into scope select distinct unnest(%(codes)s::text[])", {"codes": listed})
     connection.exec_driver_sql("analyze scope")
-    connection.exec_driver_sql(
-        """create temp table scope_case on commit drop as
-           select c.id from scope s join store."case" c on c.project_code = s.project_code where c.gone_at is null
-           union all
-           select c.id from store."case" c where c.project_code is null and c.gone_at is null
-                                             and exists (select from scope where project_code = '')"""
-    )
+    connection.exec_driver_sql(_SCOPE_CASES)
     connection.exec_driver_sql("create unique index on scope_case (id)")
     connection.exec_driver_sql("analyze scope_case")
 
@@ -295,17 +297,19 @@ def set_cases(connection: Connection, case_ids: Iterable[str]) -> None:
     )
 
 
+#: Every project code that the store or an earlier judgement speaks of; '' stands for unlinked cases.
+_CITY = """select id from store.project where gone_at is null
+union select coalesce(project_code, '') from store."case" where gone_at is null
+union select coalesce(project_code, '') from store.licence where gone_at is null
+union select project_code from supervision.finding where state in ('open', 'confirmed')
+union select project_code from supervision.waiting
+union select coalesce(project_code, '') from supervision.clock
+order by 1"""
+
+
 def city(connection: Connection) -> list[str]:
     """Every project code that cases, licences, projects or what was judged before speak of; '' for the unlinked."""
-    rows = connection.exec_driver_sql(
-        """select id from store.project where gone_at is null
-           union select coalesce(project_code, '') from store."case" where gone_at is null
-           union select coalesce(project_code, '') from store.licence where gone_at is null
-           union select project_code from supervision.finding where state in ('open', 'confirmed')
-           union select project_code from supervision.waiting
-           union select coalesce(project_code, '') from supervision.clock
-           order by 1"""
-    )
+    rows = connection.exec_driver_sql(_CITY)
     return [row[0] for row in rows]
 
 

@@ -58,6 +58,18 @@ def feedback_is_silent(connection: Connection) -> bool:
     ).scalar_one()
 
 
+#: Ended outages after which the first time of arrival lies behind the moment at which the silence was certain.
+_INTERRUPTIONS = """select o.kind, s.part, s.since, min(a.at), s.ended_at
+from landing.silence s
+cross join lateral (select case when s.kind = 'source' then 'feed' else s.kind end as kind) o
+join landing.arrival a on a.kind = o.kind and a.feed = any(:feeds) and a.at >= s.since
+     and (a.part = s.part or (s.kind = 'item' and a.part in (select code from store.item_code where item_code = s.part)))
+where s.ended_at is not null and s.approved_by is null and o.kind in ('feed', 'department', 'town', 'item')
+  and (s.feed = any(:feeds) or exists (select from unnest(cast(:feeds as text[])) f where f like s.feed || '.%'))
+group by s.id, o.kind
+having min(a.at) >= date_trunc(case o.kind when 'feed' then 'hour' else 'day' end, s.found_at)"""
+
+
 def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:
     """Outages of ``feeds``, taken as one, after which nothing was inserted with the time that it would have had: kind (feed:
     of all; department, town, item), part, since, resumed (what comes from then on may be the backlog), ended (when it was seen to speak).
@@ -65,20 +77,7 @@ def interruptions(connection: Connection, feeds: list[str]) -> pl.DataFrame:
     A backlog that kept its own times fills the outage and is none: where it is stamped anew, the first time after the
     silence lies behind the moment at which the silence was certain.
     """
-    rows = connection.execute(
-        sa.text(
-            """select o.kind, s.part, s.since, min(a.at), s.ended_at
-               from landing.silence s
-               cross join lateral (select case when s.kind = 'source' then 'feed' else s.kind end as kind) o
-               join landing.arrival a on a.kind = o.kind and a.feed = any(:feeds) and a.at >= s.since
-                    and (a.part = s.part or (s.kind = 'item' and a.part in (select code from store.item_code where item_code = s.part)))
-               where s.ended_at is not null and s.approved_by is null and o.kind in ('feed', 'department', 'town', 'item')
-                 and (s.feed = any(:feeds) or exists (select from unnest(cast(:feeds as text[])) f where f like s.feed || '.%'))
-               group by s.id, o.kind
-               having min(a.at) >= date_trunc(case o.kind when 'feed' then 'hour' else 'day' end, s.found_at)"""
-        ),
-        {"feeds": feeds},
-    ).all()
+    rows = connection.execute(sa.text(_INTERRUPTIONS), {"feeds": feeds}).all()
     schema = {"kind": pl.String, "part": pl.String} | dict.fromkeys(("since", "resumed", "ended"), pl.Datetime("us"))
     return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")
 

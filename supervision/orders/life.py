@@ -147,17 +147,19 @@ def _again(now: datetime) -> dict[str, Any]:
     }
 
 
+#: Orders whose finding ended, came back, or was confirmed by a person after the department disputed it.
+_DIFFERS_FROM_FINDING = """select o.no, o.state, f.state, f.decided_by, f.decision_note
+from supervision.work_order o join supervision.finding f on f.id = o.finding_id
+where (f.state in ('closed', 'lifted') and o.state <> 'closed')
+   or (f.state in ('open', 'confirmed') and o.state = 'closed')
+   or (o.state = 'disputed' and f.state = 'confirmed'
+       and f.decided_at > (select max(s.recorded_at) from supervision.order_step s where s.order_no = o.no and s.step = 'answered'))
+order by o.no"""
+
+
 def _by_ledger(connection: Connection, now: datetime) -> list[_Change]:
     """Closed with the finding, reopened with it, and a person's word on what a department calls a false alarm."""
-    rows = connection.exec_driver_sql(
-        """select o.no, o.state, f.state, f.decided_by, f.decision_note
-           from supervision.work_order o join supervision.finding f on f.id = o.finding_id
-           where (f.state in ('closed', 'lifted') and o.state <> 'closed')
-              or (f.state in ('open', 'confirmed') and o.state = 'closed')
-              or (o.state = 'disputed' and f.state = 'confirmed'
-                  and f.decided_at > (select max(s.recorded_at) from supervision.order_step s where s.order_no = o.no and s.step = 'answered'))
-           order by o.no"""
-    )
+    rows = connection.exec_driver_sql(_DIFFERS_FROM_FINDING)
     changes = []
     for no, state, finding, who, note in rows:
         if finding == "closed":

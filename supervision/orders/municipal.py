@@ -88,18 +88,20 @@ def send(*, again: bool = False) -> Sent:
         return result
 
 
+#: Take the oldest waiting change whose order has no earlier one unsent, and count the attempt.
+_TAKE_NEXT = """update supervision.outbox o set attempts = attempts + 1, tried_at = clock_timestamp()
+where id = (select b.id from supervision.outbox b
+            where b.state = 'waiting'
+              and not exists (select from supervision.outbox e
+                              where e.order_no = b.order_no and e.revision < b.revision and e.state <> 'sent')
+            order by b.id limit 1)
+returning o.id, o.order_no, o.revision, o.key::text as key, o.body, o.attempts, o.error"""
+
+
 def _next() -> Any | None:
     """The oldest change that waits and is the next of its order; the attempt is written down before it is made."""
     with transaction() as connection:
-        return connection.exec_driver_sql(
-            """update supervision.outbox o set attempts = attempts + 1, tried_at = clock_timestamp()
-               where id = (select b.id from supervision.outbox b
-                           where b.state = 'waiting'
-                             and not exists (select from supervision.outbox e
-                                             where e.order_no = b.order_no and e.revision < b.revision and e.state <> 'sent')
-                           order by b.id limit 1)
-               returning o.id, o.order_no, o.revision, o.key::text as key, o.body, o.attempts, o.error"""
-        ).first()
+        return connection.exec_driver_sql(_TAKE_NEXT).first()
 
 
 def _post(http: Http, delivery: Delivery, row: Any) -> Answer:
