@@ -148,7 +148,7 @@ def close_redriven(connection: Connection, ids: Sequence[int], run_id: int) -> i
 
 
 #: Entries of a part of a payload of which a later committed run brought the same part.
-_SUPERSEDE = """update landing.quarantine q set state = 'superseded', closed_at = now(), closed_by = 'system',
+_SUPERSEDE_PARTS = """update landing.quarantine q set state = 'superseded', closed_at = now(), closed_by = 'system',
        note = 'the part was sent again'
 where q.feed = :feed and q.state = 'open' and q.scope is not null
   and exists (select from landing.receipt r join landing.run u on u.id = r.run_id
@@ -159,7 +159,7 @@ where q.feed = :feed and q.state = 'open' and q.scope is not null
 def replaced(feed: str) -> int:
     """Close entries whose part of a payload was sent again since: the new one says what holds."""
     with transaction() as connection:
-        return connection.execute(sa.text(_SUPERSEDE), {"feed": feed}).rowcount
+        return connection.execute(sa.text(_SUPERSEDE_PARTS), {"feed": feed}).rowcount
 
 
 def dismiss(ids: list[int], by: str, note: str) -> int:
