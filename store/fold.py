@@ -36,7 +36,7 @@ IDS = {
     "licence": "l.id",
 }
 #: Entities whose rows are kept every one: the row's own place is its id.
-KEPT = ("case_event", "special_procedure", "material")
+KEPT = tables.OF_A_CASE
 OF_CASES = ("case", *KEPT)
 #: Entities of whose changes others have to know.
 FOLLOWED = ("project", "engineering", "case")
@@ -381,7 +381,7 @@ def publish(
         connection.exec_driver_sql("analyze changing (id, op)")
     updates = ", ".join(f"{_q(name)} = excluded.{_q(name)}" for name in names if name != "id")
     among = (
-        ""
+        " order by id"  # an index that grows at its end is filled, and found in the cache
         if all_new  # nothing to find again, nothing to be in conflict with
         else f"""join changing using (id)
             on conflict (id) do update set {updates}, provenance = excluded.provenance, content_hash = excluded.content_hash,

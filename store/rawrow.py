@@ -1,7 +1,7 @@
 """The row as it came, kept small: JSON text, or a zstd frame of it with its feed's own dictionary.
 
-A single row is too short to be compressed by itself; with a dictionary made from a feed's first thousands of rows it takes
-a fifth. A frame names its dictionary (``source.raw_dictionary``), which is never changed or dropped. Rows of a feed
+A single row is too short to be compressed by itself; with a dictionary made from a feed's first rows it takes
+a fifth, a third where those were few. A frame names its dictionary (``source.raw_dictionary``), which is never changed or dropped. Rows of a feed
 that has no dictionary yet stand as plain UTF-8.
 """
 
@@ -20,8 +20,10 @@ from store import tables
 from store.engine import transaction
 
 SAMPLE = 2_000  # rows that a dictionary is made from
-LEAST = 1_000  # rows of a batch below which none is made
-_SIZE = 16 << 10
+LEAST = 64 << 10  # bytes of rows below which none is made
+_SIZE = 16 << 10  # of the dictionary, at most
+_SHARE = 16  # of the sample, which it is made from and is to be no burden on
+_FEWEST = 32  # rows
 _LEVEL = 1
 _MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -36,10 +38,10 @@ class Packer:
             sa.select(table.c.id, table.c.dictionary).where(table.c.feed == feed).order_by(table.c.id.desc()).limit(1)
         ).first()
         self._dictionary = None if found is None else _prepared(found.dictionary)
-        if found is None and len(sample) >= LEAST:
-            rows = [row for row in sample.head(SAMPLE).cast(pl.Binary) if row is not None]
+        rows = [] if found is not None else [row for row in sample.head(SAMPLE).cast(pl.Binary) if row is not None]
+        if len(rows) >= _FEWEST and (total := sum(map(len, rows))) >= LEAST:
             number = connection.execute(sa.text("select nextval('source.raw_dictionary_id_seq')")).scalar_one()
-            trained = zstandard.train_dictionary(_SIZE, rows, dict_id=number, level=_LEVEL)
+            trained = zstandard.train_dictionary(min(_SIZE, total // _SHARE), rows, dict_id=number, level=_LEVEL)
             with transaction() as own:  # it must outlive whatever becomes of this batch
                 own.execute(sa.insert(table).values(id=number, feed=feed, dictionary=trained.as_bytes()))
             self._dictionary = _prepared(trained.as_bytes())

@@ -233,8 +233,12 @@ def licences(connection: Connection) -> dict[str, int]:
     return counts
 
 
+#: Records of documents whose case is among ``changed``.
+LICENCES_OF_CASES = """select s.record_id from changed c join store.case_member m on m.case_id = c.id
+        join source.licence s on s.channel = m.channel and s.case_no = m.case_no
+        where c.entity = 'case'"""
 #: The documents that changed, or whose case did.
-_REACHED = """
+_REACHED = f"""
 create temp table reached (record_id bigint, ord int, turn int, primary key (record_id, ord)) on commit drop;
     insert into reached
     select s.record_id, s.ord, 0
@@ -247,9 +251,7 @@ create temp table reached (record_id bigint, ord int, turn int, primary key (rec
         join store.member o on o.entity = 'licence' and o.id = g.id
         where due.entity = 'licence'
         union
-        select s.record_id from changed c join store.case_member m on m.case_id = c.id
-        join source.licence s on s.channel = m.channel and s.case_no = m.case_no
-        where c.entity = 'case');
+        {LICENCES_OF_CASES});
     analyze reached"""
 #: Those that share a number or a certificate with one of the last turn.
 _REACH_FURTHER = """

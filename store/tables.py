@@ -579,6 +579,10 @@ def _box_indexes(entity: str) -> list[sa.Index]:
 # -- store -------------------------------------------------------------------------------------------------------------
 
 
+#: Whose rows hang on a case, by ``case_id``.
+OF_A_CASE = ("case_event", "special_procedure", "material")
+
+
 def _golden_extras(entity: str) -> list[sa.Column[Any]]:
     written = [
         _column("item_code_written", sa.Text, "事项编码（原文）", "item code as written"),
@@ -595,7 +599,7 @@ def _golden_extras(entity: str) -> list[sa.Column[Any]]:
         ]
     if entity == "licence":
         return [case_id, *written]
-    if entity in ("case_event", "special_procedure", "material"):
+    if entity in OF_A_CASE:
         return [case_id]
     return []
 
@@ -634,7 +638,7 @@ def _golden_table(entity: str) -> sa.Table:
     lookups = [
         name
         for name in ("project_code", "case_no", "number", "engineering_code", "item_code", "applicant_uscc")
-        if name in names
+        if name in names and not (name == "case_no" and entity in OF_A_CASE)  # those are found by their case
     ]
     return sa.Table(
         entity,
@@ -704,6 +708,7 @@ unfolded = sa.Table(
     _column("record_id", sa.BigInteger, "记录", "a record whose rows were identified"),
     _column("id", sa.Text, "编号", "a golden row that depends on what changed; a feed"),
     _column("fresh", sa.Boolean, "是否新记录", "as in dirty", nullable=False, server_default=sa.false()),
+    _column("part", sa.Integer, "分区", "records of unlike numbers may be folded side by side; null: with all others"),
     schema=STORE,
     comment=_comment("待合成：已归一而统一行尚未更新", "what unify has identified and not yet folded"),
 )

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -202,7 +202,7 @@ def _fold_all(connection: Connection, result: Unified) -> None:
 
 
 def _fold_side_by_side(result: Unified) -> None:
-    def one(entity: str, part: int, parts: int) -> Unified:
+    def one(entity: str, part: int = 0, parts: int = 1) -> Unified:
         own = Unified()
         with _part() as connection:
             _fold(connection, own, entity, part, parts)
@@ -211,8 +211,15 @@ def _fold_side_by_side(result: Unified) -> None:
     with transaction() as connection:
         waiting = _waiting(connection)
     with ThreadPoolExecutor(WORKERS) as pool:  # the longest first
-        done = [pool.submit(one, entity, part, parts) for entity, parts in waiting.items() for part in range(parts)]
-    for each in done:
+        done = {
+            (entity, part): pool.submit(one, entity, part, parts)
+            for entity, parts in waiting.items()
+            for part in range(parts)
+        }
+        if waiting.get("case", 1) > 1:  # licences follow all of them
+            wait(each for (entity, _), each in done.items() if entity == "case")
+            done["licence", 0] = pool.submit(one, "licence")
+    for each in done.values():
         own = each.result()
         result.spoke |= own.spoke
         for entity, counts in own.changes.items():
@@ -223,10 +230,12 @@ def _fold_side_by_side(result: Unified) -> None:
 
 def _waiting(connection: Connection) -> dict[str, int]:
     """Entity → into how many parts its folding may be divided; cases, which licences follow, come first."""
-    found: dict[str, int] = dict(
-        connection.exec_driver_sql("select entity, count(*) from store.unfolded group by entity").fetchall()
-    )
+    rows = connection.exec_driver_sql("select entity, count(*), count(part) from store.unfolded group by entity").all()
+    found: dict[str, int] = {entity: count for entity, count, _ in rows}
+    apart = {entity: own for entity, count, own in rows if own == count}
     cases = {"case": 1} if found.keys() & {"case", "licence"} else {}
+    if apart.get("case", 0) > AT_ONCE // 2:
+        cases = {"case": max(WORKERS, -(-apart["case"] // PART))}
     return (
         cases
         | {entity: -(-found[entity] // PART) for entity in fold.KEPT if entity in found}
@@ -447,15 +456,22 @@ def _leave(connection: Connection) -> None:
                     ("item_code", "select code from changed_code"),
                 )
             ]
+        number, of_number = "null", ""
+        if (
+            entity == "case"
+        ):  # a record that was not known before and speaks of one case alone may be folded beside others
+            number = "case when bool_and(fresh) and min(n.case_id) = max(n.case_id) then hashtext(min(n.case_id)) & 2147483647 end"
+            of_number = """left join source."case" s using (record_id)
+                           left join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"""
         connection.execute(
             sa.text(
-                f"""insert into store.unfolded (entity, record_id, fresh)
-                    select :entity, record_id, bool_and(fresh) from (
+                f"""insert into store.unfolded (entity, record_id, fresh, part)
+                    select :entity, record_id, bool_and(fresh), {number} from (
                         select t.record_id, t.fresh from taken t
                         where exists (select from {source} s where s.record_id = t.record_id)
                         union all
                         select k.record_id, false from known k where exists ({was})
-                        {" ".join("union all " + rows for rows in also)}) rows
+                        {" ".join("union all " + rows for rows in also)}) rows {of_number}
                     group by record_id"""
             ),
             {"entity": entity},
@@ -486,9 +502,9 @@ def _leave_cases(connection: Connection) -> None:
 
 
 def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, parts: int = 1) -> None:
-    """Bring golden rows up to date, in the caller's transaction: of cases and licences; of an entity whose rows stand each for
-    itself, of every ``parts``-th record; of another."""
-    entities = ["case", "licence"] if entity == "case" else [entity]
+    """Bring golden rows up to date, in the caller's transaction: of cases and licences, or of some cases alone, whose licences
+    are left to be folded; of an entity whose rows stand each for itself, of every ``parts``-th record; of another."""
+    entities = ["case", "licence"] if entity == "case" and parts == 1 else [entity]
     connection.exec_driver_sql(
         """create temp table due (entity text, record_id bigint, id text, fresh boolean) on commit drop;
            create temp table if not exists changed (entity text, id text) on commit drop"""
@@ -497,7 +513,7 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
         sa.text(
             """with gone as (
                    delete from store.unfolded
-                   where entity = any(:entities) and (:parts = 1 or record_id % :parts = :part)
+                   where entity = any(:entities) and (:parts = 1 or coalesce(part, record_id) % :parts = :part)
                    returning entity, record_id, id, fresh)
                insert into due select * from gone"""
         ),
@@ -508,12 +524,17 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
         result.add("case", resolve.cases(connection))
         result.spoke.update(_speaking(connection))
         fold.forget(connection)
+        if parts > 1:
+            connection.exec_driver_sql(
+                f"insert into store.unfolded (entity, record_id) select 'licence', record_id from ({resolve.LICENCES_OF_CASES}) l"
+            )
+    if "licence" in entities:
         result.add("licence", resolve.licences(connection))
         result.spoke.update(_speaking(connection))
-    elif entity in fold.KEPT:
+    if entity in fold.KEPT:
         result.add(entity, fold.keep(connection, entity))
         result.spoke.update(connection.exec_driver_sql("select distinct feed from folded").scalars())
-    else:
+    if entity in ALONE:
         if fold.enroll(connection, entity, "select record_id from due"):
             result.add(entity, fold.publish(connection, entity, fold.standing(entity)))
         result.spoke.update(_speaking(connection))
