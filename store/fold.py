@@ -250,13 +250,17 @@ def _merged(entity: str, declared: dict[str, Any], beside: str) -> str:
 
     times = {column.name for column in tables.entity_columns(entity) if isinstance(column.type, sa.Date | sa.DateTime)}
 
-    def first(what: str, name: str) -> str:
-        order = f"{_unlikely(name)}, {place[name]}" if name in times else place[name]
-        return f"(array_agg({what} order by {order}) filter (where {_q(name)} is not null))[1]"
+    def first(name: str) -> str:
+        """Which of a row's records, in the order of ``at_0``, has the column's value: found by one number, so that nothing is sorted."""
+        number = f"({place[name]} << 31 | at_0)" if place[name] != "at_0" else "at_0"
+        if name in times:
+            number = f"({_unlikely(name)}::int::bigint << 62 | {number})"
+        least = f"min({number}) filter (where {_q(name)} is not null)"
+        return f"({least} & {2**31 - 1})::int" if number != "at_0" else f"({least})::int"
 
-    values = ", ".join(f"{first(_q(name), name)} as {_q(name)}" for name in names)
+    values = ", ".join(f"(array_agg({_q(name)} order by at_0))[{first(name)}] as {_q(name)}" for name in names)
     told = [name for name in names if not name.endswith("_box")]
-    records = ", ".join(first("_ref", name) for name in told)
+    records = ", ".join(f"(array_agg(_ref order by at_0))[{first(name)}]" for name in told)
     others = ", ".join(f"nullif(_refs[{at}], _most)" for at in range(1, len(told) + 1))
     columns = ", ".join(f"s.{_q(name)}" for name in names)
     listed = ", ".join(_q(name) for name in names)
@@ -297,7 +301,7 @@ def _unlikely(name: str) -> str:
 def _place(feeds: tuple[str, ...], has_channel: bool) -> str:
     """Where a row's feed stands in an order of feeds. One that is not named comes behind the named feeds of the channels that
     rank before its own or are its own, so that a new department goes before the national copies; of no such, it comes last."""
-    named = f"array_position(array[{_list(feeds)}], r.feed)::numeric"
+    named = f"2 * array_position(array[{_list(feeds)}], r.feed)"
     listed, of_feed = channels.load(), channels.by_feed(feeds)
     behind = {
         code: max(
@@ -307,9 +311,9 @@ def _place(feeds: tuple[str, ...], has_channel: bool) -> str:
         for code, own in listed.items()
     }
     if not has_channel or not any(behind.values()):
-        return f"coalesce({named}, 999)"
-    places = " ".join(f"when '{code}' then {at}.5" for code, at in behind.items() if at)
-    return f"coalesce({named}, case s.channel {places} end, 999)"
+        return f"coalesce({named}, 9999)"
+    places = " ".join(f"when '{code}' then {2 * at + 1}" for code, at in behind.items() if at)
+    return f"coalesce({named}, case s.channel {places} end, 9999)"
 
 
 def _list(feeds: tuple[str, ...]) -> str:
