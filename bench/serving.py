@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from bench import scratch
+from store import tables
 from store.copying import copy_frame
 from store.engine import dispose, engine, transaction
 
@@ -105,10 +106,7 @@ def build(projects: int, each: int, events: int) -> None:
     with transaction() as connection:
         connection.execute(sa.text(_ITEMS), known)
         connection.execute(sa.text(_PROJECTS), {"projects": projects, **town})
-        copy_frame(
-            connection, sa.table("redline", *map(sa.column, _REDLINE), schema="store"), redlines(projects, shapes)
-        )
-        connection.exec_driver_sql("update store.redline set geom_box = box(point(area, area)) where geom_box is null")
+        copy_frame(connection, tables.golden["redline"], redlines(projects, shapes))
     step = 100_000
     for low in range(0, projects * each, step):
         values = {"low": low, "high": min(low + step, projects * each), "each": each, "events": events, **known}
@@ -128,9 +126,6 @@ def build(projects: int, each: int, events: int) -> None:
     )
 
 
-_REDLINE = ("id", "redline_code", "project_code", "area", "geom", "geom_box", "provenance", "content_hash")
-
-
 def redlines(projects: int, shapes: np.ndarray) -> pl.DataFrame:
     """A square of 200 m for each project, around the town that it is in."""
     middles = shapely.get_coordinates(shapely.point_on_surface(shapes))
@@ -143,9 +138,8 @@ def redlines(projects: int, shapes: np.ndarray) -> pl.DataFrame:
             "id": [f"R{code}" for code in codes],
             "redline_code": [f"R{code}" for code in codes],
             "project_code": codes,
-            "area": [40_000.0] * projects,
             "geom": shapely.to_wkb(squares),
-            "geom_box": [f"({a},{b}),({c},{d})" for a, b, c, d in shapely.bounds(squares)],
+            "geom_box": [box.tobytes() for box in shapely.bounds(squares)[:, [2, 3, 0, 1]].astype(">f8")],
             "provenance": ['{"*": "s1.redline|1"}'] * projects,
             "content_hash": [code.encode() for code in codes],
         }
