@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import sqlalchemy as sa
 from fsspec.implementations.local import LocalFileSystem
 
-from core import settings
+from core import filesystems, settings
 from core.errors import OneMapError
 from store import clockwatch, journal
 from store.engine import engine
@@ -51,7 +50,7 @@ def least() -> int:
 
 
 def _local_archive() -> Path | None:
-    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    filesystem, root = filesystems.at(settings.archive_url())
     return Path(root) if isinstance(filesystem, LocalFileSystem) else None
 
 

@@ -13,13 +13,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import clock, settings
+from core import clock, filesystems, settings
 from core.shapes import is_drawable
 from core.version import VERSION
 from serving.access import Grant, reading
@@ -57,7 +56,7 @@ def make(grant: Grant, url: str | None = None, *, since: str | None = None) -> d
     :param since: cursor of an earlier manifest: then only rows that changed since, and ``deleted`` names those that went.
     :raises serving.query.paging.BadCursorError: ``since`` is no cursor of the change feed.
     """
-    file_system, root = fsspec.core.url_to_fs(url or place())
+    file_system, root = filesystems.at(url or place())
     name = f"{clock.now():%Y%m%dT%H%M%S}{'-part' if since else ''}"
     folder = f"{root.rstrip('/')}/{name}"
     file_system.makedirs(folder, exist_ok=True)
@@ -231,7 +230,7 @@ def _geo(column: str, box: list[float] | None) -> dict[str, Any]:
 
 def listed(url: str | None = None) -> list[dict[str, Any]]:
     """Finished snapshots, the latest first: name, kind, made_at, cursor, rows."""
-    file_system, root = fsspec.core.url_to_fs(url or place())
+    file_system, root = filesystems.at(url or place())
     found = []
     for path in file_system.glob(f"{root.rstrip('/')}/*/{MANIFEST}"):
         document = json.loads(file_system.cat(path))
@@ -250,7 +249,7 @@ def nightly(keep_days: int = 14) -> dict[str, Any]:
     known = listed()
     whole = not any(s["kind"] == "full" for s in known) or clock.today().isoweekday() == 7
     taken = make(grant, since=None if whole else known[0]["cursor"])
-    file_system, root = fsspec.core.url_to_fs(place())
+    file_system, root = filesystems.at(place())
     last_full = next(
         (s["name"] for s in [{"name": taken["name"], "kind": taken["kind"]}, *known] if s["kind"] == "full"), ""
     )

@@ -3,7 +3,8 @@
 A folder by default, any fsspec file system in production (``ONEMAP_ARCHIVE_URL``). A payload lies at
 ``<first two digits>/<sha256>.zst``; the journal of what was received and decided (:mod:`store.journal`) beside them, in
 ``journal/``. Files are readable by their owner alone. Equal bytes are kept once. Writing goes through a temporary name: in a folder
-it is synced to the disk and renamed; object stores show an object only when its upload has ended.
+it is synced to the disk and renamed; into an object store a whole file is uploaded, and shown only when that has ended.
+``s3://bucket/prefix`` is any store that speaks S3 (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import fsspec
 import zstandard
 from fsspec.implementations.local import LocalFileSystem
 
-from core import scratch, settings
+from core import filesystems, scratch, settings
 from core.errors import InternalError, storage_error
 
 CHUNK = 1 << 20
@@ -42,7 +43,7 @@ def _place(sha256: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 
 def _named(name: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    filesystem, root = filesystems.at(settings.archive_url())
     return filesystem, f"{root.rstrip('/')}/{name}"
 
 
@@ -88,11 +89,18 @@ def _write(filesystem: fsspec.AbstractFileSystem, path: str, fill: Callable[[Bin
         if isinstance(filesystem, LocalFileSystem):
             _write_local(Path(path), fill)
             return
-        filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with filesystem.open(path, "wb") as file:
-            fill(file)
+        with scratch.Folder(prefix="onemap-") as folder:  # an upload that is broken off could end as a whole object
+            part = Path(folder) / "part"
+            with part.open("wb") as file:
+                fill(file)
+            filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            filesystem.put_file(str(part), path)
     except OSError as error:
         raise storage_error(error, path) from error
+    except Exception as error:
+        if (refused := filesystems.object_store_error(error)) is None:
+            raise
+        raise storage_error(refused, path) from error
 
 
 def _write_local(target: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -154,8 +162,7 @@ def read_document(name: str) -> Any:
     """What :func:`write_document` wrote; None: there is none. :raises InternalError: it is damaged."""
     filesystem, path = _named(f"{name}.json.zst")
     try:
-        with filesystem.open(path, "rb") as file:
-            return json.loads(zstandard.ZstdDecompressor().decompress(file.read()))
+        return json.loads(zstandard.ZstdDecompressor().decompress(filesystem.cat_file(path)))
     except FileNotFoundError:
         return None
     except (zstandard.ZstdError, ValueError) as error:
@@ -186,6 +193,8 @@ def read(sha256: str) -> Iterator[bytes]:
     counted = hashlib.sha256()
     last = b""
     try:
+        if not filesystem.exists(path):
+            raise FileNotFoundError(path)
         with (
             filesystem.open(path, "rb") as file,
             zstandard.ZstdDecompressor().stream_reader(file) as reader,
@@ -248,7 +257,7 @@ def drop(sha256: str) -> None:
 
 def listing() -> Iterator[str]:
     """The SHA-256 of everything that the archive holds."""
-    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    filesystem, root = filesystems.at(settings.archive_url())
     if not filesystem.exists(root):
         return
     for folder in filesystem.ls(root, detail=False):

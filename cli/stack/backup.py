@@ -32,7 +32,7 @@ import sqlalchemy as sa
 
 from cli.stack import postgres
 from cli.stack.layout import Layout, write_private
-from core import settings
+from core import filesystems, settings
 from core.clock import SHANGHAI
 from core.errors import ConfigurationError, InternalError, storage_error
 from store.archive import private_folder
@@ -158,7 +158,7 @@ def _roles(url: str, target: Path) -> None:
 
 
 def _copy_archive(target: Path) -> None:
-    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    filesystem, root = filesystems.at(settings.archive_url())
     root = root.rstrip("/")
     for name, about in filesystem.find(root, detail=True).items() if filesystem.exists(root) else ():
         path = target / name[len(root) + 1 :]
@@ -243,7 +243,7 @@ def check(source: Path) -> Manifest:
 
 
 def _put_archive(source: Path) -> None:
-    filesystem, root = fsspec.core.url_to_fs(settings.archive_url())
+    filesystem, root = filesystems.at(settings.archive_url())
     local = isinstance(filesystem, fsspec.implementations.local.LocalFileSystem)
     for path in sorted(source.rglob("*")):
         if path.is_file() and not path.name.startswith("."):

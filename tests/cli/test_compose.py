@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +26,9 @@ import yaml
 from core import settings
 
 FILE = settings.ROOT / "docker-compose.yml"
-SERVICES = {"postgres", "redis", "prepare", "api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+AIRFLOW = {"api-server", "scheduler", "dag-processor", "triggerer", "worker"}
+ONCE = {"prepare", "bucket"}
+SERVICES = {"postgres", "redis", "objects", "proxy", "api", *ONCE, *AIRFLOW}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +47,8 @@ def test_the_services_are_there_and_wait_for_what_they_need(compose):
             assert needed in SERVICES
             healthy = how["condition"] == "service_healthy"
             assert healthy == ("healthcheck" in compose["services"][needed])
-    named = {v.partition(":")[0] for s in compose["services"].values() for v in s.get("volumes", [])}
+    named = {v.rpartition(":")[0].split(":")[0] for s in compose["services"].values() for v in s.get("volumes", [])}
+    named = {name for name in named if not name.startswith("$")}
     assert named == set(compose["volumes"])
 
 
@@ -51,6 +60,10 @@ def test_the_values_for_helm_say_what_the_file_says(compose):
     plain = {k: v for k, v in compose["services"]["worker"]["environment"].items() if "$" not in v}
     # addresses and the executor are the chart's own
     for name in (
+        "ONEMAP_ARCHIVE_URL",
+        "AWS_ENDPOINT_URL",
+        "AWS_ALLOW_HTTP",
+        "AWS_REGION",
         "AIRFLOW__CORE__EXECUTOR",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
         "AIRFLOW__CELERY__WORKER_CONCURRENCY",
@@ -77,7 +90,7 @@ def test_every_part_is_confined_watched_and_limited(compose):
         assert service["mem_limit"] and service["pids_limit"], name
         assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name  # else they fill the disk
         assert service.get("read_only") or name == "postgres", name
-        assert "healthcheck" in service or name == "prepare", name
+        assert "healthcheck" in service or name in ONCE, name
     told = compose["services"]["worker"]["environment"]
     users = {
         re.match(r"[a-z+]+://(\w+)", told[key])[1]
@@ -120,8 +133,10 @@ def test_the_code_gets_into_the_image_and_no_secret_and_no_leftover():
     assert text.count("\nFROM ") == 2 and "COPY --from=build" in text  # what builds is not what runs
 
 
-def test_only_loopback_is_published(compose):
-    assert [p for s in compose["services"].values() for p in s.get("ports", [])] == ["127.0.0.1:8080:8080"]
+def test_only_the_proxy_is_published(compose):
+    assert {name: s["ports"] for name, s in compose["services"].items() if "ports" in s} == {
+        "proxy": ["${ONEMAP_PORT:-8443}:8443"]
+    }
 
 
 def test_the_image_runs_the_code_of_this_tree_as_an_ordinary_user():
@@ -135,11 +150,7 @@ def test_the_image_runs_the_code_of_this_tree_as_an_ordinary_user():
 def test_every_command_of_the_hub_is_understood(compose, tmp_path):
     """Airflow's own parser takes each, and the hub's command line knows its own."""
     commands = hub_commands(compose)
-    assert {name for name, c in commands.items() if c[:4] == ["python", "-P", "-m", "airflow"]} == SERVICES - {
-        "postgres",
-        "redis",
-        "prepare",
-    }
+    assert {name for name, c in commands.items() if c[:4] == ["python", "-P", "-m", "airflow"]} == AIRFLOW
     words = [command[4:] for command in commands.values() if command[3] == "airflow"]
     probe = f"from airflow.cli.cli_parser import get_parser\nfor words in {words!r}: get_parser().parse_args(words)"
     env = environment(tmp_path, "redis://127.0.0.1:1/0", "postgresql+psycopg://nobody@127.0.0.1:1/none")
@@ -233,3 +244,90 @@ def _end_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+@pytest.mark.server
+def test_the_proxy_leads_to_the_api_by_tls_and_to_airflow_for_the_rest(need, compose, tmp_path):
+    """The file's own configuration and the API's own command; what stands for Airflow says which path it was asked for."""
+    caddy = need("caddy", "caddy")
+    ports = []
+    for _ in range(4):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            ports.append(probe.getsockname()[1])
+    proxy, api, health, airflow = ports
+    text = compose["configs"]["proxy"]["content"].replace("$$", "$")
+    for written, here in (
+        (":8443", f":{proxy}"),
+        (":8081", f":{health}"),
+        ("api:8090", f"127.0.0.1:{api}"),
+        ("api-server:8080", f"127.0.0.1:{airflow}"),
+    ):
+        assert written in text
+        text = text.replace(written, here)
+    (tmp_path / "Caddyfile").write_text(text)
+    command = ["8090", "4", "0.0.0.0"], [str(api), "1", "127.0.0.1"]
+    words = [dict(zip(*command, strict=True)).get(word, word) for word in compose["services"]["api"]["command"][1:]]
+    env = os.environ | {
+        "ONEMAP_HOST": "localhost",
+        "ONEMAP_TLS": "internal",
+        "XDG_DATA_HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "ONEMAP_HOME": str(tmp_path),
+        "ONEMAP_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:1/none",
+    }
+
+    class Airflow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"airflow {self.path}".encode())
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    stands = ThreadingHTTPServer(("127.0.0.1", airflow), Airflow)
+    threading.Thread(target=stands.serve_forever, daemon=True).start()
+    log = (tmp_path / "log").open("w")
+    started = [
+        subprocess.Popen([sys.executable, *words], env=env, cwd=settings.ROOT, stdout=log, stderr=log),
+        subprocess.Popen(
+            [caddy, "run", "--config", tmp_path / "Caddyfile", "--adapter", "caddyfile"],
+            env=env,
+            stdout=log,
+            stderr=log,
+        ),
+    ]
+    unverified = ssl._create_unverified_context()  # the proxy's own authority, which nobody here knows
+
+    def ask(path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"https://localhost:{proxy}{path}", timeout=5, context=unverified) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, ""
+
+    try:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            try:
+                if ask("/onemap/api/openapi.json")[0] == 200:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.3)
+        status, told = ask("/onemap/api/openapi.json")
+        assert status == 200, (tmp_path / "log").read_text()[-3000:]
+        assert "/v1/changes" in json.loads(told)["paths"] and json.loads(told)["servers"][0]["url"] == "/onemap/api"
+        assert ask("/onemap/?town=1") == (200, "airflow /onemap/?town=1")
+        assert ask("/execution/")[0] == ask("/execution/health")[0] == 404  # the workers' own way in
+        with urllib.request.urlopen(f"http://127.0.0.1:{health}/", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(15)
+        stands.shutdown()
+        log.close()
