@@ -30,10 +30,12 @@ from typing import Any
 import paho.mqtt.client as paho
 import psycopg
 import python_calamine
+import shapely
 import xlsxwriter
 from lxml import etree
 from paho.mqtt.enums import CallbackAPIVersion
 
+from connectors import geometry
 from connectors.base import Connector, Payload, Proof, Window
 from core import settings
 from pipeline import plan, registry, sync
@@ -136,9 +138,10 @@ _GML = (
 def _gml(numbers: range) -> bytes:
     def member(number: int) -> str:
         places = " ".join(f"{one:.9f} {other:.9f}" for one, other in _ring(number, True))
+        area = geometry.areas([shapely.Polygon(_ring(number, False))])[0]  # as stated, or each parcel is an issue
         return (
             f'<wfs:member><dg:parcel gml:id="p.{number}"><dg:ZDDM>441900001362GB{number:05d}</dg:ZDDM><dg:QLR>{NAME}</dg:QLR>'
-            f"<dg:MJ>2528.20</dg:MJ><dg:PROJECT_CODE>2506-441900-04-01-011888</dg:PROJECT_CODE><dg:GXSJ>{_at(number)}</dg:GXSJ>"
+            f"<dg:MJ>{area:.2f}</dg:MJ><dg:PROJECT_CODE>2506-441900-04-01-011888</dg:PROJECT_CODE><dg:GXSJ>{_at(number)}</dg:GXSJ>"
             f'<dg:SHAPE><gml:MultiSurface gml:id="p.{number}.g" srsName="urn:ogc:def:crs:EPSG::4490" srsDimension="2">'
             f'<gml:surfaceMember><gml:Polygon gml:id="p.{number}.g.1"><gml:exterior><gml:LinearRing><gml:posList>{places}'
             "</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon></gml:surfaceMember></gml:MultiSurface></dg:SHAPE>"

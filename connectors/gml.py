@@ -12,7 +12,8 @@ and is refused beyond the limits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import shapely
@@ -55,7 +56,7 @@ GEOMETRIES = (
 def find(feature: etree._Element) -> tuple[etree._Element, etree._Element] | None:
     """The feature's geometry property and the geometry in it; None where it has none."""
     for prop in children(feature):
-        if local(prop) == "boundedBy":
+        if not len(prop) or local(prop) == "boundedBy":
             continue
         for value in children(prop):
             if local(value) in GEOMETRIES and (
@@ -111,6 +112,31 @@ class Reader:
             raise _unreadable(local(geometry), type(error).__name__) from error
         finally:
             self._left -= max(0, min(self._steps - own, self._left))
+
+    def plain(self, geometries: Sequence[etree._Element | None]) -> list[shapely.Geometry | None]:
+        """What :meth:`read` makes of surfaces of one closed ring in a ``posList``, as nearly all are, made in columns; None for
+        every other, of which nothing is said."""
+        made: list[shapely.Geometry | None] = [None] * len(geometries)
+        rings = [(place, one) for place, given in enumerate(geometries) if (one := _only_ring(given)) is not None]
+        texts = [(one.text or "").split() for _, one in rings]
+        try:
+            values = np.array([number for numbers in texts for number in numbers], dtype=float)
+        except ValueError:  # one of them is no number: which, the reading one by one will say
+            return made
+        ends = np.cumsum([len(numbers) for numbers in texts], dtype=int)
+        sound = [
+            number
+            for number, ((_, one), end) in enumerate(zip(rings, ends, strict=True))
+            if _is_closed_in_two(values[end - len(texts[number]) : end], one, self._limits.points)
+        ]
+        if not sound:
+            return made
+        points = [values[ends[number] - len(texts[number]) : ends[number]].reshape(-1, 2) for number in sound]
+        indices = np.repeat(np.arange(len(sound)), [len(one) for one in points])
+        polygons = shapely.polygons(shapely.linearrings(np.vstack(points), indices=indices))
+        for number, shape in zip(sound, shapely.multipolygons(polygons, indices=np.arange(len(sound))), strict=True):
+            made[rings[number][0]] = shape
+        return made
 
     def _step(self, count: int = 1) -> None:
         self._steps += count
@@ -257,6 +283,39 @@ class Reader:
         raise _unreadable(local(element), f"{href} is not in the document")
 
 
+_ONLY = {
+    "MultiSurface": "surfaceMember",
+    "surfaceMember": "Polygon",
+    "Polygon": "exterior",
+    "exterior": "LinearRing",
+    "LinearRing": "posList",
+}
+
+
+def _only_ring(geometry: etree._Element | None) -> etree._Element | None:
+    """The ``posList`` of a surface of one ring, without references; None: it is anything else."""
+    if geometry is None:
+        return None
+    element, name = geometry, local(geometry)
+    while name != "posList":
+        inner = _ONLY.get(name)
+        if inner is None or len(element) != 1 or element.get(_HREF):
+            return None
+        element = element[0]
+        name = local(element)
+        if name != inner:
+            return None
+    return element
+
+
+def _is_closed_in_two(values: np.ndarray, element: etree._Element, most: int) -> bool:
+    """Whether the numbers of a ``posList`` are a ring in two dimensions that ends where it began, of no more points than ``most``."""
+    if len(values) % 2 or not 8 <= len(values) <= 2 * most or values[0] != values[-2] or values[1] != values[-1]:
+        return False
+    size = _dimension(element, None)
+    return (size == 2 or (not size and len(values) % 3 > 0)) and math.isfinite(values.sum())
+
+
 def _dimension(element: etree._Element, alone: int | None) -> int:
     """``srsDimension`` of the element or what it stands in; a ``pos`` tells by its length; 0: nothing says."""
     if alone:
@@ -292,7 +351,7 @@ def _coordinates(element: etree._Element) -> np.ndarray:
 
 
 def _space(element: etree._Element) -> str:
-    return etree.QName(element).namespace or ""
+    return element.tag.rpartition("}")[0].removeprefix("{")
 
 
 def _unreadable(name: str, why: str) -> GeometryError:

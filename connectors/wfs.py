@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import shapely
 from lxml import etree
 
 from connectors import geometry, gml, listing, rows, xml
@@ -271,13 +270,22 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     fault = xml.contradicts(body, payload.media_type)
     issues = [Issue("charset_differs", fault)] if fault else []
     records, places, names, shapes, codes, rejects = [], [], [], [], [], []
-    for number, feature in enumerate(features(root), 1):
+    members = features(root)
+    shaped = [gml.find(feature) for feature in members]
+    plain = reader.plain([found[1] if found else None for found in shaped])
+    single = {*key, *given.columns, given.area or ""}
+    north_first: list[bool] = []
+    for number, (feature, found, shape) in enumerate(zip(members, shaped, plain, strict=True), 1):
         place, name = f"member {number}", _key(feature, key) or None
-        reject = _unsound(feature, place, name, {*key, *given.columns, given.area or ""})
+        reject = _unsound(feature, found, place, name, single)
         if reject is None:
             try:
-                shape, epsg = _shape(feature, envelope, reader)
-                record = _properties(feature)
+                reader.unclosed = 0
+                reference = _reference(feature, found, envelope)
+                if shape is None and found is not None:
+                    shape = reader.read(found[1])
+                omit = {"boundedBy", local(found[0])} if found else {"boundedBy"}
+                record = xml.record(feature, omit=omit, inner=_TIMES)
             except (GeometryError, OverLimit) as error:
                 raw = xml.shown(feature)
                 reject = Reject(place, error.code, error.message, raw=raw, record=name)
@@ -297,16 +305,19 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
         places.append(place)
         names.append(name)
         shapes.append(shape)
-        codes.append(epsg)
+        codes.append(reference.epsg)
+        north_first.append(reference.north_first)
     wide = rows.rare(records, limits or Limits())
     for number in reversed(wide):
         raw = json.dumps(records[number], ensure_ascii=False)[: xml.RAW]
         rejects.append(Reject(places[number], "over_limit", f"{places[number]} {rows.BEYOND}", raw))
-        for column in (records, places, names, shapes, codes):
+        for column in (records, places, names, shapes, codes, north_first):
             del column[number]
     table = rows.table(records, places, [*key, *given.columns, *([given.area] if given.area else [])])
-    placed, found = _placed(np.array(shapes, dtype=object), np.array(codes, dtype=int), names)
-    issues += found + _checked(placed, names, table, given.area)
+    straight, turned = np.array(shapes, dtype=object), np.array(north_first, dtype=bool)
+    straight[turned] = geometry.swap(straight[turned])
+    placed, outside = _placed(straight, np.array(codes, dtype=int), names)
+    issues += outside + _checked(placed, names, table, given.area)
     column = pa.array(geometry.to_hex(placed), pa.large_string())
     return Batch(table.append_column(geometry.COLUMN, column), rejects, issues)
 
@@ -316,27 +327,28 @@ def opened(body: bytes, content_type: str | None, limits: Limits | None = None) 
     return xml.lenient(body, ("member", "featureMember"), content_type, limits=limits)
 
 
-def _unsound(feature: etree._Element, place: str, name: str | None, single: set[str]) -> Reject | None:
+_Found = tuple[etree._Element, etree._Element] | None  # a feature's geometry property, and the geometry in it
+
+
+def _unsound(feature: etree._Element, found: _Found, place: str, name: str | None, single: set[str]) -> Reject | None:
     """A member that is no XML, holds bytes that are no text, or a property of ``single``, or its geometry, twice."""
     if why := feature.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (feature.text or "")[: xml.RAW])
     if not xml.is_damaged(feature):
-        shaped = gml.find(feature)
-        double = xml.twice(feature, single | ({local(shaped[0])} if shaped else set()))
+        double = xml.twice(feature, single | {local(found[0])} if found else single)
         return xml.ambiguous(feature, place, double, name) if double else None
     raw = xml.shown(feature)
     clean = name if name and xml.DAMAGE not in name else None
     return Reject(place, "undecodable", f"{place} has bytes that are no text; they stand as \\xNN", raw, clean)
 
 
-def _shape(feature: etree._Element, envelope: str | None, reader: gml.Reader) -> tuple[shapely.Geometry | None, int]:
-    """The geometry with easting or longitude first by what its reference says, and the EPSG code; None without one.
+def _reference(feature: etree._Element, found: _Found, envelope: str | None) -> geometry.Reference:
+    """What the numbers of the feature's geometry mean, by what stands nearest to them.
 
-    :raises GeometryError: it cannot be read, or no reference tells what its numbers mean.
+    :raises GeometryError: nothing tells it.
     """
-    found = gml.find(feature)
     if found is None:
-        return None, geometry.STORE
+        return geometry.Reference(geometry.STORE, north_first=False)
     name = gml.srs_name(found[1]) or gml.envelope_srs(feature) or envelope
     if not name:
         raise GeometryError(
@@ -345,9 +357,7 @@ def _shape(feature: etree._Element, envelope: str | None, reader: gml.Reader) ->
             zh="图形、外包框和图层均未注明坐标系，请联系数源部门。",
             code="crs_missing",
         )
-    reference = geometry.reference(name)
-    shape = reader.read(found[1])
-    return (geometry.swap(shape) if reference.north_first else shape), reference.epsg
+    return geometry.reference(name)
 
 
 def _placed(shapes: np.ndarray, codes: np.ndarray, names: list[str | None]) -> tuple[np.ndarray, list[Issue]]:
@@ -385,9 +395,9 @@ def _checked(placed: np.ndarray, names: list[str | None], table: pa.Table, area:
         return issues
     texts = table.column(area).to_pylist()
     stated = np.array([_number(text) for text in texts], dtype=float)
-    computed = geometry.areas(placed)
-    for number in np.flatnonzero(geometry.area_differs(placed, stated)):
-        detail = f"{area} says {stated[number]:.2f} m², the geometry has {computed[number]:.2f} m²"
+    where = np.flatnonzero(geometry.area_differs(placed, stated))
+    for number, computed in zip(where, geometry.areas(placed[where]), strict=True):
+        detail = f"{area} says {stated[number]:.2f} m², the geometry has {computed:.2f} m²"
         issues.append(Issue("area_differs", detail, names[number], area))
     return issues
 
@@ -399,16 +409,14 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def _properties(feature: etree._Element) -> dict[str, str | None]:
-    """The feature's properties without its geometry and envelope."""
-    found = gml.find(feature)
-    omit = {"boundedBy", local(found[0])} if found else {"boundedBy"}
-    return xml.record(feature, omit=omit, inner=_TIMES)
-
-
 def _key(feature: etree._Element, names: list[str]) -> str:
-    values = {local(child).lower(): (xml.content(child) or "").strip() for child in children(feature)}
-    if UNDECIDED in names:  # a first look: every property together
+    wanted, first = {name.lower() for name in names}, UNDECIDED in names
+    values = {
+        name: (xml.content(child) or "").strip()
+        for child in children(feature)
+        if (name := local(child).lower()) in wanted or first
+    }
+    if first:  # a first look: every property together
         names = list(values)
     parts = [values.get(name.lower(), "") for name in names]
     return "|".join(parts) if any(parts) else ""

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import codecs
 import io
-import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from lxml import etree
 
 from connectors import charsets
@@ -37,7 +38,7 @@ BROKEN = (
 )
 RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 _CHUNK = 1 << 18
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DAMAGE = DAMAGE.encode()
 _DECLARATION = re.compile(r"\s*<\?xml\s[^>]*?\?>")
 _DECLARED = re.compile(rb"""^\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.:-]*)["']""")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]+)""", re.I)
@@ -340,9 +341,8 @@ def attributes(element: etree._Element) -> dict[str, str]:
 
 def children(element: etree._Element, name: str | None = None) -> list[etree._Element]:
     """Child elements, of one local name or all."""
-    if name is None:
-        return [child for child in element if isinstance(child.tag, str)]
-    return [child for child in element if isinstance(child.tag, str) and local(child) == name]
+    found = list(element.iterchildren("*"))  # neither comments nor processing instructions
+    return found if name is None else [child for child in found if local(child) == name]
 
 
 def is_nil(element: etree._Element) -> bool:
@@ -390,7 +390,7 @@ def record(
             if not _is_deep(one):
                 row[name] = content(one)
                 continue
-        row[name] = _JSON.encode([value(one) for one in found])
+        row[name] = msgspec.json.encode([value(one) for one in found]).decode()
     for name, given in attributes(element).items():
         if name not in omit and name != BROKEN:
             row.setdefault(name, given)
@@ -399,13 +399,19 @@ def record(
 
 def twice(element: etree._Element, single: Collection[str]) -> list[str]:
     """Which of the columns that a record has once (``single``) stand in it again with another value: nothing says which counts."""
-    if len({child.tag for child in element}) == len(element):  # as nearly all are
+    tags = [child.tag for child in element.iterchildren("*")]
+    if len(set(tags)) == len(tags):  # as nearly all are
         return []
-    found: dict[str, set[str | None]] = {}
-    for child in children(element):
-        found.setdefault(local(child), set()).add(content(child))
+    names = Counter(map(_bare, tags))
     wanted = {name.lower() for name in single}
-    return [name for name, values in found.items() if len(values) > 1 and name.lower() in wanted]
+    again = {name for name, times in names.items() if times > 1 and name.lower() in wanted}
+    if not again:
+        return []
+    found: dict[str, set[str | None]] = {name: set() for name in names if name in again}
+    for child in children(element):
+        if (name := local(child)) in again:
+            found[name].add(content(child))
+    return [name for name, values in found.items() if len(values) > 1]
 
 
 def ambiguous(element: etree._Element, place: str, names: Sequence[str], key: str | None) -> Reject:
@@ -416,6 +422,8 @@ def ambiguous(element: etree._Element, place: str, names: Sequence[str], key: st
 
 def is_damaged(element: etree._Element) -> bool:
     """Whether a record holds a mark of what could not be read."""
+    if _DAMAGE not in etree.tostring(element, encoding="utf-8", with_tail=False):
+        return False
     texts = [*element.itertext(), *(value for one in element.iter() for value in one.values())]
     return charsets.MARKED.search("\n".join(texts)) is not None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors import geometry, gml, xml
 from connectors.geometry import GeometryError, Reference
@@ -151,3 +153,40 @@ def test_a_ring_without_a_dimension_is_read_as_it_closes(positions, points):
     text = f"<Polygon><exterior><LinearRing><posList>{positions}</posList></LinearRing></exterior></Polygon>"
     shape = gml.read(xml.parse(text))
     assert len(shapely.get_coordinates(shape)) == points and shape.bounds[0] == 22.9
+
+
+_RING = st.lists(st.sampled_from(["0", "1", "2.5", "-3e0", "114.1", "nan", "x", ""]), max_size=18)
+_PLAIN = "<MultiSurface{more}><surfaceMember><Polygon><exterior><LinearRing><posList{size}>{ring}</posList></LinearRing></exterior>{hole}</Polygon></surfaceMember></MultiSurface>"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            _RING,
+            st.booleans(),
+            st.sampled_from(["", ' srsDimension="2"', ' srsDimension="3"']),
+            st.sampled_from(["", ' srsName="EPSG:4490"', ' srsDimension="3"']),
+            st.sampled_from(["", "", "<interior/>", "<!-- none -->"]),
+        ),
+        max_size=5,
+    )
+)
+def test_surfaces_made_in_columns_are_what_each_is_alone(members) -> None:
+    texts = [
+        _PLAIN.format(more=more, size=size, ring=" ".join([*ring, *ring[:2]] if closed else ring), hole=hole)
+        for ring, closed, size, more, hole in members
+    ]
+    root = xml.parse(f"<all>{''.join(texts)}</all>")
+    surfaces = list(root)
+    reader = gml.Reader(root)
+    for surface, found in zip(surfaces, reader.plain([*surfaces, None]), strict=False):
+        if found is not None:
+            assert shapely.equals_exact(found, reader.read(surface)), "the same points in the same order"
+            assert reader.unclosed == 0
+
+
+def test_a_page_of_plain_surfaces_is_made_in_columns() -> None:
+    ring = "22.8 113.6 22.9 113.6 22.9 113.7 22.8 113.6"
+    page = _PLAIN.format(more="", size=' srsDimension="2"', ring=ring, hole="") * 3
+    root = xml.parse(f"<all>{page}</all>")
+    assert [shape.geom_type for shape in gml.Reader(root).plain(list(root))] == ["MultiPolygon"] * 3
