@@ -11,6 +11,7 @@ serials are openpyxl's.
 
 from __future__ import annotations
 
+import codecs
 import io
 import posixpath
 import re
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import lru_cache
 from pathlib import Path
+from xml.parsers import expat
 
 from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
@@ -39,12 +41,27 @@ _RANGE = re.compile(r"\$?([A-Za-z]{1,3})\$?(\d{1,7})(?::\$?([A-Za-z]{1,3})\$?(\d
 _NUMBER = re.compile(r"[-+]?\d{1,400}(?:\.\d*)?(?:[eE][-+]?\d{1,4})?|[-+]?\.\d+(?:[eE][-+]?\d{1,4})?")
 _ESCAPED = re.compile(r"_x((?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})_")
 _ZEROS = re.compile("0{2,}")
+_PIECE = 1 << 18  # bytes that are read at once
+# a sheet as programs write it: UTF-8, its elements without prefixes
+_PLAIN_HEAD = re.compile(
+    rb"""(?:\xef\xbb\xbf)?\s*(?:<\?xml(?:\s+(?:version|standalone)=["'][\w.]+["']|\s+encoding=["'][uU][tT][fF]-?8["'])*\s*\?>)?"""
+    rb"""\s*(<worksheet(?:\s[^<>]*)?>)"""
+)
+_ROWS, _CELLS = re.compile(rb"<row[\s/>]"), re.compile(rb"<c[\s/>]")
+_MERGES = re.compile(rb"""<mergeCell\s[^<>]*?\bref\s*=\s*["']([^"'<&]*)["']""")
+_ROW = re.compile(r"""<row(?=[\s/>])((?:[^<>"']|"[^"]*"|'[^']*')*)(?:/>|>(.*?)</row\s*>)""", re.S)
+_ROW_NUMBER = re.compile(r"""\sr="(\d{1,9})\"""")
+# a cell with the attributes that say what it is, in the order in which programs write them
+_PLAIN_CELL = re.compile(
+    r"""(<c r="([A-Z]{1,3})\d{1,7}"(?: s="(\d{1,5})")?(?: t="(\w+)")?"""
+    r"(?:/>|><v>([^<&]*)</v></c>|><is><t>([^<&]*)</t></is></c>))"
+)
 _LONGEST_FORMAT = 255  # of the file format
 
 Value = str | bool | int | float | datetime | date | time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cell:
     """``value``: None where there is none to be had: ``error`` is its word (``#REF!``), ``uncalculated`` a formula that
     has no value yet. ``zeros``: the digits that its format shows, leading zeros with them.
@@ -68,10 +85,15 @@ class Row:
 
 @dataclass(slots=True)
 class Sheet:
-    """A sheet by its title; ``merges``: (column, first row, last column, last row), known after :meth:`Book.measure`."""
+    """A sheet by its title; ``merges``: (column, first row, last column, last row), known after :meth:`Book.measure`.
+
+    ``spaces``: the namespaces of a sheet that was found to be whole and as programs write it, so that its rows are found
+    without a tree; None where it is not, or nobody has looked.
+    """
 
     title: str
     part: str
+    spaces: str | None = None
     merges: list[tuple[int, int, int, int]] = field(default_factory=list)
 
 
@@ -108,6 +130,8 @@ class Book:
 
     def measure(self, sheet: Sheet) -> None:
         """Read its merged ranges; count rows, cells and merges. :raises OverLimit: they are beyond the limits."""
+        if self._scanned(sheet):
+            return
         rows = cells = 0
         sheet.merges = []
         for one in self._records(sheet, ("row", "mergeCell")):
@@ -119,15 +143,105 @@ class Book:
                 check(self._limits, "rows", rows, f"sheet {sheet.title}")
                 check(self._limits, "cells", cells, f"sheet {sheet.title}")
 
+    def _scanned(self, sheet: Sheet) -> bool:
+        """:meth:`measure` without a tree, of a sheet that is well-formed and as programs write it: in UTF-8, without prefixes,
+        comments or CDATA; False: it is not, and nothing is known."""
+        rows = cells = 0
+        merges: list[tuple[int, int, int, int]] = []
+        parser = expat.ParserCreate()
+        with self._archive.open(sheet.part) as stream:
+            piece = stream.read(_PIECE)
+            head = _PLAIN_HEAD.match(piece)
+            if head is None:
+                return False
+            try:
+                parser.Parse(piece)
+                piece = piece[head.start(1) :]
+                while more := stream.read(_PIECE):
+                    parser.Parse(more)
+                    end = piece.rfind(b"<")  # a tag may go on in the next piece
+                    if b"<!" in piece or b"<?" in piece or end < 0:
+                        return False
+                    rows, cells = self._counted(sheet, piece[:end], rows, cells, merges)
+                    piece = piece[end:] + more
+                parser.Parse(b"", True)
+            except expat.ExpatError:
+                return False
+        if b"<!" in piece or b"<?" in piece:
+            return False
+        self._counted(sheet, piece, rows, cells, merges)
+        sheet.merges, sheet.spaces = merges, xml.spaces(head[1].decode())
+        return True
+
+    def _counted(
+        self, sheet: Sheet, piece: bytes, rows: int, cells: int, merges: list[tuple[int, int, int, int]]
+    ) -> tuple[int, int]:
+        rows, cells = rows + len(_ROWS.findall(piece)), cells + len(_CELLS.findall(piece))
+        for found in _MERGES.findall(piece) if b"<mergeCell" in piece else ():
+            merges.append(_range(found.decode("utf-8", "replace"), sheet.title))
+            check(self._limits, "merges", len(merges), f"sheet {sheet.title}")
+        check(self._limits, "rows", rows, f"sheet {sheet.title}")
+        check(self._limits, "cells", cells, f"sheet {sheet.title}")
+        return rows, cells
+
     def rows(self, sheet: Sheet) -> Iterator[Row]:
         """Every row that the sheet has, in its order; rows that it leaves out are left out."""
         number = 0
+        if sheet.spaces is not None:
+            for given, cells, written in self._written(sheet):
+                row = None if given is None else self._plain_row(int(given), cells)
+                row = row or self._row(xml.alone(written, "row", sheet.spaces), number + 1)
+                number = row.number
+                yield row
+            return
         for one in self._records(sheet, ("row", "mergeCell")):
             if local(one.element) == "mergeCell":
                 continue
             row = self._row(one, number + 1)
             number = row.number
             yield row
+
+    def _written(self, sheet: Sheet) -> Iterator[tuple[str | None, str, str]]:
+        """Each row of a sheet that :meth:`_scanned` knows: its number, what is in it, and the whole of it, as written."""
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        waiting, elements = [], 0
+        with self._archive.open(sheet.part) as stream:
+            while True:
+                read = stream.read(_PIECE)
+                piece = decoder.decode(read, not read)
+                waiting.append(piece)
+                elements += piece.count("<")
+                if read and "</row" not in piece:
+                    check(self._limits, "children", elements // 2, f"sheet {sheet.title}")
+                    continue
+                text, end = "".join(waiting), 0
+                for found in _ROW.finditer(text):
+                    given = _ROW_NUMBER.search(found[1])
+                    yield (given[1] if given else None), found[2] or "", found[0]
+                    end = found.end()
+                if not read:
+                    return
+                waiting, elements = [text[end:]], 0
+
+    def _plain_row(self, number: int, written: str) -> Row | None:
+        """A row that has no cell but with a value or a text, as most rows are; None: it is another."""
+        if not 0 < number <= LAST_ROW or "\r" in written or xml.DAMAGE in written:
+            return None
+        found = _PLAIN_CELL.findall(written)
+        if sum(len(one[0]) for one in found) != len(written):
+            return None
+        cells: dict[int, Cell] = {}
+        try:
+            for _, letters, style, kind, value, inline in found:
+                column = _letters(letters)
+                if column > LAST_COLUMN or (inline and kind != "inlineStr"):
+                    return None
+                cell = self._made(kind or "n", value or inline, style)
+                if cell is not None:
+                    cells[column] = cell
+        except (ValueError, OverflowError, IndexError):  # :meth:`_row` says why
+            return None
+        return Row(number, cells)
 
     def _row(self, one: xml.Record, following: int) -> Row:
         if one.broken:
@@ -172,6 +286,10 @@ class Book:
                 text, held = _text(part), True
         if formula and (not held or (not text and kind != "str")):
             return Cell(None, uncalculated=True)
+        return self._made(kind, text, element.get("s"))
+
+    def _made(self, kind: str, text: str, style: str | None) -> Cell | None:
+        """A cell of a kind (the format's ``t``) by its text. Raises as :meth:`_cell`."""
         if not text:
             return None
         if kind in ("inlineStr", "str"):
@@ -185,7 +303,7 @@ class Book:
             return Cell(None, error=text.strip())
         if kind == "d":
             return Cell(text.strip().replace("T", " "))
-        return self._number(text.strip(), element.get("s"))
+        return self._number(text.strip(), style)
 
     def _number(self, text: str, style: str | None) -> Cell:
         if not _NUMBER.fullmatch(text):

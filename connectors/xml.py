@@ -249,12 +249,7 @@ def records(
             count += 1
             if count <= number:
                 continue
-            if chunk.why or chunk.element is None:
-                holder = etree.Element(chunk.name.rpartition(":")[2])
-                holder.text = chunk.text
-                yield Record(count, holder, True, chunk.why)
-            else:
-                yield Record(count, chunk.element, DAMAGE in chunk.text and is_damaged(chunk.element))
+            yield _as_record(chunk, count)
 
 
 def stream(
@@ -297,6 +292,24 @@ def stream(
         _refuse_dtd(parser.close(), what)
     except etree.XMLSyntaxError as error:
         raise _malformed(error, what, cut=not end.endswith(">")) from error
+
+
+def spaces(root: str) -> str:
+    """The declarations of namespaces that stand in a root's tag."""
+    return "".join(dict.fromkeys(_XMLNS.findall(root)))
+
+
+def alone(written: str, name: str, spaces: str) -> Record:
+    """A record cut out of a document whose root declares ``spaces``, read alone; see :class:`Record`."""
+    return _as_record(_parsed(marked(written), name, spaces), 0)
+
+
+def _as_record(chunk: _Chunk, number: int) -> Record:
+    if chunk.why or chunk.element is None:
+        holder = etree.Element(chunk.name.rpartition(":")[2])
+        holder.text = chunk.text
+        return Record(number, holder, True, chunk.why)
+    return Record(number, chunk.element, DAMAGE in chunk.text and is_damaged(chunk.element))
 
 
 def local(element: etree._Element) -> str:
@@ -513,7 +526,7 @@ def _chunks(pieces: Iterator[str], names: Collection[str]) -> Iterator[_Chunk]:
     :raises CutXml: the document does not end with a closing tag. :raises OverLimit: a record has no end.
     """
     tag = re.compile(rf"<(?P<slash>/?)(?P<name>(?:[\w.-]+:)?(?:{'|'.join(map(re.escape, sorted(names)))}))(?=[\s/>])")
-    held, spaces, begun = "", None, False  # text not yet given; declarations of the root; held begins with a record
+    held, declared, begun = "", None, False  # text not yet given; declarations of the root; held begins with a record
     last = ""
     for piece in pieces:
         held += piece
@@ -521,27 +534,27 @@ def _chunks(pieces: Iterator[str], names: Collection[str]) -> Iterator[_Chunk]:
         place = 0  # of what is not yet given
         scan = _end(_OPENING, held) if begun and held.startswith("<") else 0
         for found in tag.finditer(held, scan):
-            if spaces is None:
+            if declared is None:
                 root = _ROOT.search(held)
-                spaces = "".join(dict.fromkeys(_XMLNS.findall(root[0]))) if root else ""
+                declared = spaces(root[0]) if root else ""
             if found["slash"]:
                 if not begun:
                     continue
                 end = held.find(">", found.end()) + 1
                 if not end:
                     break
-                yield _parsed(held[place:end], found["name"], spaces)
+                yield _parsed(held[place:end], found["name"], declared)
                 place, begun = end, False
                 continue
             if begun:  # another begins before this one ends
                 broken = held[place : found.start()]
-                yield _parsed(broken, _named(broken), spaces)
+                yield _parsed(broken, _named(broken), declared)
             elif found.start() > place:
                 yield _Chunk(held[place : found.start()])
             place, begun = found.start(), True
             end = held.find(">", place)
             if end > 0 and held[end - 1] == "/":
-                yield _parsed(held[place : end + 1], found["name"], spaces)
+                yield _parsed(held[place : end + 1], found["name"], declared)
                 place, begun = end + 1, False
         held = held[place:]
         if len(held) > _LONGEST:
@@ -560,7 +573,7 @@ def _chunks(pieces: Iterator[str], names: Collection[str]) -> Iterator[_Chunk]:
         )
     if begun:  # the last has no end of its own: what follows it closes the document
         end = held.rfind("</")
-        yield _parsed(held[:end], _named(held), spaces or "")
+        yield _parsed(held[:end], _named(held), declared or "")
         held = held[end:]
     yield _Chunk(held)
 

@@ -9,8 +9,10 @@ import zipfile
 from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors import spreadsheets
+from connectors import spreadsheets, workbook
 from connectors.limits import Limits, OverLimit
 from core.errors import ProviderError
 
@@ -201,3 +203,63 @@ def test_a_row_of_totals_is_no_record(total):
 def test_characters_that_the_format_writes_by_number_are_those_characters():
     (one,), _, _ = read(book([row(4, line(1, 文号="a_x0041__x005F_x0041_b_x0000_"))]))
     assert one["文号"] == "aA_x0041_b_x0000_"
+
+
+_CELLS = st.sampled_from(
+    [
+        "",
+        "甲 乙",
+        "&lt;b&gt; & 丙",
+        "_x0041__x000D_",
+        '<c r="@"><v>46054</v></c>',
+        '<c r="@" s="1"><v>46054.5</v></c>',
+        '<c r="@" s="9"><v>-1.50e2</v></c>',
+        '<c r="@" t="n"><v>441925000000001</v></c>',
+        '<c r="@" t="n"><v> 7 </v></c>',
+        '<c r="@" s="1"/>',
+        '<c r="@" t="b"><v>1</v></c>',
+        '<c r="@" t="e"><v>#REF!</v></c>',
+        '<c r="@" t="d"><v>2026-02-03T04:05:06</v></c>',
+        '<c r="@" t="str"><v>乙\r\n丁</v></c>',
+        '<c r="@" t="s"><v>0</v></c>',
+        '<c r="@" t="s"><v>8</v></c>',
+        '<c r="@"><v>一</v></c>',
+        '<c r="@"><f>A1</f><v>3</v></c>',
+        '<c r="@"><f>A1</f></c>',
+        '<c t="str"><v>没有位置</v></c>',
+        "<c r='@' t='str'><v>甲&#x4E59;</v></c>",
+        '<c r="@" t="inlineStr"><is><r><t>甲</t></r><r><t>乙</t></r></is></c>',
+        '<c r="@" t="n"><is><t>甲</t></is></c>',
+        '<c r="ZZZ9"><v>1</v></c>',
+    ]
+)
+_PARTS = {
+    "xl/sharedStrings.xml": f'<sst xmlns="{MAIN}"><si><t>共用</t></si></sst>',
+    "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PKG}"><Relationship Id="r1" Type="{REL}/worksheet" Target="worksheets/sheet1.xml"/>'
+    f'<Relationship Id="r2" Type="{REL}/styles" Target="styles.xml"/>'
+    f'<Relationship Id="r3" Type="{REL}/sharedStrings" Target="sharedStrings.xml"/></Relationships>',
+}
+
+
+@given(
+    st.lists(st.tuples(st.lists(_CELLS, min_size=4, max_size=4), st.sampled_from([None, None, "x", "4"])), max_size=5)
+)
+def test_rows_found_without_a_tree_are_those_that_the_tree_has(lines) -> None:
+    rows = [row(number, values, name) for number, (values, name) in enumerate(lines, 4)]
+    merges = '<mergeCells count="1"><mergeCell ref="A4:A5"/></mergeCells>'
+    plain = book(rows, merges=merges, parts=_PARTS)
+    commented = book(rows, merges=f"{merges}<!-- as no program writes it -->", parts=_PARTS)
+    found = []
+    for body in (plain, commented):
+        with workbook.opened(body, Limits()) as opened:
+            (sheet,) = opened.sheets
+            opened.measure(sheet)
+            found.append((sheet.merges, list(opened.rows(sheet))))
+            assert (sheet.spaces is not None) == (body is plain)
+    assert found[0] == found[1]
+
+
+def test_a_sheet_of_many_pieces_is_read_whole(monkeypatch) -> None:
+    monkeypatch.setattr(workbook, "_PIECE", 97)
+    rows, rejects, _ = read(book([row(n, line(n)) for n in range(4, 60)] + ['<row r="60"/>']))
+    assert [one["申办流水号"] for one in rows] == [f"S{n}" for n in range(4, 60)] and not rejects
