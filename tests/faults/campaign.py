@@ -45,6 +45,8 @@ DISK_BLOWS = ("full disk", "read-only disk")
 DISK_MIB = 96
 TIMES = 3  # a step is struck: bytes that were met while they were decoded four times are not believed any more
 BEFORE, EMPTY, STRUCK = "before", "empty", "struck"  # databases
+# with a checkpoint: a sequence of a copy that is WAL-logged page by page goes back some numbers when the server crashes
+_COPY = "create database {} template {} strategy file_copy"
 CLOSING = ("unify", "supervise", "tidy")
 
 
@@ -178,13 +180,13 @@ class Campaign:
     def snapshot(self, name: str) -> None:
         """Keep database and run folder as they are."""
         dispose()
-        self.server.sql(f"create database {name} template {STRUCK}")
+        self.server.sql(_COPY.format(name, STRUCK))
         shutil.copytree(self.home, self.folder / name)
 
     def restore(self, name: str) -> None:
         """Put them back."""
         dispose()
-        self.server.sql(f"drop database {STRUCK} with (force)", f"create database {STRUCK} template {name}")
+        self.server.sql(f"drop database {STRUCK} with (force)", _COPY.format(STRUCK, name))
         for path in self.home.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(self.folder / name, self.home, dirs_exist_ok=True)
