@@ -7,11 +7,12 @@ Basic is tried first.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
+from oauthlib.oauth2 import BackendApplicationClient
 
 from connectors.http import Again, Answer, Http, basic
 from core.errors import AuthenticationError, ConfigurationError, TransientError
@@ -76,16 +77,19 @@ class BearerToken:
             raise self._refused(answer, "client id and secret")
         client = BackendApplicationClient(self._endpoint.login)
         try:
-            token = client.parse_request_body_response(answer.content.decode("utf-8", "replace"))
-            life = float(token.get("expires_in") or 600)
-        except (OAuth2Error, ValueError) as error:
+            answered = client.parse_request_body_response(answer.content.decode("utf-8", "replace"))
+            life = float(answered.get("expires_in") or 600)
+            token = str(answered["access_token"])
+            if not (token.isascii() and token.isprintable() and math.isfinite(life)):
+                raise ValueError("no token that a header may hold, or no life in seconds")
+        except Exception as error:  # whatever a library says of a list, a number, a page
             raise TransientError(
                 f"the token endpoint's answer is no token: {type(error).__name__}",
                 remedy="tried again by itself; if it lasts, tell the source's owner",
                 zh="令牌接口的响应不含令牌，将自动重试；如持续，请联系数源部门。",
                 code="no_token",
             ) from error
-        self._token = str(token["access_token"])
+        self._token = token
         self._until = time.monotonic() + life - min(_EARLY, life / 2)
         hide([self._token])
 

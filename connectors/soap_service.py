@@ -18,10 +18,11 @@ from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding, SoapBinding
 
 from connectors import xml
-from connectors.http import Answer, Http
-from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
+from connectors.http import Answer, Http, raise_for_page
+from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
 
+_DESCRIPTIONS = ("definitions", "schema")
 _MOST_LOADS = 64  # documents of a WSDL with all that it imports
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 ENCODING = "http://schemas.xmlsoap.org/soap/encoding/"
@@ -126,7 +127,7 @@ class _Loader(Transport):
             return _COPIES[bare].read_bytes()
         first = url == self.start
         try:
-            answer = self._http.get(self._http.rebase(url, self.answered))
+            answer = self._http.get(self._http.rebase(url, self.answered), classify=_classify)
         except (TransientError, AuthenticationError):
             raise
         except OneMapError as error:
@@ -147,6 +148,34 @@ class _Loader(Transport):
             one.get("use") == "encoded" for one in root.iter() if xml.local(one) == "body"
         )
         return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _classify(answer: Answer) -> None:
+    """What stands where a WSDL or its part was, and is none, is most often a gateway's page, a log-in, a cut answer.
+
+    :raises TransientError: it is asked for again.
+    """
+    if answer.status >= 300:  # which says what it is
+        return
+    try:
+        name = xml.local(xml.parse(answer.content, answer.headers.get("Content-Type"), what=answer.url))
+    except ProviderError as error:
+        raise_for_page(answer)  # which declares a document type, and is no attack
+        if not isinstance(error, xml.DamagedXml):
+            raise
+        raise _again(answer, error.message, error.code) from error
+    if name not in _DESCRIPTIONS:
+        raise_for_page(answer)
+        raise _again(answer, f"<{name}> is no WSDL", "not_a_page")
+
+
+def _again(answer: Answer, what: str, code: str) -> TransientError:
+    return TransientError(
+        f"no WSDL at {answer.url}: {what}",
+        remedy="it is asked for again; if it lasts, check extra.wsdl of the Connection, and ask the source what stands before it",
+        zh=f"{answer.url} 返回的不是 WSDL，将自动重试；如持续，请检查连接的 wsdl，并向数源核实服务前的网关。",
+        code=code,
+    )
 
 
 def _port(document: Document, operations: set[str], wsdl: str, name: str | None) -> tuple[str, SoapBinding, str]:

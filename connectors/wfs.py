@@ -171,7 +171,8 @@ class Wfs(Connector):
     @cached_property
     def _layers(self) -> dict[str, Layer]:
         """By full name and by local name."""
-        answer = self.http.get("", params={**_SERVICE, "request": "GetCapabilities"})
+        asked = {**_SERVICE, "request": "GetCapabilities"}
+        answer = self.http.get("", params=asked, classify=classify_capabilities)
         root = xml.parse(answer.content, answer.headers.get("Content-Type"), what="the capabilities")
         layers: dict[str, Layer] = {}
         for element in root.iter():
@@ -205,13 +206,26 @@ def classify_features(answer: Answer) -> None:
 
     :raises OneMapError: by whose duty it is.
     """
+    _classified_as(answer, "FeatureCollection", "collection of features", "要素集合")
+
+
+def classify_capabilities(answer: Answer) -> None:
+    """:func:`classify`, and what describes no service: a gateway's page is no fault of our configuration.
+
+    :raises OneMapError: by whose duty it is.
+    """
+    _classified_as(answer, "Capabilities", "description of a service", "服务能力文档")
+
+
+def _classified_as(answer: Answer, ending: str, what: str, zh: str) -> None:
     root = _classified(answer)
-    if not local(root).endswith("FeatureCollection"):
+    if not local(root).endswith(ending):
         raise_for_page(answer)
         raise TransientError(
-            f"<{local(root)}> is no collection of features",
-            remedy="it is asked for again; if it lasts, ask the source what stands before its WFS",
-            zh=f"响应是 <{local(root)}>，不是要素集合，将自动重试；如持续，请向数源核实服务前的网关。",
+            f"<{local(root)}> is no {what}",
+            remedy="it is asked for again; if it lasts, check that the Connection's host is the WFS itself, with its path, "
+            "and ask the source what stands before it",
+            zh=f"响应是 <{local(root)}>，不是{zh}，将自动重试；如持续，请检查连接地址是否为 WFS 服务本身，并向数源核实服务前的网关。",
             code="not_a_page",
         )
 
