@@ -604,13 +604,18 @@ def raise_for_status(answer: Answer) -> None:
     )
 
 
+def is_page(answer: Answer) -> bool:
+    """Whether it is HTML, whatever it says of itself."""
+    head = answer.content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return head.startswith((b"<!doctype html", b"<html")) or answer.media_type == "text/html"
+
+
 def raise_for_page(answer: Answer) -> None:
     """A web page in place of data, of whatever status: a proxy's, a log-in's, a maintenance notice.
 
     :raises TransientError: the body is HTML.
     """
-    head = answer.content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if head.startswith((b"<!doctype html", b"<html")) or answer.media_type == "text/html":
+    if is_page(answer):
         where = _bare(answer.url)
         raise TransientError(
             f"HTTP {answer.status} from {where} is a web page (HTML), no data",

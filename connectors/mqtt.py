@@ -19,6 +19,7 @@ import base64
 import queue
 import re
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from connectors import jsonrows
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
 from connectors.http import Policy
+from connectors.limits import Limits
 from connectors.spool import Spool
 from core import clock
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from connectors.endpoint import Endpoint
     from sources.declaration import Feed, Source
 
+_WAITING = 32 << 20  # bytes of messages that wait to be written
+_AT_ONCE = 8 << 20  # bytes that are written at once
 _REFUSED = {1: "protocol version", 2: "client id", 4: "login or password", 5: "not authorised"}  # MQTT 3.1.1 §3.2.2.3
 
 
@@ -86,7 +90,7 @@ class Mqtt(Connector):
                 code="busy",
             ) from None
         try:
-            spool = Spool(feed.id, int(state.get("spooled") or 0))
+            spool = Spool(feed.id, int(state.get("spooled") or 0), longest=Limits.of(feed).field)
             for file in spool.files():
                 yield _payload(feed, file, clock.now())
             left, started = spool.last, clock.now()
@@ -126,7 +130,11 @@ class Mqtt(Connector):
         for message, place in zip(messages, places, strict=True):
             topic, text = jsonrows.one(message.get("topic")) or "", jsonrows.one(message.get("payload"))
             named = pattern.fullmatch(topic)
-            if text is None:
+            if (size := jsonrows.one(message.get("bytes"))) is not None:
+                rejects.append(
+                    Reject(place, "over_limit", f"the payload has {size} bytes, only its head is kept", text, topic)
+                )
+            elif text is None:
                 raw = jsonrows.one(message.get("base64")) or ""
                 with suppress(ValueError):
                     raw = base64.b64decode(raw).decode("utf-8", "backslashreplace")
@@ -175,12 +183,43 @@ class Mqtt(Connector):
         return session
 
 
+class Arrived:
+    """Messages between the client's thread and ours: where they are many bytes, that thread waits, and the broker with it."""
+
+    def __init__(self) -> None:
+        self._messages: queue.SimpleQueue[paho.MQTTMessage] = queue.SimpleQueue()
+        self._room = threading.Condition()
+        self._bytes = 0
+        self._closed = False
+
+    def put(self, message: paho.MQTTMessage) -> None:
+        """Called by the client's thread."""
+        with self._room:
+            self._room.wait_for(lambda: self._bytes < _WAITING or self._closed)
+            self._bytes += len(message.payload)
+        self._messages.put(message)
+
+    def get(self, timeout: float) -> paho.MQTTMessage:
+        """:raises queue.Empty: none within so many seconds."""
+        message = self._messages.get(timeout=timeout)
+        with self._room:
+            self._bytes -= len(message.payload)
+            self._room.notify()
+        return message
+
+    def close(self) -> None:
+        """Whoever waits for room goes on."""
+        with self._room:
+            self._closed = True
+            self._room.notify()
+
+
 @dataclass(slots=True)
 class Session:
     """A client with its thread; what arrives stands in ``arrived``."""
 
     client: paho.Client
-    arrived: queue.SimpleQueue[paho.MQTTMessage] = field(default_factory=queue.SimpleQueue)
+    arrived: Arrived = field(default_factory=Arrived)
     answered: queue.SimpleQueue[tuple[int, bool | None]] = field(default_factory=queue.SimpleQueue)
     broken: Event = field(default_factory=Event)
     resumed: bool = False
@@ -237,6 +276,7 @@ class Session:
 
     def close(self) -> None:
         self.client.on_disconnect = None
+        self.arrived.close()
         self.client.disconnect()
         self.client.loop_stop()
 
@@ -292,11 +332,19 @@ def _drain(feed: Feed, session: Session, spool: Spool) -> tuple[int, bool]:
             if time.monotonic() >= last + quiet:
                 return taken, True
             continue
-        spool.write((message.topic, bytes(message.payload)) for message in messages)
+        spool.write((_topic(message), message.payload) for message in messages)
         for message in messages:
             session.client.ack(message.mid, message.qos)
         taken, last = taken + len(messages), time.monotonic()
     return taken, False
+
+
+def _topic(message: paho.MQTTMessage) -> str:
+    """Nothing where it is no UTF-8: such a message is of no topic that we know."""
+    try:
+        return message.topic
+    except UnicodeDecodeError:
+        return ""
 
 
 def _burst(session: Session, most: int, wait: float) -> list[paho.MQTTMessage]:
@@ -304,8 +352,10 @@ def _burst(session: Session, most: int, wait: float) -> list[paho.MQTTMessage]:
     messages: list[paho.MQTTMessage] = []
     try:
         messages.append(session.arrived.get(timeout=max(0.0, min(wait, 0.25))))
-        while len(messages) < most:
+        size = len(messages[0].payload)
+        while len(messages) < most and size < _AT_ONCE:
             messages.append(session.arrived.get(timeout=0.005))
+            size += len(messages[-1].payload)
     except queue.Empty:
         pass
     return messages
@@ -319,13 +369,13 @@ def _bodies(
         rows, _, bad = jsonrows.rows(("[" + ",".join(text for _, text, _ in pending) + "]").encode())
         if len(rows) == len(pending) and not bad:
             return rows, pending
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     rows, good = [], []
     for item in pending:
         try:
             found, _, _ = jsonrows.rows(f"[{item[1]}]".encode())
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             found = []
         if len(found) == 1:
             rows.append(found[0])

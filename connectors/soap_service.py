@@ -18,7 +18,7 @@ from zeep.wsdl import Document
 from zeep.wsdl.bindings.soap import Soap11Binding, Soap12Binding, SoapBinding
 
 from connectors import xml
-from connectors.http import Answer, Http, raise_for_page
+from connectors.http import Answer, Http, is_page
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
 
@@ -107,6 +107,14 @@ class Service:
         return envelope, {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', **serialized.headers}
 
 
+class _NoDescription(TransientError):
+    """Something else stands there: asked for again, since it is a gateway's more often than it has moved."""
+
+
+_AGAIN = "it is asked for again; if it lasts, ask the source what stands before its service"
+_AGAIN_ZH = "返回的不是 WSDL 或其组成部分，将自动重试；如持续，请向数源核实服务前的网关。"
+
+
 class _Loader(Transport):
     """What zeep loads: of the Connection's host, checked, or one of our copies."""
 
@@ -128,10 +136,11 @@ class _Loader(Transport):
         first = url == self.start
         try:
             answer = self._http.get(self._http.rebase(url, self.answered), classify=_classify)
-        except (TransientError, AuthenticationError):
+        except AuthenticationError:
             raise
         except OneMapError as error:
-            if not first or error.code == "other_host":
+            lasting = isinstance(error, _NoDescription) or not isinstance(error, TransientError)
+            if not (first and lasting) or error.code == "other_host" or isinstance(error, xml.UnsafeXml):
                 raise
             raise _no_wsdl(self._http.endpoint.extra.get("wsdl") or url, error.message) from error
         if first:
@@ -160,22 +169,13 @@ def _classify(answer: Answer) -> None:
     try:
         name = xml.local(xml.parse(answer.content, answer.headers.get("Content-Type"), what=answer.url))
     except ProviderError as error:
-        raise_for_page(answer)  # which declares a document type, and is no attack
-        if not isinstance(error, xml.DamagedXml):
+        if not (
+            isinstance(error, xml.DamagedXml) or is_page(answer)
+        ):  # which declares a document type, and is no attack
             raise
-        raise _again(answer, error.message, error.code) from error
+        raise _NoDescription(error.message, remedy=_AGAIN, zh=_AGAIN_ZH, code="not_a_page") from error
     if name not in _DESCRIPTIONS:
-        raise_for_page(answer)
-        raise _again(answer, f"<{name}> is no WSDL", "not_a_page")
-
-
-def _again(answer: Answer, what: str, code: str) -> TransientError:
-    return TransientError(
-        f"no WSDL at {answer.url}: {what}",
-        remedy="it is asked for again; if it lasts, check extra.wsdl of the Connection, and ask the source what stands before it",
-        zh=f"{answer.url} 返回的不是 WSDL，将自动重试；如持续，请检查连接的 wsdl，并向数源核实服务前的网关。",
-        code=code,
-    )
+        raise _NoDescription(f"<{name}> is no WSDL", remedy=_AGAIN, zh=_AGAIN_ZH, code="not_a_page")
 
 
 def _port(document: Document, operations: set[str], wsdl: str, name: str | None) -> tuple[str, SoapBinding, str]:

@@ -5,7 +5,8 @@ last file goes into the feed's state, which the pipeline commits with the rows; 
 reading, and all others are read again. Killed at any instant, nothing is lost; what comes twice is known by its key.
 
 Files are ``{home}/spool/{feed}/{number}.ndjson``: a line a message, ``{"topic", "payload"}`` or, where the payload is
-no UTF-8, ``{"topic", "base64"}``. A line cut off by a crash was never acknowledged and is taken off.
+no UTF-8, ``{"topic", "base64"}``; of a payload beyond the limit its head and ``"bytes"``, how many it had. A line cut off by
+a crash was never acknowledged and is taken off.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ from pathlib import Path
 
 from core import settings
 
+_FILE = 32 << 20  # bytes after which the next file begins: each is decoded as a whole
+_HEAD = 1024  # bytes that stay of a payload beyond the limit
+
 
 class Spool:
-    """The folder of one feed. ``through``: the number that the feed's state holds (0: none yet)."""
+    """The folder of one feed. ``through``: the number that the feed's state holds (0: none yet); ``longest``: bytes of a payload."""
 
-    def __init__(self, feed: str, through: int, *, rotate: int = 10_000) -> None:
+    def __init__(self, feed: str, through: int, *, rotate: int = 10_000, longest: int = 8 << 20) -> None:
         self.folder = settings.home() / "spool" / feed
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.rotate = rotate
+        self.rotate, self.longest = rotate, longest
         for file in self.files():
             if _number(file) <= through:
                 file.unlink()
@@ -43,14 +47,14 @@ class Spool:
     def write(self, messages: Iterable[tuple[str, bytes]]) -> None:
         """(topic, payload) …, on disk when this returns."""
         file = self._file
-        if file is None or self._count >= self.rotate:
+        if file is None or self._count >= self.rotate or file.tell() >= _FILE:
             self.close()
             self.last += 1
             file = self._file = (self.folder / f"{self.last:09d}.ndjson").open("ab")
             self._count = 0
             _sync(self.folder)
         for topic, payload in messages:
-            file.write(line(topic, payload))
+            file.write(line(topic, payload, self.longest))
             self._count += 1
         file.flush()
         os.fsync(file.fileno())
@@ -62,12 +66,16 @@ class Spool:
             self._file = None
 
 
-def line(topic: str, payload: bytes) -> bytes:
+def line(topic: str, payload: bytes, longest: int) -> bytes:
     """One message as it stands in a file."""
-    try:
-        record = {"topic": topic, "payload": payload.decode()}
-    except UnicodeDecodeError:
-        record = {"topic": topic, "base64": base64.b64encode(payload).decode()}
+    if len(payload) > longest:
+        head = payload[:_HEAD].decode("utf-8", "backslashreplace")
+        record: dict[str, str | int] = {"topic": topic, "payload": head, "bytes": len(payload)}
+    else:
+        try:
+            record = {"topic": topic, "payload": payload.decode()}
+        except UnicodeDecodeError:
+            record = {"topic": topic, "base64": base64.b64encode(payload).decode()}
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

@@ -172,7 +172,12 @@ class Wfs(Connector):
     def _layers(self) -> dict[str, Layer]:
         """By full name and by local name."""
         asked = {**_SERVICE, "request": "GetCapabilities"}
-        answer = self.http.get("", params=asked, classify=classify_capabilities)
+        try:
+            answer = self.http.get("", params=asked, classify=classify_capabilities)
+        except TransientError as error:
+            if error.code != "not_a_page":
+                raise
+            raise _no_capabilities(error.message) from error
         root = xml.parse(answer.content, answer.headers.get("Content-Type"), what="the capabilities")
         layers: dict[str, Layer] = {}
         for element in root.iter():
@@ -184,13 +189,17 @@ class Wfs(Connector):
                 layers.setdefault(_bare(layer.name), layer)
                 layers[layer.name] = layer
         if not layers:
-            raise ConfigurationError(
-                f"<{local(root)}> names no layers",
-                remedy="check that the Connection's host is the WFS itself, with its path",
-                zh="能力文档中没有图层，请检查连接地址是否为 WFS 服务本身。",
-                code="no_capabilities",
-            )
+            raise _no_capabilities(f"<{local(root)}> names no layers")
         return layers
+
+
+def _no_capabilities(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        what,
+        remedy="check that the Connection's host is the WFS itself, with its path",
+        zh="能力文档中没有图层，请检查连接地址是否为 WFS 服务本身。",
+        code="no_capabilities",
+    )
 
 
 def classify(answer: Answer) -> None:
