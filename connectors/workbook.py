@@ -118,11 +118,12 @@ class Book:
             raise damaged(f"<{local(root)}> is no workbook", "无法作为工作簿打开")
         self.epoch = CALENDAR_MAC_1904 if _is_1904(root) else CALENDAR_WINDOWS_1900
         targets = self._related(start, "/worksheet")
+        others = self._related(start, "sheet").keys() - targets.keys()  # of charts, dialogues, macros
         self.sheets = [
-            Sheet(one.get("name") or "", targets[identity])
+            Sheet(one.get("name") or "", targets.get(identity, f"part of sheet {one.get('name')}"))
             for holder in children(root, "sheets")
             for one in children(holder, "sheet")
-            if (identity := one.get(_RELATIONSHIP) or one.get(_STRICT) or "") in targets
+            if (identity := one.get(_RELATIONSHIP) or one.get(_STRICT) or "") not in others
         ]
         self._formats = self._read_formats(self._related(start, "/styles"))
         self._strings_part = next(iter(self._related(start, "/sharedStrings").values()), None)
@@ -335,6 +336,7 @@ class Book:
         """The shared strings in order; None for one that cannot be read."""
         if self._strings_part is None:
             return
+        self._there(self._strings_part)
         check(self._limits, "page", self._archive.size(self._strings_part), self._strings_part)
         for number, one in enumerate(self._stream(self._strings_part, "si"), 1):
             check(self._limits, "strings", number, self._strings_part)
@@ -360,7 +362,7 @@ class Book:
         return formats
 
     def _related(self, part: str, kind: str) -> dict[str, str]:
-        """Id → part of what a part names as of that kind."""
+        """Id → part of what a part names as of that kind, whether there is one or not (:meth:`_there`)."""
         folder, name = posixpath.split(part)
         there = self._names.get(posixpath.join(folder, "_rels", f"{name}.rels").lower())
         if there is None:
@@ -368,19 +370,24 @@ class Book:
         found = {}
         for one in children(self._parse(there), "Relationship"):
             target = one.get("Target") or ""
-            if not (one.get("Type") or "").endswith(kind) or one.get("TargetMode") == "External":
-                continue
-            path = posixpath.normpath(target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target))
-            if path.lower() in self._names:
-                found[one.get("Id") or ""] = self._names[path.lower()]
+            if (one.get("Type") or "").endswith(kind):
+                path = posixpath.normpath(
+                    target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
+                )
+                found[one.get("Id") or ""] = self._names.get(path.lower(), path)
         return found
 
-    def _parse(self, part: str) -> etree._Element:
+    def _there(self, part: str) -> None:
+        """:raises ProviderError: the file has no such part: it was cut, or its parts stand elsewhere."""
         if part not in self._archive.names:
-            raise damaged(f"it has no {part}", "无法作为工作簿打开")
+            raise damaged(f"it has no {part[:100]}", "缺少其中一部分，无法作为工作簿打开")
+
+    def _parse(self, part: str) -> etree._Element:
+        self._there(part)
         return xml.parse(self._archive.read(part), what=part, limits=self._limits)
 
     def _records(self, sheet: Sheet, names: tuple[str, ...]) -> Iterator[xml.Record]:
+        self._there(sheet.part)
         return self._stream(sheet.part, *names)
 
     def _stream(self, part: str, *names: str) -> Iterator[xml.Record]:

@@ -155,6 +155,27 @@ def test_a_part_that_nobody_reads_decides_nothing(name, content):
         assert len(read(book([row(4, line(1))], parts={name: content}))[0]) == 1
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("worksheets/sheet1.xml", "worksheets/sheet9.xml"),
+        ("worksheets/sheet1.xml", "../../../../etc/passwd"),
+        ('Target="worksheets/sheet1.xml"', 'Target="http://127.0.0.1:9/x" TargetMode="External"'),
+        ('Id="r1"', 'Id="r7"'),
+        ("styles.xml", "style.xml"),
+    ],
+)
+def test_a_sheet_whose_part_is_not_there_is_told_and_is_no_empty_sheet(old, new):
+    name = "xl/_rels/workbook.xml.rels"
+    with zipfile.ZipFile(io.BytesIO(book([]))) as archive:
+        told = archive.read(name).decode()
+    other = f'<Relationship Id="r8" Type="{REL}/chartsheet" Target="chartsheets/sheet1.xml"/></Relationships>'
+    assert old in told
+    with pytest.raises(ProviderError) as raised:
+        read(book([row(4, line(1))], parts={name: told.replace(old, new).replace("</Relationships>", other)}))
+    assert raised.value.code == "file_damaged"
+
+
 def test_what_a_sheet_claims_of_its_size_costs_nothing():
     claimed = book(
         [row(4, line(1)), '<row r="1048576" spans="1:16384"/>'],
