@@ -94,7 +94,7 @@ def frozen_feeds(watched: Told, instants: int, chance: random.Random) -> None:
     unjudged: dict[str, int] = {}
     for source in watched.sources:
         began = watched.counted.filter(pl.col("feed").str.starts_with(f"{source}."))["at"].min()
-        if began is None:
+        if not isinstance(began, datetime):  # it sent nothing
             continue
         begin = max(first, began + timedelta(days=25))  # of the site's readings a world tells a month
         for at in (begin + share * (datetime.combine(TODAY, time()) - begin) for share in shares):

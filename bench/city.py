@@ -13,6 +13,7 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -47,7 +48,7 @@ def _unified() -> tuple[int, float]:
     return unify.run().taken, time.perf_counter() - begun
 
 
-def measure(projects: int) -> dict:
+def measure(projects: int) -> dict[str, Any]:
     """Make the city, read it, unify it; a day on, read and unify again."""
     with tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as scratch:
         folder = world.make(Path(scratch) / "world", projects=projects, seed=7, today=MADE)
@@ -59,8 +60,8 @@ def measure(projects: int) -> dict:
             empty = _size()
             reading = _read()
             taken, unifying = _unified()
-            with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("vacuum")  # as autovacuum does within the minute
+            with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as administrator:
+                administrator.exec_driver_sql("vacuum")  # as autovacuum does within the minute
             records = _value("select count(*) from source.record")
             bytes_per_record = (_size() - empty) / records
             world.advance(folder, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -28,7 +29,7 @@ def run(base: str, rows: int, engine: sa.Engine) -> dict[str, float]:
     spent["fetch"] = time.perf_counter() - mark
     raw = engine.raw_connection()
     try:
-        connection = raw.driver_connection
+        connection: Any = raw.driver_connection
         mark = time.perf_counter()
         connection.execute(f"create temp table incoming ({', '.join(f'{name} text' for name in columns.split(', '))})")
         buffer = io.BytesIO()

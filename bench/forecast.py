@@ -31,6 +31,11 @@ from supervision.declaration import CLOCK
 BINS = [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
 
 
+def _number(value: Any) -> float:
+    """A mean as Polars gives it, of one of many types by its hints."""
+    return float(value)
+
+
 def daily(city: City, calendar: Calendar) -> pl.DataFrame:
     """(case_id, day) of every counted day on which a case was open at its end."""
     last = pl.coalesce(pl.col("ended_on").dt.offset_by("-1d"), pl.lit(city.as_of))
@@ -69,7 +74,7 @@ def judged(learned: model.Model, seen: pl.DataFrame) -> dict[str, Any]:
         "at_half": _calibrated(
             ahead.filter(pl.col("begun") >= 0.5).unique("case_id", keep="first", maintain_order=True)
         ),
-        "interval_held": round(float(held.mean()), 3),
+        "interval_held": round(_number(held.mean()), 3),
         "interval_wanted": model.CONFIDENCE,
         "interval_days": round(float((last - first).mean()), 2),
         "alerts": alerted.height,
@@ -120,8 +125,8 @@ def _lead(alerted: pl.DataFrame, overdue: pl.DataFrame) -> dict[str, Any]:
         "late_told": len(lead),
         "of": overdue.height,
         "right": round(len(lead) / max(alerted.height, 1), 3),
-        "lead_days_median": float(lead.median()) if len(lead) else None,
-        "lead_days_mean": round(float(lead.mean()), 2) if len(lead) else None,
+        "lead_days_median": _number(lead.median()) if len(lead) else None,
+        "lead_days_mean": round(_number(lead.mean()), 2) if len(lead) else None,
     }
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -66,7 +67,7 @@ def stands() -> dict[str, str]:
     return {part: value for part, value in store_hash.parts().items() if part != "source.record_history"}
 
 
-def key(row: dict) -> Key:
+def key(row: dict[str, Any]) -> Key:
     """A finding's key."""
     return row["rule"], row["project_code"], row["item_code"], row["case_no"]
 
@@ -196,8 +197,8 @@ def forget(feed: str) -> None:
         for table in [*tables.source_entity.values(), tables.record_history]:
             connection.execute(sa.text(f"delete from {table.fullname} where record_id {of_feed}"), parameters)
         connection.execute(sa.text("delete from source.record where feed = :feed"), parameters)
-        for table in ("arrival", "completed", "feed_state"):
-            connection.execute(sa.text(f"delete from landing.{table} where feed = :feed"), parameters)
+        for name in ("arrival", "completed", "feed_state"):
+            connection.execute(sa.text(f"delete from landing.{name} where feed = :feed"), parameters)
 
 
 #: Feed and column of its file -> how many of the busiest departments or towns that it names are frozen alone.
@@ -262,7 +263,7 @@ def _freezes(url: str, city: Made, chance: random.Random, until: datetime | None
 def table(outcomes: list[Frozen]) -> int:
     """Print what came of the freezes, a line for each feed, source and part; returns how many went wrong."""
     columns = ("freezes", "lines", "false", "orders", "waits", "store", "ledger")
-    by_name: dict[str, Counter] = {"all": Counter()}
+    by_name: dict[str, Counter[Any]] = {"all": Counter()}
     for one in outcomes:
         came = (1, one.lines, len(one.false), len(one.sent), one.waits, not one.same, bool(one.ledger))
         for name in (one.what, "all"):

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import requests
 
-from connectors.base import Batch, Connector, Payload, Proof
+from connectors.base import Batch, Connector, Payload, Proof, Window
 from core import codes
+from sources.declaration import Feed
 
 PAGE = 5_000
 FEED = "p1.licence"
@@ -66,7 +68,7 @@ def serve(rows: int) -> None:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_) -> None:
+        def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -80,7 +82,7 @@ def served(rows: int) -> Iterator[str]:
     command = [sys.executable, "-m", "bench.licences", str(rows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            port = process.stdout.readline().strip()
+            port = process.stdout.readline().strip() if process.stdout else ""
             if not port:
                 raise ChildProcessError("the bench's source does not start")
             yield f"http://127.0.0.1:{port}"
@@ -101,16 +103,16 @@ class Pages(Connector):
     base: str
     rows: int
 
-    def check(self):
+    def check(self) -> list[Any]:
         return []
 
-    def fetch(self, feed, window, state):
+    def fetch(self, feed: Feed, window: Window, state: Any) -> Iterator[Payload | Proof]:
         for number, body in enumerate(pages(self.base, self.rows)):
             now = datetime.now()
             yield Payload(body, "application/json", {"page": number}, now, now)
         yield Proof(True, "every page", self.rows, self.rows)
 
-    def decode(self, feed, payload):
+    def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         table = pl.read_json(payload.body).to_arrow()
         place = pa.array([f"{payload.request['page']}:{n}" for n in range(table.num_rows)], pa.large_string())
         yield Batch(table.append_column("_place", place))

@@ -85,6 +85,7 @@ def table(feed: str, rows: int, dirty: bool) -> pa.Table:
     columns = {}
     for name in raw.contract(feed).columns:
         form = given.get(name)
+        values: list[str | None]
         if form is None:
             values = [None] * rows
         elif "{" in form and name != "SPHJ":
@@ -92,7 +93,7 @@ def table(feed: str, rows: int, dirty: bool) -> pa.Table:
         else:
             values = [form] * rows
         if dirty and form:
-            values = [f"{value}.0" if value.endswith(":00") else f"{value}    " for value in values]
+            values = [f"{value}.0" if str(value).endswith(":00") else f"{value}    " for value in values]
         columns[name] = pa.array(values, pa.large_string())
     return pa.table({**columns, "_place": pa.array([f"row {n}" for n in range(rows)], pa.large_string())})
 
@@ -120,7 +121,7 @@ def measure(feed: str, rows: int, batch: int, rounds: int, dirty: bool) -> tuple
 
     def floor() -> None:
         for part in batches:
-            pl.from_arrow(part).select(pl.struct(pl.all()).struct.json_encode())
+            pl.DataFrame(part).select(pl.struct(pl.all()).struct.json_encode())
 
     return median(rounds, hub), median(rounds, floor)
 

@@ -37,6 +37,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from connectors import geometry
 from connectors.base import Connector, Payload, Proof, Window
+from connectors.endpoint import Endpoint
 from core import settings
 from pipeline import plan, registry, sync
 from sources import options
@@ -235,13 +236,13 @@ def _hub(feed_id: str, payloads: list[Payload] | None = None) -> int:
                 return []
 
             def fetch(self, feed: Any, window: Window, state: Any) -> Iterator[Payload | Proof]:
-                yield from payloads
+                yield from payloads or ()
                 yield Proof(True, "every page", None, None)
 
             def decode(self, feed: Any, payload: Payload) -> Iterator[Any]:
                 return decoder.decode(feed, payload)
 
-        true, registry.connector = registry.connector, lambda source: Given(source, None)
+        true, registry.connector = registry.connector, lambda of: Given(of, Endpoint("bench", "generic", ""))
     try:
         outcome = sync.run(plan.task(feed, Window(full=feed.cursor.kind == "full")), trigger="bench")
     finally:
@@ -265,7 +266,7 @@ def _ogr(file: Path, table: str) -> int:
     command = ["ogr2ogr", "-q", "-f", "PostgreSQL", target, str(file), *how]
     subprocess.run(command, check=True, env=os.environ | {"PG_USE_COPY": "YES"}, capture_output=True)
     with psycopg.connect(_libpq()) as connection:
-        return connection.execute(f"select count(*) from {table}").fetchone()[0]
+        return _count(connection, table)
 
 
 # -- protocols ---------------------------------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ def _database(rows: int) -> dict[str, Any]:
                     with into.copy(f"copy bench_rows ({columns}) from stdin") as copy:
                         for row in cursor:
                             copy.write_row(row)
-                return writing.execute("select count(*) from bench_rows").fetchone()[0]
+                return _count(writing, "bench_rows")
 
         return {"way": "whole", "floor_s": _seconds(floor, rows), "hub_s": _seconds(lambda: _hub("d3.log_v3"), rows)}
     finally:
@@ -395,6 +396,11 @@ def _broker() -> Iterator[int]:
             broker.wait()
 
 
+def _count(connection: psycopg.Connection[Any], table: str) -> int:
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    return row[0] if row else 0
+
+
 def _client(name: str, port: int, clean: bool) -> paho.Client:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean, manual_ack=True)
     client.max_queued_messages_set(0)
@@ -409,7 +415,7 @@ def _listening(port: int, rows: int) -> int:
     client = _client("bench-floor", port, False)
 
     def take(client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
-        retained.append(message.payload)
+        retained.append(bytes(message.payload))
         client.ack(message.mid, message.qos)
 
     client.on_message = take

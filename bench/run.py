@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -44,23 +44,25 @@ class _Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
         )
+        assert self._process.stdin and self._process.stdout  # both are pipes
+        self._in, self._out = self._process.stdin, self._process.stdout
 
     def read(self, base: str, rows: int) -> dict[str, Any]:
         """One listing. :raises ChildProcessError: the worker ended."""
-        self._process.stdin.write(json.dumps({"base": base, "rows": rows}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        self._in.write(json.dumps({"base": base, "rows": rows}) + "\n")
+        self._in.flush()
+        line = self._out.readline()
         if not line:
             raise ChildProcessError("the worker of the hub ended; see above")
         return json.loads(line)
 
     def close(self) -> None:
-        self._process.stdin.close()
+        self._in.close()
         self._process.wait()
 
 
 @contextmanager
-def _database(server: str, name: str):
+def _database(server: str, name: str) -> Iterator[str]:
     admin = sa.create_engine(server.format(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"create database {name}"))
@@ -158,7 +160,7 @@ def _hot_path(server: str, rows: int, rounds: int, with_rivals: bool, say: Say) 
         "again_vs_dlt": _ratio(middle["dlt_again"], middle["again"]),
         "vs_singer": _ratio(middle["singer"], middle["hub"]),
         "peak_mib": peak,
-        "rows_per_s": round(rows / middle["hub"]),
+        "rows_per_s": round(rows / statistics.median(found["hub"])),
         "hundred_rows_s": round(min(found["few"]), 3),
         "seconds": {name: round(value, 2) for name, value in middle.items() if value is not None},
         "floor_parts": {name: round(statistics.median(values), 2) for name, values in parts.items()},
@@ -225,7 +227,9 @@ def _told_city(server: str, projects: int, say: Say) -> dict[str, Any]:
     return city
 
 
-def run(say: Say, *, quick: bool, rows: int | None = None, rounds: int | None = None, with_rivals: bool = True) -> dict:
+def run(
+    say: Say, *, quick: bool, rows: int | None = None, rounds: int | None = None, with_rivals: bool = True
+) -> dict[str, Any]:
     """Everything; ``quick`` takes one round and a small city, a few minutes in all."""
     rows, rounds = rows or 200_000, rounds or (1 if quick else 3)
     with scratch.server() as server:
@@ -277,7 +281,7 @@ GML, GeoJSON, MQTT (`bench/protocols.py` says what is compared). `load` is the m
 """
 
 
-def write(found: dict, path: Path = RESULTS) -> None:
+def write(found: dict[str, Any], path: Path = RESULTS) -> None:
     """A row of the run in ``bench/results.md``; the latest run of a commit stands for it."""
     hot, small = found["hot_path"], found["small"]
     name = found["commit"] + (" (quick)" if found["quick"] else "")

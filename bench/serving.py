@@ -270,7 +270,7 @@ def main() -> None:
             case, department = connection.execute(
                 sa.text("""select case_no, department_code from store."case" where project_code = :code order by id"""),
                 {"code": CODE},
-            ).first()
+            ).one()
 
         def client(*scopes: str) -> TestClient:
             key = keys.make("bench", ["read:projects", *scopes], by="bench", per_minute=10**6, per_day=10**7)[1]

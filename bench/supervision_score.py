@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -49,7 +50,9 @@ def planned(as_of: date) -> tuple[int, list[str]]:
     return len(wanted), differ
 
 
-def score(folder: Path, patch: pytest.MonkeyPatch, scratch_folder: Path) -> tuple[Counter, Counter, Counter]:
+def score(
+    folder: Path, patch: pytest.MonkeyPatch, scratch_folder: Path
+) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
     """(right, wrong, missed) by rule."""
     now = take(folder, patch, scratch_folder / "clock")
     judged = on_day(now.date()).findings
@@ -62,7 +65,8 @@ def score(folder: Path, patch: pytest.MonkeyPatch, scratch_folder: Path) -> tupl
         print(f"    not planted: {row}", flush=True)
     for row in sorted(truth - found):
         print(f"    not found:   {row}", flush=True)
-    return tuple(Counter(row[0] for row in rows) for rows in (found & truth, found - truth, truth - found))
+    hits, wrong, missed = (Counter(row[0] for row in rows) for rows in (found & truth, found - truth, truth - found))
+    return hits, wrong, missed
 
 
 def main() -> int:
@@ -72,8 +76,9 @@ def main() -> int:
     parser.add_argument("--projects", type=int, default=120)
     parser.add_argument("--later", type=int, default=17, help="days that each world is moved on by; 0: not at all")
     options = parser.parse_args()
-    totals = [Counter(), Counter(), Counter()]
-    plans, differ = 0, []
+    totals: list[Counter[Any]] = [Counter(), Counter(), Counter()]
+    plans = 0
+    differ: list[Any] = []
     with scratch.server() as url:
         for seed in range(options.first, options.first + options.seeds):
             today = FIRST_DAY + timedelta(days=37 * (seed - 1) % 340)

@@ -11,17 +11,20 @@ import json
 import resource
 import sys
 import time
+from typing import Any
 
 from bench.licences import FEED, Pages
 from connectors.base import Window
+from connectors.endpoint import Endpoint
 from pipeline import plan, registry, sync
+from sources.declaration import Source
 
 
-def batch(base: str, rows: int) -> dict:
+def batch(base: str, rows: int) -> dict[str, Any]:
     """Read a listing into the store."""
 
-    def connector(source):
-        reader = Pages(source, None)
+    def connector(of: Source) -> Pages:
+        reader = Pages(of, Endpoint("bench", "http", ""))
         reader.base, reader.rows = base, rows
         return reader
 

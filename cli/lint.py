@@ -29,6 +29,8 @@ TYPED = (
     "insight",
     "serving",
     "cli",
+    "standins",
+    "bench",
 )  # rooms that mypy reads, strictly
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts
 

@@ -21,7 +21,7 @@ MQTT_CLIENT_ID = "onemap-hub"
 
 def connection(conn_id: str, conn_type: str, **fields: Any) -> dict[str, Any]:
     """One Connection; what is not given is empty."""
-    empty = {"host": "", "port": None, "schema": "", "login": "", "password": "", "extra": {}}
+    empty: dict[str, Any] = {"host": "", "port": None, "schema": "", "login": "", "password": "", "extra": {}}
     return {"conn_id": conn_id, "conn_type": conn_type, **empty, **fields}
 
 

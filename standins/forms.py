@@ -42,11 +42,11 @@ def when(value: Any) -> datetime | None:
             return None
     try:
         if found := _PLAIN.match(text):
-            return datetime(*(int(part or 0) for part in found.groups()))
+            return datetime(*(int(part or 0) for part in found.groups()))  # type: ignore[arg-type]  # six parts, no zone
         if found := _MONTH.match(text):
             return datetime(int(found[1]), int(found[2]), 1)
         if found := _DAY.match(text):
-            return datetime(*map(int, found.groups()))
+            return datetime(*map(int, found.groups()))  # type: ignore[arg-type]  # the same
         if "T" in text:
             moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
             return moment.astimezone(SHANGHAI).replace(tzinfo=None) if moment.tzinfo else moment

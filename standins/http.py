@@ -117,7 +117,7 @@ class Wire:
                 system, scope["method"], path, scope["query_string"].decode(), status[0] if status else None
             )
 
-    async def _commit(self, kind: str, options: dict[str, Any], scope: dict, receive: Any, send: Any) -> None:
+    async def _commit(self, kind: str, options: dict[str, Any], scope: dict[str, Any], receive: Any, send: Any) -> None:
         if kind == "slow":
             await asyncio.sleep(options.get("seconds", 1))
             await self.app(scope, receive, send)
@@ -135,7 +135,7 @@ class Wire:
         else:
             await _faulty(kind, options, scope)(scope, receive, send)
 
-    async def _answer(self, scope: dict, receive: Any) -> tuple[dict[str, Any], bytes]:
+    async def _answer(self, scope: dict[str, Any], receive: Any) -> tuple[dict[str, Any], bytes]:
         """What the system would have answered."""
         start: dict[str, Any] = {}
         body = bytearray()
@@ -150,7 +150,7 @@ class Wire:
         return start, bytes(body)
 
 
-def _faulty(kind: str, options: dict[str, Any], scope: dict) -> Response:
+def _faulty(kind: str, options: dict[str, Any], scope: dict[str, Any]) -> Response:
     target = quote(scope["path"]) + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
     move = 302 if scope["method"] in ("GET", "HEAD") else 307
     match kind:

@@ -81,7 +81,9 @@ class StandIns:
         self._one_at_a_time = asyncio.Lock()
         self._seen = self._mark()
         bound = ports.sockets(self.ctx.home, ("http", "sftp", "mqtt"))
-        databases = asyncio.gather(*(asyncio.to_thread(one.open) for one in (*self.tables, self.national)))
+        databases = asyncio.gather(
+            *(asyncio.to_thread(opened) for opened in [*(table.open for table in self.tables), self.national.open])
+        )
         await asyncio.to_thread(self.ctx.world.refresh)
         await asyncio.to_thread(self.drop.refresh)
         self.orders.open()
@@ -99,7 +101,7 @@ class StandIns:
         self._say_served(self.ctx.now())
         self._follower = asyncio.create_task(self._keep_step())
 
-    def _serve_http(self, sock: socket.socket, **tls: str) -> None:
+    def _serve_http(self, sock: socket.socket, **tls: Any) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 self.app,
@@ -115,7 +117,8 @@ class StandIns:
                 **tls,
             )
         )
-        server.capture_signals = contextlib.nullcontext  # signals are the process's affair, not the server's
+        # signals are the process's affair, not the server's
+        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
         self._servers.append(server)
         self._tasks.append(asyncio.create_task(server.serve([sock])))
 

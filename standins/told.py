@@ -112,6 +112,8 @@ class Table:
             self._extra.clear()
             self._reset()
 
+    _sorted: list[Row] | None  # rows as last shown; None: to be put in order anew
+
     def rows(self, now: datetime) -> list[Row]:
         """Rows visible at ``now`` in (time, key) order. The list is shared: do not change it."""
         with self._lock:
@@ -158,7 +160,7 @@ class Table:
         self._expiry: list[tuple[datetime, int]] = []
         self._next = 0
         self._now = _ALWAYS
-        self._sorted: list[Row] | None = None
+        self._sorted = None
 
     def _move(self, now: datetime) -> None:
         gone = self._expiry and self._expiry[0][0] <= now

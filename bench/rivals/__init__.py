@@ -113,7 +113,7 @@ def singer(base: str, rows: int, database: str, socket: str) -> float:
     return spent
 
 
-def _finished(name: str, done: subprocess.CompletedProcess) -> str:
+def _finished(name: str, done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode:
         raise Unavailable(f"{name} ended with {done.returncode}: {done.stderr.strip()[-600:]}")
     return done.stdout

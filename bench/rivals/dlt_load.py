@@ -7,6 +7,8 @@ of JSON for each time: the seconds of ``pipeline.run``, without the interpreter'
 import json
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import dlt
@@ -17,8 +19,8 @@ from dlt.destinations import postgres
 def main(base: str, pages: int, database: str, socket: str, folder: str, times: int) -> None:
     """Load ``times`` times."""
 
-    @dlt.resource(name="licence", primary_key="certificate_id", write_disposition="merge")
-    def licence():
+    @dlt.resource(name="licence", primary_key="certificate_id", write_disposition="merge")  # type: ignore[untyped-decorator]
+    def licence() -> Iterator[Any]:
         with requests.Session() as session:
             for number in range(pages):
                 yield session.get(f"{base}/{number}", timeout=60).json()
@@ -36,4 +38,5 @@ def main(base: str, pages: int, database: str, socket: str, folder: str, times: 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6], int(sys.argv[6]))
+    _, base, pages, database, socket, folder, times = sys.argv
+    main(base, int(pages), database, socket, folder, int(times))

@@ -193,10 +193,11 @@ class Approvals:
 
 def _spoil(response: Response, ywlsh: str) -> Response:
     """Put bytes that no GBK has into the SXMC of a case."""
-    start = response.body.index(f"&lt;YWLSH&gt;{ywlsh}".encode("gbk"))
-    place = response.body.find(b"SXMC&gt;", start)
+    whole = bytes(response.body)
+    start = whole.index(f"&lt;YWLSH&gt;{ywlsh}".encode("gbk"))
+    place = whole.find(b"SXMC&gt;", start)
     place = place + len(b"SXMC&gt;") if place > 0 else start + len(b"&lt;YWLSH&gt;") + len(ywlsh)
-    body = response.body[:place] + b"\xb9\xff\xff" + response.body[place:]
+    body = whole[:place] + b"\xb9\xff\xff" + whole[place:]
     return Response(body, response.status_code, media_type=response.media_type)
 
 

@@ -64,4 +64,4 @@ class Database:
     def connect(self, database: str | None = None, **options: Any) -> psycopg.Connection:
         """As the administrator, to this database or another."""
         url = self._admin.set(database=database or self.name)
-        return psycopg.connect(**url.translate_connect_args(username="user", database="dbname"), **url.query, **options)
+        return psycopg.connect(**url.translate_connect_args(username="user", database="dbname"), **url.query, **options)  # type: ignore[arg-type]  # of text

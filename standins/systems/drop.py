@@ -209,7 +209,7 @@ class _Server(asyncssh.SSHServer):
         return known.get(username) == password
 
 
-def _files(drop: Drop, chan: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
+def _files(drop: Drop, chan: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
     """What a login finds: the drop, to read; or the folder that others lay files into."""
     if chan.get_extra_info("username") == LOGINS["d_drop"]:
         return _ReadOnly(drop, chan)
@@ -220,7 +220,7 @@ def _files(drop: Drop, chan: asyncssh.SSHServerChannel) -> asyncssh.SFTPServer:
 class _ReadOnly(asyncssh.SFTPServer):
     """Read and list; everything else is denied."""
 
-    def __init__(self, drop: Drop, chan: asyncssh.SSHServerChannel) -> None:
+    def __init__(self, drop: Drop, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         super().__init__(chan, chroot=str(drop.folder).encode())
         self.drop = drop
         self._reset_at: dict[Any, int] = {}
@@ -239,17 +239,17 @@ class _ReadOnly(asyncssh.SFTPServer):
         if self._reset_at.pop(id(file_obj), None):
             self.connection.abort()
             raise asyncssh.SFTPConnectionLost("reset")
-        return super().read(file_obj, offset, size)
+        read: bytes = super().read(file_obj, offset, size)  # type: ignore[assignment]  # a local file is read at once
+        return read
 
     async def scandir(self, path: bytes) -> Any:
         self.drop.listed(Path(os.fsdecode(self.map_path(path))))
         async for name in super().scandir(path):
-            if not name.filename.endswith(b".part"):
+            if not os.fsencode(name.filename).endswith(b".part"):
                 yield name
 
-    def _denied(self, *_: Any) -> None:
+    def _denied(self, *_: Any) -> Any:
         raise asyncssh.SFTPPermissionDenied("read-only")
 
-    setstat = lsetstat = fsetstat = mkdir = rmdir = remove = rename = posix_rename = symlink = link = open56 = write = (
-        _denied
-    )
+    setstat = lsetstat = fsetstat = mkdir = rmdir = remove = _denied  # type: ignore[assignment]  # whatever it is given
+    rename = posix_rename = symlink = link = open56 = write = _denied  # type: ignore[assignment]

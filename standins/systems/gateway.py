@@ -138,14 +138,14 @@ def paged(
 ) -> Response:
     """The page of a listing; one past the end repeats the last. ``fault``: one that bends pages, or None."""
     total = len(rows)
-    kind = fault.kind if fault else ""
+    kind, bent = (fault.kind, fault.options) if fault else ("", {})
     last = max(1, math.ceil(total / size))
     page = min(page, last)
     if kind == "repeat_page" and page > 1:
         page -= 1
     if kind == "empty_list":
-        return envelope([], fault.options.get("total", total or 1), size, digits=digits)
+        return envelope([], bent.get("total", total or 1), size, digits=digits)
     if kind == "total_changes":
-        total += fault.options.get("by", 1)
+        total += bent.get("by", 1)
     part = rows[(page - 1) * size : page * size]
     return envelope([render(row) for row in part], total, size, digits=digits)

@@ -176,7 +176,7 @@ class Catalogue:
             since = moment
         rows = self.projects_table.window(self.ctx.now(), since, None)
         if after:
-            rows = [row for row in rows if row[:2] > after]
+            rows = [row for row in rows if row[:2] > after]  # type: ignore[operator]  # its own cursor, whose times are there
         part = rows[:limit]
         more = len(rows) > limit
         dress = PROJECT_FORM if self.ctx.quirks else PLAIN

@@ -53,7 +53,7 @@ class WorkOrders:
     def __init__(self, ctx: Context, tokens: Tokens) -> None:
         self.ctx = ctx
         self.tokens = tokens
-        self._store: sqlite3.Connection | None = None
+        self._opened: sqlite3.Connection | None = None
 
     def routes(self) -> list[Route]:
         return [
@@ -64,12 +64,17 @@ class WorkOrders:
     def open(self) -> None:
         """What was received in earlier runs is there again."""
         path: Path = self.ctx.home / "m3.sqlite3"
-        self._store = sqlite3.connect(path, check_same_thread=False)
+        self._opened = sqlite3.connect(path, check_same_thread=False)
         self._store.executescript(_TABLES)
 
     def close(self) -> None:
-        if self._store:
-            self._store.close()
+        if self._opened:
+            self._opened.close()
+
+    @property
+    def _store(self) -> sqlite3.Connection:
+        assert self._opened is not None, "open() comes first"
+        return self._opened
 
     async def post(self, request: Request) -> Response:
         """POST /api/v1/work-orders"""

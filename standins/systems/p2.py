@@ -68,11 +68,11 @@ class Files:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/ebus/files/list", self.list, methods=["POST"]),
+            Route("/ebus/files/list", self.listing, methods=["POST"]),
             Route("/files/{name}", self.file, methods=["GET"]),
         ]
 
-    async def list(self, request: Request) -> Response:
+    async def listing(self, request: Request) -> Response:
         """POST /ebus/files/list"""
         faults = self.ctx.faults
         if refused := self.gate.refuse("p2", request):
@@ -195,25 +195,25 @@ def red_line(row: dict[str, Any], *, quirks: bool) -> bytes:
     parts = [_HEAD.format(day=str(row.get("批准日期") or "")[:10])]
     point = 0
     for place, rings in enumerate(gml.polygons(row["_geometry"]), 1):
-        projected = []
+        projected: list[list[tuple[float, float]]] = []
         for ring in rings:
             east, north = _survey().transform([p[0] for p in ring], [p[1] for p in ring])
             projected.append([(round(y, 3), round(x, 3)) for x, y in zip(east, north, strict=True)])
         hectares = Polygon(projected[0], projected[1:]).area / 10_000
         lines, count = [], 0
-        for circle, ring in enumerate(projected, 1):
-            shown = ring[:-1] if dialect == OPEN else ring
+        for circle, points in enumerate(projected, 1):
+            shown = points[:-1] if dialect == OPEN else points
             first = point + 1
             for position, (x, y) in enumerate(shown):
-                closing = position == len(ring) - 1
+                closing = position == len(points) - 1
                 label = first if closing else first + position
                 if "no_zone" in quirk:
                     y = round(y - 38_000_000, 3)
                 if "xy_swapped" in quirk:
                     x, y = y, x
                 lines.append(f"{'' if dialect == NO_J else 'J'}{label},{circle},{x:.3f},{y:.3f}")
-            point += len(ring) - 1
-            count += len(ring) - (1 if dialect in (OPEN, SHORT_COUNT) else 0)
+            point += len(points) - 1
+            count += len(points) - (1 if dialect in (OPEN, SHORT_COUNT) else 0)
         if "wrong_count" in quirk:
             count += 3
         area = f"{hectares:.4f}" + ("公顷" if dialect == UNIT else "")

@@ -98,7 +98,7 @@ class Tables(Database):
                 row = own.execute("select contract, moved_to from standin.state").fetchone()
         except psycopg.Error:
             return False
-        return bool(row) and row[0] == self._contract_digest() and (row[1] is None or row[1] <= self.ctx.now())
+        return row is not None and row[0] == self._contract_digest() and (row[1] is None or row[1] <= self.ctx.now())
 
     def _contract_digest(self) -> str:
         marks = f"{self._contract()}|{self.ctx.quirks}|{self.ctx.world.folder.resolve()}|{self.ctx.world.read().get('made')}"
@@ -141,7 +141,7 @@ class Tables(Database):
         files = {path.stem.lower(): path for path in folder.glob("*.jsonl")} if folder.is_dir() else {}
         with self.connect() as own:
             known = {row[0]: row[1:] for row in own.execute("select tbl, size, digest from standin.told")}
-            moved_to = own.execute("select moved_to from standin.state").fetchone()[0]
+            moved_to = _scalar(own.execute("select moved_to from standin.state"))
             back = moved_to is not None and moved_to > now  # the clock was set back: tell everything anew
             for name, shape in self._shapes.items():
                 path = files.get(name)
@@ -186,7 +186,7 @@ class Tables(Database):
                     self._remove(own, shape, row)
             if due:
                 own.execute("update standin.state set moved_to = %s", [now])
-            self._next = own.execute("select min(at) from standin.pending").fetchone()[0] or datetime.max
+            self._next = _scalar(own.execute("select min(at) from standin.pending")) or datetime.max
 
     def outage(self, down: bool) -> None:
         """The fault "down": nobody connects, and whoever is connected is cut off."""
@@ -282,7 +282,7 @@ class Tables(Database):
             for name, kind in ((n, k) for n, k, _ in shape.columns if row.get(n) not in (None, ""))
         )
         kinds = {name: kind for name, kind, _ in shape.columns}
-        values = [stamp(when(v)) if kinds[n].startswith("timestamp") and when(v) else str(v) for n, v in filled]
+        values = [stamp(at) if kinds[n].startswith("timestamp") and (at := when(v)) else str(v) for n, v in filled]
         own.execute(
             sql.SQL("delete from {t} where ctid in (select ctid from {t} where {w} limit 1)").format(
                 t=sql.Identifier(shape.name), w=where
@@ -367,3 +367,9 @@ def _grown(path: Path, size: int, digest: str) -> tuple[bool, int, str]:
             seen.update(block)
             total += len(block)
     return grown, total, seen.hexdigest()
+
+
+def _scalar(cursor: psycopg.Cursor[tuple[Any, ...]]) -> Any:
+    """The one value of a statement; None where it gives no row."""
+    row = cursor.fetchone()
+    return row and row[0]

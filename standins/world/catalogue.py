@@ -10,6 +10,7 @@ import csv
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache
+from typing import Any
 
 from core.settings import ROOT
 
@@ -92,7 +93,7 @@ class Item:
     sxbm: str
     spsxbm: str
     former: str
-    materials: tuple[dict, ...]
+    materials: tuple[dict[str, Any], ...]
     valid_from: date = FIRST_DAY
     valid_to: date | None = None  # the first day on which it is in force no more
 
@@ -148,7 +149,7 @@ def read(name: str) -> tuple[dict[str, str], ...]:
         return tuple(csv.DictReader(file))
 
 
-def _materials(code: str, count: int) -> tuple[dict, ...]:
+def _materials(code: str, count: int) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
             "code": f"{code}-M{n + 1:02d}",

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import shapely
 from pyproj import Transformer
@@ -55,14 +56,14 @@ def degrees(geometry: BaseGeometry) -> BaseGeometry:
     )
 
 
-def geojson(geometry: BaseGeometry) -> dict:
+def geojson(geometry: BaseGeometry) -> dict[str, Any]:
     """A GeoJSON geometry of one in metres, outer rings counter-clockwise."""
     plain = degrees(geometry)
     plain = shapely.orient_polygons(plain) if hasattr(shapely, "orient_polygons") else plain
     return rounded(mapping(plain))
 
 
-def rounded(value):
+def rounded(value: Any) -> Any:
     """The same with every number at 9 decimals."""
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
@@ -78,7 +79,7 @@ def towns() -> dict[str, BaseGeometry]:
     return {f["properties"]["name"]: metres(_town(f["geometry"]["coordinates"])) for f in features}
 
 
-def _town(rings: list) -> BaseGeometry:
+def _town(rings: list[Any]) -> BaseGeometry:
     """A town from its rings; the file has some of fewer than four points, which are no holes."""
     return Polygon(rings[0], [ring for ring in rings[1:] if len(ring) > 3]).buffer(0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 from standins.world.calendar import is_workday
-from standins.world.model import Case, Project, World
+from standins.world.model import Case, Project, Special, World
 
 CUT_OFF = date(2026, 1, 1)  # supervision_start
 STALLED = 20  # working days
@@ -45,20 +45,20 @@ def acceptance(world: World, case: Case, now: datetime) -> date | None:
 
 def pauses(world: World, case: Case, accepted: date, now: datetime) -> list[tuple[date, date]]:
     """(start, end] of what stops the clock."""
-    found = []
+    found: list[tuple[date, date]] = []
     for start, end in case.supplements:
         if accepted <= start.date() and start <= now:
             found.append((start.date(), end.date() if past(end, now) else now.date()))
     for special in case.specials:
         if accepted <= special.start.date() and special.start <= now:
-            end = special.end.date() if past(special.end, now) else now.date()
+            until = special.end.date() if past(special.end, now) else now.date()
             if special.limit:
-                end = min(end, granted(world, special))
-            found.append((special.start.date(), end))
+                until = min(until, granted(world, special))
+            found.append((special.start.date(), until))
     return found
 
 
-def granted(world: World, special) -> date:
+def granted(world: World, special: Special) -> date:
     """The last day of a special procedure's limit."""
     if special.unit == "Z":
         return special.start.date() + timedelta(days=special.limit)

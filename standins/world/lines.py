@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 INCREMENT = {  # the column by which a line is shown, where it has no _at
     "p1/project_filing": "updateTime",
@@ -66,15 +67,15 @@ class Lines:
 
     def __init__(self, since: datetime | None, until: datetime) -> None:
         self.since, self.until = since, until
-        self._logs: dict[str, list[tuple[datetime, int, dict]]] = {file: [] for file in FILES}
-        self._states: dict[str, dict[str, tuple[datetime, int, dict]]] = {}
+        self._logs: dict[str, list[tuple[datetime, int, dict[str, Any]]]] = {file: [] for file in FILES}
+        self._states: dict[str, dict[str, tuple[datetime, int, dict[str, Any]]]] = {}
         self._count = 0
 
     def shows(self, at: datetime) -> bool:
         """Whether something shown from ``at`` on belongs to this span."""
         return at <= self.until and (self.since is None or at > self.since)
 
-    def _line(self, file: str, row: dict, at: datetime) -> tuple[datetime, int, dict]:
+    def _line(self, file: str, row: dict[str, Any], at: datetime) -> tuple[datetime, int, dict[str, Any]]:
         column = increment(file)
         text = stamp(at)
         if column is None or row.get(column) != text:
@@ -82,19 +83,19 @@ class Lines:
         self._count += 1
         return at, self._count, row
 
-    def log(self, file: str, row: dict, at: datetime) -> None:
+    def log(self, file: str, row: dict[str, Any], at: datetime) -> None:
         """A line of its own, shown from ``at`` on."""
         if self.shows(at):
             self._logs[file].append(self._line(file, row, at))
 
-    def state(self, file: str, key: str, row: dict, at: datetime) -> None:
+    def state(self, file: str, key: str, row: dict[str, Any], at: datetime) -> None:
         """A version of the record ``key``; of those of one span only the last is told."""
         if self.shows(at):
             held = self._states.setdefault(file, {})
             if key not in held or held[key][0] <= at:
                 held[key] = self._line(file, row, at)
 
-    def sorted(self, file: str) -> list[dict]:
+    def sorted(self, file: str) -> list[dict[str, Any]]:
         """The lines of a file in the order in which they are shown."""
         found = [*self._logs.get(file, ()), *self._states.get(file, {}).values()]
         return [row for _, _, row in sorted(found, key=lambda f: f[:2])]

@@ -79,12 +79,12 @@ def lines(folder: Path, file: str) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, entry)
 
 
-def _write(folder: Path, name: str, rows: Iterable[dict]) -> None:
+def _write(folder: Path, name: str, rows: Iterable[dict[str, Any]]) -> None:
     with (folder / "truth" / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as out:
         out.writelines(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
 
 
-def findings(world: World, now: datetime) -> list[dict]:
+def findings(world: World, now: datetime) -> list[dict[str, Any]]:
     """The findings that stand at ``now``, each once, in a fixed order."""
     rows = {}
     for plant in world.plants:
@@ -93,7 +93,7 @@ def findings(world: World, now: datetime) -> list[dict]:
     return [rows[key] for key in sorted(rows)]
 
 
-def near_misses(world: World, now: datetime) -> list[dict]:
+def near_misses(world: World, now: datetime) -> list[dict[str, Any]]:
     """What looks like a finding and is none at ``now``."""
     fire = {(f["rule"], f["project_code"], f["item_code"], f["case_no"]) for f in findings(world, now)}
     rows = [row for plant in world.plants for row in plant.near]
@@ -117,7 +117,7 @@ def _numbers(case: Case) -> dict[str, str]:
     return found
 
 
-def _cases(world: World, read: Read, now: datetime) -> Iterator[dict]:
+def _cases(world: World, read: Read, now: datetime) -> Iterator[dict[str, Any]]:
     shown = {
         channel: {row[column].strip() for file, column in files for row in read(file) if row.get(column)}
         for channel, files in CASE_NUMBERS.items()
@@ -160,7 +160,7 @@ def _moment(case: Case, at: datetime, what: str) -> str:
     return f"{at:%Y-%m-%d} 00:00:00" if what in case.date_only else stamp(at)
 
 
-def _entities(world: World, read: Read, now: datetime) -> Iterator[dict]:
+def _entities(world: World, read: Read, now: datetime) -> Iterator[dict[str, Any]]:
     filings = {row["projectCode"]: row for row in read("p1/project_filing")}
     for row in {r["project_code"]: r for r in read("m1/projects")}.values():
         filing = filings.get(row["project_code"], {})
@@ -197,7 +197,7 @@ def _entities(world: World, read: Read, now: datetime) -> Iterator[dict]:
     yield from _cases(world, read, now)
 
 
-def _counts(read: Read) -> Iterator[dict]:
+def _counts(read: Read) -> Iterator[dict[str, Any]]:
     for feed, (file, key) in KEYS.items():
         rows = list(read(file))
         yield {

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
 from standins.world import judge
 from standins.world.chance import dice
 from standins.world.defects.courses import (
@@ -23,7 +27,9 @@ from standins.world.lifecycle import Edit, Plan
 from standins.world.model import FAILED, Case, Plant, Project
 
 
-def _past(shape: Shape, why: str, items=ORDINARY, near: str = "", first: int = 150, rule: str = "overdue") -> Recipe:
+def _past(
+    shape: Shape, why: str, items: Sequence[str] = ORDINARY, near: str = "", first: int = 150, rule: str = "overdue"
+) -> Recipe:
     """An item of the last months whose case takes this course; overdue where the truth says so."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -40,7 +46,7 @@ def _past(shape: Shape, why: str, items=ORDINARY, near: str = "", first: int = 1
     return recipe
 
 
-def _running(days: int, left: int, why: str, items, *, over: bool = True, near: str = "") -> Recipe:
+def _running(days: int, left: int, why: str, items: Sequence[str], *, over: bool = True, near: str = "") -> Recipe:
     """An open case, ``days`` past its promised limit (``over``) or used by the last working day; ends ``left`` days after."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:
@@ -127,7 +133,7 @@ def _return(shape: Shape, when: int, why: str, *, until: int) -> Recipe:
         garden.again(project, {item: Edit(at=at, shape=course)})
         case = case_of(project, item)
 
-        def expects(now):
+        def expects(now: datetime) -> list[dict[str, Any]]:
             kind = judge.returned(project, case, now)
             return [garden.finding("returned", project, item, case.no, severity=1, kind=kind, why=why)] if kind else []
 
@@ -168,7 +174,9 @@ def _lapsed(garden: Garden, project: Project, plan: Plan) -> Plant | None:
     )
 
 
-def _parked(shape: Shape, days: int, kind: str, why: str, items, near: str = "", past: bool = False) -> Recipe:
+def _parked(
+    shape: Shape, days: int, kind: str, why: str, items: Sequence[str], near: str = "", past: bool = False
+) -> Recipe:
     """C8 of a case received ``days`` ago (``past``: in the ordinary course of the last months)."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 from shapely.geometry import MultiPolygon
+from shapely.geometry.base import BaseGeometry
 
 from standins.world import geography
 from standins.world.chance import dice
@@ -13,7 +14,7 @@ from standins.world.lifecycle import Plan
 from standins.world.model import Change, Plant, Project
 
 
-def _polygon(project: Project, kind: str, shape, hsx: str, day: date, n: int) -> Change:
+def _polygon(project: Project, kind: str, shape: BaseGeometry, hsx: str, day: date, n: int) -> Change:
     return Change(
         f"JC{day:%Y%m}8{project.number:05d}{n}",
         kind,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from standins.world import judge
@@ -12,7 +13,14 @@ from standins.world.model import Case, Plant, Project
 
 
 def _shaped(
-    rule: str, severity: int, kind: str, why: str, shape: Shape, items, guard: str = "", dialect: str = ""
+    rule: str,
+    severity: int,
+    kind: str,
+    why: str,
+    shape: Shape,
+    items: Sequence[str],
+    guard: str = "",
+    dialect: str = "",
 ) -> Recipe:
     """One case of the last months takes this course."""
 

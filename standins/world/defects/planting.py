@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from standins.world import judge
 from standins.world.chance import dice
@@ -54,7 +55,7 @@ class Garden:
         why: str,
         level: str = "",
         kind: str = "",
-    ) -> dict:
+    ) -> dict[str, Any]:
         row = {
             "rule": rule,
             "project_code": project.code,
@@ -65,7 +66,9 @@ class Garden:
         }
         return row | ({"level": level} if level else {}) | ({"kind": kind} if kind else {})
 
-    def near(self, rule: str, project: Project, item: str, case_no: str = "", *, guard: str, why: str) -> dict:
+    def near(
+        self, rule: str, project: Project, item: str, case_no: str = "", *, guard: str, why: str
+    ) -> dict[str, Any]:
         return {
             "rule": rule,
             "project_code": project.code,
@@ -75,14 +78,14 @@ class Garden:
             "why": why,
         }
 
-    def always(self, since: datetime, *findings: dict) -> Callable[[datetime], list[dict]]:
+    def always(self, since: datetime, *findings: dict[str, Any]) -> Callable[[datetime], list[dict[str, Any]]]:
         """Findings that stand from ``since`` on."""
         return lambda now: list(findings) if since <= now else []
 
-    def overdue(self, case: Case, why: str) -> Callable[[datetime], list[dict]]:
+    def overdue(self, case: Case, why: str) -> Callable[[datetime], list[dict[str, Any]]]:
         """The overdue finding of a case, whose level rises with time."""
 
-        def expects(now: datetime) -> list[dict]:
+        def expects(now: datetime) -> list[dict[str, Any]]:
             level = judge.level(self.world, case, now)
             if not level:
                 return []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from standins.world.defects.courses import OWN_ONLY, again, case_of, ripe, spend
 from standins.world.defects.planting import Garden, Recipe
 from standins.world.lifecycle import Edit, Plan
 from standins.world.model import Case, Plant, Project
 
 
-def _doubled(items, kind: str, why: str, *, wait: int = 1, other_work: bool = False, guard: str = "") -> Recipe:
+def _doubled(
+    items: Sequence[str], kind: str, why: str, *, wait: int = 1, other_work: bool = False, guard: str = ""
+) -> Recipe:
     """A second case ``wait`` days after the first one's receipt, which takes 3 days."""
 
     def recipe(garden: Garden, project: Project, plan: Plan) -> Plant | None:

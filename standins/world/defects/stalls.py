@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from standins.world import judge
 from standins.world.defects.courses import blank, ripe
@@ -13,8 +15,8 @@ from standins.world.model import Case, Plant, Project
 FOR_LONG = 300  # working days that a dead project stays silent
 
 
-def _expects(garden: Garden, project: Project, why: str):
-    def expects(now: datetime) -> list[dict]:
+def _expects(garden: Garden, project: Project, why: str) -> Callable[[datetime], list[dict[str, Any]]]:
+    def expects(now: datetime) -> list[dict[str, Any]]:
         if (
             judge.silent(garden.world, project, now) < judge.STALLED
             or not project.filing
@@ -186,7 +188,7 @@ def _on_the_ground(garden: Garden, project: Project, plan: Plan) -> Plant | None
     garden.again(project)
     issued = project.done("DG-604")
 
-    def expects(now: datetime) -> list[dict]:
+    def expects(now: datetime) -> list[dict[str, Any]]:
         if issued > now or judge.past(project.done("DG-707"), now):
             return []
         return [

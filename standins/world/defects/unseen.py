@@ -5,7 +5,9 @@ They stand in exactly 13 items (THIRTEEN), whatever the seed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from standins.world import judge
 from standins.world.catalogue import RETIRED
@@ -35,10 +37,12 @@ def _today(garden: Garden) -> datetime:
     return datetime.combine(garden.world.today, time())
 
 
-def _expects(garden: Garden, project: Project, item: str, case: Case | None, why: str):
+def _expects(
+    garden: Garden, project: Project, item: str, case: Case | None, why: str
+) -> Callable[[datetime], list[dict[str, Any]]]:
     """C1, C2 and C15 of one item, as far as they stand at a time."""
 
-    def expects(now: datetime) -> list[dict]:
+    def expects(now: datetime) -> list[dict[str, Any]]:
         found = []
         if judge.missing(garden.world, project, item, now):
             found.append(garden.finding("C1", project, item, severity=3, kind="missing", why=why))
@@ -174,7 +178,7 @@ def _returned_outside(garden: Garden, project: Project, plan: Plan) -> Plant | N
     why = "部门自建系统退回办结，市平台无办件"
     hidden = _expects(garden, project, "DG-503", case, why)
 
-    def expects(now: datetime) -> list[dict]:
+    def expects(now: datetime) -> list[dict[str, Any]]:
         kind = judge.returned(project, case, now)
         found = hidden(now)
         if kind:

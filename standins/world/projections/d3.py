@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from standins.world import names
 from standins.world.chance import dice, share
@@ -33,7 +34,9 @@ class _Teller:
             moved = world.today - timedelta(days=60 + project.number % 240)
             self.moved = datetime.combine(moved, time(3, 0))
 
-    def _put(self, table: str, version: str, row: dict, at: datetime, valid: int = 1, reason: str = "") -> None:
+    def _put(
+        self, table: str, version: str, row: dict[str, Any], at: datetime, valid: int = 1, reason: str = ""
+    ) -> None:
         row = {**row, "SJYXBS": valid, "SJWXYY": reason, "SJSCZT": 3, "SBYY": "", "GXSJ": stamp(at)}
         self.out.state(f"d3/SPGL_{table}{version}", row["LSH"], row, at)
 
@@ -41,11 +44,11 @@ class _Teller:
         self,
         part: str,
         key: str,
-        row: dict,
+        row: dict[str, Any],
         at: datetime,
         *,
-        only_3: dict | None = None,
-        wrong: dict | None = None,
+        only_3: dict[str, Any] | None = None,
+        wrong: dict[str, Any] | None = None,
         twice: bool = False,
     ) -> None:
         """A thing with the lasting key ``key`` that came up ``at``, in the dialect of the project at that time.
@@ -58,6 +61,7 @@ class _Teller:
         updated = at + timedelta(seconds=int(share(self.world.seed, "d3", number) * 480) + 60)
         base = {"DFSJZJ": key, "XZQHDM": "441900", **row}
         new = {**base, **(only_3 or {})}
+        versions: list[tuple[str, dict[str, Any], datetime, datetime | None]]
         if part not in TABLES:
             versions = [("", new, updated, None)]
         elif self.project.dialect == "3" or (self.moved and updated >= self.moved):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from random import Random
+from typing import Any
 
 from standins.world import names
 from standins.world.chance import dice
@@ -37,7 +38,7 @@ def _versions(case: Case) -> list[datetime]:
     return sorted({*times})
 
 
-def _record(world: World, case: Case, at: datetime, chance: Random) -> dict:
+def _record(world: World, case: Case, at: datetime, chance: Random) -> dict[str, Any]:
     """The CASE of D1 and D4 as it stands after what happened ``at``."""
     project, item = (
         case.project,

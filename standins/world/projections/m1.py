@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from standins.world.catalogue import Item, Limit
 from standins.world.chance import dice, share
@@ -10,7 +11,7 @@ from standins.world.lines import Lines, stamp
 from standins.world.model import World
 
 
-def _limits(limit: Limit) -> dict:
+def _limits(limit: Limit) -> dict[str, Any]:
     return {
         "project_type": limit.project_type,
         "statutory_limit": limit.statutory,
@@ -20,7 +21,7 @@ def _limits(limit: Limit) -> dict:
     }
 
 
-def item(entry: Item) -> dict:
+def item(entry: Item) -> dict[str, Any]:
     """An element of /api/v1/items, without its update time."""
     return {
         "item_code": entry.code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.codes import organisation_code
 from standins.world import names
@@ -40,7 +41,7 @@ class _Teller:
         self.department, self.department_code = office, code
         self.code = case.project.code if case.code_written is None else case.code_written
 
-    def tell(self, table: str, row: dict, at: datetime) -> None:
+    def tell(self, table: str, row: dict[str, Any], at: datetime) -> None:
         """A row of something that happened ``at``; a few minutes later it is in the table."""
         chance = self.chance
         wait = timedelta(seconds=chance.randint(60, 540))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from shapely.geometry import MultiPolygon
 
 from standins.world import geography, names
 from standins.world.chance import dice, share
 from standins.world.lines import Lines, stamp
-from standins.world.model import FAILED, Case, Licence, Project, World
+from standins.world.model import FAILED, Case, Filing, Licence, Project, World
 
 FILING_TYPES = {"核准": "企业投资项目核准", "备案": "企业投资项目备案（基建类）"}
 P3_RESULTS = {"0": "1", "6": "1", FAILED: "2", "1": "3", "2": "4", "3": "4", "4": "1", "5": "4"}
@@ -46,7 +49,7 @@ def _filing(world: World, project: Project, out: Lines) -> None:
         out.state("p1/project_filing", row["id"], row, at + timedelta(seconds=400 if chance.random() < 0.02 else 0))
 
 
-def _filing_changes(filing) -> list[tuple[datetime, dict]]:
+def _filing_changes(filing: Filing) -> list[tuple[datetime, dict[str, Any]]]:
     """(when, what changes) of a filing after it was submitted."""
     changes = []
     if filing.finished:
@@ -74,7 +77,7 @@ def _two_years(day: date) -> date:
 
 def documents(project: Project) -> list[tuple[str, Licence, datetime, Case | None]]:
     """(item, document, when it was written down, its case) of all that stands in the licence directory."""
-    found = [
+    found: list[tuple[str, Licence, datetime, Case | None]] = [
         (c.item, c.licence, c.concluded or datetime.combine(c.licence.day, time(16)), c)
         for c in project.cases
         if c.licence and c.certified and c.licence.certificate_id
@@ -155,7 +158,7 @@ def _land(world: World, out: Lines) -> None:
         for group in groups:
             number = f"粤府土审（{group[0].town_code[-3:]}）〔{day:%Y}〕{group[0].number}号"
             shape = geography.geojson(
-                group[0].site.redline if len(group) == 1 else geography.MultiPolygon([p.site.redline for p in group])
+                group[0].site.redline if len(group) == 1 else MultiPolygon([p.site.redline for p in group])
             )
             shown = datetime.combine(day, time(18, 0))
             for project in group:
@@ -186,7 +189,13 @@ class _Log:
         self.out = out
 
     def put(
-        self, table: str, guid: str, row: dict, at: datetime, operation: str = "I", late: timedelta = timedelta()
+        self,
+        table: str,
+        guid: str,
+        row: dict[str, Any],
+        at: datetime,
+        operation: str = "I",
+        late: timedelta = timedelta(),
     ) -> None:
         full = {
             **row,

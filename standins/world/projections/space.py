@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta, timezone
+from typing import Any
 
-from shapely.geometry import box, mapping
+from shapely.geometry import MultiPolygon, Polygon, box, mapping
 
 from standins.world import geography
 from standins.world.chance import dice, share
@@ -42,7 +43,7 @@ def _ground(world: World, project: Project, out: Lines) -> None:
                 "XMMC": project.name,
                 "MJ": f"{site.area:.2f}",
                 "GXSJ": stamp(drawn),
-                "_geometry": geography.geojson(geography.MultiPolygon([site.redline])),
+                "_geometry": geography.geojson(MultiPolygon([site.redline])),
             },
             drawn,
         )
@@ -56,7 +57,7 @@ def _ground(world: World, project: Project, out: Lines) -> None:
         "MJ": f"{site.area:.2f}",
         "PROJECT_CODE": project.code,
         "GXSJ": stamp(at),
-        "_geometry": geography.geojson(geography.MultiPolygon([site.redline])),
+        "_geometry": geography.geojson(MultiPolygon([site.redline])),
     }
     if share(world.seed, "split", project.number) < 0.06:
         split = at + timedelta(days=200 + project.number % 300)
@@ -73,7 +74,7 @@ def _ground(world: World, project: Project, out: Lines) -> None:
                     "ZDDM": code,
                     "MJ": f"{shape.area:.2f}",
                     "GXSJ": stamp(split),
-                    "_geometry": geography.geojson(geography.MultiPolygon([shape])),
+                    "_geometry": geography.geojson(MultiPolygon([shape])),
                 },
                 split,
             )
@@ -157,7 +158,9 @@ def _idle(world: World, out: Lines) -> None:
         )
 
 
-def _scene(collection: str, name: str, footprint, at: datetime, shown: datetime, extra: dict, out: Lines) -> None:
+def _scene(
+    collection: str, name: str, footprint: Polygon, at: datetime, shown: datetime, extra: dict[str, Any], out: Lines
+) -> None:
     bounds = [round(v, 6) for v in footprint.bounds]
     out.state(
         "s3/scene",
