@@ -1,6 +1,6 @@
 """Silent sources: ``python -m bench.alive [--projects 590] [--instants 20] [--worlds 8] [--minutes 60]``.
 
-A told world is taken into a store once. Then every feed is frozen at random instants of its last year, holidays included: how
+A simulated world is taken into a store once. Then every feed is frozen at random instants of its last year, holidays included: how
 many working days until it is called silent; and how often a feed that lives is called silent. Every department and town that
 has a rhythm is frozen alone. Then in each of several worlds every feed, every source and the busiest departments and towns are
 frozen, judged and thawed (:mod:`bench.frozen`): findings and orders opened from the hole, and what differs after the thaw
@@ -38,7 +38,7 @@ TODAY = date(2026, 11, 24)
 FIRST_DAY = date(2026, 1, 20)
 
 
-class Told:
+class Watched:
     """The counts of a world, as they stood at any moment."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ def take_aside(patch: pytest.MonkeyPatch) -> None:
                 raise RuntimeError(f"{outcome.feed}: {outcome.error}")
 
 
-def frozen_feeds(watched: Told, instants: int, chance: random.Random) -> None:
+def frozen_feeds(watched: Watched, instants: int, chance: random.Random) -> None:
     """How long until each feed is called silent, and how often it is while it lives."""
     first = datetime.combine(TODAY, time()) - timedelta(days=330)
     shares = sorted(chance.random() for _ in range(instants))
@@ -120,7 +120,7 @@ def frozen_feeds(watched: Told, instants: int, chance: random.Random) -> None:
         )
 
 
-def frozen_parts(watched: Told, chance: random.Random) -> None:
+def frozen_parts(watched: Watched, chance: random.Random) -> None:
     """Every department and town of the municipal conclusions and filings frozen alone, at one instant."""
     at = datetime.combine(TODAY, time(12)) - timedelta(days=100)
     false = [one for one in watched.hear("m2", datetime.combine(TODAY, time(8)), parts=True) if one.part and one.silent]
@@ -147,8 +147,8 @@ def frozen_parts(watched: Told, chance: random.Random) -> None:
         print(f"{feed} by {kind}, days until it is called silent: {found}", flush=True)
 
 
-def worlds_of(url: str, folder: Path, worlds: int, projects: int) -> Iterator[frozen.Made]:
-    """Told worlds of several days of a year, Spring Festival and National Day among them, taken in and judged."""
+def worlds_of(url: str, folder: Path, worlds: int, projects: int) -> Iterator[frozen.City]:
+    """Watched worlds of several days of a year, Spring Festival and National Day among them, taken in and judged."""
     for seed in range(1, worlds + 1):
         yield frozen.make(url, folder, seed, FIRST_DAY + timedelta(days=37 * (seed - 1) % 340), projects)
 
@@ -173,7 +173,7 @@ def main() -> int:
                 truth = world.make(Path(folder) / "world", projects=options.projects, today=TODAY)
                 take(truth, patch, Path(folder) / "clock")
                 take_aside(patch)
-                watched = Told()
+                watched = Watched()
                 frozen_feeds(watched, options.instants, chance)
                 frozen_parts(watched, chance)
         with tempfile.TemporaryDirectory() as folder:

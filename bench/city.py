@@ -22,7 +22,7 @@ from sources import loader
 from standins import testing, world
 from store.engine import dispose, engine, transaction
 
-MADE = datetime(2026, 11, 23, 8)
+TODAY = datetime(2026, 11, 23, 8)
 
 
 def _value(statement: str) -> int:
@@ -51,9 +51,9 @@ def _unified() -> tuple[int, float]:
 def measure(projects: int) -> dict[str, Any]:
     """Make the city, read it, unify it; a day on, read and unify again."""
     with tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as scratch:
-        folder = world.make(Path(scratch) / "world", projects=projects, seed=7, today=MADE)
+        folder = world.make(Path(scratch) / "world", projects=projects, seed=7, today=TODAY)
         url = os.environ["ONEMAP_DATABASE_URL"]
-        with testing.running(folder, url, at=MADE, quirks=False, database_prefix="bench") as stand:
+        with testing.running(folder, url, at=TODAY, quirks=False, database_prefix="bench") as stand:
             for connection in stand.connections:
                 fields = {name: value for name, value in connection.items() if name != "conn_id"}
                 os.environ[f"AIRFLOW_CONN_{connection['conn_id'].upper()}"] = json.dumps(fields)

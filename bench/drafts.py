@@ -32,7 +32,7 @@ from schemas import aliases
 from sources import loader
 from standins import testing, world
 
-MADE = datetime(2026, 11, 23, 8)
+TODAY = datetime(2026, 11, 23, 8)
 LEAST = 0.85
 ASIDE = "—"
 
@@ -54,9 +54,9 @@ class Score:
 def samples(projects: int) -> Iterator[dict[str, pa.Table]]:
     """Rows of every declared feed, read from the live stand-ins."""
     with tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as room, scratch.server() as server:
-        folder = world.make(Path(room) / "world", projects=projects, seed=7, today=MADE)
+        folder = world.make(Path(room) / "world", projects=projects, seed=7, today=TODAY)
         url = server.format(database="postgres")
-        with testing.running(folder, url, at=MADE, database_prefix="drafts") as stand:
+        with testing.running(folder, url, at=TODAY, database_prefix="drafts") as stand:
             found = {}
             for source in loader.load_all().values():
                 reader = connector(source, Endpoint(**stand.connection(source.connection)))
@@ -149,7 +149,7 @@ def measure(rows: dict[str, pa.Table], hide: str) -> list[Score]:
     return scores
 
 
-def tell(scores: list[Score], hide: str, *, wrong: bool) -> bool:
+def report(scores: list[Score], hide: str, *, wrong: bool) -> bool:
     """Print; whether it holds."""
     columns, right = sum(s.columns for s in scores), sum(s.right for s in scores)
     unmarked = sum(len(s.unmarked) for s in scores)
@@ -174,7 +174,7 @@ if __name__ == "__main__":
         if empty:
             print(json.dumps({"without rows": empty}))
         held = [
-            tell(measure({f: t for f, t in read.items() if t.num_rows}, hide), hide, wrong="--wrong" in sys.argv)
+            report(measure({f: t for f, t in read.items() if t.num_rows}, hide), hide, wrong="--wrong" in sys.argv)
             for hide in ("feed", "source")
         ]
     sys.exit(0 if all(held) else 1)

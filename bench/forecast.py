@@ -1,6 +1,6 @@
 """Forecasts against years that the model has not seen: ``python -m bench.forecast [--projects 590] [--cases 20000]``.
 
-Twice: on the told world taken in through mappings and merge (its own lateness is planted and has no cause that anything could learn,
+Twice: on the simulated world taken in through mappings and merge (its own lateness is planted and has no cause that anything could learn,
 so it proves the machinery alone), and on cases drawn from a process with causes: slow departments, load, supplements, cases left
 lying. Learned on what was known on a day, judged on the cases accepted after it. Printed: how often what was forecast came true
 (calibration), how often the interval held the end, and how many days before the due date the first alert came, beside the 黄灯 at the
@@ -228,8 +228,8 @@ def drawn(cases: int, calendar: Calendar, seed: int = 7) -> City:
     return City(first + timedelta(days=days + 120), table, pauses, events, pl.DataFrame(schema=known.STEPS))
 
 
-def told(projects: int, by: judge.Rules, back: int) -> dict[str, Any]:
-    """The told world in a database of its own: learned ``back`` days before its end."""
+def _learned(projects: int, by: judge.Rules, back: int) -> dict[str, Any]:
+    """The simulated world in a database of its own: learned ``back`` days before its end."""
     from standins import world
     from tests.supervision.told import take
 
@@ -262,15 +262,17 @@ def stepped(city: City, before: City) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--projects", type=int, default=590, help="of the told world; 0: leave it out")
+    parser.add_argument("--projects", type=int, default=590, help="of the simulated world; 0: leave it out")
     parser.add_argument("--cases", type=int, default=20_000, help="of the process with causes")
-    parser.add_argument("--back", type=int, default=150, help="days before the told world's end on which is learned")
+    parser.add_argument(
+        "--back", type=int, default=150, help="days before the simulated world's end on which is learned"
+    )
     options = parser.parse_args()
     by = judge.rules()
     city = drawn(options.cases, by.calendar)
     found = {"process": on(city, _cut(city, date(2025, 1, 1)), by.calendar)}
     if options.projects:
-        found["told"] = told(options.projects, by, options.back)
+        found["told"] = _learned(options.projects, by, options.back)
     print(json.dumps(found, ensure_ascii=False, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""Told worlds frozen feed by feed: what a hub makes of each, and of the thaw. Used by :mod:`bench.alive`.
+"""Simulated worlds frozen feed by feed: what a hub makes of each, and of the thaw. Used by :mod:`bench.alive`.
 
 A world is taken into a store once, and judged; for each freeze a copy of that store forgets the one feed and reads it again
 from a world in which it is silent. Then the hub judges, sends orders, and reads the thawed world.
@@ -36,8 +36,8 @@ Key = tuple[str, str, str, str]
 
 
 @dataclass(slots=True)
-class Made:
-    """A told world in a store of its own, judged. ``store``: its hash by part; ``open``: the findings that stand."""
+class City:
+    """A simulated world in a store of its own, judged. ``store``: its hash by part; ``open``: the findings that stand."""
 
     name: str
     folder: Path
@@ -90,11 +90,11 @@ def _sql(url: str, statement: str) -> None:
     admin.dispose()
 
 
-def make(url: str, folder: Path, seed: int, today: date, projects: int) -> Made:
+def make(url: str, folder: Path, seed: int, today: date, projects: int) -> City:
     """A world, taken in and judged."""
     home = folder / f"home{seed}"
     home.mkdir()
-    city = Made(
+    city = City(
         f"w{seed}", world.make(folder / f"w{seed}", projects=projects, seed=seed, today=today), home, datetime.min
     )
     _sql(url, f"create database {city.name}")
@@ -105,7 +105,7 @@ def make(url: str, folder: Path, seed: int, today: date, projects: int) -> Made:
     return city
 
 
-def judge(url: str, city: Made) -> None:
+def judge(url: str, city: City) -> None:
     """What an undisturbed hub makes of a world that was taken in; the ledger is only appended to, so in a copy."""
     with copied(url, city) as (home, patch):
         told.set_clock(city.now, patch, home / "clock")
@@ -115,7 +115,7 @@ def judge(url: str, city: Made) -> None:
 
 
 @contextmanager
-def copied(url: str, city: Made) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
+def copied(url: str, city: City) -> Iterator[tuple[Path, pytest.MonkeyPatch]]:
     """A copy of a world's store and home, gone afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch) / "home"
@@ -135,7 +135,7 @@ def feeds() -> list[str]:
     return [feed for feed in KEYS if feed not in told.ASIDE and feed.partition(".")[0] in told.SOURCES]
 
 
-def frozen(url: str, city: Made, what: str, at: datetime, where: dict[str, str] | None = None) -> Frozen | None:
+def frozen(url: str, city: City, what: str, at: datetime, where: dict[str, str] | None = None) -> Frozen | None:
     """Freeze a feed or a source (``what``; ``where``: such rows alone) of a world at ``at``, and thaw it; None: that holds nothing
     back."""
     several = [feed for feed in feeds() if feed == what or feed.startswith(f"{what}.")]
@@ -163,7 +163,7 @@ def _named(what: str, where: dict[str, str] | None) -> str:
     return f"{what} by {next(iter(where))}" if where else what
 
 
-def _judged(city: Made, one: Frozen) -> Frozen:
+def _judged(city: City, one: Frozen) -> Frozen:
     supervise(city.now.date())
     one.false = {key(row) for row in listed().to_dicts()} - city.open
     life.advance(city.now)
@@ -205,7 +205,7 @@ def forget(feed: str) -> None:
 PARTS = {("m2.bj", "BJBMZZJGDM"): 6, ("m2.sl", "GXDXZQHDM"): 4, ("m2.sb", "XZQHDM"): 4}
 
 
-def wanted(city: Made) -> list[tuple[str, dict[str, str] | None]]:
+def wanted(city: City) -> list[tuple[str, dict[str, str] | None]]:
     """Every feed, every source of several feeds, and the busiest departments and towns, each to be frozen alone."""
     sources = Counter(feed.partition(".")[0] for feed in feeds())
     listed: list[tuple[str, dict[str, str] | None]] = [(feed, None) for feed in feeds()]
@@ -216,7 +216,7 @@ def wanted(city: Made) -> list[tuple[str, dict[str, str] | None]]:
     return listed
 
 
-def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random, until: datetime | None) -> int:
+def campaign(url: str, worlds: Iterator[City], count: int, chance: random.Random, until: datetime | None) -> int:
     """All that is :func:`wanted` of each of ``count`` worlds, each frozen at an instant of its own; prints a line a freeze and a
     table at the end, however it ends; returns how many went wrong. ``until``: the worlds share the time till then, and each is
     frozen once at least, so that there is something to say."""
@@ -234,7 +234,7 @@ def campaign(url: str, worlds: Iterator[Made], count: int, chance: random.Random
     return wrong if outcomes else 1
 
 
-def _freezes(url: str, city: Made, chance: random.Random, until: datetime | None, outcomes: list[Frozen]) -> None:
+def _freezes(url: str, city: City, chance: random.Random, until: datetime | None, outcomes: list[Frozen]) -> None:
     tries = wanted(city)
     chance.shuffle(tries)
     held = 0

@@ -30,7 +30,7 @@ import yaml
 from bench import scratch
 from core import settings
 
-MADE = datetime(2026, 11, 23, 8)
+TODAY = datetime(2026, 11, 23, 8)
 _COMPOSE = settings.ROOT / "docker-compose.yml"
 #: Seconds after which a task whose worker is gone, and one that was lost with its queue, is begun again; minutes in the file.
 _SOON = {
@@ -213,10 +213,10 @@ def _without_airflow() -> str:
 
 @contextmanager
 def _world(folder: Path, url: str, prefix: str) -> Iterator[None]:
-    """The stand-ins of a told world, with their Connections in the environment."""
+    """The stand-ins of a simulated world, with their Connections in the environment."""
     from standins import testing
 
-    with testing.running(folder, url, at=MADE, quirks=False, database_prefix=prefix) as stand:
+    with testing.running(folder, url, at=TODAY, quirks=False, database_prefix=prefix) as stand:
         for connection in stand.connections:
             fields = {name: value for name, value in connection.items() if name != "conn_id"}
             os.environ[f"AIRFLOW_CONN_{connection['conn_id'].upper()}"] = json.dumps(fields)
@@ -234,7 +234,7 @@ def main() -> int:
 
     sources = {one.source: one.name for one in loader.load_all().values()}
     with scratch.server() as server, tempfile.TemporaryDirectory(prefix="onemap-bench-world-") as world_folder:
-        folder = world.make(Path(world_folder) / "world", projects=options.projects, seed=7, today=MADE)
+        folder = world.make(Path(world_folder) / "world", projects=options.projects, seed=7, today=TODAY)
         with scratch.database(server, "alone"), _world(folder, os.environ["ONEMAP_DATABASE_URL"], "alone"):
             alone = _without_airflow()
         with scratch.database(server, "machines"), _world(folder, os.environ["ONEMAP_DATABASE_URL"], "machines"):

@@ -215,7 +215,7 @@ def _protocols(server: str, rows: int, say: Say) -> dict[str, Any]:
     return found
 
 
-def _told_city(server: str, projects: int, say: Say) -> dict[str, Any]:
+def _city_figures(server: str, projects: int, say: Say) -> dict[str, Any]:
     """The city's figures; none of them, and why, where it cannot be read here: the other figures stand."""
     try:
         city = _apart(server, "bench_city", "bench.city", str(projects))
@@ -237,7 +237,7 @@ def run(
         small = _hot_path(server, min(SMALL, rows), rounds, with_rivals, say)
         unify = _unify(server, say)
         protocols = _protocols(server, SMALL, say)
-        city = _told_city(server, 20 if quick else 300, say)
+        city = _city_figures(server, 20 if quick else 300, say)
     return {
         "commit": commit(),
         "at": f"{datetime.now():%Y-%m-%d %H:%M}",

@@ -1,4 +1,4 @@
-"""Findings against the planted truth of told worlds: ``python -m bench.supervision_score [--seeds 20] [--projects 120] [--later 17]``.
+"""Findings against the planted truth of simulated worlds: ``python -m bench.supervision_score [--seeds 20] [--projects 120] [--later 17]``.
 
 Each world is taken in through mappings, checks and merge, judged as of its day, then moved on and judged again. Printed:
 precision and recall by rule, and how many plans (一项目一方案) hold the expected items and no others. Ends with 1 where anything planted

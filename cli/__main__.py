@@ -1,4 +1,4 @@
-"""``onemap``: the command line. Thin: every command calls a room below; a group of commands is a module here."""
+"""``onemap``: the command line. Thin: every command calls a package below; a group of commands is a module here."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ def list_(
 @alerts.command()
 def run(as_json: Json = False) -> None:
     """看一遍 · Look and tell, as the DAG alerts does every five minutes."""
-    from serving import alerts as room
+    from serving import alerts as service
 
-    done = room.run(_base())
+    done = service.run(_base())
     output.as_json(done) if as_json else output.out.print(
         f"✓ 新告警 {done['opened']}  重发 {done['repeated']}  恢复 {done['closed']}  未送达 {done['failed']}"
     )
@@ -54,9 +54,9 @@ def run(as_json: Json = False) -> None:
 @alerts.command()
 def remind(as_json: Json = False) -> None:
     """发送提醒 · Send the reminders that wait, as the DAG alerts does; each once."""
-    from serving import alerts as room
+    from serving import alerts as service
 
-    done = room.remind(_base())
+    done = service.remind(_base())
     output.as_json(done) if as_json else output.out.print(
         f"✓ 消息 {done['sent']}  提醒 {done['reminders']}  未送达 {done['failed']}"
     )
@@ -65,9 +65,9 @@ def remind(as_json: Json = False) -> None:
 @alerts.command()
 def test(route: Annotated[str, typer.Argument(help="路由名称 · name of a route in routes.yaml")]) -> None:
     """发送测试通知 · A message that says it is a test; exit 1 when it did not arrive."""
-    from serving import alerts as room
+    from serving import alerts as service
 
-    error = room.try_route(route, _base(), getpass.getuser())
+    error = service.try_route(route, _base(), getpass.getuser())
     if error:
         output.err.print(f"✗ 未送达 not delivered: {error}", markup=False)
         raise typer.Exit(1)

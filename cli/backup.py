@@ -20,10 +20,10 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """备份 · Store, Airflow's database, archive and secrets into a folder, while everything runs."""
-    from cli.stack import backup as room
+    from cli.stack import backup as service
 
     attach()
-    built = room.take(Layout.here(), target)
+    built = service.take(Layout.here(), target)
     if as_json:
         return output.as_json(
             {"target": str(target), "store_hash": built.store_hash, "payloads": built.payloads, "wal": built.wal}
@@ -43,10 +43,10 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """恢复 · Make the hub again in an empty run folder (ONEMAP_HOME), and prove that it is the same."""
-    from cli.stack import backup as room
+    from cli.stack import backup as service
 
     layout = Layout.here()
-    built = room.restore(layout, source)
+    built = service.restore(layout, source)
     if as_json:
         return output.as_json({"home": str(layout.home), "store_hash": built.store_hash, "payloads": built.payloads})
     output.out.print(f"✓ 已恢复 restored → {layout.home}", markup=False)
@@ -69,12 +69,12 @@ def rebuild(
     as_json: Json = False,
 ) -> None:
     """重建 · Make the store again from the archive alone: receipts, runs and decisions of its journal, in their order."""
-    from cli.stack import backup as room
+    from cli.stack import backup as service
     from pipeline import rebuild as replay
     from serving.sql import provide
 
     attach()
-    with room.databases(Layout.here()):
+    with service.databases(Layout.here()):
         provide.upgrade()
         with output.err.status("") as status:
             built = replay.run(store, missing=missing, on_progress=lambda n, of: status.update(f"批次 {n:,} / {of:,}"))

@@ -31,7 +31,7 @@ TYPED = (
     "cli",
     "standins",
     "bench",
-)  # rooms that mypy reads, strictly
+)  # packages that mypy reads, strictly
 COPYLEFT = "AGPL;SSPL;Business Source"  # licences under which the hub could not be handed on with its parts
 
 
@@ -115,7 +115,7 @@ app = typer.Typer()
 def lint(
     only: str = typer.Option("", "--only", help="逗号分隔的检查名 · names of checks, by commas: " + ", ".join(CHECKS)),
 ) -> None:
-    """代码检查 · Format, style, types, order of rooms, dead code, secrets, licences, lock file, links of the documents."""
+    """代码检查 · Format, style, types, order of packages, dead code, secrets, licences, lock file, links of the documents."""
     chosen = [name.strip() for name in only.split(",") if name.strip()] or list(CHECKS)
     if unknown := [name for name in chosen if name not in CHECKS]:
         raise typer.BadParameter(f"no check {', '.join(unknown)}; one of {', '.join(CHECKS)}")

@@ -1,6 +1,6 @@
 """The commands, by their first word: a command loads its own module alone, so that it answers at once.
 
-A new group: a module whose ``app`` holds its commands (which import their room inside), and its first words here. Two modules
+A new group: a module whose ``app`` holds its commands (which import their package inside), and its first words here. Two modules
 may add to one group: the first of them says its help.
 """
 

@@ -29,10 +29,10 @@ def make(
 ) -> None:
     """写出 · Every view as Parquet, personal data masked, with rows and hashes in manifest.json."""
     from serving import audit
-    from serving import snapshot as room
+    from serving import snapshot as service
     from serving.access import Grant
 
-    result = room.make(Grant(getpass.getuser()), out, since=since)
+    result = service.make(Grant(getpass.getuser()), out, since=since)
     audit.append(getpass.getuser(), "snapshot", result["name"], {"kind": result["kind"]})
     if as_json:
         return output.as_json(result)
@@ -45,9 +45,9 @@ def make(
 @snapshot.command("list")
 def list_(out: Out = None, as_json: Json = False) -> None:
     """列出 · Finished snapshots."""
-    from serving import snapshot as room
+    from serving import snapshot as service
 
-    rows = room.listed(out)
+    rows = service.listed(out)
     if as_json:
         return output.as_json(rows)
     return output.table(

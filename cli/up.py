@@ -35,7 +35,7 @@ def up(
         help="全部同步一次后停止，有失败则返回非零 · sync all once, stop, non-zero when a feed failed",
     ),
     projects: int = typer.Option(
-        590, "--projects", min=1, help="模拟世界的项目数 · projects in the told world, when it is made"
+        590, "--projects", min=1, help="模拟世界的项目数 · projects in the simulated world, when it is made"
     ),
     seed: int = typer.Option(1, "--seed", help="模拟世界的种子 · its seed"),
     only: Annotated[
@@ -134,7 +134,7 @@ def _start(hub: stack.Hub, projects: int, seed: int, only: list[str] | None, sta
             pool.submit(_timed, "Airflow 元数据库 metadata", hub.migrate_airflow),
         ]
         if standins:
-            steps.append(pool.submit(_timed, "模拟世界 told world", lambda: hub.tell_world(projects, seed)))
+            steps.append(pool.submit(_timed, "模拟世界 simulated world", lambda: hub.make_world(projects, seed)))
         for step in steps:
             step.result()
     connections: list[dict[str, Any]] = []

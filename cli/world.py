@@ -1,4 +1,4 @@
-"""``onemap world``: the told world of the stand-ins."""
+"""``onemap world``: the simulated world of the stand-ins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Folder = Annotated[
 
 
 app = typer.Typer()
-world = group(app, "world", "模拟世界 · the told world of the stand-in sources")
+world = group(app, "world", "模拟世界 · the simulated world of the stand-in sources")
 
 
 @world.command()

@@ -232,13 +232,13 @@ class Xml(Opened):
 
     @cached_property
     def _elements(self) -> list[etree._Element]:
-        found = self._found()
+        found = self._records()
         for name in self.given.lift:
             for one in found:
                 _raise(one, name)
         return found
 
-    def _found(self) -> list[etree._Element]:
+    def _records(self) -> list[etree._Element]:
         names = steps(self.given.rows)
         found = [one for one in descend(self._root, names) if not xml.is_nil(one)]
         if found or not names or self._typed:

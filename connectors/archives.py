@@ -68,7 +68,7 @@ class Archive:
         try:
             stream = self._zip.open(self._infos[name])
         except Exception as error:  # whatever a library says of bytes from outside
-            raise _damaged(f"{name}: {_said(error)}") from error
+            raise _damaged(f"{name}: {_message(error)}") from error
         with stream:
             yield Entry(stream, name)
 
@@ -87,14 +87,14 @@ def open_zip(file: Path | IO[bytes], limits: Limits | None = None) -> Iterator[A
     except (FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # whatever a library says of bytes from outside
-        raise _damaged(_said(error)) from error
+        raise _damaged(_message(error)) from error
     with opened:
         try:
             archive = Archive(opened, limits or Limits())
         except OneMapError:
             raise
         except Exception as error:
-            raise _damaged(_said(error)) from error
+            raise _damaged(_message(error)) from error
         yield archive
 
 
@@ -109,7 +109,7 @@ class Entry:
         try:
             return self._stream.read(size)
         except Exception as error:
-            raise _damaged(f"{self.name}: {_said(error)}") from error
+            raise _damaged(f"{self.name}: {_message(error)}") from error
 
 
 def _checked(opened: zipfile.ZipFile, limits: Limits) -> dict[str, zipfile.ZipInfo]:
@@ -186,7 +186,7 @@ def _utf8(raw: bytes) -> str | None:
     return name if name.isascii() or any(letter >= "\u0800" for letter in name) else None
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return f"{type(error).__name__} {error}".strip()
 
 

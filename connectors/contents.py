@@ -316,10 +316,10 @@ def _json_lines(path: Path, limits: Limits) -> Iterator[Batch]:
     places: list[str] = []
     rejects: list[Reject] = []
 
-    def made() -> Batch:
+    def batch() -> Batch:
         table, bad = jsonrows.read(b"[" + b",".join(lines) + b"]", limits=limits)
         table = table.set_column(
-            table.column_names.index("_place"), "_place", pa.array(_kept(places, bad), pa.large_string())
+            table.column_names.index("_place"), "_place", pa.array(_good_places(places, bad), pa.large_string())
         )
         return Batch(table, [*rejects, *(_replaced(one, places) for one in bad)])
 
@@ -344,12 +344,12 @@ def _json_lines(path: Path, limits: Limits) -> Iterator[Batch]:
             lines.append(plain)
             places.append(f"line {number}")
             if len(lines) == _AT_ONCE:
-                yield made()
+                yield batch()
                 lines, places, rejects = [], [], []
-    yield made()
+    yield batch()
 
 
-def _kept(places: list[str], bad: list[Reject]) -> list[str]:
+def _good_places(places: list[str], bad: list[Reject]) -> list[str]:
     gone = {int(reject.place.rpartition(" ")[2]) for reject in bad}
     return [place for number, place in enumerate(places, 1) if number not in gone]
 

@@ -249,7 +249,7 @@ class Database(Connector):
             )
         return self._made
 
-    def _room(self) -> Path:
+    def _spool_folder(self) -> Path:
         if self._folder is None:
             self._folder = scratch.Folder(prefix="onemap-database-")
         return Path(tempfile.mkdtemp(dir=self._folder.name))
@@ -287,7 +287,7 @@ class Database(Connector):
                 where = [sa.or_(within, undated) if int(loose) else within]
         claimed = int(connection.execute(sa.select(sa.func.count()).select_from(real.table).where(*where)).scalar_one())
         order = list(dict.fromkeys([*([increment] if increment else []), *feed.key, *given.order]))
-        columns = {name: self._kept(connection, real, name, kinds.get(name)) for name in real.names}
+        columns = {name: self._column_read(connection, real, name, kinds.get(name)) for name in real.names}
         by = [real.column(name) for name in order]
         statement = sa.select(*columns.values()).select_from(real.table).where(*where).order_by(*by)
         request = {
@@ -310,7 +310,7 @@ class Database(Connector):
         self, connection: sa.Connection, real: _Table, given: FeedOptions, statement: sa.Select[Any]
     ) -> arrow_text.Spool:
         """All rows by a server-side cursor. :raises UnreadableRow: one of them cannot be read; nothing is left of the others."""
-        room = self._room()
+        room = self._spool_folder()
         try:
             with _part(connection, f"read {given.table}"):
                 rows = connection.execute(statement.execution_options(stream_results=True, max_row_buffer=_CHUNK))
@@ -356,7 +356,7 @@ class Database(Connector):
                 rows = connection.execute(statement.where(_is_one_of(columns, keys)))
                 described = rows.cursor.description
                 if spool is None:
-                    spool, _ = self._spool(connection, described, real, given, self._room())
+                    spool, _ = self._spool(connection, described, real, given, self._spool_folder())
                 return list(self._plain(connection, described)(rows.all()))
 
         bad: list[narrowing.Unreadable] = []
@@ -371,7 +371,9 @@ class Database(Connector):
         if spool is None:
             raise error
         spool.end()
-        spooled = arrow_text.Spool(self._room(), [*order, _UNREADABLE], {}, rows=given.rows, size=_PAYLOAD_BYTES)
+        spooled = arrow_text.Spool(
+            self._spool_folder(), [*order, _UNREADABLE], {}, rows=given.rows, size=_PAYLOAD_BYTES
+        )
         spooled.add([(*one.key, one.why) for one in bad])
         spooled.end()
         spool.files += spooled.files
@@ -417,7 +419,7 @@ class Database(Connector):
         by_name = {column["name"]: column["type"] for column in listed}
         return {name: by_name.get(column) for name, column in real.names.items()}
 
-    def _kept(self, connection: sa.Connection, real: _Table, name: str, kind: Any) -> sa.ColumnElement[Any]:
+    def _column_read(self, connection: sa.Connection, real: _Table, name: str, kind: Any) -> sa.ColumnElement[Any]:
         """A column as it is read: where its text is in another charset than MySQL says, the bytes that it keeps."""
         column = real.column(name)
         if self._given.encoding and connection.dialect.name in _MYSQL and isinstance(kind, sa.String):

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 _OK = ".ok"
 _MEDIA_TYPES = {"cases": cases_xml.MEDIA_TYPE, "workbook": spreadsheets.MEDIA_TYPE, **contents.MEDIA_TYPES}
-_KEPT_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
+_RETAINED_DAYS = 400  # a file that is listed no more is forgotten that long after its folder's day
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,13 @@ class _State:
     def written(self, listed: set[str], oldest: str) -> dict[str, Any]:
         """Without what is listed no more and older than the folder ``oldest``."""
 
-        def keep(path: str) -> bool:
+        def retain(path: str) -> bool:
             folder, _, name = path.partition("/")
             return path in listed or (bool(name) and folder >= oldest)
 
         return {
-            "taken": {path: value for path, value in self.taken.items() if keep(path)},
-            "scopes": {scope: value for scope, value in self.scopes.items() if keep(value[1])},
+            "taken": {path: value for path, value in self.taken.items() if retain(path)},
+            "scopes": {scope: value for scope, value in self.scopes.items() if retain(value[1])},
             "seen": {path: mark for path, mark in self.seen.items() if path in listed},
             "refused": {path: value for path, value in self.refused.items() if path in listed},
         }
@@ -252,7 +252,7 @@ class FileDrop(Connector):
                     claimed += payload.facts["rows"]
                     yield payload
                 break
-        oldest = f"{clock.today() - timedelta(days=_KEPT_DAYS):%Y%m%d}"
+        oldest = f"{clock.today() - timedelta(days=_RETAINED_DAYS):%Y%m%d}"
         yield Proof(
             complete=True,
             why=f"{len(drops)} files listed: {taken} taken now, {skipped} told as issues, the others taken before or replaced",
@@ -271,7 +271,7 @@ class FileDrop(Connector):
         if self._folder is None:
             self._folder = scratch.Folder(prefix="onemap-drop-")
         target = Path(tempfile.mkdtemp(dir=self._folder.name)) / "file"
-        stated = self._told_md5(drop, issues)
+        stated = self._stated_md5(drop, issues)
         self._store.download(drop.entry, target)
         md5 = _md5(target)
         if stated and stated != md5:
@@ -329,7 +329,7 @@ class FileDrop(Connector):
         book = spreadsheets.inspect(file, given.workbook, feed.key, _known(feed), given.limits)
         return (book.scopes if given.replaces == "sheet" else {name: sum(book.scopes.values())}), book.issues
 
-    def _told_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
+    def _stated_md5(self, drop: _Drop, issues: list[Issue]) -> str | None:
         if drop.ok is None or not drop.ok.size:
             return None
         content = self._store.small(drop.ok).decode("utf-8", "replace").lstrip("\ufeff").strip()

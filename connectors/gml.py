@@ -236,7 +236,7 @@ class Reader:
             name = local(child)
             if name in ("posList", "pos"):
                 values = np.array((child.text or "").split(), dtype=float)
-                size = _dimension(child, len(values) if name == "pos" else None) or _told_by(values, element)
+                size = _dimension(child, len(values) if name == "pos" else None) or _dimension_of(values, element)
                 rows.append(values.reshape(-1, size)[:, :2])
             elif name == "coordinates":
                 rows.append(_coordinates(child))
@@ -329,7 +329,7 @@ def _dimension(element: etree._Element, alone: int | None) -> int:
     return 0
 
 
-def _told_by(values: np.ndarray, element: etree._Element) -> int:
+def _dimension_of(values: np.ndarray, element: etree._Element) -> int:
     """Two, unless a ring ends where it began in three numbers a point, and not in two: some write heights and say no dimension."""
     if local(element) == "LinearRing" and len(values) >= 12 and len(values) % 3 == 0:
         in_two = len(values) % 2 == 0 and (values[:2] == values[-2:]).all()

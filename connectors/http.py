@@ -573,7 +573,7 @@ def raise_for_status(answer: Answer) -> None:
     status, where = answer.status, _bare(answer.url)
     if status < 400:
         return
-    stated = _said(answer)
+    stated = _first_words(answer)
     if status in (401, 403, 407):
         raise AuthenticationError(
             f"HTTP {status} from {where}{stated}",
@@ -724,7 +724,7 @@ def _reason(text: str) -> str:
     return text[start:].partition("(_ssl.c")[0].strip("[] ") if start >= 0 else text[:160]
 
 
-def _said(answer: Answer) -> str:
+def _first_words(answer: Answer) -> str:
     """The first words of an error's body, for logs: one line, no secrets, no HTML."""
     text = answer.content[:400].decode("utf-8", "replace").strip()
     if not text or text.startswith("<"):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from sources.declaration import Feed, Source
 
 _CHUNK = 16 << 20  # bytes of a payload
-_SAID = 20  # last lines of stderr that an error repeats
+_ERROR_LINES = 20  # last lines of stderr that an error repeats
 _LONGEST_DISCOVERY = 300.0
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _SECRET = re.compile("password|secret|token|key|credential|auth", re.I)  # names of a tap's config
@@ -308,7 +308,7 @@ class _Tap:
         self._command = command
         self._until = time.monotonic() + longest
         self._silence = singer._options.silence
-        self._said: deque[str] = deque(maxlen=_SAID)
+        self._stderr: deque[str] = deque(maxlen=_ERROR_LINES)
         self._lines: queue.Queue[Any] = queue.Queue(maxsize=1000)
         self._cut = False
         self._gone = threading.Event()
@@ -358,7 +358,7 @@ class _Tap:
             except queue.Empty:
                 what = "is silent" if left > self._silence else "runs longer than it may"
                 raise TransientError(
-                    f"the tap {what}: {self._told()}".rstrip(": "),
+                    f"the tap {what}: {self._last_lines()}".rstrip(": "),
                     remedy="tried again by itself; if it lasts, see options.silence and options.longest, or the tap",
                     zh="tap 长时间无输出或运行超时，已结束，将自动重试；如持续，请调整 options.silence、options.longest 或检查 tap。",
                     code="tap_timeout",
@@ -377,9 +377,9 @@ class _Tap:
         if code or code is None or self._cut:
             what = "broke off within a line" if not code else f"ended with {code}"
             raise TransientError(
-                f"the tap {what}: {self._told()}".rstrip(": "),
+                f"the tap {what}: {self._last_lines()}".rstrip(": "),
                 remedy="tried again by itself; if it lasts, what the tap says above tells why",
-                zh=f"tap 异常结束（{code}），将自动重试；如持续，请查看其日志：{self._told()}",
+                zh=f"tap 异常结束（{code}），将自动重试；如持续，请查看其日志：{self._last_lines()}",
                 code="tap_failed",
             )
 
@@ -414,10 +414,10 @@ class _Tap:
 
     def _note(self, stream: IO[bytes]) -> None:
         while line := stream.readline(4096):
-            self._said.append(line.decode("utf-8", "replace").rstrip())
+            self._stderr.append(line.decode("utf-8", "replace").rstrip())
 
-    def _told(self) -> str:
-        return depersonalise(str(redact(" | ".join(self._said))))[-1000:]
+    def _last_lines(self) -> str:
+        return depersonalise(str(redact(" | ".join(self._stderr))))[-1000:]
 
 
 def _strings(value: Any) -> list[str]:

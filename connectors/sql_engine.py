@@ -207,7 +207,7 @@ def _speak_text(connection: psycopg.Connection[Any], encoding: str | None) -> No
     from psycopg.adapt import Loader
     from psycopg.types.string import TextLoader
 
-    class Kept(Loader):
+    class BytesLoader(Loader):
         def load(self, data: bytes | bytearray | memoryview) -> str:
             return decoded(bytes(data), encoding)
 
@@ -216,7 +216,7 @@ def _speak_text(connection: psycopg.Connection[Any], encoding: str | None) -> No
     server_encoding = connection.info.parameter_status("server_encoding") or ""
     if encoding or server_encoding == "SQL_ASCII":
         for oid in (*_PG_TEXT, *_PG_CHARACTERS):
-            connection.adapters.register_loader(oid, Kept)
+            connection.adapters.register_loader(oid, BytesLoader)
     with connection.cursor() as cursor:
         if server_encoding == "SQL_ASCII":
             cursor.execute("set client_encoding to latin1")  # nothing is converted, and any byte may come

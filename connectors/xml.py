@@ -95,19 +95,19 @@ def charset(
     """The charset of a document, by evidence. The transport's ``charset`` and its own declaration are heard;
     ``usual``: what the feed sends where nothing is declared.
     """
-    return charsets.judge(body, _said(body, content_type), usual, whole=whole)
+    return charsets.judge(body, _declared(body, content_type), usual, whole=whole)
 
 
 def contradicts(body: bytes, content_type: str | None = None) -> str | None:
     """Words where what is said of the charset is not what the bytes are; None where it holds, or nothing is said."""
-    names = [name for name in _said(body, content_type) if name]
+    names = [name for name in _declared(body, content_type) if name]
     found = charset(body, content_type)
     if not names or body.isascii() or found.mark or charsets.codec_of(names[0]) == found.name:
         return None
     return f"the document says that it is in {names[0]}; its bytes are {found.name}"
 
 
-def _said(body: bytes, content_type: str | None) -> list[str | None]:
+def _declared(body: bytes, content_type: str | None) -> list[str | None]:
     match = _CHARSET.search(content_type or "")
     declared = _DECLARED.match(body[:400])
     return [match[1] if match else None, declared[1].decode() if declared else None]

@@ -1,1 +1,1 @@
-"""What every room may use: errors by whose fault, the clock, settings, logging with redaction."""
+"""What every package may use: errors by whose fault, the clock, settings, logging with redaction."""

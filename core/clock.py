@@ -1,6 +1,6 @@
 """The one clock that the hub plans windows and judges days by: Asia/Shanghai, without a zone on values.
 
-A told world (``standins``) may run ahead of the wall: ``ONEMAP_CLOCK_FILE`` names a file with its offset in
+A simulated world (``standins``) may run ahead of the wall: ``ONEMAP_CLOCK_FILE`` names a file with its offset in
 seconds. Without it, as in production, this is the wall clock. Signatures and tokens never use this clock.
 """
 
@@ -15,7 +15,7 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 def offset() -> timedelta:
-    """How far the told world runs ahead of the wall clock."""
+    """How far the simulated world runs ahead of the wall clock."""
     name = os.environ.get("ONEMAP_CLOCK_FILE")
     if not name:
         return timedelta()

@@ -4,7 +4,7 @@
 ``ONEMAP_HOME``               the run folder: database, archive, Airflow home, logs (``var`` beside the code)
 ``ONEMAP_DATABASE_URL``       the hub's PostgreSQL (SQLAlchemy URL, psycopg 3); without it the embedded one
 ``ONEMAP_ARCHIVE_URL``        where received bytes are kept: any fsspec URL (``$ONEMAP_HOME/archive``)
-``ONEMAP_CLOCK_FILE``         the clock of a told world, see :mod:`core.clock`
+``ONEMAP_CLOCK_FILE``         the clock of a simulated world, see :mod:`core.clock`
 ``ONEMAP_PUBLIC_URL``         the address that people and programs type; links are made from it, never from what a request
                               says of itself (without it ``AIRFLOW__API__BASE_URL``)
 ============================  ====================================================================

@@ -1,4 +1,4 @@
-"""The DAGs of serving, made by :mod:`dags.onemap_dags` with the house's ways of making one.
+"""The DAGs of serving, made by :mod:`dags.onemap_dags` with the helpers that every DAG here is made with.
 
 ``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
 ``alerts``: every five minutes: what is wrong, and whoever is to be told. ``snapshot``: nightly files of the store.

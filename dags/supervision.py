@@ -1,4 +1,4 @@
-"""The DAGs of supervision, made by :mod:`dags.onemap_dags` with the house's ways of making one.
+"""The DAGs of supervision, made by :mod:`dags.onemap_dags` with the helpers that every DAG here is made with.
 
 ================  ==============================================================  ============================
 DAG               what                                                            starts

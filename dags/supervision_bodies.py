@@ -1,4 +1,4 @@
-"""What the tasks of supervision do: each calls a function of the room and says its outcome in Airflow's words."""
+"""What the tasks of supervision do: each calls a function of the package and says its outcome in Airflow's words."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _compute(number: int) -> None:
     document, error = None, None
     try:
         found = backtest.replay(of(row["asked"]), row["year"], clock.today())
-        document = {**_told(found), "seq": seq, "today": clock.today().isoformat()}
+        document = {**_document(found), "seq": seq, "today": clock.today().isoformat()}
     except OneMapError as problem:
         error = problem.zh
     except Exception as problem:  # whoever asked is waiting: a replay never just stops
@@ -101,7 +101,7 @@ def _compute(number: int) -> None:
         connection.execute(sa.text(_END), {"id": number, "told": words, "error": error})
 
 
-def _told(found: backtest.Backtest) -> dict[str, Any]:
+def _document(found: backtest.Backtest) -> dict[str, Any]:
     cases = found.cases.with_columns((pl.col("over_after") - pl.col("over")).alias("_more"))
     return {
         "as_of": found.as_of,

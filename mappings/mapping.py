@@ -21,7 +21,7 @@ from schemas import raw
 from schemas.entities import Column, Entity
 
 Looks = tuple[str, pl.Series, pl.Series]  # column, mask, text as written
-_VALUES_TOLD = 50  # distinct values of one issue that are named; the rest are counted together
+_VALUES_NAMED = 50  # distinct values of one issue that are named; the rest are counted together
 
 RECORDS = {
     "_row": pl.UInt32,
@@ -312,7 +312,7 @@ def _key(scope: Scope, parts: Iterable[Value]) -> pl.Series:
         if part.optional:
             text = text.fill_null("")
         elif text.null_count():
-            _tell_absent(scope, part)
+            _absent_issues(scope, part)
         texts.append(text.alias(str(len(texts))))
     return pl.DataFrame(texts).select(pl.concat_str(pl.all(), separator="|")).to_series()
 
@@ -365,7 +365,7 @@ def _columns(elements: list[dict[str, Any]], known: list[str]) -> dict[str, list
     return columns
 
 
-def _tell_absent(scope: Scope, part: Value) -> None:
+def _absent_issues(scope: Scope, part: Value) -> None:
     """Rows without a value of a part of the key, or with one that was not decoded; what cannot be read is told already."""
     names = sorted(part.columns)
     bare = pl.DataFrame([scope.identifier(name).alias(name) for name in names])
@@ -439,9 +439,9 @@ def _issues(faults: list[Fault], records: pl.DataFrame) -> Iterator[Issue]:
         .sort("count", descending=True, maintain_order=True)
     )
     for (code, name, message), group in grouped.group_by("code", "field", "message", maintain_order=True):
-        for row in group.head(_VALUES_TOLD).iter_rows(named=True):
+        for row in group.head(_VALUES_NAMED).iter_rows(named=True):
             yield Issue(code, name, row["value"], row["count"], row["record_key"], message)
-        rest = group.slice(_VALUES_TOLD)
+        rest = group.slice(_VALUES_NAMED)
         if rest.height:
             yield Issue(code, name, None, int(rest["count"].sum()), rest["record_key"][0], message)
 

@@ -1,4 +1,4 @@
-"""``onemap`` of an installed wheel, and ``python -m onemap_hub``: the rooms on the path, then the command line."""
+"""``onemap`` of an installed wheel, and ``python -m onemap_hub``: the packages on the path, then the command line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _HERE = Path(__file__).resolve().parent
 
 
 def package_root() -> Path:
-    """The folder of the rooms: this package in a wheel, its parent in a checkout."""
+    """The folder of the packages: this package in a wheel, its parent in a checkout."""
     return _HERE if (_HERE / "core").is_dir() else _HERE.parent
 
 
 def main() -> int:
-    """Run the command line; what it starts (Airflow, the API) finds the rooms by PYTHONPATH."""
+    """Run the command line; what it starts (Airflow, the API) finds the packages by PYTHONPATH."""
     root = package_root()
     paths = [str(root), str(root / "dags" / "provider")]
     given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in paths]

@@ -217,13 +217,13 @@ def _typed(error: BaseException) -> OneMapError:
             zh="批次被中断，数据未入库，下次运行会重新读取。",
         )
     return InternalError(
-        f"{type(error).__name__}: {_said(error)}"[:2000],
+        f"{type(error).__name__}: {_message(error)}"[:2000],
         remedy="a defect of the hub: see the log of this run, report it with the run's number",
         zh=f"本系统缺陷（{type(error).__name__}），请查看本批次日志并上报批次号。",
     )
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """What an error says, without the values that a row held."""
     if isinstance(error, sa.exc.DBAPIError) and isinstance(error.orig, psycopg.Error):
         return redact(error.orig.diag.message_primary or type(error.orig).__name__)

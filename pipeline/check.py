@@ -1,4 +1,4 @@
-"""Phase 5b, check: the quality room judges the staged batch, in SQL, before anything is merged."""
+"""Phase 5b, check: the suites of quality/ judge the staged batch, in SQL, before anything is merged."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ NO_RECEIPT = 0  # of what is looked at and not kept
 _RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
 _UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONGEST_NAME = 200
-_MANGLED_TOLD = 20  # records of a batch whose mangled text is told one by one
+_MANGLED_NAMED = 20  # records of a batch whose mangled text is told one by one
 
 
 @dataclass(slots=True)
@@ -204,7 +204,7 @@ def _mangled(rows: pa.Table, key: list[str]) -> list[Issue]:
             parts = [rows.column(part)[number].as_py() for part in key if part in rows.column_names]
             record = "|".join(part or "" for part in parts) or None
             found.append(Issue("text_mangled", "the text was read in a wrong charset at its source", record, name))
-            if len(found) == _MANGLED_TOLD:
+            if len(found) == _MANGLED_NAMED:
                 return found
     return found
 

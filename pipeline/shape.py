@@ -29,7 +29,7 @@ _LOOKED = 2000  # rows of a batch that are looked at closely
 _STORED = 500  # records of the store that say what the columns were before
 _USUAL = 0.5  # share of them that had a value: else its absence says nothing
 _SOME = sa.text("select raw from source.record where feed = :feed and tombstoned_at is null limit :most")
-_TOLD = sa.text(
+_TIMELINE = sa.text(
     "select code, field, detail, first_seen_at, last_seen_at, count from landing.issue"
     " where feed = :feed and code in ('unknown_column', 'column_absent', 'unknown_code', 'type_changed', 'shape_changed')"
     " order by first_seen_at"
@@ -141,7 +141,7 @@ def timeline(feed: str) -> list[dict[str, Any]]:
                 "field": row.field,
                 "detail": row.detail[:120],
             }
-            for row in connection.execute(_TOLD, {"feed": feed})
+            for row in connection.execute(_TIMELINE, {"feed": feed})
         ]
 
 

@@ -33,7 +33,7 @@ from pipeline.tryout import Tried
 log = logging.getLogger(__name__)
 DEADLINE = 120  # seconds of decoding, the start of its process included
 PATIENCE = 20.0  # seconds that a tryout waits for the one before it
-_TOLD, _BATCH = "told.json", "batch-{}.{}"
+_RESULT, _BATCH = "told.json", "batch-{}.{}"
 _CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE, -signal.SIGKILL}
 _turn = threading.BoundedSemaphore(1)
 _queue = threading.BoundedSemaphore(4)  # who waits holds one of the server's threads
@@ -82,7 +82,7 @@ def _aside(feed_id: str, body: Path, name: str, *, records: bool) -> Iterator[tu
         ended = -signal.SIGALRM
     if ended:
         raise _ended(ended, feed_id)
-    document = json.loads((body.parent / _TOLD).read_text("utf-8"))
+    document = json.loads((body.parent / _RESULT).read_text("utf-8"))
     if kind := document.pop("kind", None):
         raise getattr(errors, kind)(document.pop("message"), **document)
     yield [Issue(**one) for one in document["issues"]], _batches(body.parent, document["batches"])
@@ -153,7 +153,7 @@ def main() -> None:
         kind = next(base.__name__ for base in type(error).__mro__ if hasattr(errors, base.__name__))
         parts = ("message", "remedy", "zh", "feed", "record", "field", "code")
         document = {"kind": kind, **{part: getattr(error, part) for part in parts}}
-    (body.parent / _TOLD).write_text(json.dumps(document), "utf-8")
+    (body.parent / _RESULT).write_text(json.dumps(document), "utf-8")
 
 
 if __name__ == "__main__":

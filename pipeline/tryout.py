@@ -163,10 +163,10 @@ def _write(
             tried.go, tried.why = False, verdict.zh
         tried.rows_in, tried.rejected_rows = staged.rows_in, verdict.rejected
         tried.accepted = staged.rows_in - verdict.rejected
-        _found(connection, tried, staged)
+        _count_result(connection, tried, staged)
 
 
-def _found(connection: sa.Connection, tried: Tried, staged: Staged) -> None:
+def _count_result(connection: sa.Connection, tried: Tried, staged: Staged) -> None:
     record, failed = staged.name("record"), staged.name("failed")
     sound = f"not exists (select 1 from {failed} f where f.row_id = s.row_id)"
     tried.tombstones = connection.execute(

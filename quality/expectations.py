@@ -72,7 +72,7 @@ class _Plausible(ColumnMapMetricProvider):
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, first: str, ahead: int, _table: Any, **_: Any) -> Any:  # noqa: N805 - as the library has it
-        from core import clock  # the hub's clock, not the database's: a told world has its own
+        from core import clock  # the hub's clock, not the database's: a simulated world has its own
 
         latest = f"{clock.now():%Y-%m-%d %H:%M:%S}"
         return sa.and_(

@@ -85,7 +85,7 @@ def _run(connection: Connection, staged: Staged, suite: Suite, table: str, rows:
         if one.exception_info and one.exception_info.get("raised_exception", _raised(one.exception_info)):
             raise InternalError(
                 f"suite {suite.subject}: {check.expect} of {check.field} cannot be evaluated: {_why(one.exception_info)}",
-                remedy="a defect of the suite or of the quality room: report it with the run's number",
+                remedy="a defect of the suite or of the quality package: report it with the run's number",
                 zh=f"质量规则 {suite.subject} 的 {check.expect}（{check.field}）无法执行，请连同批次号上报。",
                 feed=staged.feed,
             )

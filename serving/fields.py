@@ -54,7 +54,7 @@ def _relation(name: str, fields: tuple[tuple[str, tuple[str, ...] | None], ...] 
     view = views()[name]
     granted = None if fields is None else dict(fields)
     columns = None if granted is None or granted.get(name) is None else {*granted[name], *_ALWAYS, *view.key}  # type: ignore[misc]
-    selected = ", ".join(f'{_told(view, column, columns, clear)} as "{column.name}"' for column in view.columns)
+    selected = ", ".join(f'{_expression(view, column, columns, clear)} as "{column.name}"' for column in view.columns)
     where = ""
     if granted is not None and name == "change":
         known = ", ".join(f"'{entity}'" for entity in sorted(granted))
@@ -64,7 +64,7 @@ def _relation(name: str, fields: tuple[tuple[str, tuple[str, ...] | None], ...] 
     return f'(select {selected} from asked."{name}" v{where})'
 
 
-def _told(view: View, column: Column, columns: set[str] | None, clear: tuple[str, ...]) -> str:
+def _expression(view: View, column: Column, columns: set[str] | None, clear: tuple[str, ...]) -> str:
     ref = f'v."{column.name}"'
     if columns is not None and column.name not in columns:
         return f"null::{SQL_TYPES[column.type]}"

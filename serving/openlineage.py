@@ -163,7 +163,7 @@ def deliver(look_up: Callable[[str], Endpoint] = resolve) -> int:
     except ConfigurationError:
         return 0
     with transaction() as connection:
-        runs = ended(connection, _told(connection))
+        runs = ended(connection, _sent_until(connection))
     if not runs:
         return 0
     http = Http(endpoint, CONNECTION, SETTINGS, sign=bearer(endpoint))
@@ -197,7 +197,7 @@ def ended(connection: Connection, after: int) -> list[Any]:
     )
 
 
-def _told(connection: Connection) -> int:
+def _sent_until(connection: Connection) -> int:
     return connection.execute(
         sa.text("select coalesce(max(seq), 0) from serving.derived_until where what = :what"), {"what": CONNECTION}
     ).scalar_one()

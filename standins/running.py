@@ -98,8 +98,8 @@ class StandIns:
         while not all(server.started for server in self._servers):
             await asyncio.sleep(0.01)
         self.connections = self._connections(bound["http"].getsockname()[1])
-        self._say_served(self.ctx.now())
-        self._follower = asyncio.create_task(self._keep_step())
+        self._write_served(self.ctx.now())
+        self._follower = asyncio.create_task(self._follow())
 
     def _serve_http(self, sock: socket.socket, **tls: Any) -> None:
         server = uvicorn.Server(
@@ -163,7 +163,7 @@ class StandIns:
 
     # -- in step with the world -----------------------------------------------------------------------------------
 
-    async def _keep_step(self) -> None:
+    async def _follow(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._faults_dirty.wait(), TICK_SECONDS)
@@ -196,13 +196,13 @@ class StandIns:
             await asyncio.to_thread(self.drop.refresh)
         self.orders.move(now)
         self.stream.move(now)
-        self._say_served(now)
+        self._write_served(now)
 
     def _mark(self) -> tuple[int, int]:
         stat = (self.ctx.world.folder / "world.json").stat()
         return stat.st_mtime_ns, stat.st_size
 
-    def _say_served(self, now: datetime) -> None:
+    def _write_served(self, now: datetime) -> None:
         """served.json: what a client sees from now on; written when revision or clock jumped."""
         ahead = (now - datetime.now(SHANGHAI).replace(tzinfo=None)).total_seconds()
         revision, was = self._served or (None, 0.0)

@@ -49,7 +49,7 @@ def main() -> int:
     """Exit code 0 after a signal, 1 when the world or the database cannot be used."""
     parent = os.getppid()
     parser = argparse.ArgumentParser(prog="python -m standins.serve", description=__doc__.partition("\n")[0])
-    parser.add_argument("--world", type=Path, required=True, help="folder of a told world (docs/world.md)")
+    parser.add_argument("--world", type=Path, required=True, help="folder of a simulated world (docs/world.md)")
     parser.add_argument("--home", type=Path, required=True, help="run folder")
     parser.add_argument("--database-url", required=True, help="SQLAlchemy URL of a PostgreSQL superuser")
     options = parser.parse_args()

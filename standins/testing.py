@@ -86,7 +86,7 @@ def running(
     quirks: bool = True,
     database_prefix: str = "standin",
 ) -> Iterator[Running]:
-    """Serve a told world until the block ends; then the databases are dropped.
+    """Serve a simulated world until the block ends; then the databases are dropped.
 
     ``at`` sets the told clock (``ONEMAP_CLOCK_FILE`` is set for the block, in the folder of the run, unless it is set
     already); ``quirks=False`` serves every value in its plain form; ``home`` keeps ports and work orders.

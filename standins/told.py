@@ -1,4 +1,4 @@
-"""A told world (docs/world.md), read: which rows a source shows at a given time.
+"""A simulated world (docs/world.md), read: which rows a source shows at a given time.
 
 A :class:`Table` holds one ``jsonl`` file of a source that the stand-in answers from memory. The big tables of the
 front-end databases (P3, M2, D3) never come here, :mod:`standins.systems.tables` streams them.
@@ -193,7 +193,7 @@ class World:
             document = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"no told world in {self.folder.name}: {error}",
+                f"no simulated world in {self.folder.name}: {error}",
                 remedy="make one: onemap world make",
                 zh=f"目录 {self.folder.name} 中没有模拟世界（world.json），请先运行 onemap world make。",
             ) from error

@@ -31,7 +31,7 @@ _LEVEL = 1  # a tenth larger than the default, in half the time
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Archived:
     """What is archived: SHA-256 (hex) and size of the bytes as they came."""
 
     sha256: str
@@ -58,16 +58,16 @@ def _pieces(body: bytes | Path) -> Iterator[bytes | memoryview]:
             yield view[start : start + CHUNK]
 
 
-def digest(body: bytes | Path) -> Kept:
+def digest(body: bytes | Path) -> Archived:
     """SHA-256 and size of bytes or of a file, in flat memory."""
     counted, size = hashlib.sha256(), 0
     for piece in _pieces(body):
         counted.update(piece)
         size += len(piece)
-    return Kept(counted.hexdigest(), size)
+    return Archived(counted.hexdigest(), size)
 
 
-def put(body: bytes | Path) -> Kept:
+def put(body: bytes | Path) -> Archived:
     """Keep bytes, or a file's; returns when they are safe. What is there already is not written again.
 
     :raises InternalError: the file changed while it was read.
@@ -128,7 +128,7 @@ def private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
-def _compress(body: bytes | Path, file: BinaryIO, stored: Kept) -> None:
+def _compress(body: bytes | Path, file: BinaryIO, stored: Archived) -> None:
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
     if isinstance(body, bytes):
         file.write(compressor.compress(body))

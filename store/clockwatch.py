@@ -5,7 +5,7 @@ come; one that falls back would judge everything by a day that is over. So what 
 clocks (:func:`earliest`), what an earlier run completed beyond the present is taken back (:func:`cut`), and whoever judges by
 the day asks :func:`doubt` first.
 
-All times here are the city's, without a zone; a told world's offset (:mod:`core.clock`) is added to those of others.
+All times here are the city's, without a zone; a simulated world's offset (:mod:`core.clock`) is added to those of others.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from core import clock
 from core.errors import InternalError, TransientError
 from core.redaction import redact
 from store import archive, tables
-from store.archive import Kept
+from store.archive import Archived
 from store.engine import engine, lock_key, passing, transaction
 
 COUNTS = ("rows_in", "new", "changed", "history", "unchanged", "quarantined", "tombstoned", "absent")
@@ -199,7 +199,7 @@ def write_receipt(
     source: str,
     feed: str,
     window: Span,
-    stored: Kept,
+    stored: Archived,
     *,
     request: dict[str, Any],
     facts: dict[str, Any],

@@ -35,12 +35,12 @@ def upgrade(revision: str = "head") -> None:
     :raises core.errors.ConfigurationError: no database is set or running, or a declared type is not the stored one.
     """
 
-    def way(alembic: Config, to: str) -> None:
+    def step(alembic: Config, to: str) -> None:
         command.upgrade(alembic, to)
         if to == "head":
             evolve.bring(alembic.attributes["connection"])
 
-    _go(way, revision, make=True)
+    _go(step, revision, make=True)
 
 
 def downgrade(revision: str) -> None:
@@ -51,7 +51,7 @@ def downgrade(revision: str) -> None:
     _go(command.downgrade, revision)
 
 
-def _go(way: Callable[[Config, str], None], revision: str, *, make: bool = False) -> None:
+def _go(step: Callable[[Config, str], None], revision: str, *, make: bool = False) -> None:
     with engine().connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(lock_key("migrate", ""))))
         try:
@@ -63,7 +63,7 @@ def _go(way: Callable[[Config, str], None], revision: str, *, make: bool = False
             connection.commit()
             built = config()
             built.attributes["connection"] = connection
-            way(built, revision)
+            step(built, revision)
             connection.commit()
         finally:
             connection.rollback()

@@ -28,7 +28,7 @@ _COLUMNS = {
 }
 # each key is looked up by the index, whatever the planner knows of a table that has just been filled: read whole for
 # every batch, it would cost the square of the listing
-_FOUND = """
+_STANDING = """
 select p._row, r.id from pg_temp.probe p
 cross join lateral (select * from source.record where feed = %(feed)s and record_key = p.record_key offset 0) r
 where r.content_hash = p.content_hash and r.source_time is not distinct from p.source_time
@@ -60,7 +60,7 @@ class Standing:
         with transaction() as connection:
             probe = _probe(connection)
             copy_frame(connection, probe, asked)
-            found = numbers(connection, _FOUND, self._values, ["_row", "id"])
+            found = numbers(connection, _STANDING, self._values, ["_row", "id"])
         pairs = {"_row": found[:, 0].astype("uint32"), "record_id": found[:, 1]}
         return pl.DataFrame(pairs).sort("_row")
 

@@ -21,7 +21,7 @@ Kind = Literal["agent", "team"]
 KIND_ZH = {"agent": "代办员", "team": "专班"}
 SOON = 3  # natural days before a 补正 or a notice ends on which it is told
 KINDS = {"yellow": "黄灯", "supplement": "补正将到期", "notice": "公示将结束"}
-TOLD_ZH = {"agent": "代办员", "enterprise": "企业", "department": "部门"}
+AUDIENCE_ZH = {"agent": "代办员", "enterprise": "企业", "department": "部门"}
 START = "施工许可"
 ENOUGH = 3  # projects on either side from which a comparison is made
 
@@ -217,7 +217,7 @@ def remind(as_of: date, by: judge.Rules | None = None) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in rows]
 
 
-def told_of(connection: Connection, codes: list[str], told: str, as_of: date) -> list[dict[str, Any]]:
+def reminders_of(connection: Connection, codes: list[str], told: str, as_of: date) -> list[dict[str, Any]]:
     """The reminders of these projects to ``told`` (agent, enterprise, department) whose day has not passed."""
     rows = connection.execute(
         sa.text(

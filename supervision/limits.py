@@ -101,7 +101,7 @@ class Limit:
         )
 
     @property
-    def said(self) -> str:
+    def sentence(self) -> str:
         """超承诺时限 6 个工作日（时限 5，已用 11，到期 2026-11-19）."""
         counted = f"（时限 {self.days}，已用 {self.used}{f'，到期 {self.due}' if self.due else ''}）"
         if self.over:
@@ -130,4 +130,4 @@ def over(limits: tuple[Limit, ...]) -> int:
 
 def verdict(limits: tuple[Limit, ...]) -> str:
     """Both limits in words; empty: none."""
-    return "；".join(limit.said for limit in limits)
+    return "；".join(limit.sentence for limit in limits)

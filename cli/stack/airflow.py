@@ -96,7 +96,7 @@ def environment(layout: Layout, *, metadata_url: str | None, port: int | None = 
     for option in ("CORE__FERNET_KEY", "API_AUTH__JWT_SECRET", "API__SECRET_KEY"):
         if f"AIRFLOW__{option}" in os.environ:  # given outright: a command beside it would only confuse
             env.pop(f"AIRFLOW__{option}_CMD", None)
-    if layout.told.exists():
+    if layout.world_done.exists():
         env.setdefault("ONEMAP_CLOCK_FILE", str(layout.clock))
     loopback = "127.0.0.1,localhost,::1"
     for name in ("no_proxy", "NO_PROXY"):

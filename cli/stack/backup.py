@@ -7,7 +7,7 @@
 ``airflow.dump``        Airflow's own database: Connections (encrypted by the Fernet key), runs, users
 ``archive/``            payloads and journal; files that are there already are not copied again
 ``secrets/``            what the run generated, the Fernet key with it: guard this folder as you guard the hub
-``world/``, ``clock``   the told world of the stand-ins, if there is one
+``world/``, ``clock``   the simulated world of the stand-ins, if there is one
 ======================  =========================================================================
 
 The databases are copied first and the archive after them: it only grows, so it holds whatever the store refers to.

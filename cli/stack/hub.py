@@ -106,9 +106,9 @@ class Hub:
         given |= {c for c in connections if os.environ.get(f"AIRFLOW_CONN_{c.upper()}")}
         return connections - given
 
-    def tell_world(self, projects: int, seed: int) -> bool:
+    def make_world(self, projects: int, seed: int) -> bool:
         """Make the world of the stand-ins if there is none yet, whole or not at all. Returns whether it was made now."""
-        if self.layout.told.exists():
+        if self.layout.world_done.exists():
             return False
         from standins import world
 

@@ -8,7 +8,7 @@ Everything that a run leaves behind is in ``$ONEMAP_HOME``; stop the hub, remove
 ``logs/``               one log a process
 ``processes/``          pid and creation time of each process that this run started
 ``secrets/``            what the run generated (mode 0700, files 0600): Fernet key, JWT secret, passwords
-``world/``              the told world of the stand-ins, and ``standins/`` their own files
+``world/``              the simulated world of the stand-ins, and ``standins/`` their own files
 ``archive/``            received bytes
 ``database.url``        the hub's database, for the command line
 ``run.json``            addresses of the last start
@@ -63,8 +63,8 @@ class Layout:
         return self.home / "world"
 
     @property
-    def told(self) -> Path:
-        """The file that says that there is a told world, whole."""
+    def world_done(self) -> Path:
+        """The file that says that there is a simulated world, whole."""
         return self.world / "world.json"
 
     @property
@@ -73,7 +73,7 @@ class Layout:
 
     @property
     def clock(self) -> Path:
-        """Offset of the told world's clock, in seconds."""
+        """Offset of the simulated world's clock, in seconds."""
         return self.home / "clock"
 
     @property

@@ -71,7 +71,7 @@ def detect() -> list[Trouble]:
     return sorted(found, key=lambda trouble: (-trouble.severity, trouble.key))
 
 
-#: further detectors, of rooms that know of other troubles
+#: further detectors, of packages that know of other troubles
 DETECTORS: list[Callable[[], list[Trouble]]] = []
 
 

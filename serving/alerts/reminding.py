@@ -16,7 +16,7 @@ from core import clock
 from serving.alerts import routes
 from serving.alerts.run import deliver
 from store.engine import one_at_a_time, transaction
-from supervision.care import TOLD_ZH
+from supervision.care import AUDIENCE_ZH
 
 log = logging.getLogger(__name__)
 MOST = 50  # lines of a message; the rest is on the page
@@ -46,7 +46,7 @@ def run(base: str) -> dict[str, int]:
             with transaction() as connection:  # nobody else is at it: what was begun and has no end was cut off
                 connection.exec_driver_sql(_CUT_OFF)
             for route, audience, name, rows in _messages(plan, clock.now()):
-                _tell(route, audience, name, rows, base, done)
+                _deliver(route, audience, name, rows, base, done)
     return done
 
 
@@ -63,10 +63,10 @@ def _messages(plan: routes.Routes, now: datetime) -> list[tuple[routes.ReminderR
     return [(route, audience, name, mine) for (_, audience, name), (route, mine) in found.items()]
 
 
-def _tell(
+def _deliver(
     route: routes.ReminderRoute, audience: str, name: str, rows: list[dict[str, Any]], base: str, done: dict[str, int]
 ) -> None:
-    title = f"[一张图·临期提醒] {TOLD_ZH[audience]} {name}：{len(rows)} 件"
+    title = f"[一张图·临期提醒] {AUDIENCE_ZH[audience]} {name}：{len(rows)} 件"
     lines = [row["text"] for row in rows[:MOST]]
     if len(rows) > MOST:
         lines.append(f"另有 {len(rows) - MOST} 件，见页面")

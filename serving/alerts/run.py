@@ -16,7 +16,7 @@ from store.engine import one_at_a_time, transaction
 
 log = logging.getLogger(__name__)
 detect.DETECTORS.append(machine.detect)
-_TOLD = """
+_DELIVERED = """
 select i.id, i.kind, i.severity, i.source, i.content, i.closed_at is not null as closed, n.route, n.last_at, n.last_at < now() - cast(:every as interval) as due
 from serving.incident i left join serving.incident_notice n on n.incident_id = i.id and n.route = :route
 where i.closed_at is null or (n.route is not null and n.closed_at is null) order by i.severity desc, i.id"""
@@ -38,15 +38,17 @@ def run(base: str) -> dict[str, int]:
         plan, now = routes.load(), clock.now()
         for route in plan.routes:
             if route.awake(now):
-                for event in _tell(route, plan.repeat_hours, base):
+                for event in _deliver(route, plan.repeat_hours, base):
                     done[event] += 1
     return done
 
 
-def _tell(route: routes.Route, repeat_hours: float, base: str) -> list[str]:
+def _deliver(route: routes.Route, repeat_hours: float, base: str) -> list[str]:
     with transaction() as connection:
         every = timedelta(hours=repeat_hours)
-        rows = [dict(r) for r in connection.execute(sa.text(_TOLD), {"route": route.name, "every": every}).mappings()]
+        rows = [
+            dict(r) for r in connection.execute(sa.text(_DELIVERED), {"route": route.name, "every": every}).mappings()
+        ]
     sent = []
     for row in rows:
         if row["closed"]:

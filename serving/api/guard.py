@@ -241,13 +241,13 @@ def _expected(wrong: dict[str, Any], before: str, otherwise: str) -> str:
 def _log(request: Request, grant: Grant, response: Response) -> None:
     """Parameters that were refused may be anything: as long, and of what letters, as a client likes."""
     asked = {
-        _kept(name): _kept(audit.scrub(value) if name == "q" else value)
+        _loggable(name): _loggable(audit.scrub(value) if name == "q" else value)
         for name, value in list(request.query_params.items())[:50]
     }
     audit.append(
         grant.actor,
         "read",
-        _kept(request.url.path),
+        _loggable(request.url.path),
         {
             "query": asked,
             "status": response.status_code,
@@ -257,7 +257,7 @@ def _log(request: Request, grant: Grant, response: Response) -> None:
     )
 
 
-def _kept(text: str) -> str:
+def _loggable(text: str) -> str:
     """What the log can hold of a text."""
     return text[:300].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 

@@ -37,7 +37,7 @@ _FIGURES = ("materials", "limits", "starts", "online", "outside")
     "/insight", responses=answers("insight"), summary="改革台账 · the reform's figures, and where the days went"
 )
 def ledger(request: Request, asker: Asker) -> Response:
-    latest = _kept(asker)
+    latest = _latest(asker)
     shown = {name: latest[name] for name in ("as_of", "projects", "elapsed", "holders", "departments", "items")}
     figures = [{**figure, "rows": len(figure["rows"])} for figure in latest["figures"]]
     request.state.rows = len(figures)
@@ -50,7 +50,7 @@ def ledger(request: Request, asker: Asker) -> Response:
 def figure(
     request: Request, asker: Asker, key: Annotated[str, OneOf(_FIGURES), Path(description="指标 · figure")]
 ) -> Response:
-    found = next(figure for figure in _kept(asker)["figures"] if figure["key"] == key)
+    found = next(figure for figure in _latest(asker)["figures"] if figure["key"] == key)
     request.state.rows = len(found["rows"])
     return JSONResponse(found)
 
@@ -60,7 +60,7 @@ def bottlenecks(
     request: Request, asker: Asker, by: Annotated[str, OneOf(summary.BY), Query(description="按 · by")] = "item"
 ) -> Response:
     if asker.free:
-        latest = _kept(asker)
+        latest = _latest(asker)
         as_of, rows = latest["as_of"], latest["bottlenecks"][by]
     else:
         whole = _own(asker, shown_alone=True)
@@ -75,7 +75,7 @@ def bottlenecks(
 @router.get("/insight/paths", responses=answers("paths"), summary="路径与顺序 · variants, and how the order was kept")
 def ways(request: Request, asker: Asker) -> Response:
     if asker.free:
-        latest = _kept(asker)
+        latest = _latest(asker)
         shown = {name: latest[name] for name in ("as_of", "variants", "ways", "steps", "kept", "order")}
     else:
         whole = _own(asker)
@@ -167,7 +167,7 @@ def of_one(request: Request, asker: Asker, code: Code) -> Response:
     return JSONResponse(jsonable_encoder(forecast))
 
 
-def _kept(asker: Grant) -> dict[str, Any]:
+def _latest(asker: Grant) -> dict[str, Any]:
     """What was kept last. :raises Problem: the key is held to some rows, or nothing was kept yet."""
     if not asker.free:
         raise Problem(

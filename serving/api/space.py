@@ -54,7 +54,7 @@ def base_of(request: Request) -> str:
     return f"{settings.public_url() or listening}{request.scope.get('root_path', '')}"
 
 
-def _told(request: Request, asker: Asker, what: str, *names: str, media_type: str = "application/json") -> Response:
+def _answered(request: Request, asker: Asker, what: str, *names: str, media_type: str = "application/json") -> Response:
     document, headers = service.ask(request, asker, base_of(request) + "/features", what, *names)
     request.state.rows = document.get("numberReturned")
     document.pop("timeStamp", None)  # would give every answer another ETag
@@ -63,22 +63,22 @@ def _told(request: Request, asker: Asker, what: str, *names: str, media_type: st
 
 @features.get("", responses=answers("Any"), summary="入口 · landing page")
 def landing(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
-    return _told(request, asker, "landing")
+    return _answered(request, asker, "landing")
 
 
 @features.get("/conformance", responses=answers("Any"), summary="符合性 · conformance")
 def conformance(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
-    return _told(request, asker, "conformance")
+    return _answered(request, asker, "conformance")
 
 
 @features.get("/collections", responses=answers("Any"), summary="图层列表 · collections")
 def collections(request: Request, asker: Asker, f: F = None, lang: Lang = None) -> Response:
-    return _told(request, asker, "collections")
+    return _answered(request, asker, "collections")
 
 
 @features.get("/collections/{collection}", responses=answers("Any"), summary="图层 · a collection")
 def collection(request: Request, asker: Asker, collection: Collection, f: F = None, lang: Lang = None) -> Response:
-    return _told(request, asker, "collections", collection)
+    return _answered(request, asker, "collections", collection)
 
 
 @features.get(
@@ -87,7 +87,7 @@ def collection(request: Request, asker: Asker, collection: Collection, f: F = No
     summary="可查询属性 · queryables",
 )
 def queryables(request: Request, asker: Asker, collection: Collection, f: F = None, lang: Lang = None) -> Response:
-    return _told(request, asker, "queryables", collection, media_type="application/schema+json")
+    return _answered(request, asker, "queryables", collection, media_type="application/schema+json")
 
 
 @features.get(
@@ -122,7 +122,7 @@ def items(
     lang: Lang = None,
 ) -> Response:
     _known(request, collection)
-    return _told(request, asker, "items", collection, media_type=GEOJSON)
+    return _answered(request, asker, "items", collection, media_type=GEOJSON)
 
 
 items.open_query = True  # type: ignore[attr-defined]  # any property of the collection filters
@@ -169,7 +169,7 @@ def item(
     f: F = None,
     lang: Lang = None,
 ) -> Response:
-    return _told(request, asker, "item", collection, feature, media_type=GEOJSON)
+    return _answered(request, asker, "item", collection, feature, media_type=GEOJSON)
 
 
 @vector_tiles.get("/tiles.json", responses=answers("Any"), summary="TileJSON")

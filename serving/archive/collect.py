@@ -136,7 +136,7 @@ def collect(grant: Grant, code: str, as_of: date | None = None, recorded: dateti
             if entry["at"] is None or entry["at"] <= until.isoformat(sep=" "):
                 entries.append(entry)
                 shapes += _shapes(entity, row, entry)
-    entries += _told_by_hub(life, steps, whole, until, recorded)
+    entries += _of_hub(life, steps, whole, until, recorded)
     entries.sort(
         key=lambda e: (
             e["at"] is not None,
@@ -307,7 +307,7 @@ def _life(connection: Connection, whole: dict[str, Any], recorded: datetime | No
     return [dict(row) for row in found.mappings()]
 
 
-def _told_by_hub(
+def _of_hub(
     life: list[dict[str, Any]],
     steps: list[dict[str, Any]],
     whole: dict[str, Any],

@@ -80,7 +80,7 @@ def lookup(request: Request, who: Who, q: Text = None) -> Response:
         cases = whereabouts.cases(connection, question, [r["code"] for r in rows]) if rows or question else []
     with transaction() as connection:
         reminded = (
-            care.told_of(connection, [r["code"] for r in rows], "enterprise", clock.today())
+            care.reminders_of(connection, [r["code"] for r in rows], "enterprise", clock.today())
             if who.enterprises is not None and who.departments is None
             else []
         )

@@ -30,7 +30,7 @@ def page(
         rows=rows,
         told=told,
         past=past,
-        zh=care.TOLD_ZH,
+        zh=care.AUDIENCE_ZH,
         kinds=care.KINDS,
         party=who.party,
     )

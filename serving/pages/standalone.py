@@ -112,7 +112,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         """The link that the command printed."""
         if not hmac.compare_digest(shown.encode(), token.encode()):
             return RedirectResponse("/login", 303, headers=HEADERS)
-        return _kept(shown, f"{PLACE}/", secure=request.url.scheme == "https")
+        return _with_cookie(shown, f"{PLACE}/", secure=request.url.scheme == "https")
 
     @app.get("/login")
     def ask(next: str = f"{PLACE}/") -> Response:
@@ -140,14 +140,14 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
         if account is not None:
             lockout.passed(subject)
             audit.append(f"account:{account.name}", "log in", "pages", {})
-            return _kept(session.open_for(account), _inside(next), secure=request.url.scheme == "https")
+            return _with_cookie(session.open_for(account), _inside(next), secure=request.url.scheme == "https")
         if not key or keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
             lockout.refused(subject, "pages")
             shown = template("login.html.j2").render(
                 **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=True
             )
             return Response(shown, 401, media_type="text/html", headers=HEADERS)
-        return _kept(key, _inside(next), secure=request.url.scheme == "https")
+        return _with_cookie(key, _inside(next), secure=request.url.scheme == "https")
 
     app.mount(PLACE, pages)
     app.mount(API, api)
@@ -171,7 +171,7 @@ def _inside(path: str) -> str:
     return path if path.startswith(f"{PLACE}/") and "\\" not in path and "\n" not in path else f"{PLACE}/"
 
 
-def _kept(key: str, path: str, *, secure: bool) -> Response:
+def _with_cookie(key: str, path: str, *, secure: bool) -> Response:
     answer = RedirectResponse(path, 303, headers=HEADERS)
     answer.set_cookie(COOKIE, key, httponly=True, samesite="strict", secure=secure, path=PLACE)
     return answer

@@ -145,7 +145,7 @@ def chosen(
     schema = {"key": pl.String, **{f"={name}": pl.String for name in names}}
     streamed = connection.execution_options(stream_results=True, yield_per=_PART)
     for rows in streamed.execute(sa.text(statement), values).partitions(_PART):
-        yield _told(pl.DataFrame(rows, schema=schema, orient="row"), output)
+        yield _cells(pl.DataFrame(rows, schema=schema, orient="row"), output)
 
 
 def touched(connection: Connection, output: Output, changed: dict[str, list[str]], keys: list[str]) -> list[str]:
@@ -235,7 +235,7 @@ def _touched(view: View, output: Output, changed: dict[str, list[str]], keys: li
 # -- in the receiver's words ---------------------------------------------------------------------------------------------
 
 
-def _told(frame: pl.DataFrame, output: Output) -> pl.DataFrame:
+def _cells(frame: pl.DataFrame, output: Output) -> pl.DataFrame:
     view = views()[output.entity]
     columns: list[pl.Series] = []
     faults: list[pl.Series] = []

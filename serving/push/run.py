@@ -129,7 +129,7 @@ def _look(sink: Sink, output: Output, whole: bool) -> None:
     with reading(grant, instant=True) as reader:
         reader.exec_driver_sql("set local statement_timeout = '30min'")
         changed, place = None, paging.decode(changes.LABEL, changes.end(reader), (int, int))
-        if not whole and was["declared"] == declared and _kept(reader, was["looked_at"]):
+        if not whole and was["declared"] == declared and _reaches_back(reader, was["looked_at"]):
             changed, place = _changed(output, (was["xid"], was["seq"]))
         nothing = changed is not None and not changed and not again
         looked = None if changed is None else choose.touched(reader, output, changed, again)
@@ -138,7 +138,7 @@ def _look(sink: Sink, output: Output, whole: bool) -> None:
             ledger.take(connection, output.id, rows, looked=looked, declared=declared, place=place)
 
 
-def _kept(reader: Connection, looked_at: datetime | None) -> bool:
+def _reaches_back(reader: Connection, looked_at: datetime | None) -> bool:
     """Whether the feed still has everything since then: what is older is dropped by housekeeping."""
     since = reader.exec_driver_sql("select serving.feed_since()").scalar()
     return looked_at is not None and since is not None and looked_at > since

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_SAID = {
+_TEXTS = {
     "unknown_code": "{field} 没有对应代码：{detail}",
     "missing_value": "{field} 为必填而缺值",
     "too_long": "{field} 超过约定长度（{detail} 字）",
@@ -13,4 +13,4 @@ _SAID = {
 
 def sentence(reason: dict[str, str]) -> str:
     """A reason as a sentence."""
-    return _SAID.get(reason["code"], "{code} {field} {detail}").format(**reason)
+    return _TEXTS.get(reason["code"], "{code} {field} {detail}").format(**reason)

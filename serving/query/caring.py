@@ -15,7 +15,7 @@ from supervision import care
 _NAMES = """
 select p.id, p.project_name, p.town_code, p.applicant_name from asked.project p order by p.id"""
 _MASKED = "select t.name, serving.mask_name(t.name) from unnest(cast(:names as text[])) t(name)"
-_TOLD = """
+_REMINDED = """
 select kind, case_id, until, told, text, at, sent_at from supervision.reminder
 where project_code = :code and (cast(:told as text) is null or told = :told) order by at desc, id desc limit 200"""
 _NOTES = """
@@ -79,7 +79,7 @@ def project(who: Grant, code: str) -> dict[str, Any] | None:
         known = {agent, *(h["name"] for h in history if h["kind"] == "agent")}
         names = readable(connection, who, {name for name in known if name})
         notes = [dict(r) for r in connection.execute(sa.text(_NOTES), {"code": code}).mappings()] if inside else []
-        reminders = [dict(r) for r in connection.execute(sa.text(_TOLD), {"code": code, "told": to}).mappings()]
+        reminders = [dict(r) for r in connection.execute(sa.text(_REMINDED), {"code": code, "told": to}).mappings()]
     return {
         "project_code": code,
         "agent": names.get(agent or ""),

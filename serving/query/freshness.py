@@ -150,15 +150,15 @@ class Freshness:
 
 
 _PATIENCE = 3.0  # seconds: every page and answer asks
-_told: dict[str, tuple[float, Freshness]] = {}
+_cached: dict[str, tuple[float, Freshness]] = {}
 
 
 def current() -> Freshness:
     """:func:`freshness`, not older than three seconds."""
     url = settings.database_url()
-    cached = _told.get(url)
+    cached = _cached.get(url)
     if cached is None or time.monotonic() - cached[0] > _PATIENCE:
-        cached = _told[url] = (time.monotonic(), freshness())
+        cached = _cached[url] = (time.monotonic(), freshness())
     return cached[1]
 
 

@@ -162,11 +162,11 @@ def position(connection: Connection, code: str) -> dict[str, Any] | None:
         ],
         order="v.due_promised nulls last, v.id",
     )
-    found["summary"] = _said(found)
+    found["summary"] = _sentence(found)
     return found
 
 
-def _said(found: dict[str, Any]) -> dict[str, str]:
+def _sentence(found: dict[str, Any]) -> dict[str, str]:
     """The position in one sentence, Chinese and English."""
     current = found["current_items"] or []
     if found["finished"]:

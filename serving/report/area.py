@@ -86,7 +86,7 @@ def of_area(grant: Grant, kind: Area, code: str) -> Report | None:
     _summary(report, kind, code, name, rows, totals, findings)
     _projects(report, kind, code, rows)
     _cases(report, totals, late)
-    _found(report, kind, findings)
+    _findings_table(report, kind, findings)
     report.add(Heading("四、重点关注项目"))
     _attention(report, rows)
     report.add(
@@ -212,7 +212,7 @@ def _cases(report: Report, totals: dict[str, Any], late: list[dict[str, Any]]) -
         report.add(Paragraph("没有在办超期的办件。"))
 
 
-def _found(report: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
+def _findings_table(report: Report, kind: Area, findings: list[dict[str, Any]]) -> None:
     report.add(Heading("三、发现与工单"))
     if not findings:
         report.add(Paragraph("没有未消除的发现。"))

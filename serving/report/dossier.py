@@ -82,14 +82,14 @@ class Bar:
     @property
     def verdict(self) -> str:
         """In words, both limits: 超承诺时限 6 个工作日（…）；超法定时限 2 个工作日（…）."""
-        return self._said(limits.verdict(self.limits))
+        return self._sentence(limits.verdict(self.limits))
 
     @property
     def short(self) -> str:
         """The same where room is short: 超承诺 6 个工作日；超法定 2 个工作日."""
-        return self._said("；".join(limit.short for limit in self.limits))
+        return self._sentence("；".join(limit.short for limit in self.limits))
 
-    def _said(self, counted: str) -> str:
+    def _sentence(self, counted: str) -> str:
         if self.accepted is None:
             return "未受理" if self.ended is None else (self.outcome or "已结束")
         if not self.limits:

@@ -26,7 +26,7 @@ _FED: dict[str, tuple[str, str] | None] = {
     "waiting": None,
 }
 #: what the feed tells of each (migrations 0015, 0031)
-_TOLD: dict[str, tuple[str, ...]] = {
+_COLUMNS: dict[str, tuple[str, ...]] = {
     "finding": ("rule", "project_code", "item_code", "case_no", "case_id", "level", "kind", "severity", "department_code",
                 "department_name", "text", "state", "opened_on", "closed_on", "decision_note"),
     "work_order": ("finding_id", "rule", "project_code", "item_code", "case_no", "department_code", "department_name", "severity",
@@ -64,7 +64,7 @@ def _supervised(name: str) -> str:
     entity, key = fed
     only = _KEYS[name][0]
     whose = f" || jsonb_build_object('{only}', l.entity_id)" if len(_KEYS[name]) == 1 else ""
-    pairs = ", ".join(f"'{column}', g.{column}" for column in (*_KEYS[name], *_TOLD[name]))
+    pairs = ", ".join(f"'{column}', g.{column}" for column in (*_KEYS[name], *_COLUMNS[name]))
     return f"""create view past_supervision.{name} as
 select r.* from supervision.{name} g left join serving.past_change l on l.entity = '{entity}' and l.entity_id = {key}
 cross join lateral jsonb_populate_record(null::supervision.{name}, jsonb_build_object({pairs}) || coalesce(l.was, '{{}}')) r

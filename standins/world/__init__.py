@@ -1,4 +1,4 @@
-"""The told world: a seeded truth about investment projects, and what every source system shows of it.
+"""The simulated world: a seeded truth about investment projects, and what every source system shows of it.
 
 ``make`` writes a world, ``advance`` moves its clock, ``load`` reads it. The folder's format: docs/world.md.
 """

@@ -1,4 +1,4 @@
-"""Working days of the told world: the official calendar (chinesecalendar), weekdays past its end (rules.md, Calendar)."""
+"""Working days of the simulated world: the official calendar (chinesecalendar), weekdays past its end (rules.md, Calendar)."""
 
 from __future__ import annotations
 

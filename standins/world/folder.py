@@ -1,4 +1,4 @@
-"""A told world as a folder: made, moved on, read. The format: docs/world.md."""
+"""A simulated world as a folder: made, moved on, read. The format: docs/world.md."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def make(folder: Path | str, *, projects: int = 590, seed: int = 1, today: date 
     if folder.exists():
         if any(folder.iterdir()) and not (folder / "world.json").exists():
             raise ConfigurationError(
-                f"not a told world: {folder}",
+                f"not a simulated world: {folder}",
                 remedy="name an empty folder",
                 zh=f"目录 {folder} 不是世界目录，请另选空目录",
             )
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     world = imagine(projects, seed, moment.date())
-    _tell(world, folder, None, moment)
+    _project(world, folder, None, moment)
     _write(
         folder,
         {
@@ -103,12 +103,12 @@ def advance(folder: Path | str, days: int) -> Path:
     result, now = (datetime.fromisoformat(facts[k]) for k in ("made", "clock"))
     world = imagine(facts["projects"], facts["seed"], result.date())
     later = now + timedelta(days=days)
-    _tell(world, folder, now, later)
+    _project(world, folder, now, later)
     _write(folder, {**facts, "clock": stamp(later), "revision": facts["revision"] + 1})
     return folder
 
 
-def _tell(world: World, folder: Path, since: datetime | None, until: datetime) -> None:
+def _project(world: World, folder: Path, since: datetime | None, until: datetime) -> None:
     out = Lines(since, until)
     for tell in TELLERS:
         tell(world, out)
@@ -118,7 +118,7 @@ def _tell(world: World, folder: Path, since: datetime | None, until: datetime) -
 
 @dataclass(frozen=True)
 class Reader:
-    """A told world to read from. ``facts`` is its world.json."""
+    """A simulated world to read from. ``facts`` is its world.json."""
 
     folder: Path
     facts: dict[str, Any]
@@ -145,7 +145,7 @@ class Reader:
 
 
 def load(folder: Path | str) -> Reader:
-    """Open a told world.
+    """Open a simulated world.
 
     :raises ConfigurationError: no world.json of this format is there.
     """

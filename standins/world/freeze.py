@@ -1,4 +1,4 @@
-"""A told world in which a source falls silent: any file, a part of it, or one column; and its thaw.
+"""A simulated world in which a source falls silent: any file, a part of it, or one column; and its thaw.
 
 What is held back stands in ``truth/frozen.jsonl``, read by tests alone: a freezer by its ``file`` (``m2/EX_GDBS_SL``, or
 ``m2``: the whole source), ``at`` from when it is silent, ``where`` ({column: value}: only such rows) and ``column`` (rows go

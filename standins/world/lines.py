@@ -1,4 +1,4 @@
-"""The lines of a told world's files, as far as they are shown in a span of time. The format: docs/world.md."""
+"""The lines of a simulated world's files, as far as they are shown in a span of time. The format: docs/world.md."""
 
 from __future__ import annotations
 

@@ -302,11 +302,11 @@ def answered(connection: Connection, updates: Iterable[dict[str, Any]]) -> dict[
             sa.text("select no, state, dispatched_at from supervision.work_order where no = :no for update"),
             {"no": document["work_order_no"]},
         ).first()
-        moved[document["seq"]] = bool(order) and _said(connection, order, document, document["at"] or now)
+        moved[document["seq"]] = bool(order) and _apply_reply(connection, order, document, document["at"] or now)
     return moved
 
 
-def _said(connection: Connection, order: Any, document: dict[str, Any], at: datetime) -> bool:
+def _apply_reply(connection: Connection, order: Any, document: dict[str, Any], at: datetime) -> bool:
     action, state = document["action"], order.state
     who = document["by"] or document["department_code"] or "部门"
     detail = {"seq": document["seq"], "department_code": document["department_code"]}
@@ -338,7 +338,7 @@ def _said(connection: Connection, order: Any, document: dict[str, Any], at: date
         values=values if step != "noted" else {},
         detail=detail,
     )
-    _keep(connection, [change], at)
+    _write(connection, [change], at)
     return step != "noted"
 
 
@@ -356,13 +356,13 @@ def _apply(
     calendar: Calendar,
     result: Advanced,
 ) -> None:
-    _keep(connection, changes, now)
-    _tell(connection, [change for change in changes if change.action], by, book, calendar, now)
+    _write(connection, changes, now)
+    _enqueue(connection, [change for change in changes if change.action], by, book, calendar, now)
     for change in changes:
         result.steps[change.step] = result.steps.get(change.step, 0) + 1
 
 
-def _keep(connection: Connection, changes: list[_Change], now: datetime) -> None:
+def _write(connection: Connection, changes: list[_Change], now: datetime) -> None:
     """What the orders are now, and a step of each on its log."""
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for change in changes:
@@ -394,7 +394,7 @@ def _keep(connection: Connection, changes: list[_Change], now: datetime) -> None
         )
 
 
-def _tell(
+def _enqueue(
     connection: Connection, changes: list[_Change], by: Orders, book: Rulebook, calendar: Calendar, now: datetime
 ) -> None:
     """Put changes into the outbox: their very bytes, each under a key of its own, before anything is sent."""

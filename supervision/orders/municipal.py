@@ -239,7 +239,7 @@ def poll() -> Polled:
                         _move(connection, delivery.system, None)
                     continue
                 page = _page(answer)
-                _keep(delivery.system, page, result)
+                _store_page(delivery.system, page, result)
                 if not page["has_more"]:
                     return result
                 if page["next_cursor"] == cursor:
@@ -250,7 +250,7 @@ def poll() -> Polled:
     raise _broken(f"more than {_PAGES} pages in one poll", "回传分页没有尽头")
 
 
-def _keep(system: str, page: dict[str, Any], result: Polled) -> None:
+def _store_page(system: str, page: dict[str, Any], result: Polled) -> None:
     """One page, the orders that it moves, and the cursor: together or not at all."""
     with transaction() as connection:
         life.lock(connection)

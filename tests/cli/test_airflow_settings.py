@@ -43,7 +43,7 @@ def test_the_worlds_clock_is_set_only_where_a_world_is_told(tmp_path, monkeypatc
     layout, env = environment(tmp_path)
     assert "ONEMAP_CLOCK_FILE" not in env
     layout.world.mkdir()
-    layout.told.write_text("{}")
+    layout.world_done.write_text("{}")
     assert environment(tmp_path)[1]["ONEMAP_CLOCK_FILE"] == str(layout.clock)
 
 

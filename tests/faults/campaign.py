@@ -1,4 +1,4 @@
-"""The campaign: ``onemap test --faults``. One told world, real stand-ins, a proxy that spoils the wire, and a hub that is killed.
+"""The campaign: ``onemap test --faults``. One simulated world, real stand-ins, a proxy that spoils the wire, and a hub that is killed.
 
 A pass begins with a store out of a template: an empty one, or one that has read the world of the day before. It goes through the
 steps of a hub's day, a feed's reading each, unify, supervise and tidying. Each step is struck some times, at instants spread over its

@@ -19,7 +19,7 @@ from tests.supervision.told import take
 
 @pytest.fixture(scope="session")
 def city(postgres_server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: F811
-    """Name of a database with a told world of 20 projects, judged; nobody is connected to it."""
+    """Name of a database with a simulated world of 20 projects, judged; nobody is connected to it."""
     from standins import world
 
     home = tmp_path_factory.mktemp("city")

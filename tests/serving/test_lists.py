@@ -38,7 +38,7 @@ def browser(store):
 
 @pytest.fixture(autouse=True)
 def fresh():
-    freshness._told.clear()
+    freshness._cached.clear()
 
 
 @pytest.mark.parametrize("path", ["findings", "cases", "cases?late=all", "orders", "escalations", "agents"])
@@ -190,7 +190,7 @@ def test_pages_reports_and_answers_say_up_to_when_the_data_are_and_what_fails(br
             sa.text("update landing.completed set read_at = :t where feed = :feed"),
             {"t": clock.now() - timedelta(days=4), "feed": feed},
         )
-    freshness._told.clear()
+    freshness._cached.clear()
     now = freshness.freshness()
     assert now.as_of <= clock.now() - timedelta(days=4) and now.tone == "bad"
     assert feed in [f.feed for _, f in now.failing]

@@ -85,7 +85,7 @@ def troubled(address, chromium):  # noqa: F811
         ).one()
         c.execute(sa.text("update supervision.clock set ended_at = null where case_id = :c"), {"c": case.case_id})
         c.execute(sa.text(LATE), {"c": case.case_id})
-    freshness._told.clear()
+    freshness._cached.clear()
     yield {"feed": feed, "hold": hold, "case": case}
     dispose()
 

@@ -1,4 +1,4 @@
-"""Told worlds that tests share (never changed by a test, copied where one must), and stand-ins that serve one."""
+"""Simulated worlds that tests share (never changed by a test, copied where one must), and stand-ins that serve one."""
 
 from __future__ import annotations
 

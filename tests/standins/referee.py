@@ -1,4 +1,4 @@
-"""The rules of docs/rules.md, read off a told world's files alone: slow, plain, and apart from generator and product.
+"""The rules of docs/rules.md, read off a simulated world's files alone: slow, plain, and apart from generator and product.
 
 It holds the generator to account: what it finds must be what was planted. It takes all data as complete.
 """

@@ -1,4 +1,4 @@
-"""A small told world by hand (docs/world.md): a few rows a source, and one of each thing that a stand-in must do."""
+"""A small simulated world by hand (docs/world.md): a few rows a source, and one of each thing that a stand-in must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A told world is what docs/world.md says: reproducible, never ahead of its clock, only appended to."""
+"""A simulated world is what docs/world.md says: reproducible, never ahead of its clock, only appended to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Against the told world's planted truth: all of it found, nothing else; and day by day as at once."""
+"""Against the simulated world's planted truth: all of it found, nothing else; and day by day as at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No verdict on a source that has fallen silent: a told world whose sources freeze, and thaw again."""
+"""No verdict on a source that has fallen silent: a simulated world whose sources freeze, and thaw again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A told world taken into the store without servers: its lines as decoded rows, then mapping, checks, merge, unify."""
+"""A simulated world taken into the store without servers: its lines as decoded rows, then mapping, checks, merge, unify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main way whole, over real protocols: what the told world says is what the store holds, entity by entity."""
+"""The main way whole, over real protocols: what the simulated world says is what the store holds, entity by entity."""
 
 from __future__ import annotations
 
