@@ -16,7 +16,7 @@ from mappings import paths
 from mappings.cleaning import fold_name
 from mappings.language import REST
 from mappings.mapping import Mapping
-from pipeline.onboard import propose, write
+from pipeline.onboard import candidates, write
 from pipeline.onboard.knowledge import Knowledge, gather
 from pipeline.onboard.profile import ColumnProfile, profile
 
@@ -144,7 +144,7 @@ def _renamed(mapping: Mapping, name: str, heir: str) -> str:
 
 
 def _new(mapping: Mapping, name: str, column: ColumnProfile, knowledge: Knowledge) -> Change:
-    guess = propose.best(column, list(mapping.targets), knowledge)
+    guess = candidates.best(column, list(mapping.targets), knowledge)
     patch = f"ignore: + {write.flow(name)}"
     if guess is not None:
         patch = f"{guess[0]}.{guess[1]}: {write.flow(name)}   # ? {guess[2]}\n# 或 {patch}"

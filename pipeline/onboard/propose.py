@@ -6,17 +6,17 @@ Every other guess is a doubt, which a person decides on (the mark ``# ?``).
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from heapq import nlargest
 from operator import itemgetter
 from typing import Any
 
 from core.errors import ConfigurationError
 from mappings import numbers, paths
+from pipeline.onboard import candidates
+from pipeline.onboard.candidates import Candidate
 from pipeline.onboard.knowledge import Knowledge, gather, twins, written
 from pipeline.onboard.profile import ColumnProfile, Profile
 from schemas import aliases, channels, codes, entities
@@ -36,7 +36,6 @@ _CODES = (
     "holder_code",
     "type_code",
 )
-_CREDIT_CODES = {"uscc", "applicant_uscc", "applicant_id", "holder_code"}
 _TIMES = [
     "inserttime",
     "insertime",
@@ -95,16 +94,6 @@ class Draft:
         return [*roles, *(g for b in self.blocks for g in b.columns.values()), *self.aside]
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    entity: str
-    column: str
-    score: float
-    reasons: tuple[str, ...]
-    fits: bool
-    value: Any = None
-
-
 def draft(
     profile: Profile,
     *,
@@ -117,7 +106,7 @@ def draft(
     """The mapping of a feed, proposed. ``name``, ``table``: what the source calls it; ``key``, ``cursor``: columns that a person
     declared."""
     known = known or gather(hidden=[profile.feed])
-    found = {raw: _candidates(column, known) for raw, column in profile.columns.items()}
+    found = {raw: candidates.of(column, known) for raw, column in profile.columns.items()}
     twin = next(twins(known, profile.columns), None)
     entity, why, clear = _entity(found, f"{name} {table} {profile.feed.partition('.')[2]}", known, twin)
     blocks = [_block(entity, found, profile, known, clear, why)]
@@ -137,134 +126,17 @@ def draft(
     return proposed
 
 
-def best(column: ColumnProfile, among: list[str], known: Knowledge) -> tuple[str, str, str] | None:
-    """(entity, column, reason) that a raw column is likeliest, among some entities; None where nothing speaks for one."""
-    found = [one for one in _candidates(column, known) if one.entity in among and one.fits and one.score >= 0.6]
-    return (found[0].entity, found[0].column, "；".join(found[0].reasons)) if found else None
-
-
-# -- candidates
-
-
-def _candidates(column: ColumnProfile, known: Knowledge) -> list[_Candidate]:
-    called = _called(column.name)
-    folded, label = aliases.fold(called), aliases.fold(column.label)
-    gathered: dict[tuple[str, str], tuple[float, list[str], Any]] = {}
-
-    def add(entity: str, target: str, score: float, why: str, value: Any = None) -> None:
-        before = gathered.get((entity, target))
-        if before is None or score > before[0]:
-            gathered[entity, target] = (score, [why, *(before[1] if before else [])], value or (before and before[2]))
-        elif why not in before[1] and len(before[1]) < 3:
-            before[1].append(why)
-
-    by_target: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    readers: dict[str, set[str]] = defaultdict(set)
-    for one in known.precedents.get(folded, ()):
-        by_target[one.entity, one.column].append(one)
-        readers[one.entity].add(one.feed)
-    for (entity, target), ones in by_target.items():
-        feeds = sorted({one.feed for one in ones})
-        share = len(feeds) / len(readers[entity])
-        alone = [one for one in ones if one.alone]
-        value = Counter(repr(one.value) for one in alone).most_common(1)
-        given = next((one.value for one in alone if repr(one.value) == value[0][0]), None) if value else None
-        score = (0.97 if share == 1 else 0.5 + 0.4 * share) - (0 if alone else 0.2)
-        add(entity, target, score, f"已有映射：{'、'.join(feeds[:3])}", given)
-    for named in known.names.get(folded, ()):
-        add(named.entity, named.column, named.how, named.why)
-    if label:
-        for named in known.names.get(label, ()):
-            add(named.entity, named.column, named.how, f"注释“{column.label}”")
-    part = called.rpartition("_")[2]
-    if part != called and not part.isascii():  # a name over several columns stands before
-        for named in known.names.get(aliases.fold(part), ()):
-            add(named.entity, named.column, named.how - 0.15, f"末段：{part}")
-    if called.isascii():
-        for named in known.initials.get(folded, ()) if len(folded) >= 2 else ():
-            add(named.entity, named.column, named.how + (0.05 if len(folded) >= 4 else 0), named.why)
-        for length in range(len(folded) - 1, 2, -1):  # BJBMMC ends as 部门名称 does
-            for named in known.initials.get(folded[-length:], ()):
-                add(named.entity, named.column, 0.4 + 0.02 * length, f"结尾与{named.why}")
-        ours = frozenset(aliases.words(called))
-        if len(ours) > 1 or len(folded) > 3:
-            for theirs, named in known.words:
-                if (both := len(ours & theirs)) and (like := both / len(ours | theirs)) >= 0.5 and like < 1:
-                    add(named.entity, named.column, 0.35 + 0.3 * like, f"近似名称：{named.column}")
-    else:
-        for name, columns in known.names.items():
-            if not name.isascii() and len(name) >= 3 and (name in folded or folded in name):
-                like = SequenceMatcher(None, name, folded).ratio()
-                for named in columns if 0.6 <= like < 1 else ():
-                    add(named.entity, named.column, 0.3 + 0.4 * like, f"近似名称：{name}")
-    if column.share("uscc") > 0.9 and column.filled:
-        for name, model in entities.load_all().items():
-            for target in _CREDIT_CODES & model.columns.keys():
-                add(name, target, 0.55, "值为统一社会信用代码")
-    if column.share("project_code") > 0.9 and column.filled:
-        for name, model in entities.load_all().items():
-            if "project_code" in model.columns:
-                add(name, "project_code", 0.92, "值为校验位正确的项目代码")
-    guesses = []
-    for (entity, target), (score, reasons, value) in gathered.items():
-        fits, doubts = _fits(column, entities.load(entity).columns[target])
-        if doubts:
-            reasons = [*reasons, doubts]
-        guesses.append(_Candidate(entity, target, score if fits else score * 0.3, tuple(reasons), fits, value))
-    return sorted(guesses, key=lambda c: -c.score)
-
-
-def _called(name: str) -> str:
-    """What a column is called where its name is a path: an element's text by the element, else the path without places."""
-    return re.sub(r"\[\d+\]", "", name).removesuffix("._text")
-
-
-def _fits(column: ColumnProfile, target: Column) -> tuple[bool, str]:
-    """Whether the values can be the column, and what speaks for it."""
-    if not column.filled:
-        return True, ""
-    share = {
-        "date": max(column.share("time"), column.share("epoch_ms")),
-        "timestamp": max(column.share("time"), column.share("epoch_ms")),
-        "int": column.share("number"),
-        "decimal": column.share("number"),
-        "bool": column.share("bool"),
-        "json": column.share("json"),
-        "geometry": column.share("geometry"),
-    }.get(target.type)
-    if share is not None:
-        return share > 0.8, f"{share:.0%} 的值可读为 {target.type}" if share > 0.8 else f"值不像 {target.type}"
-    if column.kind in ("json", "geometry"):
-        return False, "值为嵌套结构"
-    clock = any(
-        name[:4] in ("yyyy", "RFC ") for name, share in column.formats.items() if share > 0.8 and len(name) >= 8
-    )
-    if clock and column.share("time") > 0.95 and column.share("number") < 0.9:
-        return False, "值是时间"
-    if target.name == "project_code":
-        right = column.share("project_code")
-        return right > 0.5 or column.filled < 3, f"{right:.0%} 的值校验位正确"
-    if target.name in ("uscc", "applicant_uscc"):
-        right = column.share("uscc")
-        return right > 0.5, f"{right:.0%} 的值为统一社会信用代码"
-    if target.codes and target.codes in codes.names() and not column.few and column.distinct > 40:
-        return False, "值不像代码"
-    if target.name.endswith("_name") and column.share("number") > 0.9:
-        return False, "值是数字"
-    return True, ""
-
-
 # -- the entity
 
 
 def _entity(
-    found: dict[str, list[_Candidate]], called: str, known: Knowledge, twin: tuple[float, str] | None
+    found: dict[str, list[Candidate]], called: str, known: Knowledge, twin: tuple[float, str] | None
 ) -> tuple[str, list[str], bool]:
     """What the rows are: the entity that takes most columns, and what the feed's name says."""
     points: defaultdict[str, float] = defaultdict(float)
-    for candidates in found.values():
+    for choices in found.values():
         best: dict[str, float] = {}
-        for one in candidates:
+        for one in choices:
             best[one.entity] = max(best.get(one.entity, 0), one.score)
         for entity, score in best.items():
             points[entity] += score if score >= 0.7 else score / 3
@@ -298,7 +170,7 @@ def _entity(
 
 def _block(
     entity: str,
-    found: dict[str, list[_Candidate]],
+    found: dict[str, list[Candidate]],
     profile: Profile,
     known: Knowledge,
     clear: bool,
@@ -309,12 +181,12 @@ def _block(
         ((one.score, raw, one) for raw, candidates in found.items() for one in candidates if one.entity == entity),
         key=lambda pair: (-pair[0], list(profile.columns).index(pair[1])),
     )
-    of_raw: dict[str, list[_Candidate]] = defaultdict(list)
+    of_raw: dict[str, list[Candidate]] = defaultdict(list)
     claims: dict[str, list[float]] = defaultdict(list)
     for score, raw, one in pairs:
         of_raw[raw].append(one)
         claims[one.column].append(score)
-    chosen: dict[str, tuple[str, _Candidate]] = {}
+    chosen: dict[str, tuple[str, Candidate]] = {}
     for score, raw, one in pairs:
         if score < _LEAST or one.column in chosen or any(raw == other for other, _ in chosen.values()):
             continue
@@ -510,7 +382,7 @@ def _roles(proposed: Draft, profile: Profile, known: Knowledge, cursor: str | No
             return
 
 
-def _aside(column: ColumnProfile, known: Knowledge, candidates: list[_Candidate]) -> Guess:
+def _aside(column: ColumnProfile, known: Knowledge, candidates: list[Candidate]) -> Guess:
     """A column that nothing is made of. Sure only where every mapping that knows it leaves it aside too."""
     folded = aliases.fold(column.name)
     roles = known.roles.get(folded, [])
