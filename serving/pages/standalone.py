@@ -70,12 +70,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
     here = Grant(operator, frozenset({PROJECTS, ADMIN, RAW, DECIDE}))
 
     async def asker(request: Request) -> Grant:
-        kind, _, shown = request.headers.get("authorization", "").partition(" ")
-        shown = (
-            shown.strip()
-            if kind.lower() == "bearer"
-            else request.headers.get("x-api-key") or request.cookies.get(COOKIE, "")
-        )
+        shown = _shown(request)
         if shown and hmac.compare_digest(shown.encode(), token.encode()):
             return here
         account = await run_in_threadpool(session.account, shown) if shown.startswith(session.MARK) else None
@@ -88,13 +83,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
             if "text/html" in request.headers.get("accept", ""):
                 raise _LogIn
             raise HTTPException(401, "请提供有效密钥。", {"WWW-Authenticate": 'Bearer realm="onemap"'})
-        if admission.over is not None:
-            raise HTTPException(429, "本密钥的用量已满，请稍后再试。", {"Retry-After": str(int(admission.over) + 1)})
-        if admission.grant.data is not None:
-            raise HTTPException(403, "共享授权的密钥用于数据接口，不能打开页面。")
-        if not admission.grant.may(PROJECTS):
-            raise HTTPException(403, f"密钥缺少权限 {PROJECTS}。")
-        return admission.grant
+        return _may_see_pages(admission)
 
     pages = application(asker)
 
@@ -116,13 +105,7 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
 
     @app.get("/login")
     def ask(next: str = f"{PLACE}/") -> Response:
-        return Response(
-            template("login.html.j2").render(
-                **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=False
-            ),
-            media_type="text/html",
-            headers=HEADERS,
-        )
+        return _login_page(next)
 
     @app.post("/login")
     def take(
@@ -143,15 +126,36 @@ def make(token: str, operator: str, hosts: list[str]) -> FastAPI:
             return _with_cookie(session.open_for(account), _inside(next), secure=request.url.scheme == "https")
         if not key or keys.admit(key) is None and not hmac.compare_digest(key.encode(), token.encode()):
             lockout.refused(subject, "pages")
-            shown = template("login.html.j2").render(
-                **framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=True
-            )
-            return Response(shown, 401, media_type="text/html", headers=HEADERS)
+            return _login_page(next, wrong=True)
         return _with_cookie(key, _inside(next), secure=request.url.scheme == "https")
 
     app.mount(PLACE, pages)
     app.mount(API, api)
     return app
+
+
+def _shown(request: Request) -> str:
+    """The key of a request, wherever it stands; empty: none."""
+    kind, _, key = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return key.strip()
+    return request.headers.get("x-api-key") or request.cookies.get(COOKIE, "")
+
+
+def _may_see_pages(admission: keys.Admission) -> Grant:
+    """What a valid key may see. :raises HTTPException: its use is up, or it is for no pages."""
+    if admission.over is not None:
+        raise HTTPException(429, "本密钥的用量已满，请稍后再试。", {"Retry-After": str(int(admission.over) + 1)})
+    if admission.grant.data is not None:
+        raise HTTPException(403, "共享授权的密钥用于数据接口，不能打开页面。")
+    if not admission.grant.may(PROJECTS):
+        raise HTTPException(403, f"密钥缺少权限 {PROJECTS}。")
+    return admission.grant
+
+
+def _login_page(next: str, *, wrong: bool = False) -> Response:
+    page = template("login.html.j2").render(**framed(None, "login"), base=f"{PLACE}/", next=_inside(next), wrong=wrong)
+    return Response(page, 401 if wrong else 200, media_type="text/html", headers=HEADERS)
 
 
 def _address(request: Request) -> str:

@@ -6,6 +6,7 @@ Who asks sees only rows that the views show to the grant; clocks, stages and cur
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from functools import cache
@@ -229,7 +230,7 @@ def dossier(grant: Grant, code: str, as_of: date | None = None) -> Dossier | Non
         _until(whole["change_polygons"], "seen_after", until),
         shapely.union_all(lines),
     )
-    result.timeline, result.handling = _timeline(result, judged, whole, steps, visible, until)
+    result.timeline, result.handling = _timeline(result, whole, steps, visible, until)
     return result
 
 
@@ -370,103 +371,71 @@ def feeds() -> dict[str, str]:
 
 def _timeline(
     result: Dossier,
-    judged: judge.Judged,
     whole: dict[str, Any],
     steps: list[dict[str, Any]],
     visible: set[str],
     until: str,
 ) -> tuple[list[dict[str, Any]], int]:
     """What happened, newest first, each once though several systems tell it; 部门办理 only as a count."""
-    from supervision.orders.life import STEP_ZH
-
-    event_zh, channel_zh = labels("event"), labels("channel")
-    names = {b.case_id: (b.item_name, b.case_no) for b in result.bars}
-    entries: dict[tuple[Any, ...], dict[str, Any]] = {}
-    handling = 0
-    for event in whole["events"]:
-        if event["at"] is None or event["at"] > until or event["case_id"] not in visible:
-            continue
-        if event["event"] in ("HANDLING", "CONSULTED"):
-            handling += 1
-            continue
-        item, number = names.get(event["case_id"], (None, event["case_no"]))
-        key = (event["case_id"], event["event"], event["at"][:10])
-        entry = entries.setdefault(
-            key,
-            {
-                "at": event["at"],
-                "kind": "case",
-                "what": event_zh.get(event["event"], event["event"]),
-                "title": item or "",
-                "detail": f"办件 {number}",
-                "by": set(),
-            },
-        )
-        entry["by"].add(channel_zh.get(event["channel"], event["channel"]))
-    rows = list(entries.values())
-    for licence in result.licences:
-        if licence["issued_at"]:
-            rows.append(
-                {
-                    "at": licence["issued_at"],
-                    "kind": "licence",
-                    "what": "发证",
-                    "title": licence["type_name"] or licence["title"] or "证照",
-                    "detail": licence["number"] or "",
-                    "by": {licence["organ_name"] or ""},
-                }
-            )
-    for land in result.land:
-        if land["approved_at"]:
-            rows.append(
-                {
-                    "at": land["approved_at"],
-                    "kind": "licence",
-                    "what": "用地批复",
-                    "title": land["approval_no"],
-                    "detail": "",
-                    "by": {land["organ"] or ""},
-                }
-            )
-    for finding in result.findings:
-        if finding["opened_on"] and finding["opened_on"] <= until[:10]:
-            rows.append(
-                {
-                    "at": finding["opened_on"],
-                    "kind": "finding",
-                    "what": "发现",
-                    "title": finding["name"],
-                    "detail": finding["text"],
-                    "by": {finding["department_name"] or ""},
-                }
-            )
-    for step in steps:
-        if step["at"] <= until:
-            rows.append(
-                {
-                    "at": step["at"],
-                    "kind": "order",
-                    "what": f"工单{STEP_ZH[step['step']]}",
-                    "title": step["order_no"],
-                    "detail": step["why"] or "",
-                    "by": {step["by"] or ""},
-                }
-            )
-    if result.project["submitted_at"] and result.project["submitted_at"] <= until:
-        rows.append(
-            {
-                "at": result.project["submitted_at"],
-                "kind": "project",
-                "what": "项目申报",
-                "title": result.project["project_name"],
-                "detail": "",
-                "by": {labels("channel")[channels.of_kind("register")[0]]},
-            }
-        )
+    events = [e for e in whole["events"] if e["at"] is not None and e["at"] <= until and e["case_id"] in visible]
+    shown = [event for event in events if event["event"] not in ("HANDLING", "CONSULTED")]
+    rows = [
+        *_case_events(shown, {b.case_id: (b.item_name, b.case_no) for b in result.bars}),
+        *_documents(result),
+        *_findings_and_orders(result, steps, until),
+        *_registration(result, until),
+    ]
     for row in rows:
         row["by"] = "、".join(sorted(name for name in row["by"] if name))
-        row["day"], row["time"] = (
-            row["at"][:10],
-            "" if "T00:00:00" in row["at"] or len(row["at"]) == 10 else row["at"][11:16],
-        )
-    return sorted(rows, key=lambda r: (r["day"], r["time"], r["kind"], r["title"]), reverse=True), handling
+        at = row["at"]
+        row["day"], row["time"] = at[:10], "" if "T00:00:00" in at or len(at) == 10 else at[11:16]
+    newest_first = sorted(rows, key=lambda r: (r["day"], r["time"], r["kind"], r["title"]), reverse=True)
+    return newest_first, len(events) - len(shown)
+
+
+def _entry(at: str, kind: str, what: str, title: str, detail: str, *by: str | None) -> dict[str, Any]:
+    return {"at": at, "kind": kind, "what": what, "title": title, "detail": detail, "by": {name or "" for name in by}}
+
+
+def _case_events(events: list[dict[str, Any]], names: dict[str, tuple[Any, Any]]) -> Iterator[dict[str, Any]]:
+    """An event of a case on a day is one, and says which systems tell it."""
+    event_zh, channel_zh = labels("event"), labels("channel")
+    entries: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for event in events:
+        kind, at, case = event["event"], event["at"], event["case_id"]
+        item, number = names.get(case, (None, event["case_no"]))
+        key = (case, kind, at[:10])
+        if key not in entries:
+            entries[key] = _entry(at, "case", event_zh.get(kind, kind), item or "", f"办件 {number}")
+        entries[key]["by"].add(channel_zh.get(event["channel"], event["channel"]))
+    yield from entries.values()
+
+
+def _documents(result: Dossier) -> Iterator[dict[str, Any]]:
+    for licence in result.licences:
+        if licence["issued_at"]:
+            title = licence["type_name"] or licence["title"] or "证照"
+            yield _entry(licence["issued_at"], "licence", "发证", title, licence["number"] or "", licence["organ_name"])
+    for land in result.land:
+        if land["approved_at"]:
+            yield _entry(land["approved_at"], "licence", "用地批复", land["approval_no"], "", land["organ"])
+
+
+def _findings_and_orders(result: Dossier, steps: list[dict[str, Any]], until: str) -> Iterator[dict[str, Any]]:
+    from supervision.orders.life import STEP_ZH
+
+    for finding in result.findings:
+        opened = finding["opened_on"]
+        if opened and opened <= until[:10]:
+            yield _entry(opened, "finding", "发现", finding["name"], finding["text"], finding["department_name"])
+    for step in steps:
+        if step["at"] <= until:
+            what = f"工单{STEP_ZH[step['step']]}"
+            yield _entry(step["at"], "order", what, step["order_no"], step["why"] or "", step["by"])
+
+
+def _registration(result: Dossier, until: str) -> Iterator[dict[str, Any]]:
+    submitted = result.project["submitted_at"]
+    if submitted and submitted <= until:
+        register = labels("channel")[channels.of_kind("register")[0]]
+        yield _entry(submitted, "project", "项目申报", result.project["project_name"], "", register)
