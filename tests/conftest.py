@@ -10,6 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hub", deadline=None)  # how long an example takes says how loaded the machine is
+settings.load_profile("hub")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
