@@ -15,6 +15,7 @@ from core import clock
 from core.errors import ConfigurationError, NotFoundError
 from store.engine import transaction
 from supervision.finding_life import finding_id, listed
+from supervision.positions import CURRENT_ITEM
 
 if TYPE_CHECKING:  # read where something is judged: most lists are of what was
     from supervision.judge import Judged
@@ -172,17 +173,7 @@ def position(project: str, as_of: date | None = None) -> dict[str, Any]:
         code, name = _project(connection, project)
         (judged,) = in_chunks(connection, as_of or clock.today(), [code])
     standing = judged.standing
-    current = standing.current.select(
-        "item_code",
-        "item_name",
-        "stage",
-        "turn",
-        "department",
-        "department_code",
-        pl.col("has_open_case").alias("open"),
-        "promised_limit",
-        "statutory_limit",
-    )
+    current = standing.current.select(*CURRENT_ITEM, "promised_limit", "statutory_limit")
     (where,) = standing.projects.to_dicts()
     rows = _as_rows(judged.findings)
     fires = [row for row in rows if row["state"] == "open"]

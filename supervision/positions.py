@@ -33,6 +33,16 @@ _CLOCK = [
     "provisional",
     "light",
 ]
+#: A current item as pages and programs read it: whose turn it is, and whether a case is open.
+CURRENT_ITEM = (
+    "item_code",
+    "item_name",
+    "stage",
+    "turn",
+    "department",
+    "department_code",
+    pl.col("has_open_case").alias("open"),
+)
 _OTHERS = [name for name in _CLOCK if name != "case_id"]
 #: The clocks of the day; a row that says the same stays as it is.
 CLOCKS = f"""
@@ -85,15 +95,7 @@ def stages(judged: Judged) -> pl.DataFrame:
 def standing(judged: Judged) -> pl.DataFrame:
     """(project_code, current_stage, finished, current_items): the items as a JSON array."""
     items = judged.standing.current.group_by("project_code", maintain_order=True).agg(
-        pl.struct(
-            "item_code",
-            "item_name",
-            "stage",
-            "turn",
-            "department",
-            "department_code",
-            pl.col("has_open_case").alias("open"),
-        ).alias("items")
+        pl.struct(*CURRENT_ITEM).alias("items")
     )
     return judged.standing.projects.join(items, on="project_code", how="left").select(
         "project_code",
