@@ -83,7 +83,7 @@ def decode(
     with archives.open_zip(_file(body), limits) as archive:
         entries = set(archive.names)
         batch = _Rows(known, scope, limits)
-        single = set(known) - {*options.nested, options.attachment}
+        single = frozenset(known) - {*options.nested, options.attachment}
         for one in _records(archive, options, limits):
             place = f"{options.record} {one.number}"
             if one.broken:

@@ -228,9 +228,10 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     fault = xml.contradicts(_bytes(payload), _type(payload))
     issues = [Issue("charset_differs", fault)] if fault else []
     records, places, rejects = [], [], []
+    single = frozenset(options.columns) - frozenset(options.nested)
     for number, one in enumerate(_records(root, options.record), 1):
         place = f"{options.record} {number}"
-        reject = _unsound(one, _place(payload, place), key, set(options.columns) - set(options.nested))
+        reject = _unsound(one, _place(payload, place), key, single)
         if reject is not None:
             rejects.append(reject)
             continue
@@ -240,7 +241,7 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     return Batch(table, rejects + beyond, issues)
 
 
-def _unsound(record: etree._Element, place: str, key: list[str], single: set[str]) -> Reject | None:
+def _unsound(record: etree._Element, place: str, key: list[str], single: frozenset[str]) -> Reject | None:
     """A record that is no XML, holds bytes that are no text, or a field of ``single`` twice."""
     if why := record.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (record.text or "")[: xml.RAW])

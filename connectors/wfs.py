@@ -296,7 +296,7 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     members = features(root)
     shaped = [gml.find(feature) for feature in members]
     plain = reader.plain([found[1] if found else None for found in shaped])
-    single = {*key, *given.columns, given.area or ""}
+    single = frozenset((*key, *given.columns, given.area or ""))
     north_first: list[bool] = []
     for number, (feature, found, shape) in enumerate(zip(members, shaped, plain, strict=True), 1):
         place, name = f"member {number}", _key(feature, key) or None
@@ -353,7 +353,9 @@ def opened(body: bytes, content_type: str | None, limits: Limits | None = None) 
 _Found = tuple[etree._Element, etree._Element] | None  # a feature's geometry property, and the geometry in it
 
 
-def _unsound(feature: etree._Element, found: _Found, place: str, name: str | None, single: set[str]) -> Reject | None:
+def _unsound(
+    feature: etree._Element, found: _Found, place: str, name: str | None, single: frozenset[str]
+) -> Reject | None:
     """A member that is no XML, holds bytes that are no text, or a property of ``single``, or its geometry, twice."""
     if why := feature.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (feature.text or "")[: xml.RAW])

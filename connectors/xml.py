@@ -354,8 +354,9 @@ def attributes(element: etree._Element) -> dict[str, str]:
 
 def children(element: etree._Element, name: str | None = None) -> list[etree._Element]:
     """Child elements, of one local name or all."""
-    found = list(element.iterchildren("*"))  # neither comments nor processing instructions
-    return found if name is None else [child for child in found if local(child) == name]
+    return list(
+        element.iterchildren("*" if name is None else f"{{*}}{name}")
+    )  # no comments, no processing instructions
 
 
 def is_nil(element: etree._Element) -> bool:
@@ -410,13 +411,12 @@ def record(
     return row
 
 
-def twice(element: etree._Element, single: Collection[str]) -> list[str]:
+def twice(element: etree._Element, single: frozenset[str]) -> list[str]:
     """Which of the columns that a record has once (``single``) stand in it again with another value: nothing says which counts."""
     tags = [child.tag for child in element.iterchildren("*")]
     if len(set(tags)) == len(tags):  # as nearly all are
         return []
-    names = Counter(map(_bare, tags))
-    wanted = {name.lower() for name in single}
+    names, wanted = Counter(map(_bare, tags)), _lowered(single)
     again = {name for name, times in names.items() if times > 1 and name.lower() in wanted}
     if not again:
         return []
@@ -425,6 +425,11 @@ def twice(element: etree._Element, single: Collection[str]) -> list[str]:
         if (name := local(child)) in again:
             found[name].add(content(child))
     return [name for name, values in found.items() if len(values) > 1]
+
+
+@lru_cache(maxsize=256)
+def _lowered(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def ambiguous(element: etree._Element, place: str, names: Sequence[str], key: str | None) -> Reject:

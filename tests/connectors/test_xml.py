@@ -221,7 +221,7 @@ def test_bytes_are_decoded_by_evidence_where_what_is_said_is_untrue(body):
 def test_a_field_that_stands_twice_is_one_where_both_say_the_same_and_no_ones_choice_where_not():
     element = xml.parse("<C><A>1</A><A>1</A><B>1</B><B>2</B><L>1</L><L>2</L></C>")
     assert xml.record(element) == {"A": "1", "B": '["1","2"]', "L": '["1","2"]'}
-    assert xml.twice(element, {"a", "b"}) == ["B"]
+    assert xml.twice(element, frozenset({"a", "b"})) == ["B"]
     reject = xml.ambiguous(element, "CASE 1", ["B"], "K")
     assert (reject.code, reject.record) == ("column_ambiguous", "K") and "<B>2</B>" in reject.raw
 
