@@ -18,11 +18,14 @@ PATH = ROOT / "schemas" / "placeholders.yaml"
 
 
 @cache
-def pattern() -> str:
-    """One regular expression of every word, in any case, and of every form."""
+def pattern(*, ascii_only: bool = False) -> str:
+    """One regular expression of every word, in any case, and of every form; ``ascii_only``: of those that ASCII may have."""
     listed = declared.read(PATH).data
-    words = "|".join(re.escape(str(word)).replace(r"\ ", " ") for word in listed["words"])
-    return f"^(?:(?i:{words})|{'|'.join(listed['forms'])})$"
+    words = [re.escape(str(word)).replace(r"\ ", " ") for word in listed["words"]]
+    forms = listed["forms"]
+    if ascii_only:  # a form that looks for a mark anywhere in a text reads all of it
+        words, forms = [word for word in words if word.isascii()], [form for form in forms if r"\x{FFFD}" not in form]
+    return f"^(?:(?i:{'|'.join(words)})|{'|'.join(forms)})$"
 
 
 def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
@@ -45,7 +48,11 @@ def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """(text with every word for "none" as null, mask of those words). Text is cleaned."""
     if text.dtype != pl.String:
         return text, None
-    short = text.str.len_chars() <= _LONGEST
+    length = text.str.len_chars()
+    short = length <= _LONGEST
+    if length.sum() == text.str.len_bytes().sum():  # ASCII, as codes are
+        found = (short & text.str.contains(pattern(ascii_only=True))).fill_null(False)
+        return (text.set(found, None), found) if found.any() else (text, None)
     found = (short & text.str.contains(pattern())).fill_null(False)
     wide = (short & text.str.contains(_WIDE)).arg_true()
     if len(wide):

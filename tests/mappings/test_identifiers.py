@@ -131,3 +131,9 @@ def test_a_word_for_none_is_no_time_and_no_number_and_costs_no_record(word):
 def test_what_is_no_number_and_no_word_for_none_rejects_its_row(written):
     rows = pa.table({"uscc": ["91441900MA0000015D"], "name": ["某公司"], "regCapital": [written]})
     assert compiler.load("p1.enterprise").apply(rows).rejects["code"].to_list() == ["unreadable_number"]
+
+
+@given(st.lists(st.text("0019Xx-_/\\ .?#naulNAULE()<>[]\t", max_size=6)))
+def test_a_column_in_ascii_has_the_words_that_it_has_beside_others(texts) -> None:
+    alone, beside = placeholders.without(column(*texts)), placeholders.without(column(*texts, "东莞"))
+    assert alone[0].to_list() == beside[0].to_list()[:-1]
