@@ -14,8 +14,12 @@ source ``options.http`` in its declaration. Rules of the wire: docs/source-syste
 from __future__ import annotations
 
 import base64
+import http.client
+import io
 import json as jsonlib
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -174,6 +178,8 @@ class Http:
         self.answers = 0  # how many came, of whatever status
         hide(endpoint.secrets)
         self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter())
         self._session.trust_env = False  # no .netrc; proxies are chosen in _proxies
         self._session.verify = _verify(endpoint, name)
 
@@ -308,6 +314,7 @@ class Http:
 
     def _exchange(self, call: _Call) -> Answer:
         started, deadline = _now(), time.monotonic() + self.settings.answer
+        _reading.deadline = deadline
         try:
             response = self._follow(call)
             with response:
@@ -460,7 +467,8 @@ class Http:
         where = self.origin
         if isinstance(error, requests.exceptions.SSLError | ssl.SSLError | urllib3.exceptions.SSLError):
             return _tls(where, error)
-        if isinstance(error, _BAD_ADDRESS):
+        of_the_answer = bool(error.args) and isinstance(error.args[0], urllib3.exceptions.InvalidHeader)
+        if isinstance(error, _BAD_ADDRESS) and not of_the_answer:
             return ConfigurationError(
                 f"{type(error).__name__}: {where} cannot be asked as configured",
                 remedy=f"correct host, login and password of the Connection {self.endpoint.conn_id}",
@@ -476,6 +484,51 @@ class Http:
             zh=f"{where} {zh}，将自动重试；如持续，请与数源部门核对网络与服务状态。",
             code=code,
         )
+
+
+_reading = threading.local()  # ``deadline`` of the answer that this thread reads, by time.monotonic
+
+
+class _Reader(io.BufferedReader):
+    """Provisional answers (100) and trailers without an end are read in loops of libraries that never look at the clock."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        if time.monotonic() > _reading.deadline:
+            raise TimeoutError("Read timed out")
+        return super().readline(size)
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *given: Any, **named: Any) -> None:
+        super().__init__(sock, *given, **named)
+        self.fp = _Reader(self.fp.detach())
+
+
+class _Plain(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _Tls(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Tls
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    def init_poolmanager(self, *given: Any, **named: Any) -> None:
+        super().init_poolmanager(*given, **named)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def proxy_manager_for(self, proxy: str, **named: Any) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **named)
+        manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        return manager
 
 
 class _Session(requests.Session):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -451,3 +453,44 @@ def test_a_receiver_that_is_no_source_is_talked_to_by_the_same_rules(certificate
             with pytest.raises(TransientError, match="503"):
                 unguarded.post("/x", json={})
         assert len(server.asked) == 7
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["provisional answers", "trailers", "chunks"],
+)
+def test_lines_without_an_end_are_given_up(parts):
+    """Libraries read them in loops that never look at the clock."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    with server.accept()[0] as client:
+                        client.recv(1 << 16)
+                        client.sendall(parts[0])
+                        while True:
+                            client.sendall(parts[1] * 100)
+
+        threading.Thread(target=serve, daemon=True).start()
+        asked = Http(
+            Endpoint("c", "http", f"http://127.0.0.1:{server.getsockname()[1]}"),
+            "t",
+            HttpSettings(attempts=1, answer=1),
+        )
+        with pytest.raises(TransientError):
+            asked.get("/a")
+
+
+def test_an_answer_of_two_lengths_is_no_fault_of_our_configuration():
+    with web(lambda asked: Reply(b"xy", headers={"content-length": "1", "Content-Length": "2"})) as server:
+        asked = Http(Endpoint("c", "http", server.url), "t", HttpSettings(attempts=1))
+        try:
+            asked.get("/a")
+        except OneMapError as error:
+            assert error.fault is not Fault.CONFIGURATION
