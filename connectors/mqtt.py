@@ -332,7 +332,7 @@ def _drain(feed: Feed, session: Session, spool: Spool) -> tuple[int, bool]:
             if time.monotonic() >= last + quiet:
                 return taken, True
             continue
-        spool.write((_topic(message), message.payload) for message in messages)
+        spool.write((_topic(message), bytes(message.payload)) for message in messages)
         for message in messages:
             session.client.ack(message.mid, message.qos)
         taken, last = taken + len(messages), time.monotonic()
