@@ -1,7 +1,8 @@
 """A told city through the real wires into one store: ``python -m bench.city PROJECTS``, the environment says which database.
 
 Prints one object: records taken in, seconds of reading, of unify on the first load and after a day's changes, and what
-a record costs in the database.
+a record costs in the database: by what all of it has grown since it was made (``bytes_per_record``), and by the tables and
+indexes of sources and store alone (``rows_and_indexes``).
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ def _size() -> int:
     return _value("select pg_database_size(current_database())")
 
 
+#: Everything of sources and store, which grows with records; the rest grows with days, runs and tables.
+_RELATIONS = """
+select sum(pg_total_relation_size(c.oid)) from pg_class c
+where c.relkind = 'r' and c.relnamespace in ('source'::regnamespace, 'store'::regnamespace)"""
+
+
 def _read() -> float:
     begun = time.perf_counter()
     for source in loader.load_all():
@@ -64,6 +71,7 @@ def measure(projects: int) -> dict[str, Any]:
                 administrator.exec_driver_sql("vacuum")  # as autovacuum does within the minute
             records = _value("select count(*) from source.record")
             bytes_per_record = (_size() - empty) / records
+            rows_and_indexes = _value(_RELATIONS) / records
             world.advance(folder, 1)
             stand.move_clock(at=datetime.fromisoformat(json.loads((folder / "world.json").read_text())["clock"]))
             reading_again = _read()
@@ -76,6 +84,7 @@ def measure(projects: int) -> dict[str, Any]:
         "unify_s": round(unifying, 2),
         "rows_per_s": round(taken / unifying),
         "bytes_per_record": round(bytes_per_record),
+        "rows_and_indexes": round(rows_and_indexes),
         "a_day": {"read_s": round(reading_again, 2), "records": changed, "unify_s": round(after, 2)},
     }
 

@@ -221,7 +221,7 @@ def _city_figures(server: str, projects: int, say: Say) -> dict[str, Any]:
         city = _apart(server, "bench_city", "bench.city", str(projects))
     except (subprocess.SubprocessError, OSError, sa.exc.SQLAlchemyError) as why:
         say(f"no city: {why}")
-        names = ("records", "read_s", "unify_s", "rows_per_s", "bytes_per_record", "a_day")
+        names = ("records", "read_s", "unify_s", "rows_per_s", "bytes_per_record", "rows_and_indexes", "a_day")
         return dict.fromkeys(names) | {"told": str(why)}
     say(f"{projects} projects, {city['records']} records: read {city['read_s']} s, unify {city['unify_s']} s")
     return city
@@ -237,7 +237,7 @@ def run(
         small = _hot_path(server, min(SMALL, rows), rounds, with_rivals, say)
         unify = _unify(server, say)
         protocols = _protocols(server, SMALL, say)
-        city = _city_figures(server, 20 if quick else 300, say)
+        city = _city_figures(server, 200 if quick else 300, say)
     return {
         "commit": commit(),
         "at": f"{datetime.now():%Y-%m-%d %H:%M}",
@@ -249,7 +249,7 @@ def run(
         "unify": unify,
         "city": {k: city[k] for k in ("records", "read_s", "unify_s", "a_day")},
         "protocols": protocols,
-        "store": {"bytes_per_record": city["bytes_per_record"], "records": city["records"]},
+        "store": {key: city[key] for key in ("bytes_per_record", "rows_and_indexes", "records")},
     }
 
 

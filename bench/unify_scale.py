@@ -2,7 +2,8 @@
 
 A city is put straight into the sources' tables, in the proportions of the told one: some 310 records a project. Printed are
 the records a second of a first unify, and the seconds of the next after so many records changed, for the size asked and, with
-``--most``, for a larger one: the second figure is to be the same for both.
+``--most``, for a larger one: the second figure is to be the same for both. ``--days 100`` changes as many records on each of a hundred
+days and tells what they leave.
 """
 
 from __future__ import annotations
@@ -221,12 +222,52 @@ def measure(projects: int, changed: int) -> dict[str, Any]:
     }
 
 
+def aged(projects: int, changed: int, days: int) -> dict[str, Any]:
+    """What so many days of changes leave: MiB before and after them and after ``vacuum``, and the tables that grew most."""
+    from store.unify import unify
+
+    fill(projects)
+    unify()
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum analyze")
+    first, began = _sizes(), time.perf_counter()
+    for day in range(days):
+        change(changed, day)
+        unify()
+    seconds, last = time.perf_counter() - began, _sizes()
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum")
+        dead = connection.exec_driver_sql("select sum(n_dead_tup) from pg_stat_user_tables").scalar_one()
+    after = _sizes()
+    grown = sorted(last, key=lambda name: last[name] - first.get(name, 0), reverse=True)[:6]
+    mib = 1 << 20
+    return {
+        "days": days,
+        "changed_a_day": changed,
+        "a_day_s": round(seconds / days, 3),
+        "mib": [round(sum(sizes.values()) / mib, 1) for sizes in (first, last, after)],
+        "dead_rows_after_vacuum": int(dead),
+        "grown_mib": {name: round((last[name] - first.get(name, 0)) / mib, 1) for name in grown},
+    }
+
+
+def _sizes() -> dict[str, int]:
+    with transaction() as connection:
+        rows = connection.exec_driver_sql(
+            """select n.nspname || '.' || c.relname, pg_total_relation_size(c.oid)
+               from pg_class c join pg_namespace n on n.oid = c.relnamespace
+               where c.relkind = 'r' and n.nspname in ('source', 'store', 'pg_catalog')"""
+        )
+        return {name: size for name, size in rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--projects", type=int, default=600)
     parser.add_argument("--changed", type=int, default=1000)
     parser.add_argument("--most", type=int, default=0, help="a larger city, measured as well")
     parser.add_argument("--here", type=int, help="so many projects, in the database that the environment names")
+    parser.add_argument("--days", type=int, default=0, help="so many days of changes, and what they leave of bloat")
     options = parser.parse_args()
     if options.here:
         print(json.dumps(measure(options.here, options.changed)))
@@ -234,7 +275,12 @@ def main() -> None:
     with scratch.server() as url:
         for projects in filter(None, (options.projects, options.most)):
             with scratch.database(url, f"unify_{projects}"):
-                print(json.dumps(measure(projects, options.changed)), flush=True)
+                made = (
+                    aged(projects, options.changed, options.days)
+                    if options.days
+                    else measure(projects, options.changed)
+                )
+                print(json.dumps(made), flush=True)
 
 
 if __name__ == "__main__":
