@@ -38,6 +38,13 @@ IDS = {
 #: Entities whose rows are kept every one: the row's own place is its id.
 KEPT = tables.OF_A_CASE
 OF_CASES = ("case", *KEPT)
+
+
+def record_of(row: str) -> str:
+    """SQL of the record that a row of :data:`KEPT` is from: its id without its number, so that provenance need not say it again."""
+    return f"coalesce({row}.provenance ->> '*', left({row}.id, -strpos(reverse({row}.id), '|')))"
+
+
 #: Entities of whose changes others have to know.
 FOLLOWED = ("project", "engineering", "case")
 #: So many new rows at once, and nothing else, stand in the feed of changes by batches of :data:`BATCH` (store.change_batch).
@@ -210,7 +217,7 @@ def keep(connection: Connection, entity: str) -> dict[str, int]:
         connection,
         entity,
         f"""select r.feed || '|' || r.record_key || '|' || s.ord as id, {columns}, n.case_id,
-                   jsonb_build_object('*', r.feed || '|' || r.record_key) as provenance, s.record_id, s.ord, s.feed
+                   cast('{{}}' as jsonb) as provenance, s.record_id, s.ord, s.feed
             from enrolling e
             join source.{_q(entity)} s using (record_id)
             join source.record r on r.id = s.record_id
@@ -401,7 +408,9 @@ def publish(
             f"update {table} g set gone_at = now(), changed_at = now() from changing c where c.op = 'DEL' and g.id = c.id"
         )
     sources = (
-        "array(select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1)"
+        "array[split_part(f.id, '|', 1)]"
+        if entity in KEPT
+        else "array(select distinct split_part(v, '|', 1) from jsonb_each_text(f.provenance) p(k, v) order by 1)"
         if entity in authority()
         else "array[split_part(f.provenance ->> '*', '|', 1)]"
     )

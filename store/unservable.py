@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.shapes import is_drawable
-from store import issues, tables
+from store import fold, issues, tables
 
 CODE = "value_not_servable"
 
@@ -64,8 +64,9 @@ def _rows(entity: str, since: int) -> str:
 def _found(entity: str, faults: dict[str, str], since: int) -> str:
     """``faults``: column → SQL that holds where its value is none."""
     values = ", ".join(f"""('{name}', {fault}, g."{name}"::text)""" for name, fault in faults.items())
+    own = "g.id, " if entity in fold.KEPT else ""
     return f"""select split_part(coalesce(g.provenance ->> f.name, g.provenance ->> '*',
-                                          (select min(value) from jsonb_each_text(g.provenance)), 'store'), '|', 1),
+                                          (select min(value) from jsonb_each_text(g.provenance)), {own}'store'), '|', 1),
                       g.id, f.name, '{entity}.' || f.name || ': ' || left(f.value, 100)
                from {_rows(entity, since)} cross join lateral (values {values}) f(name, bad, value)
                where g.gone_at is null and ({" or ".join(faults.values())}) and f.bad"""

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from core.errors import ConfigurationError, NotFoundError
 from schemas import codes, entities
+from store import fold
 from store.engine import engine, transaction
 from supervision import facts, judge, read, rulebook, timeline
 from supervision.calendar import NATURAL, Calendar
@@ -330,7 +331,9 @@ def _evidence(connection: Connection, explained: dict[str, Any]) -> dict[str, An
 
 def _events_of(connection: Connection, case_id: str) -> list[str]:
     rows = connection.execute(
-        sa.text("select distinct provenance ->> '*' from store.case_event where case_id = :id and gone_at is null"),
+        sa.text(
+            f"select distinct {fold.record_of('e')} from store.case_event e where case_id = :id and gone_at is null"
+        ),
         {"id": case_id},
     )
     return [row[0] for row in rows if row[0]]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 from sqlalchemy.engine import Connection
 
+from store import fold
 from store.copying import Schema, read_frame
 
 STAMP = pl.Datetime("us")
@@ -128,7 +129,7 @@ EVENTS = Relation(
 SOURCED_EVENTS = replace(
     EVENTS,
     columns={**EVENTS.columns, "source_ref": pl.String},
-    sql={**EVENTS.sql, "source_ref": "e.provenance ->> '*'"},
+    sql={**EVENTS.sql, "source_ref": fold.record_of("e")},
 )
 LICENCES = Relation(
     {

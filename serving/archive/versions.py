@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from mappings import compiler
 from schemas import entities
 from sources import loader
-from store import rawrow, tables
+from store import fold, rawrow, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,22 @@ class Version:
 
 
 #: records behind the golden rows: those that stand now, and those that rows which are gone name as their source
-_RECORDS = """
+_RECORDS = f"""
 with golden as (
     select unnest(cast(:entities as text[])) as entity, unnest(cast(:ids as text[])) as id
 ),
-told as (  -- of rows that are kept every one, provenance names the record
-    select provenance ->> '*' as ref from store.case_event where case_id = any(:cases) and gone_at is null
+told as (  -- of rows that are kept every one, the id names the record
+    select {fold.record_of("x")} as ref from store.case_event x where case_id = any(:cases) and gone_at is null
     union
-    select provenance ->> '*' from store.special_procedure where case_id = any(:cases) and gone_at is null
+    select {fold.record_of("x")} from store.special_procedure x where case_id = any(:cases) and gone_at is null
     union
-    select provenance ->> '*' from store.material where case_id = any(:cases) and gone_at is null
+    select {fold.record_of("x")} from store.material x where case_id = any(:cases) and gone_at is null
     union
     select p.value as ref from store."case" x, jsonb_each_text(x.provenance) p where x.gone_at is not null and x.project_code = :code and :whole
     union
     select p.value from store.licence x, jsonb_each_text(x.provenance) p where x.gone_at is not null and x.project_code = :code and :whole
     union
-    select p.value from store.case_event x, jsonb_each_text(x.provenance) p where x.gone_at is not null
+    select {fold.record_of("x")} from store.case_event x where x.gone_at is not null
         and (x.case_id = any(:cases) or (:whole and x.case_id in (select g.id from store."case" g where g.gone_at is not null and g.project_code = :code)))
 )
 select m.record_id from golden g join store.member m on m.entity = g.entity and m.id = g.id

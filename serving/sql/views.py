@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from schemas import entities, masking
+from store import fold
 
 #: Types of the model → types of PostgreSQL.
 SQL_TYPES = {
@@ -104,11 +105,12 @@ def _entity(entity: str, alias: str = "x", leave: Iterable[str] = ()) -> tuple[C
     return tuple(columns)
 
 
-def _ends(alias: str = "x") -> tuple[Column, ...]:
+def _ends(alias: str = "x", entity: str = "") -> tuple[Column, ...]:
+    of_own = f"jsonb_build_object('*', {fold.record_of(alias)})"
     return (
         Column(
             "provenance",
-            f"{alias}.provenance",
+            of_own if entity in fold.KEPT else f"{alias}.provenance",
             "json",
             "字段来源",
             "column -> feed and record key; * = every column that is not named",
@@ -301,7 +303,7 @@ def _simple(entity: str, key: tuple[str, ...] = ("id",), extra: tuple[Column, ..
         about.zh,
         about.doc.strip(),
         f'store."{entity}" x',
-        (*_entity(entity), *extra, *_ends()),
+        (*_entity(entity), *extra, *_ends(entity=entity)),
         key,
         seen_of(entity),
         "x.gone_at is null",
