@@ -25,6 +25,7 @@ from connectors.window import Window
 from core.settings import ROOT
 from pipeline import plan, registry, sync
 from quality import issues as issue_list
+from tests.dirt import hostile
 from tests.dirt.machine import CORPUS, FEEDS, Dirt, Recorded, dirt
 from tests.pipeline.rows import rows, scalar
 
@@ -178,6 +179,15 @@ def test_what_failed_before_holds(dirty) -> None:
         dirty_one = Dirt(path.read_bytes(), False, path.name)
         mapped(of, [(dirty_one, judged(of, dirty_one))])
         stored(of, [of.body, path.read_bytes()], dirty)
+
+
+@pytest.mark.parametrize("feed", hostile.FEEDS)
+def test_what_wants_to_cost_much_is_read_or_rejected_and_never_nothing(feed: str, watched: Path) -> None:
+    of = Recorded.of(feed)
+    for number, (what, body) in enumerate(hostile.payloads(of)):
+        (watched / f"{feed}#hostile-{number}").write_bytes(body)
+        read, rejects, _, _ = of.read(body)
+        assert rejects or len(read) >= len(of.sound), what
 
 
 def test_time_and_memory_are_bounded(watched: Path) -> None:
