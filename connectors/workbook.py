@@ -131,6 +131,7 @@ class Book:
 
     def measure(self, sheet: Sheet) -> None:
         """Read its merged ranges; count rows, cells and merges. :raises OverLimit: they are beyond the limits."""
+        self._there(sheet.part)
         if self._scanned(sheet):
             return
         rows = cells = 0
