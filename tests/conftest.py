@@ -71,7 +71,7 @@ def new_database(postgres_server: str) -> Iterator[Callable[[], str]]:
     def make() -> str:
         names.append(f"t{uuid.uuid4().hex[:12]}")
         with admin.connect() as connection:
-            connection.execute(sa.text(f"create database {names[-1]}"))
+            connection.execute(sa.text(f"create database {names[-1]} strategy file_copy"))
         return postgres_server.format(database=names[-1])
 
     yield make
