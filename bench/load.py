@@ -98,6 +98,7 @@ def pressed(port: int, path: str, key: str, seconds: float, clients: int) -> dic
         for _ in range(processes)
     ]
     for one in asking:
+        assert one.stdin is not None  # a pipe, asked for above
         one.stdin.write(key + "\n")
         one.stdin.flush()
     parts = [json.loads(one.communicate()[0]) for one in asking]
@@ -223,6 +224,7 @@ def measure(projects: int, cases: int, seconds: float, clients: int, with_rival:
             .scalars()
             .first()
         )
+        assert case is not None, "the city has cases"
     key = keys.make("bench", ["read:projects"], by="bench", per_minute=10**7, per_day=10**8)[1]
     port = _free()
     command = [

@@ -27,6 +27,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paho.mqtt.client as paho
 import psycopg
 import python_calamine
@@ -139,7 +140,9 @@ _GML = (
 def _gml(numbers: range) -> bytes:
     def member(number: int) -> str:
         places = " ".join(f"{one:.9f} {other:.9f}" for one, other in _ring(number, True))
-        area = geometry.areas([shapely.Polygon(_ring(number, False))])[0]  # as stated, or each parcel is an issue
+        area = geometry.areas(np.array([shapely.Polygon(_ring(number, False))]))[
+            0
+        ]  # as stated, or each parcel is an issue
         return (
             f'<wfs:member><dg:parcel gml:id="p.{number}"><dg:ZDDM>441900001362GB{number:05d}</dg:ZDDM><dg:QLR>{NAME}</dg:QLR>'
             f"<dg:MJ>{area:.2f}</dg:MJ><dg:PROJECT_CODE>2506-441900-04-01-011888</dg:PROJECT_CODE><dg:GXSJ>{_at(number)}</dg:GXSJ>"

@@ -4,6 +4,7 @@ A batch of five hundred takes a tenth of what as many rows and their index entri
 """
 
 from pathlib import Path
+from typing import Any
 
 from alembic import op
 
@@ -121,7 +122,7 @@ def _views(name: str) -> str:
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
-def _after(connection, old: str, new: str) -> None:
+def _after(connection: Any, old: str, new: str) -> None:
     (text,) = connection.execute("select pg_get_functiondef('serving.change_after'::regproc)").fetchone()
     connection.execute(text.replace(old, new))
 
