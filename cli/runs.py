@@ -23,8 +23,9 @@ def health(
     from pipeline.health import health
     from pipeline.machine import conditions
     from serving.render import span
+    from supervision import feedback
 
-    feeds = ordered(health(source))
+    feeds = ordered(health(source) + ([] if source else feedback.health()))
     ground = [] if source else [one for one in conditions() if one.level != "ok"]
     for one in ground:
         output.err.print(f"{'✗' if one.level == 'error' else '!'} {one.zh}（{one.remedy}） · {one.en}", markup=False)

@@ -53,11 +53,16 @@ def health_page() -> Response:
     from serving.push.state import standing
     from store import arrivals
     from store.engine import transaction
+    from supervision import feedback
 
     try:
         with transaction() as connection:
             daily = arrivals.daily(connection, clock.today(), CHART_DAYS)
-        shown = view(health(), last_runs(), daily) | {"pushes": standing(), "push_lights": PUSH_LIGHTS}
+        daily |= feedback.daily(clock.today(), CHART_DAYS)
+        shown = view(health() + feedback.health(), last_runs(), daily) | {
+            "pushes": standing(),
+            "push_lights": PUSH_LIGHTS,
+        }
     except OneMapError as error:
         shown = {"unavailable": error.zh}
     return HTMLResponse(rendered(shown), headers=_HEADERS)
@@ -104,9 +109,9 @@ def last_runs() -> dict[str, tuple[str, dict[str, int]]]:
 
 def _links(feed: FeedHealth, declared: Declared, run: tuple[str, dict[str, int]] | None) -> list[tuple[str, str]]:
     """(address, name): where somebody on duty goes next from a feed. Addresses are Airflow's, from its root."""
-    dag = f"/dags/sync__{feed.source}"
+    dag = f"/dags/{feed.dag or f'sync__{feed.source}'}"
     links = [(dag, "流程")]
-    if run:
+    if run and not feed.dag:
         run_id, feeds = run
         at = f"{dag}/runs/{quote(run_id, safe='')}"
         links.append((at, "最近运行"))
@@ -125,9 +130,10 @@ def health_json() -> Response:
     from pipeline.health import health
     from pipeline.machine import conditions
     from serving.push.state import standing
+    from supervision import feedback
 
     try:
-        feeds = [feed.as_dict() for feed in ordered(health())]
+        feeds = [feed.as_dict() for feed in ordered(health() + feedback.health())]
         pushes = [one.as_dict() for one in standing()]
         document = {"feeds": feeds, "pushes": pushes, "machine": [one.as_dict() for one in conditions()]}
         return JSONResponse(document, headers=_HEADERS)

@@ -51,9 +51,9 @@ def build(
                 return bodies.silences()
 
             @task(task_id="tell", task_display_name="静默通知 tell", map_index_template="{{ subject }}")
-            def tell(subject, text, code, way, **context):
+            def tell(subject, text, code, way, silence, ended, **context):
                 context["subject"] = subject
-                bodies.tell(context, subject, text, code, way)
+                bodies.tell(context, subject, text, code, way, silence, ended)
 
             @task(task_id="remind", task_display_name="临期提醒 remind")
             def remind():

@@ -139,7 +139,8 @@ def notify(context: Any, department: str, way: str) -> None:
 
 
 def silences() -> list[dict[str, Any]]:
-    """Who is told of what: operations and the provider of each silence and of its end, once each, a message an entry.
+    """Who is to be told of what: operations and the provider of each silence and of its end, a message an entry; :func:`tell` tells each
+    once. Of an end is told who was told of the silence.
 
     :raises AirflowSkipException: nobody is named, or there is nothing to tell.
     """
@@ -153,15 +154,26 @@ def silences() -> list[dict[str, Any]]:
 
     recipients = Variable.get(RECIPIENTS, default=None, deserialize_json=True) or {}
     with transaction() as connection:
-        news = episode.news(connection) if recipients else []
-        found = [
-            {"subject": notice.subject, "text": notice.text, "code": notice.department_code, "way": way}
-            for one in news
-            for notice in notices.of_silence(one)
-            for way in ("mail", "webhook")
-            if (recipients.get(notice.department_code) or {}).get(way)
-        ]
-        episode.notified(connection, news)
+        news, told = (episode.news(connection), episode.told(connection)) if recipients else ([], set())
+    found = []
+    for one in news:
+        ended = one.ended_at is not None
+        for notice in notices.of_silence(one):
+            code = notice.department_code
+            found += [
+                {
+                    "subject": notice.subject,
+                    "text": notice.text,
+                    "code": code,
+                    "way": way,
+                    "silence": one.id,
+                    "ended": ended,
+                }
+                for way in ("mail", "webhook")
+                if (recipients.get(code) or {}).get(way)
+                and (one.id, ended, code, way) not in told
+                and (not ended or (one.id, False, code, way) in told)
+            ]
     if not found:
         raise AirflowSkipException(
             f"没有接收人（变量 {RECIPIENTS}）或没有新的静默 / no recipients, or no news of silences"
@@ -169,15 +181,18 @@ def silences() -> list[dict[str, Any]]:
     return found
 
 
-def tell(context: Any, subject: str, text: str, code: str, way: str) -> None:
-    """One message on a silence; one that fails is sent again alone."""
+def tell(context: Any, subject: str, text: str, code: str, way: str, silence: int, ended: bool) -> None:
+    """One message on a silence, once; one that fails is sent again alone."""
     _guard()
     from airflow.sdk import Variable
 
+    from quality.silence import episode
     from supervision.notices import Notice
 
     address = Variable.get(RECIPIENTS, deserialize_json=True)[code][way]
-    _notifier(Notice(code, code, subject, text, True), way, address).notify(context)
+    notifier = _notifier(Notice(code, code, subject, text, True), way, address)
+    if not episode.tell(silence, ended, code, way, lambda: notifier.notify(context)):
+        log.info("was told before, or its sending was cut off: %s", subject)
 
 
 def _notifier(notice: Any, way: str, address: str) -> Any:

@@ -33,7 +33,7 @@ class FeedHealth:
     speaks; ``silent_since`` where it should speak of a later time, ``silence`` says what is usual and what is missing, ``silence_of``
     of what: the feed, or its source as a whole;
     ``silent_parts``: departments, towns, items, events or columns of a live feed that are. ``set_aside``: records that the
-    unified store cannot take; with any, a light that would be green is failing.
+    unified store cannot take; with any, a light that would be green is failing. ``dag``: what reads it, empty: its source's.
     """
 
     feed: str
@@ -72,6 +72,7 @@ class FeedHealth:
     older_mapping: int = 0
     reconciled: str | None = None
     issues: dict[str, int] = field(default_factory=dict)
+    dag: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -402,11 +402,21 @@ silence = sa.Table(
     _column("approved_by", sa.Text, "认可人", "who said so"),
     _column("note", sa.Text, "理由", "why it is right"),
     _instant("approved_at", "认可时间", "when it was said"),
-    _instant("told_at", "通知时间", "when operations and the provider were told of it"),
-    _instant("told_end_at", "恢复通知时间", "when they were told that it ended"),
     sa.Index("silence_open_ix", "feed", "kind", "part", unique=True, postgresql_where=sa.text("ended_at is null")),
     schema=LANDING,
     comment=_comment("静默：应有数据而没有的时段", "times without data that should have come"),
+)
+
+silence_notice = sa.Table(
+    "silence_notice",
+    metadata,
+    _column("silence", sa.BigInteger, "静默号", "silence", primary_key=True, autoincrement=False),
+    _column("ended", sa.Boolean, "恢复", "told of its end; else of its beginning", primary_key=True),
+    _column("recipient", sa.Text, "接收人", "code of a department; *: operations", primary_key=True),
+    _column("way", sa.Text, "方式", "mail, webhook", primary_key=True),
+    _instant("at", "通知时间", "when it began to be sent; taken back where that failed", nullable=False),
+    schema=LANDING,
+    comment=_comment("静默通知：谁已获知静默与恢复", "who was told of silences and of their ends"),
 )
 
 # -- source ------------------------------------------------------------------------------------------------------------

@@ -7,13 +7,11 @@ from datetime import date
 from html import escape
 from typing import Any
 
-from core.errors import ConfigurationError
 from quality.silence import episode
 from quality.silence.episode import News
 from schemas.departments import register
 from sources import loader
-from sources.declaration import Source
-from supervision import rulebook, silence
+from supervision import silence
 from supervision.orders import queries
 from supervision.orders.life import STATE_ZH
 
@@ -53,7 +51,7 @@ def city(notices: list[Notice]) -> Notice:
 def of_silence(news: News) -> list[Notice]:
     """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again."""
     feedback = news.feed == silence.FEEDBACK
-    source = _municipal() if feedback else loader.load(news.feed.partition(".")[0])
+    source = silence.municipal() if feedback else loader.load(news.feed.partition(".")[0])
     name = silence.FEEDBACK_ZH if feedback else episode.name(news.feed, news.kind, news.part)
     if news.ended_at:
         subject = f"[一张图] {name} 已恢复报送"
@@ -72,19 +70,6 @@ def of_silence(news: News) -> list[Notice]:
         Notice(to, to_name, subject, text, urgent)
         for to, to_name in (("*", "运维"), (provider, source.owner.department))
     ]
-
-
-def _municipal() -> Source:
-    """The source that is read where work orders are sent. :raises ConfigurationError: none is."""
-    connection = rulebook.orders().delivery.connection
-    for source in loader.load_all().values():
-        if source.connection == connection:
-            return source
-    raise ConfigurationError(
-        f"no sound source is read by {connection}, where rules/orders.yaml sends work orders",
-        remedy="mend the source's declaration, or delivery.connection",
-        zh=f"没有数源经连接 {connection} 读取，而 rules/orders.yaml 向其报送工单：请更正数源声明或 delivery.connection。",
-    )
 
 
 def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:

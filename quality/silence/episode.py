@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import clock
 from core.errors import ConfigurationError
 from quality.silence import watch, witness
 from quality.silence.rhythm import WorkingDays
@@ -19,6 +20,7 @@ from sources.declaration import Source
 from store.engine import engine, lock_key, transaction
 
 _DAY = timedelta(days=1)
+_NEWS = 14  # days for which the end of a silence is news
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def approve(name: str, until: date, by: str, note: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A silence, or its end, that operations and the provider have not been told of."""
+    """A silence that lasts, or that ended lately."""
 
     id: int
     feed: str
@@ -174,22 +176,54 @@ class News:
 
 
 def news(connection: Connection) -> list[News]:
-    """Silences, and their ends, of which no notice went out; mark them with :func:`notified` once one did."""
+    """Silences that last and that nobody called right, and those that ended in the last :data:`_NEWS` days: what there is to tell of."""
     rows = connection.execute(
         sa.text(
             """select id, feed, kind, part, since, text, ended_at from landing.silence
-               where (told_at is null and ended_at is null) or (told_at is not null and ended_at is not null and told_end_at is null)
+               where case when ended_at is null then coalesce(approved_until < :today, true)
+                          else ended_at > cast(:today as date) - cast(:days as int) end
                order by id"""
-        )
+        ),
+        {"today": clock.today(), "days": _NEWS},
     )
     return [News(*row) for row in rows]
 
 
-def notified(connection: Connection, news: Iterable[News]) -> None:
-    """A notice of each went out: none goes again."""
-    for one in news:
-        column = "told_end_at" if one.ended_at else "told_at"
-        connection.execute(sa.text(f"update landing.silence set {column} = now() where id = :id"), {"id": one.id})
+def told(connection: Connection) -> set[tuple[int, bool, str, str]]:
+    """(silence, whether of its end, recipient, way) of all notices that were sent, or are being sent."""
+    return {
+        tuple(row)
+        for row in connection.execute(sa.text("select silence, ended, recipient, way from landing.silence_notice"))
+    }
+
+
+def tell(silence: int, ended: bool, recipient: str, way: str, send: Callable[[], None]) -> bool:
+    """Tell a recipient of a silence or of its end, once: what began to be sent and was cut off is not sent again, what failed may be.
+    Returns whether it was sent."""
+    of = {"silence": silence, "ended": ended, "recipient": recipient, "way": way}
+    with transaction() as connection:
+        first = connection.execute(
+            sa.text(
+                """insert into landing.silence_notice (silence, ended, recipient, way, at)
+                   values (:silence, :ended, :recipient, :way, now()) on conflict do nothing"""
+            ),
+            of,
+        ).rowcount
+    if not first:
+        return False
+    try:
+        send()
+    except Exception:
+        with transaction() as connection:
+            connection.execute(
+                sa.text(
+                    """delete from landing.silence_notice
+                       where silence = :silence and ended = :ended and recipient = :recipient and way = :way"""
+                ),
+                of,
+            )
+        raise
+    return True
 
 
 def name(feed: str, kind: str, part: str) -> str:

@@ -13,14 +13,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.errors import FAULT_ZH, Fault
+from core import clock
+from core.errors import FAULT_ZH, ConfigurationError, Fault
 from pipeline.health import FeedHealth, health
 from quality import issues
+from quality.silence import episode
 from serving.push.state import LIGHTS, Standing, standing
 from serving.render import span
 from sources import loader
 from store.engine import transaction
-from supervision import rulebook
+from supervision import rulebook, silence
 
 #: kind of a trouble → what it is called
 KINDS = {
@@ -65,7 +67,10 @@ class Trouble:
 def detect() -> list[Trouble]:
     """Everything that is wrong now, the worst first."""
     feeds = health()
-    found = [*_failing(feeds), *_late(feeds), *_held(feeds), *_unbalanced(feeds), *_quarantine(), *_drift(), *_pushes()]
+    found = [
+        *(*_failing(feeds), *_late(feeds), *_held(feeds), *_unbalanced(feeds)),
+        *(*_silent(), *_quarantine(), *_drift(), *_pushes()),
+    ]
     for more in DETECTORS:
         found += more()
     return sorted(found, key=lambda trouble: (-trouble.severity, trouble.key))
@@ -222,6 +227,56 @@ def _unbalanced(feeds: list[FeedHealth]) -> list[Trouble]:
         for feed in feeds
         if not feed.balanced
     ]
+
+
+_SILENT = """
+select feed, kind, part, since, text from landing.silence
+where ended_at is null and coalesce(approved_until < :today, true) order by part <> '', since, id"""
+
+
+def _silent() -> list[Trouble]:
+    """What should speak and does not: one a source or feed that is silent as a whole, one for the parts of a live feed together."""
+    with transaction() as connection:
+        rows = connection.execute(sa.text(_SILENT), {"today": clock.today()}).all()
+    groups: dict[tuple[str, bool], list[Any]] = defaultdict(list)
+    for row in rows:
+        if row.feed == silence.FEEDBACK or row.feed.partition(".")[0] in loader.load_all():
+            groups[row.feed, bool(row.part)].append(row)
+    found = []
+    for (feed, in_part), group in groups.items():
+        feedback = feed == silence.FEEDBACK
+        source = feed.partition(".")[0] if not feedback else _municipal()
+        feeds = [one for one in _feed_names() if one == feed or one.startswith(f"{feed}.")]
+        name = silence.FEEDBACK_ZH if feedback else episode.name(feed, "feed", "")
+        found.append(
+            Trouble(
+                f"silence:{feed}{':parts' if in_part else ''}",
+                "silence",
+                2 if in_part else 3,
+                f"{name} {'部分静默' if in_part else '静默'}",
+                "；".join(
+                    f"{episode.name(row.feed, row.kind, row.part).rpartition('（')[2].rstrip('）') + '：' if in_part else ''}{row.text}"
+                    for row in group[:5]
+                )
+                + (f"；另有 {len(group) - 5} 项" if len(group) > 5 else ""),
+                f"数源：{_who(source)}" if source else "本方运维",
+                _iso(min(row.since for row in group)),
+                "回传停止期间不催办、不督办" if feedback else _stops(feeds),
+                "请数源核实数据是否正常写入并补送；如属正常，登记 onemap feed silence-ok",
+                source,
+                feeds,
+                _pages(source) if source else {},
+            )
+        )
+    return found
+
+
+def _municipal() -> str | None:
+    """The source that is read where work orders are sent; None: its declaration is broken, which is a trouble of its own."""
+    try:
+        return silence.municipal().source
+    except ConfigurationError:
+        return None
 
 
 _GROWTH = """

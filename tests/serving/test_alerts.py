@@ -387,3 +387,35 @@ def test_a_reminder_waits_for_the_hours_of_its_route(hub, receiver, routed):  # 
     receiver.connection("agents", "onemap_webhook", "t")
     reminded("agent", "周超")
     assert alerts.remind(BASE) == {"sent": 0, "failed": 0, "reminders": 0} and not receiver.taken
+
+
+def test_a_silent_source_is_an_incident_that_names_it_and_ends_when_it_speaks(hub, receiver, routed):  # noqa: F811
+    """Operations hear of it by the channel of all other troubles, whether recipients of notices are named or not."""
+    receiver.connection("alert_duty", "onemap_wecom", "a-key")
+    routed("routes:\n- {name: 值班, channel: alert_duty, kinds: [silence]}\n")
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            """insert into landing.silence (feed, kind, part, since, found_at, basis, text) values
+                   ('m2', 'source', '', '2026-11-17', '2026-11-18', 'rhythm', '通常每个工作日 40–220 条'),
+                   ('p1.licence', 'department', 'X', '2026-11-17', '2026-11-18', 'rhythm', '没有一条属于该部门'),
+                   ('p1.licence', 'town', 'Y', '2026-11-17', '2026-11-18', 'rhythm', '没有一条属于该镇街'),
+                   ('m3.updates', 'feed', '', '2026-11-17', '2026-11-18', 'rhythm', '没有回传'),
+                   ('gone.feed', 'feed', '', '2026-11-17', '2026-11-18', 'rhythm', '已不再申报的数源')"""
+        )
+    assert alerts.run(BASE)["opened"] == 3
+    assert alerts.run(BASE) == {"opened": 0, "repeated": 0, "closed": 0, "failed": 0}
+    text = json.dumps([body for _, body in receiver.taken], ensure_ascii=False)
+    for word in (
+        "静默",
+        "通常每个工作日 40–220 条",
+        "部分静默",
+        "没有一条属于该镇街",
+        "工单回传",
+        "逾期",
+        "silence-ok",
+    ):
+        assert word in text, word
+    with transaction() as connection:
+        connection.exec_driver_sql("update landing.silence set ended_at = '2026-11-20' where feed <> 'm3.updates'")
+        connection.exec_driver_sql("update landing.silence set approved_until = '2999-01-01' where feed = 'm3.updates'")
+    assert alerts.run(BASE)["closed"] == 3 and incidents.open_incidents() == []

@@ -6,10 +6,15 @@ import json
 import threading
 from datetime import date, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 
 from core import settings
+from schemas.departments import register
+from sources import loader
+from store.engine import transaction
 from supervision import notices
 from supervision.ledger import supervise
 from supervision.orders import life
@@ -113,3 +118,92 @@ def test_a_message_that_fails_is_a_task_of_its_own(orders, robot, monkeypatch):
         with pytest.raises(Exception, match=r"."):
             supervision_bodies.notify({}, **second)
     assert len(robot) == 1
+
+
+def silent(feed: str, ended: str | None = None) -> None:
+    """A silence begins, or (``ended``) what is silent speaks again."""
+    with transaction() as connection:
+        connection.execute(
+            sa.text(
+                "update landing.silence set ended_at = :ended where feed = :feed"
+                if ended
+                else """insert into landing.silence (feed, kind, part, since, found_at, basis, text)
+                        values (:feed, 'feed', '', '2026-03-02', '2026-03-03', 'rhythm', '通常每个工作日 40–220 条')"""
+            ),
+            {"feed": feed, "ended": ended},
+        )
+
+
+def tell_all() -> int:
+    """One run of the tasks on silences; returns how many messages it meant to send."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from dags import supervision_bodies
+
+    try:
+        entries = supervision_bodies.silences()
+    except AirflowSkipException:
+        return 0
+    for one in entries:
+        supervision_bodies.tell({}, **one)
+    return len(entries)
+
+
+@pytest.fixture
+def recipients(hub, monkeypatch, tmp_path):
+    """Operations and the provider of m2 hear by the robot."""
+    owner = loader.load("m2").owner.department
+    code = dict(register().select("name", "code").iter_rows()).get(owner, owner)
+    monkeypatch.setenv(
+        "AIRFLOW_VAR_ONEMAP_NOTICES", json.dumps({code: {"webhook": "robot"}, "*": {"webhook": "robot"}})
+    )
+    set_clock(datetime(2026, 3, 10, 8, 30), monkeypatch, tmp_path / "clock")
+
+
+def test_operations_and_the_provider_hear_of_a_silence_and_of_its_end_once_each(recipients, robot):
+    assert tell_all() == 0
+    silent("m2.bj")
+    assert [tell_all() for _ in range(3)] == [2, 0, 0]
+    assert all("通常每个工作日 40–220 条" in body["text"]["content"] for _, body in robot)
+    silent("m2.bj", ended="2026-03-10 08:00")
+    assert [tell_all() for _ in range(3)] == [2, 0, 0]
+    assert [("恢复" in body["text"]["content"]) for _, body in robot] == [False, False, True, True]
+
+
+def test_a_silence_that_ended_before_anybody_was_told_is_no_news(recipients, robot):
+    silent("m2.bj")
+    silent("m2.bj", ended="2026-03-10 08:00")
+    assert tell_all() == 0 and robot == []
+
+
+def test_a_task_killed_between_loses_no_notice_and_sends_none_twice(recipients, robot, monkeypatch):
+    from dags import supervision_bodies
+
+    silent("m2.bj")
+    supervision_bodies.silences()  # killed before anything was handed on
+    first, second = supervision_bodies.silences()
+    notifier = supervision_bodies._notifier
+
+    def killed_after_sending(*of):
+        def notify(context):
+            notifier(*of).notify(context)
+            raise KeyboardInterrupt
+
+        return SimpleNamespace(notify=notify)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(supervision_bodies, "_notifier", killed_after_sending)
+        supervision_bodies.tell({}, **first)
+    supervision_bodies.tell({}, **first)  # Airflow tries the task again
+    assert len(robot) == 1
+    supervision_bodies.tell({}, **second)
+    assert tell_all() == 0 and len(robot) == 2
+
+
+def test_a_notice_that_was_refused_is_sent_again(recipients, robot, monkeypatch):
+    silent("m2.bj")
+    with monkeypatch.context() as patch, pytest.raises(Exception, match=r"."):
+        patch.setenv("AIRFLOW_CONN_ROBOT", json.dumps({"conn_type": "http", "host": "http://127.0.0.1:9"}))
+        tell_all()
+    assert robot == []
+    assert (tell_all(), len(robot)) == (2, 2)

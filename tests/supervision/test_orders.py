@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core import clock
 from quality.silence import episode
 from store.engine import transaction
-from supervision import ledger, notices, silence
+from supervision import feedback, ledger, notices, silence
 from supervision.ledger import decide, supervise
 from supervision.orders import life, queries
 from tests.supervision.making import P, case, catalogue, complete, gone, project, put
@@ -243,6 +243,10 @@ def test_while_nothing_comes_back_of_orders_nobody_is_urged_or_escalated(order):
         assert "市平台工单回传" not in silent["feed"] and silent["since"] < datetime(2026, 3, 1)
         (news,) = [one for one in episode.news(connection) if one.feed == silence.FEEDBACK]
     assert "市平台工单回传 静默" in notices.of_silence(news)[0].subject
+    (shown,) = feedback.health()
+    assert (shown.feed, shown.light, shown.dag) == (silence.FEEDBACK, "silent", "work_orders")
+    assert shown.horizon == datetime(2026, 2, 28, 10) and "没有新数据" in shown.silence
+    assert feedback.daily(date(2026, 3, 1), 3) == {silence.FEEDBACK: [1, 1, 0]}
     assert life.advance(datetime(2026, 3, 20)).steps == {}
     with transaction() as connection:
         connection.execute(
@@ -252,4 +256,5 @@ def test_while_nothing_comes_back_of_orders_nobody_is_urged_or_escalated(order):
             {"at": clock.now()},
         )
     supervise(date(2026, 3, 20))
+    assert [one.light for one in feedback.health()] == ["ok"]
     assert life.advance(datetime(2026, 3, 20)).steps == {"escalated": 1}
