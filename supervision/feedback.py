@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from core import clock
 from core.errors import ConfigurationError
 from pipeline.health import FeedHealth
+from sources import loader
+from sources.declaration import Source
 from store.engine import engine
-from supervision import silence
+from supervision import rulebook, silence
 
 _STATE = """
     select (select clock_timestamp() - max(moved_at) from supervision.update_cursor) as ago,
@@ -32,7 +34,7 @@ def health() -> list[FeedHealth]:
     if row.ago is None:
         return []
     try:
-        source = silence.municipal()
+        source = municipal()
     except ConfigurationError:
         return []  # that source stands there as broken itself
     age = max(row.ago, timedelta(0)).total_seconds()
@@ -63,6 +65,19 @@ def health() -> list[FeedHealth]:
 def daily(today: date, days: int) -> dict[str, list[int]]:
     """Rows that came back by day, the last one ``today``; empty: none."""
     with engine().connect() as connection:
-        came = dict(connection.execute(sa.text(_DAILY), {"today": today, "days": days}).tuples().all())
+        came: dict[date, int] = dict(connection.execute(sa.text(_DAILY), {"today": today, "days": days}).tuples().all())
     first = today - timedelta(days=days - 1)
     return {silence.FEEDBACK: [came.get(first + timedelta(days=n), 0) for n in range(days)]} if came else {}
+
+
+def municipal() -> Source:
+    """The source that is read where work orders are sent. :raises ConfigurationError: none is."""
+    connection = rulebook.orders().delivery.connection
+    for source in loader.load_all().values():
+        if source.connection == connection:
+            return source
+    raise ConfigurationError(
+        f"no sound source is read by {connection}, where rules/orders.yaml sends work orders",
+        remedy="mend the source's declaration, or delivery.connection",
+        zh=f"没有数源经连接 {connection} 读取，而 rules/orders.yaml 向其报送工单：请更正数源声明或 delivery.connection。",
+    )

@@ -11,7 +11,7 @@ from quality.silence import episode
 from quality.silence.episode import News
 from schemas.departments import register
 from sources import loader
-from supervision import silence
+from supervision import feedback, silence
 from supervision.orders import queries
 from supervision.orders.life import STATE_ZH
 
@@ -50,9 +50,9 @@ def city(notices: list[Notice]) -> Notice:
 
 def of_silence(news: News) -> list[Notice]:
     """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again."""
-    feedback = news.feed == silence.FEEDBACK
-    source = silence.municipal() if feedback else loader.load(news.feed.partition(".")[0])
-    name = silence.FEEDBACK_ZH if feedback else episode.name(news.feed, news.kind, news.part)
+    of_orders = news.feed == silence.FEEDBACK
+    source = feedback.municipal() if of_orders else loader.load(news.feed.partition(".")[0])
+    name = silence.FEEDBACK_ZH if of_orders else episode.name(news.feed, news.kind, news.part)
     if news.ended_at:
         subject = f"[一张图] {name} 已恢复报送"
         text = f"{name} 自 {news.since:%Y-%m-%d %H:%M} 静默，已于 {news.ended_at:%Y-%m-%d %H:%M} 恢复；暂停的判定随数据自动恢复。"

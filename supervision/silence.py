@@ -11,14 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import clock
-from core.errors import ConfigurationError
 from quality.silence import episode, watch
 from quality.silence.episode import Watched
 from quality.silence.watch import Heard
 from sources import loader
-from sources.declaration import Source
 from store.copying import Schema, read_frame
-from supervision import rulebook
 from supervision.calendar import Calendar
 from supervision.clock import DOUBLE_RED, RED
 
@@ -48,19 +45,6 @@ def look(connection: Connection, as_of: date, calendar: Calendar) -> Watched:
             watched.heard.append(feedback)
             watched.silences += [episode.Silence.of(feedback)] if feedback.silent else []
     return watched
-
-
-def municipal() -> Source:
-    """The source that is read where work orders are sent. :raises ConfigurationError: none is."""
-    connection = rulebook.orders().delivery.connection
-    for source in loader.load_all().values():
-        if source.connection == connection:
-            return source
-    raise ConfigurationError(
-        f"no sound source is read by {connection}, where rules/orders.yaml sends work orders",
-        remedy="mend the source's declaration, or delivery.connection",
-        zh=f"没有数源经连接 {connection} 读取，而 rules/orders.yaml 向其报送工单：请更正数源声明或 delivery.connection。",
-    )
 
 
 def feedback_is_silent(connection: Connection) -> bool:

@@ -22,7 +22,7 @@ from serving.push.state import LIGHTS, Standing, standing
 from serving.render import span
 from sources import loader
 from store.engine import transaction
-from supervision import rulebook, silence
+from supervision import feedback, rulebook, silence
 
 #: kind of a trouble → what it is called
 KINDS = {
@@ -244,10 +244,10 @@ def _silent() -> list[Trouble]:
             groups[row.feed, bool(row.part)].append(row)
     found = []
     for (feed, in_part), group in groups.items():
-        feedback = feed == silence.FEEDBACK
-        source = feed.partition(".")[0] if not feedback else _municipal()
+        of_orders = feed == silence.FEEDBACK
+        source = feed.partition(".")[0] if not of_orders else _municipal()
         feeds = [one for one in _feed_names() if one == feed or one.startswith(f"{feed}.")]
-        name = silence.FEEDBACK_ZH if feedback else episode.name(feed, "feed", "")
+        name = silence.FEEDBACK_ZH if of_orders else episode.name(feed, "feed", "")
         found.append(
             Trouble(
                 f"silence:{feed}{':parts' if in_part else ''}",
@@ -261,7 +261,7 @@ def _silent() -> list[Trouble]:
                 + (f"；另有 {len(group) - 5} 项" if len(group) > 5 else ""),
                 f"数源：{_who(source)}" if source else "本方运维",
                 _iso(min(row.since for row in group)),
-                "回传停止期间不催办、不督办" if feedback else _stops(feeds),
+                "回传停止期间不催办、不督办" if of_orders else _stops(feeds),
                 "请数源核实数据是否正常写入并补送；如属正常，登记 onemap feed silence-ok",
                 source,
                 feeds,
@@ -274,7 +274,7 @@ def _silent() -> list[Trouble]:
 def _municipal() -> str | None:
     """The source that is read where work orders are sent; None: its declaration is broken, which is a trouble of its own."""
     try:
-        return silence.municipal().source
+        return feedback.municipal().source
     except ConfigurationError:
         return None
 
