@@ -70,6 +70,7 @@ def record(source, feed) -> None:
         if best is None:
             best = like(feed, SISTERS[feed.id])
         body, facts, media, rows = best
+        facts.pop("server_date", None)  # a recording is read on any later day: its clock would speak against the hub's
         (RECORDED / f"{feed.id}.body").write_bytes(body)
         (RECORDED / f"{feed.id}.json").write_text(
             json.dumps({"media_type": media, "facts": facts}, ensure_ascii=False, indent=1, default=str) + "\n", "utf-8"

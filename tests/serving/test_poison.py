@@ -7,6 +7,7 @@ poisoned at once, a row a kind of poison; with ``--dirt`` each column with each 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ from serving.api.app import app
 from serving.pages import app as pages
 from serving.pages import standalone
 from sources import loader
-from store import tables
+from store import fold, tables
 from store.engine import transaction
 from supervision import ledger
 from tests.serving.conftest import rows
@@ -123,6 +124,8 @@ def poison(project: str, singly: bool) -> int:
             for n, spoilt in enumerate(poisoned(table, singly)):
                 new = f"bad-{entity}-{n}"
                 given = {"id": new, **({"project_code": new} if entity == "project" else {}), **spoilt}
+                if entity in fold.KEPT:  # their ids say which record they are from
+                    given["provenance"] = json.dumps({"*": found.rpartition("|")[0]})
                 listed = ", ".join(f'"{column.name}"' for column in table.columns)
                 taken = ", ".join(
                     f"cast(:{column.name} as {column.type.compile(dialect=postgresql.dialect())})"

@@ -207,7 +207,7 @@ def test_the_archive_lies_in_an_object_store_as_in_a_folder(monkeypatch, tmp_pat
         assert list(archive.listing()) == [kept.sha256]
         changing = tmp_path / "payload"
         changing.write_bytes(b"a" * 100)
-        monkeypatch.setattr(archive, "digest", lambda _: archive.Kept("0" * 64, 100))
+        monkeypatch.setattr(archive, "digest", lambda _: archive.Archived("0" * 64, 100))
         with pytest.raises(InternalError, match="changed while"):
             archive.put(changing)
         assert len(Bucket.held) == 2
