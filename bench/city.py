@@ -1,4 +1,4 @@
-"""A told city through the real wires into one store: ``python -m bench.city PROJECTS``, the environment says which database.
+"""A simulated city through the real wires into one store: ``python -m bench.city PROJECTS``, the environment says which database.
 
 Prints one object: records taken in, seconds of reading, of unify on the first load and after a day's changes, and what
 a record costs in the database: by what all of it has grown since it was made (``bytes_per_record``), and by the tables and

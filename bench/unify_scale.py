@@ -1,6 +1,6 @@
 """What unify costs by size: ``python -m bench.unify_scale [--projects 600] [--changed 1000] [--most 6000]``.
 
-A city is put straight into the sources' tables, in the proportions of the told one: some 310 records a project. Printed are
+A city is put straight into the sources' tables, in the proportions of the simulated one: some 310 records a project. Printed are
 the records a second of a first unify, and the seconds of the next after so many records changed, for the size asked and, with
 ``--most``, for a larger one: the second figure is to be the same for both. ``--days 100`` changes as many records on each of a hundred
 days and tells what they leave.

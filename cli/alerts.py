@@ -1,4 +1,4 @@
-"""``onemap alerts``: what is wrong, who is told, and a test of each route."""
+"""``onemap alerts``: what is wrong, who is notified, and a test of each route."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cli import output
 from cli.context import Json, group
 
 app = typer.Typer()
-alerts = group(app, "alerts", "告警 · incidents, and who is told of them")
+alerts = group(app, "alerts", "告警 · incidents, and who is notified of them")
 
 
 @alerts.command("list")
@@ -42,7 +42,7 @@ def list_(
 
 @alerts.command()
 def run(as_json: Json = False) -> None:
-    """看一遍 · Look and tell, as the DAG alerts does every five minutes."""
+    """看一遍 · Look and notify, as the DAG alerts does every five minutes."""
     from serving import alerts as service
 
     done = service.run(_base())

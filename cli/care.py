@@ -60,7 +60,7 @@ def remind(
     as_of: AsOf = None,
     as_json: Json = False,
 ) -> None:
-    """临期提醒 · What is told before it is late, to agent, enterprise and department, once each."""
+    """临期提醒 · Reminders before it is late, to agent, enterprise and department, once each."""
     attach()
     from core import clock
     from supervision import care

@@ -97,7 +97,7 @@ def end(number: Number, by: By, note: Note) -> None:
 
 @share.command()
 def key(number: Number, by: By) -> None:
-    """领取密钥 · The key of a grant, told once."""
+    """领取密钥 · The key of a grant, shown once."""
     from serving import sharing
 
     output.out.print(sharing.fetch(number, by=by), markup=False)

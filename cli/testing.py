@@ -20,7 +20,7 @@ app = typer.Typer()
 def test(context: typer.Context) -> None:
     """运行测试 · Run the tests on two processes; arguments go to pytest (-k, -x, a file, -n 0 …).
 
-    --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are said.
+    --faults [KILLS]: 故障演练 · the campaign of faults whole, 500 kills or as many as are given.
     --silence [ARGUMENT …]: 静默演练 · every feed, source and part of simulated worlds is frozen and thawed (bench/alive.py).
     --mutants [MODULE …]: 变异测试 · changed code must fail a test: the sample of pyproject.toml, or some of its modules."""
     given = list(context.args)

@@ -1,4 +1,4 @@
-"""``onemap webhooks``: who is told of changes of the store."""
+"""``onemap webhooks``: who is notified of changes of the store."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def advance(
 
 @world.command()
 def status(folder: Folder = None, as_json: Json = False) -> None:
-    """状态 · What the folder tells of, and where its clock stands."""
+    """状态 · What the folder holds, and where its clock stands."""
     _show(folder or Layout.here().world, as_json)
 
 

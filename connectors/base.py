@@ -63,7 +63,7 @@ class Payload:
 class Proof:
     """The end of a fetch: is the window complete, and how do we know.
 
-    ``issues`` are (code, severity, detail) to be told though the fetch went on; ``state`` (JSON-able) is given to
+    ``issues`` are (code, severity, detail) to be reported though the fetch went on; ``state`` (JSON-able) is given to
     the next fetch of this feed once this one is committed. ``complete`` False: rows are kept, the interval is not.
     """
 
@@ -78,7 +78,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something to be told that stops nothing. ``code`` stands in quality/issues.yaml."""
+    """Something to be reported that stops nothing. ``code`` stands in quality/issues.yaml."""
 
     code: str
     detail: str

@@ -31,7 +31,7 @@ _READ = 1 << 20
 
 @dataclass(slots=True)
 class Inspection:
-    """Rows of the document, and what is to be told."""
+    """Rows of the document, and what is to be reported."""
 
     rows: int
     issues: list[Issue]

@@ -118,7 +118,7 @@ def _has_shape(names: list[str], dbf: str) -> bool:
 
 
 def without(batch: Batch, skip: list[Skip]) -> Batch:
-    """Without the rows that are none by the declared tests; their number is told."""
+    """Without the rows that are none by the declared tests; their number is reported."""
     table = batch.rows
     for one in skip:
         if one.column in table.column_names and table.num_rows:
@@ -233,7 +233,7 @@ def _transcode(path: Path, target: Path, charset: str | None) -> None:
 
 
 def _header(path: Path, given: TableOptions, limits: Limits) -> tuple[list[str], int, list[Issue]]:
-    """(names, lines before the first row, issues). A name that stands twice is told, and numbered."""
+    """(names, lines before the first row, issues). A name that stands twice is reported, and numbered."""
     if given.header_row is None:
         return given.columns, 0, []
     with path.open(encoding="utf-8", newline="") as file:

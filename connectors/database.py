@@ -5,7 +5,7 @@ what the server said; they are handed on once the snapshot is closed, so that ne
 source's snapshot open nor a cut connection leaves half a window. Proof: ``count(*)`` of the window in the same snapshot.
 
 Rows without an increment that can be (NULL, a zero date, infinity, a year before 1000 or from 9999 on) lie in no window
-or in none that is ever asked for; they come with every one, and are told. So do dates without a month or a day, of a
+or in none that is ever asked for; they come with every one, and are reported. So do dates without a month or a day, of a
 MySQL that lets them in.
 
 A row that the database itself cannot say (a view that divides by nought, a text without an equivalent in UTF-8) is

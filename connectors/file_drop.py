@@ -4,7 +4,7 @@ or in the root.
 A file is taken once, when it is complete, and again when it changes. Some stand for parts that are sent again: of the
 files of one scope only the highest that is sound counts, and it replaces what was taken before
 (docs/architecture.md, "Replacement"). What was taken is kept in the feed's state, so a run without news fetches
-nothing. A file that is not complete, or damaged, or unsafe is told as an issue at every run until it is sent again;
+nothing. A file that is not complete, or damaged, or unsafe is reported as an issue at every run until it is sent again;
 nothing on the server is moved or deleted.
 
 Declared in ``sources/*.yaml``::
@@ -15,7 +15,7 @@ Declared in ``sources/*.yaml``::
         key: [YWLSH]
         options:
           files: 'HB_(?P<scope>\\d{14})_(?P<order>\\d{3})\\.zip'
-          own: 'HB_*'                           # names that are this feed's, so that a misspelt one is told
+          own: 'HB_*'                           # names that are this feed's, so that a misspelt one is reported
           complete: ok                          # once <name>.ok stands beside it, empty or the file's md5
           content: cases                        # see connectors/cases_xml.py
           cases: {encoding: gb18030, nested: [SPHJ, CL, FJ], attachment: FJ}

@@ -2,7 +2,7 @@
 
 A page that brings no new key may be a repetition, a filtered one, or the server's way of never ending. After
 :data:`STUCK` of them running nothing more is asked. Where the source says that more follows all the same, the listing is
-told as one without end, and is not complete.
+reported as one without end, and is not complete.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _UNITS = {
 _ZONE = 38
 _EASTING = (440_000.0, 540_000.0)  # of EPSG:4547, domain.md §5.1 with a margin
 _NORTHING = (2_495_000.0, 2_572_000.0)
-_NAMED = 20  # lines and rings that are told one by one
+_NAMED = 20  # lines and rings that are named one by one
 _CLOSE = 0.001  # metres: the precision that the files state
 
 

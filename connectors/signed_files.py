@@ -11,7 +11,7 @@ Feed options::
     limits: {entry: …, rows: …}    see connectors/limits.py
 
 A file is taken when its name is new or its md5 another one; the new one stands for the old one wholly (``scopes``).
-One that does not match its size and md5, or is no zip to be trusted, is told as an issue and asked for again next
+One that does not match its size and md5, or is no zip to be trusted, is reported as an issue and asked for again next
 time. State: ``{"taken": {name: md5}}``.
 """
 

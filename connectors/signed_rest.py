@@ -6,7 +6,7 @@ Feed options::
     from: updatedFrom           names of the window's bounds in the body (these are the defaults)
     to: updatedTo
     page_size: 500
-    rounds: 8                   how often a moving listing is read again before it is told as unsettled
+    rounds: 8                   how often a moving listing is read again before it is reported as unsettled
 
 Raw columns: the fields of ``list``.
 """

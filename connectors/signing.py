@@ -116,7 +116,7 @@ def unsealed(sealed: Sealed, text: str, endpoint: Endpoint) -> bytes:
     try:
         data = bytes.fromhex(text) if sealed.encoding == "hex" else base64.b64decode(text, validate=True)
     except ValueError:
-        data = b"?"  # no whole block: told as what cannot be decrypted
+        data = b"?"  # no whole block: reported as what cannot be decrypted
     return guomi.sm4_decrypt(key, data, iv[0] if iv else None)
 
 

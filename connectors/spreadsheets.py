@@ -4,7 +4,7 @@ The header stands on a row of its own under a merged title; cells that are merge
 are filled for the declared columns. Dates are serials of the 1900 system or text; numbers keep their digits. How a
 workbook is read, and within which limits: :mod:`connectors.workbook`.
 
-A row that cannot be read, or has a formula in place of a value, is rejected alone; a cell that holds an error is told
+A row that cannot be read, or has a formula in place of a value, is rejected alone; a cell that holds an error is reported
 and has no value.
 """
 

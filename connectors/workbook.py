@@ -2,7 +2,7 @@
 
 Only what holds cells is read: the workbook, its relationships, the shared strings, the number formats, the sheets asked
 for. Comments, drawings, themes, properties and the like decide nothing, whatever is in them; so do the dimensions that
-a sheet claims. A row that cannot be read is told with its text, and the next goes on.
+a sheet claims. A row that cannot be read is reported with its text, and the next goes on.
 
 Why not a library: openpyxl and calamine read a workbook whole or not at all, build what its parts claim before a cell
 is seen, and show a formula that was never calculated as an empty cell. The kinds of number formats and the dates behind

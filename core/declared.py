@@ -1,7 +1,7 @@
 """Declared YAML: read strictly, and every message names file and line.
 
 ``read`` gives plain data with the line of each node; ``load`` makes a pydantic model of it. All that is wrong with a
-file is told in one error, not the first alone.
+file is reported in one error, not the first alone.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def _well(outcome: dict[str, Any]) -> bool:
 
 
 def _failure(bad: list[dict[str, Any]]) -> Exception:
-    """One error for all that did not end well: one that may mend itself is told first, since it decides on trying again."""
+    """One error for all that did not end well: one that may mend itself is reported first, since it decides on trying again."""
     first = next((one for one in bad if one["fault"] == "transient"), bad[0])
     if len(bad) > 1:
         others = "; ".join(f"{one['feed']}: {one['error'] or one['outcome']}" for one in bad)

@@ -1,4 +1,4 @@
-"""How the health of feeds is told to people: words, tones, order. Used by page and command line."""
+"""How the health of feeds is shown to people: words, tones, order. Used by page and command line."""
 
 from __future__ import annotations
 

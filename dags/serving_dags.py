@@ -1,7 +1,7 @@
 """The DAGs of serving, made by :mod:`dags.onemap_dags` with the helpers that every DAG here is made with.
 
 ``serve``: after every unify and every five minutes: names to search by, towns of shapes, the day's balance; webhooks; OpenLineage.
-``alerts``: every five minutes: what is wrong, and whoever is to be told. ``snapshot``: nightly files of the store.
+``alerts``: every five minutes: what is wrong, and whoever is to be notified. ``snapshot``: nightly files of the store.
 ``push__<sink>``: what the hub sends to others, a DAG a declaration of ``sinks/``.
 """
 

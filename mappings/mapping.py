@@ -49,7 +49,7 @@ UNCHANGED = {"_row": pl.UInt32, "record_id": pl.Int64}
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """Something to be told that kept no row away, over the whole batch. ``value`` None: of many values."""
+    """Something to be reported that kept no row away, over the whole batch. ``value`` None: of many values."""
 
     code: str
     field: str
@@ -241,7 +241,7 @@ class Mapping:
             pl.Series("_position", positions, dtype=pl.UInt32),
             *(text.alias(f"{name}.{field}") for field, text in texts.items()),
         )
-        # an unknown field is told by the parent's row, as an unknown column is
+        # an unknown field is reported by the parent's row, as an unknown column is
         unknown = []
         for inner, text in texts.items():
             if inner not in known:
@@ -366,7 +366,7 @@ def _columns(elements: list[dict[str, Any]], known: list[str]) -> dict[str, list
 
 
 def _absent_issues(scope: Scope, part: Value) -> None:
-    """Rows without a value of a part of the key, or with one that was not decoded; what cannot be read is told already."""
+    """Rows without a value of a part of the key, or with one that was not decoded; what cannot be read is reported already."""
     names = sorted(part.columns)
     bare = pl.DataFrame([scope.identifier(name).alias(name) for name in names])
     absent = bare.select(pl.all_horizontal(pl.all().is_null())).to_series()

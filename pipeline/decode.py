@@ -34,7 +34,7 @@ NO_RECEIPT = 0  # of what is looked at and not kept
 _RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
 _UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONGEST_NAME = 200
-_MANGLED_NAMED = 20  # records of a batch whose mangled text is told one by one
+_MANGLED_NAMED = 20  # records of a batch whose mangled text is named one by one
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What the hub itself stands on, told before it gives way: disks, the archive, the database, the clock, the journal.
+"""What the hub itself stands on, reported before it gives way: disks, the archive, the database, the clock, the journal.
 
 Nothing is stored for it. ``ONEMAP_FREE`` is the free space in MiB under which a disk is told of (2048); under a quarter of it
 work stops soon.
@@ -39,7 +39,7 @@ class Condition:
 
 
 def conditions() -> list[Condition]:
-    """Everything, the worst first; raises nothing: what cannot be asked is told as such."""
+    """Everything, the worst first; raises nothing: what cannot be asked is reported as such."""
     found = [*_disks(), _archive(), *_database()]
     return sorted(found, key=lambda one: ("error", "warning", "ok").index(one.level))
 

@@ -97,7 +97,7 @@ def _surprises(
 
 
 def _may_surprise(connection: Connection, job: Job) -> bool:
-    """Whether a batch unlike those before goes on: it is told alone, or a person let it."""
+    """Whether a batch unlike those before goes on: it is reported alone, or a person let it."""
     if job.feed.rhythm.surprise == "tell":
         return True
     release = holds.released(connection, job.feed.id, 0)
@@ -194,7 +194,7 @@ def _allowed(connection: Connection, job: Job, gone: int) -> bool:
 
 def _believe(connection: Connection, job: Job) -> list[Issue]:
     """Bring the run's now back as far as the database's and the source's clocks have come, and take back what was completed
-    beyond the present; returns what is to be told."""
+    beyond the present; returns what is to be reported."""
     details = []
     until = clockwatch.cut(connection, job.feed.id, planning.late(job.feed))
     if until is not None:

@@ -29,13 +29,13 @@ from store import staging
 from store.engine import transaction
 from store.staging import Staged
 
-_SHOWN = 200  # rejected rows that are told one by one; all are counted
+_SHOWN = 200  # rejected rows that are named one by one; all are counted
 
 
 @dataclass
 class Tried:
     """``go``: the batch would be taken; ``why`` says what stops it. ``rejected``: rows that would go to quarantine, each with
-    every reason; ``issues``: what would be told and stops nothing; ``rows``: how many rows of each entity would come of it.
+    every reason; ``issues``: what would be reported and stops nothing; ``rows``: how many rows of each entity would come of it.
     """
 
     feed: str

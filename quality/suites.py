@@ -82,8 +82,8 @@ class Check:
     code: str
     severity: Severity
     when: dict[str, str | None]
-    columns: tuple[str, ...]  # those that it reads, whose values are told
-    personal: bool  # one of them is personal data: values are not told
+    columns: tuple[str, ...]  # those that it reads, whose values are shown
+    personal: bool  # one of them is personal data: values are not shown
 
     @property
     def rejects(self) -> bool:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent import SQLDatasource
 
 TOLD = 50  # records that an expectation names one by one; the rest are counted
-_VALUE = 200  # characters of a value that are told
+_VALUE = 200  # characters of a value that are shown
 _FORMAT = {
     "result_format": "BOOLEAN_ONLY",  # the counts come with the rows, below: no second pass for samples
     "return_unexpected_index_query": True,

@@ -58,7 +58,7 @@ def make(
     per_day: int = PER_DAY,
     expires: datetime | None = None,
 ) -> tuple[str, str]:
-    """(id, key) of a new key. The key is told here and never again; it ends after :data:`LIFE` unless ``expires`` says otherwise.
+    """(id, key) of a new key. The key is shown here and never again; it ends after :data:`LIFE` unless ``expires`` says otherwise.
 
     :raises ConfigurationError: a scope that is none.
     """

@@ -2,7 +2,7 @@
 
 A run of a feed is a run of job ``sync.<feed>``: START and then COMPLETE, FAIL or ABORT, from the feed at its source to the tables
 of its entities, column by column as the mapping has it, with the rows that came in and what became of them. That unify
-makes ``store`` of ``source`` is told as a job without runs, since it takes what is there and no window.
+makes ``store`` of ``source`` is reported as a job without runs, since it takes what is there and no window.
 
 Events go to the Airflow Connection ``openlineage`` (host: address of the service, password: its API key), in the order of the
 runs; without that Connection nobody is told.

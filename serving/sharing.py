@@ -2,7 +2,7 @@
 just that; what was used is shown to the owner.
 
 A grant is a key whose scope ``data:<number>`` stands for the request; the fields come from there at every call, so that an end or a
-change takes effect at once. The key is told once, to the department that fetches it.
+change takes effect at once. The key is shown once, to the department that fetches it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def end(number: int, *, by: str, note: str) -> None:
 
 
 def fetch(number: int, *, by: str) -> str:
-    """The key of a grant, told once: a new fetch ends the key before. :raises NotFoundError: it is not in force."""
+    """The key of a grant, shown once: a new fetch ends the key before. :raises NotFoundError: it is not in force."""
     found = _one(number)
     if found["state"] != "granted" or found["until"] < clock.today():
         raise _none(number)

@@ -68,7 +68,7 @@ class Running:
         asyncio.run_coroutine_threadsafe(self._stand.settle(), self._loop).result(START_SECONDS)
 
     def move_clock(self, *, at: datetime | None = None, **by: float) -> None:
-        """Set the told clock (``at``), or move it on (``days=1``, ``hours=…``), and wait for the stand-ins to follow."""
+        """Set the simulated clock (``at``), or move it on (``days=1``, ``hours=…``), and wait for the stand-ins to follow."""
         ahead = clock.offset() + timedelta(**by)
         if at is not None:
             ahead = at - datetime.now(clock.SHANGHAI).replace(tzinfo=None)
@@ -88,7 +88,7 @@ def running(
 ) -> Iterator[Running]:
     """Serve a simulated world until the block ends; then the databases are dropped.
 
-    ``at`` sets the told clock (``ONEMAP_CLOCK_FILE`` is set for the block, in the folder of the run, unless it is set
+    ``at`` sets the simulated clock (``ONEMAP_CLOCK_FILE`` is set for the block, in the folder of the run, unless it is set
     already); ``quirks=False`` serves every value in its plain form; ``home`` keeps ports and work orders.
     """
     with tempfile.TemporaryDirectory(prefix="standins-") as scratch, _clock_file(Path(scratch) / "clock", at):

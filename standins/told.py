@@ -29,7 +29,7 @@ TimeOf = str | Callable[[dict[str, Any]], datetime | None]
 
 
 class Row(NamedTuple):
-    """A visible row: its increment time, its key, and the line as told."""
+    """A visible row: its increment time, its key, and the line as reported."""
 
     time: datetime
     key: tuple[str, ...]

@@ -78,7 +78,7 @@ def _or_none(usual: type[Loader]) -> type[Loader]:
     """A loader that reads as None what Python has no value for: infinity, years before 1 and after 9999, NaN.
 
     The gate before COPY (:mod:`store.values`) lets none of them in; one that came another way must not turn every list
-    that its row stands in into an error. Which rows have one is told by :mod:`store.unservable`.
+    that its row stands in into an error. Which rows have one is reported by :mod:`store.unservable`.
     """
 
     class OrNone(usual):  # type: ignore[misc, valid-type]

@@ -7,7 +7,7 @@
     deletions.missing     records that a complete listing no longer has; the gate may refuse them
     versions.write        what becomes of each staged version, and the writing of it
     quarantine.reject     rejected rows with every reason; then entries that are settled by this batch
-    issues.record         what is told
+    issues.record         what is reported
 
 A batch that is the archive mapped anew (:mod:`store.remap`) goes the same way, but for what it takes away.
 """

@@ -8,7 +8,7 @@ For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``stagi
     s12_case_event   row_id, ord, <columns of the entity>
     s12_failed       row_id, code, field, message, value                     every reason why a row goes to quarantine
     s12_reject       receipt_id, place, record_key, code, field, message, raw     what has no row: it did not decode
-    s12_issue        code, severity, duty, record, field, detail, count      what is told and stops nothing
+    s12_issue        code, severity, duty, record, field, detail, count      what is reported and stops nothing
     s12_asked        row_id, record_key, source_time, rank, <raw columns>    what the feed's suite reads as it came
     s12_unchanged    row_id, receipt_id, record_id                           rows that are what stands already
 

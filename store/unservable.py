@@ -1,4 +1,4 @@
-"""Values of golden rows that no answer can hold, told as issues of the feed that they come from.
+"""Values of golden rows that no answer can hold, reported as issues of the feed that they come from.
 
 The gate before COPY (:mod:`store.values`) lets none of them in. One that came another way (an earlier version, a hand in
 the database) is left out of answers, pages and files (:mod:`store.engine`, ``serving/query/space.py``), its row and its

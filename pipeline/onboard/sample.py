@@ -21,7 +21,7 @@ _PAYLOADS = 200  # answers that are looked into, whatever they hold
 
 @dataclass
 class Sample:
-    """``rows``: raw columns of text; ``request``, ``facts`` of the first answer; ``rejects``, ``issues`` as told."""
+    """``rows``: raw columns of text; ``request``, ``facts`` of the first answer; ``rejects``, ``issues`` as reported."""
 
     rows: pa.Table
     request: dict[str, Any] = field(default_factory=dict)

@@ -36,7 +36,7 @@ insert into serving.incident_message (incident_id, route, channel, event, title,
 
 
 def run(base: str) -> dict[str, int]:
-    """Tell what waits to be told. ``base``: address of Airflow, for the link. Returns messages sent and failed, and reminders told."""
+    """Send the reminders that wait. ``base``: address of Airflow, for the link. Returns messages sent and failed, and reminders sent."""
     done = {"sent": 0, "failed": 0, "reminders": 0}
     plan = routes.load()
     if not plan.reminders:

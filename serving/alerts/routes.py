@@ -28,7 +28,7 @@ class _Recipient(BaseModel):
     weekdays: list[Annotated[int, Field(ge=1, le=7)]] = Field(default_factory=list, description="1 is Monday")
 
     def awake(self, now: datetime) -> bool:
-        """Whether it may be told at that time of the city."""
+        """Whether it may be reported at that time of the city."""
         if self.weekdays and now.isoweekday() not in self.weekdays:
             return False
         if self.hours is None:

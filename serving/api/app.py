@@ -84,7 +84,7 @@ def _described() -> dict[str, Any]:
                             "enum": words,
                             "title": parameter["schema"].get("title", ""),
                         }
-                operation["responses"].pop("422", None)  # told as 400
+                operation["responses"].pop("422", None)  # reported as 400
                 operation["responses"]["500"] = {
                     "description": KINDS["internal"][2],
                     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

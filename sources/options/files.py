@@ -98,7 +98,7 @@ class FeedOptions(Base):
     """``options`` of a feed."""
 
     files: Pattern = Field(description="Names of the files; groups `scope` and `order` say what replaces what")
-    own: str = Field("*", description="Names that are this feed's, so that a misspelt one is told")
+    own: str = Field("*", description="Names that are this feed's, so that a misspelt one is reported")
     folders: Pattern | None = Field(r"\d{8}", description="Names of the folders that hold them; null: the root itself")
     complete: Literal["ok", "settled", "listed"] = Field(
         description="ok: once <name>.ok stands beside it; settled: size and time the same in two listings; listed: at once"

@@ -1,6 +1,6 @@
-"""What the rules of docs/rules.md say of the told truth itself, for the findings that come and go with time.
+"""What the rules of docs/rules.md say of the simulated truth itself, for the findings that come and go with time.
 
-It knows the truth, no source's rows, and is told by the plants where to look: no second rules engine, but the arithmetic
+It knows the truth, no source's rows, and the plants tell it where to look: no second rules engine, but the arithmetic
 that their expectations need. ``now`` is the world's time throughout.
 """
 

@@ -1,6 +1,6 @@
 """What is true as of the world's clock, for tests: the planted findings, their near misses, entities and counts.
 
-Entities are told as far as some source shows them: they are taken from the files just written, joined with the truth.
+Entities are known as far as some source shows them: they are taken from the files just written, joined with the truth.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What gateways, proxies and tired servers make of an answer, over every protocol that speaks HTTP, as ``sources/`` declares it.
 
 Between connector and stand-in stands a relay that spoils answers. Spoilt once, the reading is asked for again and is whole;
-spoilt for good, it is never "complete" with less than there is, never told as an attack, and never as a fault of ours. Every
+spoilt for good, it is never "complete" with less than there is, never reported as an attack, and never as a fault of ours. Every
 day some of the ways to spoil it, by the day's seed; all of them with ``--dirt``.
 """
 

@@ -50,7 +50,7 @@ def _killed_in_the_middle(hub: Hub) -> None:
 
 
 def _every_feed_is_in_and_balanced(hub: Hub) -> None:
-    """Each feed's last run was Airflow's, ended well, and all rows are accounted for; those killed are told as dead."""
+    """Each feed's last run was Airflow's, ended well, and all rows are accounted for; those killed are reported as dead."""
     runs = hub.rows(
         f"select distinct on (feed) feed, source, outcome, rows_in, {BALANCE}, trigger, error from landing.run order by feed, id desc"
     )

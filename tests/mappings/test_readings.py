@@ -92,7 +92,7 @@ def test_a_moment_reads_the_same_in_every_form(moment: datetime) -> None:
         f"{moment:%Y-%m}": day.replace(day=1),
         f"{moment:%Y-%m-%d %H:%M:%S}".translate(WIDE): moment,
     }
-    if not 1986 <= moment.year <= 1991 and moment.year > 1950:  # summer time: some local times are told twice
+    if not 1986 <= moment.year <= 1991 and moment.year > 1950:  # summer time: some local times are reported twice
         forms[f"{utc:%Y-%m-%dT%H:%M:%SZ}"] = moment
         forms[f"{utc:%Y-%m-%dT%H:%M:%S}.000+00:00"] = moment
     if moment >= datetime(1950, 1, 1):

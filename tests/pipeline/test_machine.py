@@ -1,4 +1,4 @@
-"""What the hub stands on is told before it gives way; what is past its keeping goes, by settings."""
+"""What the hub stands on is reported before it gives way; what is past its keeping goes, by settings."""
 
 import os
 import time
