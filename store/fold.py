@@ -101,6 +101,23 @@ def _q(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+#: Which golden row each row of the enrolled records speaks of; rows without a number, or that nothing founds, speak of none.
+_COME = """create temp table come on commit drop as
+select * from (
+    select s.record_id, s.ord, s.feed, {id} as id
+    from enrolling e join source.{entity} s using (record_id) {joins} where {founded}) rows
+where id is not null"""
+
+
+#: Members that a record no longer speaks of go; they and what comes are touched.
+_LEFT_OR_COME = """with gone as (
+    delete from store.member m using enrolling e
+    where m.entity = :entity and m.record_id = e.record_id
+      and not exists (select from come c where (c.record_id, c.ord, c.id) = (m.record_id, m.ord, m.id))
+    returning m.id)
+insert into touched select id from gone union select id from come"""
+
+
 def enroll(connection: Connection, entity: str, rows: str) -> bool:
     """Say anew which golden row each source row speaks of; the old and the new ones are ``touched(id)``. False: none is.
 
@@ -115,24 +132,11 @@ def enroll(connection: Connection, entity: str, rows: str) -> bool:
         f"create temp table enrolling on commit drop as select distinct record_id from ({rows}) asked"
     )
     connection.exec_driver_sql("analyze enrolling")
-    connection.exec_driver_sql(
-        f"""create temp table come on commit drop as
-            select * from (
-                select s.record_id, s.ord, s.feed, {id_of(entity)} as id
-                from enrolling e join source.{_q(entity)} s using (record_id) {joins} where {_founded(entity)}) rows
-            where id is not null"""
-    )
+    connection.exec_driver_sql(_COME.format(id=id_of(entity), entity=_q(entity), joins=joins, founded=_founded(entity)))
     connection.exec_driver_sql("analyze come")
     connection.exec_driver_sql("create temp table touched (id text not null) on commit drop")
     connection.execute(
-        sa.text(
-            """with gone as (
-                   delete from store.member m using enrolling e
-                   where m.entity = :entity and m.record_id = e.record_id
-                     and not exists (select from come c where (c.record_id, c.ord, c.id) = (m.record_id, m.ord, m.id))
-                   returning m.id)
-               insert into touched select id from gone union select id from come"""
-        ),
+        sa.text(_LEFT_OR_COME),
         {"entity": entity},
     )
     connection.execute(
@@ -196,42 +200,50 @@ def _single(entity: str) -> str:
         order by m.id, r.source_time desc nulls last, r.rank desc nulls last, r.feed, r.record_key, s.ord"""
 
 
+#: Records to publish again, and the golden rows that they had.
+_KEPT_TOUCHED = """create temp table enrolling on commit drop as
+select record_id, bool_and(fresh) as fresh from due group by record_id;
+create temp table touched on commit drop as
+select r.feed || '|' || r.record_key || '|0' as id
+from enrolling e join source.record r on r.id = e.record_id where not e.fresh
+union all
+select m.id from enrolling e join store.member m on m.entity = '{entity}' and m.record_id = e.record_id
+where not e.fresh;
+analyze enrolling; analyze touched"""
+
+
+#: Each row of the records with the case of its number; its id is its own place.
+_KEPT_ROWS = """select r.feed || '|' || r.record_key || '|' || s.ord as id, {columns}, n.case_id,
+       cast('{{}}' as jsonb) as provenance, s.record_id, s.ord, s.feed
+from enrolling e
+join source.{source} s using (record_id)
+join source.record r on r.id = s.record_id
+join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"""
+
+
+#: Entries of the member table for rows that are not their record's first: gone ones out, new ones in.
+_KEPT_MEMBERS = """delete from store.member m using enrolling e
+where m.entity = '{entity}' and m.record_id = e.record_id and not e.fresh
+  and not exists (select from folded f where f.id = m.id);
+insert into store.member (entity, record_id, ord, id)
+select '{entity}', record_id, ord, id from folded f
+where ord > 0 and not exists (select from store.member m where m.entity = '{entity}' and m.record_id = f.record_id
+                              and m.ord = f.ord)"""
+
+
 def keep(connection: Connection, entity: str) -> dict[str, int]:
     """Publish the rows of ``due(record_id, fresh)`` of an entity that keeps every one: each hangs on the case of its number.
 
     The id of such a row is its own place, so ``store.member`` has only those that are not a record's first.
     """
     columns = ", ".join(f"s.{_q(name)}" for name in own_columns(entity))
-    connection.exec_driver_sql(
-        f"""create temp table enrolling on commit drop as
-            select record_id, bool_and(fresh) as fresh from due group by record_id;
-            create temp table touched on commit drop as
-            select r.feed || '|' || r.record_key || '|0' as id
-            from enrolling e join source.record r on r.id = e.record_id where not e.fresh
-            union all
-            select m.id from enrolling e join store.member m on m.entity = '{entity}' and m.record_id = e.record_id
-            where not e.fresh;
-            analyze enrolling; analyze touched"""
-    )
+    connection.exec_driver_sql(_KEPT_TOUCHED.format(entity=entity))
     counts = publish(
         connection,
         entity,
-        f"""select r.feed || '|' || r.record_key || '|' || s.ord as id, {columns}, n.case_id,
-                   cast('{{}}' as jsonb) as provenance, s.record_id, s.ord, s.feed
-            from enrolling e
-            join source.{_q(entity)} s using (record_id)
-            join source.record r on r.id = s.record_id
-            join store.case_member n on n.channel = s.channel and n.case_no = s.case_no""",
+        _KEPT_ROWS.format(columns=columns, source=_q(entity)),
     )
-    connection.exec_driver_sql(
-        f"""delete from store.member m using enrolling e
-            where m.entity = '{entity}' and m.record_id = e.record_id and not e.fresh
-              and not exists (select from folded f where f.id = m.id);
-            insert into store.member (entity, record_id, ord, id)
-            select '{entity}', record_id, ord, id from folded f
-            where ord > 0 and not exists (select from store.member m where m.entity = '{entity}' and m.record_id = f.record_id
-                                          and m.ord = f.ord)"""
-    )
+    connection.exec_driver_sql(_KEPT_MEMBERS.format(entity=entity))
     return counts
 
 
@@ -339,6 +351,26 @@ def digest(entity: str, row: str = "f") -> str:
     return f"int8send(hash_record_extended(row({columns}), 0))"
 
 
+#: Candidates that differ from the golden rows, with what changed and what it was before, and golden rows that none speaks of any more.
+_CHANGING = """create temp table changing on commit drop as
+select f.id, g.id is null as new,
+       case when g.id is null or g.gone_at is not null then 'ADD'
+                  when g.content_hash <> f.content_hash then 'MOD' end as op,
+       case when g.id is not null and g.gone_at is null then coalesce(d.columns, array['provenance']) end as columns,
+       d.before || jsonb_build_object('changed_at', g.changed_at) as before
+from folded f left join {table} g on g.id = f.id
+left join lateral (  -- what is written over: by it the past can be looked back to
+    select array_agg(was.key order by was.key) filter (where was.key not in ('provenance', 'content_hash')) as columns,
+           jsonb_object_agg(was.key, was.value) as before
+    from (select to_jsonb(g) as old, to_jsonb(f) as new where g.id is not null offset 0) both_
+    cross join jsonb_each(old - array['changed_at', 'gone_at']) was
+    where was.value is distinct from new -> was.key) d on true
+where g.id is null or g.gone_at is not null or g.content_hash <> f.content_hash or g.provenance <> f.provenance
+union all
+select g.id, false, 'DEL', null, null from {table} g
+where g.id in (select id from touched) and g.gone_at is null and not exists (select from folded f where f.id = g.id)"""
+
+
 def publish(
     connection: Connection, entity: str, candidates: str, parameters: dict[str, Any] | None = None
 ) -> dict[str, int]:
@@ -359,25 +391,7 @@ def publish(
         parameters or {},
     )
     connection.exec_driver_sql("analyze folded (id)")
-    connection.exec_driver_sql(
-        f"""create temp table changing on commit drop as
-            select f.id, g.id is null as new,
-                   case when g.id is null or g.gone_at is not null then 'ADD'
-                              when g.content_hash <> f.content_hash then 'MOD' end as op,
-                   case when g.id is not null and g.gone_at is null then coalesce(d.columns, array['provenance']) end as columns,
-                   d.before || jsonb_build_object('changed_at', g.changed_at) as before
-            from folded f left join {table} g on g.id = f.id
-            left join lateral (  -- what is written over: by it the past can be looked back to
-                select array_agg(was.key order by was.key) filter (where was.key not in ('provenance', 'content_hash')) as columns,
-                       jsonb_object_agg(was.key, was.value) as before
-                from (select to_jsonb(g) as old, to_jsonb(f) as new where g.id is not null offset 0) both_
-                cross join jsonb_each(old - array['changed_at', 'gone_at']) was
-                where was.value is distinct from new -> was.key) d on true
-            where g.id is null or g.gone_at is not null or g.content_hash <> f.content_hash or g.provenance <> f.provenance
-            union all
-            select g.id, false, 'DEL', null, null from {table} g
-            where g.id in (select id from touched) and g.gone_at is null and not exists (select from folded f where f.id = g.id)"""
-    )
+    connection.exec_driver_sql(_CHANGING.format(table=table))
     written: dict[str, int] = dict(
         connection.exec_driver_sql("select coalesce(op, ''), count(*) from changing group by op").fetchall()
     )

@@ -22,6 +22,21 @@ insert into touched select distinct id from due
     analyze touched"""
 
 
+#: Merged cases with their project, and the item that their code meant on the day of receipt.
+_CASES = """select {columns}, f.provenance
+from merged f
+left join linked p on p.id = f.id
+left join lateral (
+    select i.item_code from store.item_code i
+    cross join coalesce(
+        f._received,
+        (select min(e.at) from store.case_member m
+         join source.case_event e on e.channel = m.channel and e.case_no = m.case_no where m.case_id = f.id),
+        '9999-12-31') day
+    where i.code = f.item_code and day::date >= i.valid_from and day::date < i.valid_to
+    order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1) i on true"""
+
+
 def cases(connection: Connection) -> dict[str, int]:
     """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
 
@@ -52,18 +67,7 @@ def cases(connection: Connection) -> dict[str, int]:
     counts = fold.publish(
         connection,
         "case",
-        f"""select {_columns("case", answered)}, f.provenance
-            from merged f
-            left join linked p on p.id = f.id
-            left join lateral (
-                select i.item_code from store.item_code i
-                cross join coalesce(
-                    f._received,
-                    (select min(e.at) from store.case_member m
-                     join source.case_event e on e.channel = m.channel and e.case_no = m.case_no where m.case_id = f.id),
-                    '9999-12-31') day
-                where i.code = f.item_code and day::date >= i.valid_from and day::date < i.valid_to
-                order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1) i on true""",
+        _CASES.format(columns=_columns("case", answered)),
         {"channels": channels.ranked()},
     )
     connection.exec_driver_sql("drop table merged, linked")
@@ -185,6 +189,15 @@ create temp table licence_id on commit drop as
     left join of_number n on n.normal = a.normal and a.item is null"""
 
 
+#: Licences with their case, and the item that the rows beside it name.
+_LICENCES = """select {columns}, f.provenance
+from ({standing}) f
+left join (
+    select l.id, max(o.case_id) as case_id,
+           (array_agg(o.item order by o.feed, o.record_key, o.ord) filter (where o.item is not null))[1] as item
+    from licence_id l join licence_of o using (record_id, ord) group by l.id) x on x.id = f.id"""
+
+
 def licences(connection: Connection) -> dict[str, int]:
     """Licences: one a certificate; a document of another source is the certificate of the same number and item.
 
@@ -222,12 +235,7 @@ def licences(connection: Connection) -> dict[str, int]:
         counts = fold.publish(
             connection,
             "licence",
-            f"""select {_columns("licence", answered)}, f.provenance
-                from ({fold.standing("licence")}) f
-                left join (
-                    select l.id, max(o.case_id) as case_id,
-                           (array_agg(o.item order by o.feed, o.record_key, o.ord) filter (where o.item is not null))[1] as item
-                    from licence_id l join licence_of o using (record_id, ord) group by l.id) x on x.id = f.id""",
+            _LICENCES.format(columns=_columns("licence", answered), standing=fold.standing("licence")),
         )
     connection.exec_driver_sql("drop table reached, crowded_licence, licence_of, licence_id")
     return counts

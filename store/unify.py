@@ -167,19 +167,21 @@ def _chunk(end: int, result: Unified) -> None:
     _fold_side_by_side(result)
 
 
+#: Tables that a load has made other than they were when they were last analysed, by counted rows or by size on disk.
+_GROWN = """select quote_ident(s.schemaname) || '.' || quote_ident(s.relname)
+from pg_stat_user_tables s join pg_class c on c.oid = s.relid
+where s.schemaname in ('source', 'store')
+  and (s.n_mod_since_analyze > 1000 and s.n_mod_since_analyze > s.n_live_tup / 3
+       or pg_relation_size(c.oid) / current_setting('block_size')::int > c.relpages * 4 / 3 + 20)"""
+
+
 def _refresh_statistics() -> None:
     """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours.
 
     What a session wrote is counted seconds after its commit, so that a table's size on disk is asked too: it is known at once.
     """
     with transaction() as connection:
-        grown = connection.exec_driver_sql(
-            """select quote_ident(s.schemaname) || '.' || quote_ident(s.relname)
-               from pg_stat_user_tables s join pg_class c on c.oid = s.relid
-               where s.schemaname in ('source', 'store')
-                 and (s.n_mod_since_analyze > 1000 and s.n_mod_since_analyze > s.n_live_tup / 3
-                      or pg_relation_size(c.oid) / current_setting('block_size')::int > c.relpages * 4 / 3 + 20)"""
-        ).scalars()
+        grown = connection.exec_driver_sql(_GROWN).scalars()
         tables_grown = list(grown)
     for table in tables_grown:
         with transaction() as connection:  # a sample of some thousand rows does until autovacuum takes its own
@@ -198,7 +200,7 @@ def _whole(connection: Connection, end: int, result: Unified) -> None:
 def _fold_all(connection: Connection, result: Unified) -> None:
     for entity in _waiting(connection):
         _fold(connection, result, entity)
-    _tell_without_golden(connection, result)
+    _without_golden(connection, result)
 
 
 def _fold_side_by_side(result: Unified) -> None:
@@ -225,7 +227,7 @@ def _fold_side_by_side(result: Unified) -> None:
         for entity, counts in own.changes.items():
             result.add(entity, counts)
     with _part() as connection:
-        _tell_without_golden(connection, result)
+        _without_golden(connection, result)
 
 
 def _waiting(connection: Connection) -> dict[str, int]:
@@ -332,6 +334,21 @@ def _find_refused(error: sa.exc.DBAPIError, end: int) -> dict[int, str]:
     return refused
 
 
+#: Mark a record as refused and enter its version into quarantine; gives its feed and key.
+_SET_ASIDE = """with aside as (
+    update source.record set refused_at = now() where id = :record returning *),
+entered as (
+    insert into landing.quarantine as q
+        (feed, record_key, fingerprint, raw, run_id, receipt_id, place, source_time, reasons, mapping_version)
+    select feed, record_key, sha256(convert_to(record_key, 'UTF8') || content_hash), cast(:raw as jsonb), run_id, receipt_id,
+           place, source_time, cast(:reasons as jsonb), mapping_version
+    from aside
+    on conflict (feed, fingerprint) do update set
+        reasons = excluded.reasons, seen = q.seen + 1, seen_at = now(), state = 'open', closed_at = null,
+        closed_by = null, note = null)
+select feed || ' ' || record_key from aside"""
+
+
 def _set_aside(connection: Connection, record: int, said: str) -> str:
     """Take a record's rows out of what unify, supervision and serving read; quarantine keeps the version and says why.
 
@@ -342,22 +359,21 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
     raw = connection.execute(sa.select(tables.record.c.raw).where(tables.record.c.id == record)).scalar_one()
     reasons = [{"code": "unify_refused", "message": f"归一时数据库拒收 the database refuses it in unify: {said}"}]
     return connection.execute(
-        sa.text(
-            """with aside as (
-                   update source.record set refused_at = now() where id = :record returning *),
-               entered as (
-                   insert into landing.quarantine as q
-                       (feed, record_key, fingerprint, raw, run_id, receipt_id, place, source_time, reasons, mapping_version)
-                   select feed, record_key, sha256(convert_to(record_key, 'UTF8') || content_hash), cast(:raw as jsonb), run_id, receipt_id,
-                          place, source_time, cast(:reasons as jsonb), mapping_version
-                   from aside
-                   on conflict (feed, fingerprint) do update set
-                       reasons = excluded.reasons, seen = q.seen + 1, seen_at = now(), state = 'open', closed_at = null,
-                       closed_by = null, note = null)
-               select feed || ' ' || record_key from aside"""
-        ),
-        {"record": record, "raw": rawrow.text(raw), "reasons": storable_json(reasons)},
+        sa.text(_SET_ASIDE), {"record": record, "raw": rawrow.text(raw), "reasons": storable_json(reasons)}
     ).scalar_one()
+
+
+#: Take the dirty records up to a number, each once.
+_TAKE_DIRTY = """with gone as (delete from store.dirty where seq <= :end returning record_id, feed, fresh)
+insert into taken select record_id, min(feed), bool_and(fresh) from gone group by record_id"""
+
+
+#: Records that were unified before, with the id of what may hang on a case by the record's own place.
+_KNOWN = """analyze taken;
+create temp table known on commit drop as  -- with the id of what may hang on a case by the record's own place
+select t.record_id, r.feed || '|' || r.record_key || '|0' as id
+from taken t join source.record r on r.id = t.record_id where not t.fresh;
+analyze known"""
 
 
 def _identify(connection: Connection, end: int, result: Unified) -> int:
@@ -368,21 +384,9 @@ def _identify(connection: Connection, end: int, result: Unified) -> int:
                create temp table changed (entity text, id text) on commit drop"""
         )
     )
-    taken = connection.execute(
-        sa.text(
-            """with gone as (delete from store.dirty where seq <= :end returning record_id, feed, fresh)
-               insert into taken select record_id, min(feed), bool_and(fresh) from gone group by record_id"""
-        ),
-        {"end": end},
-    ).rowcount
+    taken = connection.execute(sa.text(_TAKE_DIRTY), {"end": end}).rowcount
     if taken:
-        connection.exec_driver_sql(
-            """analyze taken;
-               create temp table known on commit drop as  -- with the id of what may hang on a case by the record's own place
-               select t.record_id, r.feed || '|' || r.record_key || '|0' as id
-               from taken t join source.record r on r.id = t.record_id where not t.fresh;
-               analyze known"""
-        )
+        connection.exec_driver_sql(_KNOWN)
         codes_changed = _publish_first(connection, result)
         identity.cluster(connection, codes_changed=codes_changed)
         _leave(connection)
@@ -433,6 +437,17 @@ def _speaking(connection: Connection) -> list[str]:
     return list(connection.exec_driver_sql("select distinct feed from come").scalars())
 
 
+#: What of an entity is to be folded: records taken that have rows of it, known ones whose rows were of it, and ``also``.
+_LEAVE = """insert into store.unfolded (entity, record_id, fresh, part)
+select :entity, record_id, bool_and(fresh), {number} from (
+    select t.record_id, t.fresh from taken t
+    where exists (select from {source} s where s.record_id = t.record_id)
+    union all
+    select k.record_id, false from known k where exists ({was})
+    {also}) rows {of_number}
+group by record_id"""
+
+
 def _leave(connection: Connection) -> None:
     """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded."""
     connection.exec_driver_sql("insert into store.unfolded (entity, id) select distinct 'feed', feed from taken")
@@ -465,40 +480,49 @@ def _leave(connection: Connection) -> None:
                            left join store.case_member n on n.channel = s.channel and n.case_no = s.case_no"""
         connection.execute(
             sa.text(
-                f"""insert into store.unfolded (entity, record_id, fresh, part)
-                    select :entity, record_id, bool_and(fresh), {number} from (
-                        select t.record_id, t.fresh from taken t
-                        where exists (select from {source} s where s.record_id = t.record_id)
-                        union all
-                        select k.record_id, false from known k where exists ({was})
-                        {" ".join("union all " + rows for rows in also)}) rows {of_number}
-                    group by record_id"""
+                _LEAVE.format(
+                    number=number,
+                    source=source,
+                    was=was,
+                    also=" ".join("union all " + rows for rows in also),
+                    of_number=of_number,
+                )
             ),
             {"entity": entity},
         )
     _leave_cases(connection)
 
 
+#: Cases to resolve again: a code, project, work or applicant that they name has changed, or an event may give their day of receipt.
+_LEAVE_CASES = """insert into store.unfolded (entity, id)
+select 'case', m.id
+from (select record_id, ord from source."case" where project_code in (select code from moved_project)
+      union select record_id, ord from source."case"
+            where engineering_code in (select id from changed where entity = 'engineering')
+      union select record_id, ord from source."case" where item_code in (select code from changed_code)
+      union select record_id, ord from source."case"
+            where applicant_id in (select applicant_uscc from applicant) and exists (select from moved_project)) s
+join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
+where not exists (select from taken t where t.record_id = s.record_id)
+union
+select 'case', c.id
+from taken join source.case_event e using (record_id)
+join store.case_member m on m.channel = e.channel and m.case_no = e.case_no
+join store."case" c on c.id = m.case_id and coalesce(c.submitted_at, c.accepted_at, c.concluded_at) is null"""
+
+
 def _leave_cases(connection: Connection) -> None:
     """Cases to resolve again because a code, a project, a work or an applicant that one of their rows names has changed, or
     because their day of receipt is that of an event."""
-    connection.exec_driver_sql(
-        """insert into store.unfolded (entity, id)
-           select 'case', m.id
-           from (select record_id, ord from source."case" where project_code in (select code from moved_project)
-                 union select record_id, ord from source."case"
-                       where engineering_code in (select id from changed where entity = 'engineering')
-                 union select record_id, ord from source."case" where item_code in (select code from changed_code)
-                 union select record_id, ord from source."case"
-                       where applicant_id in (select applicant_uscc from applicant) and exists (select from moved_project)) s
-           join store.member m on m.entity = 'case' and m.record_id = s.record_id and m.ord = s.ord
-           where not exists (select from taken t where t.record_id = s.record_id)
-           union
-           select 'case', c.id
-           from taken join source.case_event e using (record_id)
-           join store.case_member m on m.channel = e.channel and m.case_no = e.case_no
-           join store."case" c on c.id = m.case_id and coalesce(c.submitted_at, c.accepted_at, c.concluded_at) is null"""
-    )
+    connection.exec_driver_sql(_LEAVE_CASES)
+
+
+#: Take what is left to be folded of these entities, or every ``parts``-th record of it.
+_TAKE_UNFOLDED = """with gone as (
+    delete from store.unfolded
+    where entity = any(:entities) and (:parts = 1 or coalesce(part, record_id) % :parts = :part)
+    returning entity, record_id, id, fresh)
+insert into due select * from gone"""
 
 
 def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, parts: int = 1) -> None:
@@ -509,16 +533,7 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
         """create temp table due (entity text, record_id bigint, id text, fresh boolean) on commit drop;
            create temp table if not exists changed (entity text, id text) on commit drop"""
     )
-    connection.execute(
-        sa.text(
-            """with gone as (
-                   delete from store.unfolded
-                   where entity = any(:entities) and (:parts = 1 or coalesce(part, record_id) % :parts = :part)
-                   returning entity, record_id, id, fresh)
-               insert into due select * from gone"""
-        ),
-        {"entities": entities, "part": part, "parts": parts},
-    )
+    connection.execute(sa.text(_TAKE_UNFOLDED), {"entities": entities, "part": part, "parts": parts})
     connection.exec_driver_sql("analyze due")
     if entity == "case":
         result.add("case", resolve.cases(connection))
@@ -542,7 +557,15 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
     connection.exec_driver_sql("drop table due, changed")
 
 
-def _tell_without_golden(connection: Connection, result: Unified) -> None:
+#: Feeds with standing records of which none makes a golden row.
+_UNFOUNDED = """create temp table unfounded on commit drop as
+select f.feed, cast(null as text) as record, 'no record of the feed makes a golden row' as detail
+from unnest(cast(:feeds as text[])) f(feed)
+where exists (select from source.record r where r.feed = f.feed and r.tombstoned_at is null and r.refused_at is null)
+  and not exists (select from source.record r cross join lateral ({speaks} limit 1) found where r.feed = f.feed)"""
+
+
+def _without_golden(connection: Connection, result: Unified) -> None:
     """Feeds whose records stand and make no golden row: a code that nobody founds, an entity that nothing folds."""
     asked = set(connection.exec_driver_sql("delete from store.unfolded where entity = 'feed' returning id").scalars())
     if not (silent := sorted(asked - result.spoke)):
@@ -558,18 +581,7 @@ def _tell_without_golden(connection: Connection, result: Unified) -> None:
             ),
         ]
     )
-    connection.execute(
-        sa.text(
-            f"""create temp table unfounded on commit drop as
-                select f.feed, cast(null as text) as record, 'no record of the feed makes a golden row' as detail
-                from unnest(cast(:feeds as text[])) f(feed)
-                where exists (select from source.record r where r.feed = f.feed and r.tombstoned_at is null
-                              and r.refused_at is null)
-                  and not exists (select from source.record r cross join lateral ({speaks} limit 1) found
-                                  where r.feed = f.feed)"""
-        ),
-        {"feeds": silent},
-    )
+    connection.execute(sa.text(_UNFOUNDED.format(speaks=speaks)), {"feeds": silent})
     issues.add(connection, "no_golden_row", "entity", "unfounded")
     result.without_golden = sorted(
         {*result.without_golden, *connection.exec_driver_sql("select feed from unfounded").scalars()}
