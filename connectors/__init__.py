@@ -1,5 +1,15 @@
 """How to talk: one module a protocol, and what they share.
 
+Protocols, each to the contract of ``base`` with the Connection of ``endpoint`` and the part of a feed of ``window``:
+    signed_rest, signed_files (and what both share: gateway), rest, soap, database, file_drop, mqtt, ogc_features, stac, wfs, singer
+Read whole, with proof: pages, listing, settling, planning, progress, answers, narrowing
+HTTP: http, over_http, signing, oauth, quota, breaker
+SOAP: soap_service (the WSDL), soap_message, soap_rows, soap_document, soap_encoded, multipart
+Files, databases, messages: stores, sftp; sql_engine, arrow_text; spool, mqtt_publisher
+Decoders, each within the limits of ``limits``:
+    contents (by kind of file), csv_table, workbook, spreadsheets, cases_xml, redline_txt, archives, xml, jsonrows, json_mending,
+    geojson, gml, geometry, charsets, rows
+
 :data:`PROTOCOLS` says which class speaks the protocol that a source names; it is imported when it is asked for.
 """
 

@@ -178,3 +178,10 @@ def test_a_calendar_day_of_the_city_is_taken(tmp_path):
     path = folder / "calendar.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("days: {}", "days: {2027-01-01: false}"), encoding="utf-8")
     assert checking.check(folder) == []
+
+
+@pytest.mark.parametrize("package", ["connectors", "serving", "store", "supervision"])
+def test_a_large_package_says_where_each_module_belongs(package):
+    text = (ROOT / package / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
+    modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
+    assert modules - set(re.findall(r"[a-z0-9_]+", text)) == set()
