@@ -515,7 +515,7 @@ unify.unify()
 
 
 @pytest.mark.usefixtures("hub")
-@pytest.mark.parametrize("place", [("_leave", 1), ("_fold", 3), ("_tell_without_golden", 2)])
+@pytest.mark.parametrize("place", [("_leave", 1), ("_fold", 3), ("_without_golden", 2)])
 def test_a_unify_that_is_killed_goes_on_where_it_was(place: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     for tell in WORLD:
         tell()
