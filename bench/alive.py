@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -161,7 +159,6 @@ def main() -> int:
     parser.add_argument("--world-projects", type=int, default=80)
     parser.add_argument("--minutes", type=float, help="so long for the frozen worlds, in equal shares")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was measured is printed, the scratch server ended
     chance = random.Random(1)
     with scratch.server() as url:
         if options.projects:

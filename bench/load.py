@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import shutil
 import socket
@@ -250,19 +249,11 @@ def measure(projects: int, cases: int, seconds: float, clients: int, with_rival:
                 "over": round(alone["p50_ms"] / 1000 / sql, 1),
             }
             print(f"  {name:20} {found[name]}", flush=True)
-        context = multiprocessing.get_context("spawn")
-        going = context.Event()
-        going.set()
-        writer = context.Process(target=serving.writing, args=(os.environ["ONEMAP_DATABASE_URL"], going))
-        writer.start()
-        try:
+        with serving.writer():
             for name, path in addresses.items():
                 busy = pressed(port, path, key, seconds, clients)
                 found[name] |= {"busy_per_s": busy["per_s"], "busy_p99_ms": busy["p99_ms"]}
                 print(f"  {name:20} beside writes {busy}", flush=True)
-        finally:
-            going.clear()
-            writer.join()
     if with_rival:
         try:
             found["tipg"] = rival(seconds, clients)

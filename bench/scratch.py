@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ def server() -> Iterator[str]:
     """Yields the SQLAlchemy URL of its databases, to be formatted with a name."""
     from cli.stack import postgres
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ended from outside, a bench ends what it has started, too
     with tempfile.TemporaryDirectory(prefix="onemap-bench-") as folder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # no XDG_RUNTIME_DIR, which is not used

@@ -14,6 +14,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -224,30 +225,35 @@ def _items(answer: Any) -> Any:
     return document.get("items", document.get("features")) if isinstance(document, dict) else document
 
 
-def writing(url: str, going: Any) -> None:
-    """What a full sync does to the database, over and over: a batch staged, merged, told to the feed."""
+def writing(url: str) -> None:
+    """What a full sync does to the database, over and over: a batch staged, merged, told to the feed. Ends with who asked for it."""
     os.environ["ONEMAP_DATABASE_URL"] = url
-    while going.is_set():
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
         for statement in _WRITES:
             with transaction() as connection:
                 connection.exec_driver_sql(statement)
     dispose()
 
 
+@contextmanager
+def writer() -> Iterator[None]:
+    """A process beside this one that writes to the same database all the while."""
+    process = multiprocessing.get_context("spawn").Process(target=writing, args=(os.environ["ONEMAP_DATABASE_URL"],))
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()  # its transaction is rolled back
+        process.join()
+
+
 def beside(clients: dict[str, tuple[TestClient, str]], times: int) -> Iterator[tuple[str, float]]:
     """(what, median) while another process writes."""
-    context = multiprocessing.get_context("spawn")
-    going = context.Event()
-    going.set()
-    writer = context.Process(target=writing, args=(os.environ["ONEMAP_DATABASE_URL"], going))
-    writer.start()
-    time.sleep(5)
-    try:
+    with writer():
+        time.sleep(5)
         for name, (client, address) in clients.items():
             yield name, asked(client, address, times)[0]
-    finally:
-        going.clear()
-        writer.join()
 
 
 def main() -> None:
