@@ -97,11 +97,16 @@ class Wire:
             return
         path = scope["path"]
         system = system_of(path)
-        status: list[int] = []
+        logged = False
+
+        def log(status: int | None) -> None:
+            nonlocal logged
+            logged = True
+            self.faults.log(system, scope["method"], path, scope["query_string"].decode(), status)
 
         async def dated(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                status.append(message["status"])
+                log(message["status"])  # before it leaves: who has the answer may ask at once what was asked
                 date = formatdate(self.faults.wall(system), usegmt=True).encode()
                 message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
             await send(message)
@@ -113,9 +118,8 @@ class Wire:
             else:
                 await self._commit(fault.kind, fault.options, scope, receive, dated)
         finally:
-            self.faults.log(
-                system, scope["method"], path, scope["query_string"].decode(), status[0] if status else None
-            )
+            if not logged:
+                log(None)
 
     async def _commit(self, kind: str, options: dict[str, Any], scope: dict[str, Any], receive: Any, send: Any) -> None:
         if kind == "slow":

@@ -16,16 +16,30 @@ settings.register_profile("hub", deadline=None)  # how long an example takes say
 settings.load_profile("hub")
 
 
+EVERYDAY = 120  # mutations of a payload in the everyday run
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--dirt",
         nargs="?",
         type=int,
         const=20_000,
-        default=200,
+        default=EVERYDAY,
         help="mutations of a payload of every feed (tests/dirt)",
     )
     parser.addoption("--dirt-seed", type=int, help="the seed of tests/dirt, as a run printed it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a minute or more begins first: at the end one process would work alone."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+@pytest.fixture(scope="session")
+def thorough(request: pytest.FixtureRequest) -> bool:
+    """``--dirt`` asks for more than the everyday run: what is sampled is tried whole."""
+    return request.config.getoption("--dirt") > EVERYDAY
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import requests
 
 from tests.e2e.conftest import FIRST, START_SECONDS, Hub
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(900)]
 BALANCE = "new + changed + history + unchanged + quarantined + tombstoned"
 MERGED = "new + changed + history + tombstoned + absent"
 

@@ -150,14 +150,14 @@ def poison(project: str, singly: bool) -> int:
 
 
 @pytest.fixture(scope="module")
-def project(store, request: pytest.FixtureRequest) -> str:
+def project(store, thorough: bool) -> str:
     """A project among whose rows, and beside which, poisoned ones stand."""
     found = rows(
         """select p.id from store.project p
            where exists (select from store.redline r where r.project_code = p.id)
              and exists (select from store."case" c where c.project_code = p.id) order by id limit 1"""
     )[0]["id"]
-    assert poison(found, request.config.getoption("--dirt") > 200) > 100
+    assert poison(found, thorough) > 100
     ledger.supervise()
     derive.refresh()
     return found

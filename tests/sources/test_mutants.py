@@ -62,13 +62,12 @@ def places(data: Any, place: Place = ()) -> Iterator[Place]:
 
 
 @pytest.fixture
-def some(request) -> Any:
+def some(thorough: bool) -> Any:
     """A few of the places, the same each time; all of them with ``--dirt``."""
-    whole = request.config.getoption("--dirt", default=False)
 
     def chosen(data: Any, most: int = 4) -> list[Place]:
         every = list(places(data))
-        return every if whole or len(every) <= most else random.Random(7).sample(every, most)
+        return every if thorough or len(every) <= most else random.Random(7).sample(every, most)
 
     return chosen
 

@@ -60,7 +60,7 @@ def test_a_ledger_kept_day_by_day_ends_where_the_truth_does(hub, monkeypatch, tm
 
     by_number = {row["case_no"]: row for row in clocks(later)}
     accepted = [row["case_no"] for row in by_number.values() if row["used_promised"]]
-    for number in accepted[:: len(accepted) // 8]:
+    for number in accepted[:: len(accepted) // 4]:
         (told,) = [one for one in explain.case(number, later) if one["case_no"] == number]
         assert sum(isinstance(day.get("promised"), int) for day in told["days"]) == by_number[number]["used_promised"]
         assert told["light"] == by_number[number]["light"]

@@ -82,6 +82,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_the_store_is_the_world(told, new_database, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand, folder = told
