@@ -36,8 +36,8 @@ import xlsxwriter
 from lxml import etree
 from paho.mqtt.enums import CallbackAPIVersion
 
-from connectors import geometry
 from connectors.base import Connector, Payload, Proof, Window
+from connectors.decoders import geometry
 from connectors.endpoint import Endpoint
 from core import settings
 from pipeline import plan, registry, sync

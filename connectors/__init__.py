@@ -1,16 +1,16 @@
 """How to talk: one module a protocol, and what they share.
 
-Protocols, each to the contract of ``base`` with the Connection of ``endpoint`` and the part of a feed of ``window``:
-    signed_rest, signed_files (and what both share: gateway), rest, soap, database, file_drop, mqtt, ogc_features, stac, wfs, singer
-Read whole, with proof: pages, listing, settling, planning, progress, answers, narrowing
-HTTP: http, over_http, signing, oauth, quota, breaker
-SOAP: soap_service (the WSDL), soap_message, soap_rows, soap_document, soap_encoded, multipart
-Files, databases, messages: stores, sftp; sql_engine, arrow_text; spool, mqtt_publisher
-Decoders, each within the limits of ``limits``:
-    contents (by kind of file), csv_table, workbook, spreadsheets, cases_xml, redline_txt, archives, xml, jsonrows, json_mending,
-    geojson, gml, geometry, charsets, rows
+    base        the contract of a connector: Connector, Payload, Proof, Batch
+    endpoint    where a source is and with which secrets (an Airflow Connection)
+    window, planning, limits    the part of a feed that is read, what of it is still to be read, what a payload may cost
+    protocols/  one connector a module: what a source names in ``protocol``
+    soap/       what stands in a SOAP message
+    paging/     listings of many pages, read whole, with proof
+    transports/ the wire: HTTP (signing, retries, quotas), file stores, SQL servers, MQTT brokers
+    decoders/   bytes to columns, within the limits of ``limits``
 
-:data:`PROTOCOLS` says which class speaks the protocol that a source names; it is imported when it is asked for.
+Imports go from a line to one below it, never up (``onemap lint --only architecture``). :data:`PROTOCOLS` says which class speaks the
+protocol that a source names; it is imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from sources.declaration import Source
 
 PROTOCOLS = {
-    "signed_rest": "connectors.signed_rest:SignedRest",
-    "signed_files": "connectors.signed_files:SignedFiles",
-    "rest": "connectors.rest:Rest",
-    "ogc_features": "connectors.ogc_features:OgcFeatures",
-    "stac": "connectors.stac:Stac",
-    "mqtt": "connectors.mqtt:Mqtt",
-    "soap": "connectors.soap:Soap",
-    "database": "connectors.database:Database",
-    "file_drop": "connectors.file_drop:FileDrop",
-    "wfs": "connectors.wfs:Wfs",
-    "singer": "connectors.singer:Singer",
+    "signed_rest": "connectors.protocols.signed_rest:SignedRest",
+    "signed_files": "connectors.protocols.signed_files:SignedFiles",
+    "rest": "connectors.protocols.rest:Rest",
+    "ogc_features": "connectors.protocols.ogc_features:OgcFeatures",
+    "stac": "connectors.protocols.stac:Stac",
+    "mqtt": "connectors.protocols.mqtt:Mqtt",
+    "soap": "connectors.protocols.soap:Soap",
+    "database": "connectors.protocols.database:Database",
+    "file_drop": "connectors.protocols.file_drop:FileDrop",
+    "wfs": "connectors.protocols.wfs:Wfs",
+    "singer": "connectors.protocols.singer:Singer",
 }
 
 

@@ -28,7 +28,7 @@ class WebhookNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:
         """:raises OneMapError: the Connection is missing, or the robot refuses; typed by whose fault."""
         from connectors.endpoint import resolve
-        from connectors.http import Http
+        from connectors.transports.http import Http
         from sources.options.base import HttpSettings
 
         endpoint = resolve(self.conn_id)

@@ -18,8 +18,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow as pa
 
-from connectors import charsets
 from connectors.base import Batch, Connector, Issue, Payload, Reject
+from connectors.decoders import charsets
 from core.errors import AuthenticationError, ConfigurationError, OneMapError
 from core.redaction import redact
 from pipeline.attempts import TRIES, Attempts

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from connectors import jsonrows
 from connectors.base import Batch, Issue
+from connectors.decoders import jsonrows
 from connectors.limits import Limits
 from core.errors import ProviderError
 from mappings.compiler import Mapping

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.endpoint import Endpoint, resolve
-from connectors.http import Http, bearer
+from connectors.transports.http import Http, bearer
 from core import clock
 from core.errors import ConfigurationError, OneMapError, TransientError
 from core.redaction import redact

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.endpoint import Endpoint, resolve
-from connectors.http import Http
+from connectors.transports.http import Http
 from core.errors import ConfigurationError, NotFoundError, OneMapError
 from core.redaction import redact
 from serving import audit

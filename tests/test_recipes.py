@@ -104,7 +104,7 @@ def test_a_format_of_reports_has_a_name_a_media_type_and_a_writer():
 def test_a_way_to_authenticate_is_published_and_signs(monkeypatch):
     from typing import get_args
 
-    from connectors import signing
+    from connectors.transports import signing
     from sources.options import rest
 
     kinds = [kind for kind in get_args(get_args(rest.Auth)[0]) or get_args(rest.Auth)]
@@ -180,7 +180,13 @@ def test_a_calendar_day_of_the_city_is_taken(tmp_path):
     assert checking.check(folder) == []
 
 
-@pytest.mark.parametrize("package", ["connectors", "serving", "store", "supervision"])
+_CONNECTORS = [
+    "connectors",
+    *(f"connectors/{name}" for name in ("decoders", "paging", "protocols", "soap", "transports")),
+]
+
+
+@pytest.mark.parametrize("package", [*_CONNECTORS, "serving", "store", "supervision"])
 def test_a_large_package_says_where_each_module_belongs(package):
     text = (ROOT / package / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
     modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}

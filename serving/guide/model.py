@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from connectors.endpoint import Endpoint, resolve
-from connectors.http import Http, bearer
+from connectors.transports.http import Http, bearer
 from core.errors import OneMapError
 from core.redaction import hide, redact
 from sources.options.base import HttpSettings

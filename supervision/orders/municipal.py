@@ -22,8 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.endpoint import resolve
-from connectors.http import Answer, Http
-from connectors.oauth import BearerToken
+from connectors.transports.http import Answer, Http
+from connectors.transports.oauth import BearerToken
 from core.errors import OneMapError, ProviderError, TransientError
 from core.redaction import redact
 from mappings.times import timestamps

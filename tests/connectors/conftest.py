@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors import breaker
+from connectors.transports import breaker
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,13 @@ from pathlib import Path
 
 import polars as pl
 
-from connectors import cases_xml, csv_table, jsonrows, redline_txt, soap_document, soap_encoded, spreadsheets, wfs, xml
-from connectors.archives import open_zip
 from connectors.base import Batch, Payload
+from connectors.decoders import cases_xml, csv_table, jsonrows, redline_txt, spreadsheets, xml
+from connectors.decoders.archives import open_zip
 from connectors.limits import Limits
+from connectors.protocols import wfs
+from connectors.soap import document as soap_document
+from connectors.soap import encoded as soap_encoded
 from core.errors import OneMapError
 from mappings.shapes import shapes
 from sources.options.http_services import WfsFeed

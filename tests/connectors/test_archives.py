@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from connectors.archives import DamagedArchive, Limits, UnsafeArchive, open_zip
+from connectors.decoders.archives import DamagedArchive, Limits, UnsafeArchive, open_zip
 from core.errors import Fault
 
 

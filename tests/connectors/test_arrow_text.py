@@ -9,7 +9,7 @@ from contextlib import suppress
 import pyarrow as pa
 import pytest
 
-from connectors import arrow_text
+from connectors.decoders import arrow_text
 
 
 def file() -> bytes:

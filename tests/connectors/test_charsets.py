@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import charsets
+from connectors.decoders import charsets
 
 TEXT = "东莞市自然资源局关于某某制造有限公司建设用地的批复（粤府土审〔2026〕1号），面积1.5公顷"
 PAGE = f'{{"name": "{TEXT}"}}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connectors import csv_table
+from connectors.decoders import csv_table
 from connectors.limits import Limits, OverLimit
 from core.errors import ProviderError
 

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
-from connectors import arrow_text
 from connectors.base import Batch, Payload, Proof, Window
-from connectors.database import Database
+from connectors.decoders import arrow_text
 from connectors.endpoint import Endpoint
-from connectors.sql_engine import engine_of, shown, url_of
+from connectors.protocols.database import Database
+from connectors.transports.sql_engine import engine_of, shown, url_of
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
 from mappings import compiler, numbers
@@ -238,7 +238,7 @@ def test_a_connection_cut_in_the_middle_is_read_again_whole(server: MariaDb, fro
 def test_a_connection_that_is_always_cut_is_transient_and_yields_nothing(
     server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.database._ATTEMPTS", 1)
+    monkeypatch.setattr("connectors.protocols.database._ATTEMPTS", 1)
     front(
         mysql_ddl("m2", "EX_GDBS_SL"),
         "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) select concat('S', seq), 1, now() from seq_1_to_20000",
@@ -365,7 +365,7 @@ class TestMariaDbContract(Contract):
 
     @pytest.fixture
     def case(self, server: MariaDb, front: Callable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Case]:
-        monkeypatch.setattr("connectors.database._ATTEMPTS", 1)
+        monkeypatch.setattr("connectors.protocols.database._ATTEMPTS", 1)
         front(
             mysql_ddl("m2", "EX_GDBS_SL"),
             "insert into EX_GDBS_SL (SBLSH_SHORT, VERSION, INSERTTIME) select concat('S', seq), 1, now() from seq_1_to_3000",

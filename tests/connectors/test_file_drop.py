@@ -18,9 +18,9 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from connectors import archives, cases_xml, spreadsheets
 from connectors.base import Batch, Payload, Proof, Reject, Window
-from connectors.file_drop import FileDrop
+from connectors.decoders import archives, cases_xml, spreadsheets
+from connectors.protocols.file_drop import FileDrop
 from core.errors import ConfigurationError, ProviderError, TransientError
 from sources.declaration import Feed
 from tests.connectors.contract import Case, Contract
@@ -178,7 +178,7 @@ def cutting(server: Relay) -> Callable[[], Any]:
 
 @pytest.fixture
 def between(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    monkeypatch.setattr("connectors.sftp._ATTEMPTS", 2)
+    monkeypatch.setattr("connectors.transports.sftp._ATTEMPTS", 2)
     with relay(server.port) as made:
         yield made
 
@@ -461,7 +461,7 @@ def test_a_transfer_that_is_cut_goes_on(server: Sshd) -> None:
 def test_a_server_that_is_down_is_transient_and_a_wrong_root_is_ours(
     server: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connectors.sftp._ATTEMPTS", 1)
+    monkeypatch.setattr("connectors.transports.sftp._ATTEMPTS", 1)
     with pytest.raises(TransientError) as error:
         Reader(server, CASES, port=1).run()
     assert error.value.feed == "d4.cases"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from connectors.geojson import read
+from connectors.decoders.geojson import read
 
 SQUARE = [[113.0, 23.0], [114.0, 23.0], [114.0, 24.0], [113.0, 23.0]]
 BOW_TIE = [[113.0, 23.0], [114.0, 24.0], [114.0, 23.0], [113.0, 24.0], [113.0, 23.0]]

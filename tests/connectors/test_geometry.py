@@ -8,8 +8,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import geometry, gml, xml
-from connectors.geometry import GeometryError, Reference
+from connectors.decoders import geometry, gml, xml
+from connectors.decoders.geometry import GeometryError, Reference
 
 G = 'xmlns:gml="http://www.opengis.net/gml/3.2" xmlns:xlink="http://www.w3.org/1999/xlink"'
 

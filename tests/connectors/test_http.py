@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from connectors.breaker import Breaker
 from connectors.endpoint import Endpoint
-from connectors.http import Again, Http, basic, retry_after
-from connectors.quota import rates
+from connectors.transports.breaker import Breaker
+from connectors.transports.http import Again, Http, basic, retry_after
+from connectors.transports.quota import rates
 from core.errors import (
     AuthenticationError,
     ConfigurationError,

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from connectors import jsonrows
-from connectors.json_mending import mended
+from connectors.decoders import jsonrows
+from connectors.decoders.json_mending import mended
 from connectors.limits import Limits
 
 ROWS = [

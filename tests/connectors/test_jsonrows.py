@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors import jsonrows
+from connectors.decoders import jsonrows
 
 
 def test_values_keep_their_text():

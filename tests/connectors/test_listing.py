@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from connectors import listing
-from connectors.listing import Page
+from connectors.paging import listing
+from connectors.paging.listing import Page
 from core.errors import ProviderError
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from connectors import connector
 from connectors.endpoint import Endpoint
-from connectors.mqtt_publisher import Publisher
-from connectors.spool import Spool
+from connectors.transports.mqtt_publisher import Publisher
+from connectors.transports.spool import Spool
 from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, TransientError
 from core.settings import ROOT
@@ -115,7 +115,7 @@ def test_what_was_taken_and_not_committed_comes_again(broker):
 POINTS = {
     "before they are on disk": "Spool.write = lambda self, m: stop()",
     "before they are acknowledged": "Spool.write = lambda self, m, write=Spool.write: (write(self, m), stop())",
-    "after they are acknowledged": "connectors.mqtt._burst = lambda s, n, w, b=connectors.mqtt._burst, c=[0]: c.append(1) or (stop() if len(c) > 2 else b(s, 100, 5))",
+    "after they are acknowledged": "connectors.protocols.mqtt._burst = lambda s, n, w, b=connectors.protocols.mqtt._burst, c=[0]: c.append(1) or (stop() if len(c) > 2 else b(s, 100, 5))",
 }
 
 
@@ -124,9 +124,9 @@ def test_a_process_killed_while_it_drains_loses_nothing(broker, run_folder, poin
     state = take(broker).proof.state
     broker.publish(messages(range(300)))
     script = f"""
-import time, connectors.mqtt
+import time, connectors.protocols.mqtt
 from types import SimpleNamespace
-from connectors.spool import Spool
+from connectors.transports.spool import Spool
 from tests.connectors.test_mqtt import FEED, Window, make, read
 def stop():
     print("here", flush=True)

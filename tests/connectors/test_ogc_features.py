@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from connectors import connector
-from connectors.ogc_features import interval
+from connectors.protocols.ogc_features import interval
 from connectors.window import Window
 from core.errors import Fault, ProviderError
 from sources.declaration import WindowCursor

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from connectors import geometry, redline_txt
+from connectors.decoders import geometry, redline_txt
 
 N, E = 2546774.325, 474373.087  # docs/domain.md §5.1: 113.75 E, 23.02 N in EPSG:4547
 SQUARE = [(N, E), (N, E + 100), (N - 100, E + 100), (N - 100, E)]

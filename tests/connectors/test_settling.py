@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from connectors import settling
-from connectors.progress import Progress
+from connectors.paging import settling
+from connectors.paging.progress import Progress
 
 
 class Listing:

@@ -13,7 +13,7 @@ import asyncssh
 import pytest
 
 from connectors.endpoint import Endpoint
-from connectors.sftp import Changed, Sftp, Vanished
+from connectors.transports.sftp import Changed, Sftp, Vanished
 from core.errors import AuthenticationError, ConfigurationError, TransientError
 from tests.connectors.cut import relay
 from tests.connectors.mariadb import free_port
@@ -126,7 +126,7 @@ def test_a_file_that_changes_or_goes_is_told(server: Sshd, tmp_path: Path) -> No
 
 
 def test_an_unreachable_server_is_transient(server: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.sftp._ATTEMPTS", 1)
+    monkeypatch.setattr("connectors.transports.sftp._ATTEMPTS", 1)
     with pytest.raises(TransientError):
         names(server.endpoint(port=free_port()))
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from connectors import connector
-from connectors.signing import signature
+from connectors.transports.signing import signature
 from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, Fault, OneMapError, TransientError
 from sources.declaration import WindowCursor

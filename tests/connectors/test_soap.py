@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape, unescape
 import pytest
 
 from connectors.base import Payload, Window
+from connectors.decoders.xml import UnsafeXml
 from connectors.endpoint import Endpoint
-from connectors.soap import Soap
-from connectors.xml import UnsafeXml
+from connectors.protocols.soap import Soap
 from core.errors import ConfigurationError, Fault, ProviderError, TransientError
 from core.redaction import hide
 from core.settings import ROOT

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.base import Payload, Proof, Window
 from connectors.endpoint import Endpoint
-from connectors.soap import Soap
+from connectors.protocols.soap import Soap
 from core.errors import AuthenticationError, ConfigurationError, TransientError
 from sources.declaration import Feed, FullCursor, WindowCursor
 from tests.connectors import php
@@ -171,7 +171,7 @@ def test_wrong_password_is_not_tried_again(site):
 
 
 def test_clock_five_minutes_off_is_corrected_once_by_the_date_header(site, monkeypatch):
-    from connectors import soap
+    from connectors.protocols import soap
 
     class Behind(datetime):
         @classmethod

@@ -12,7 +12,7 @@ import pytest
 
 from connectors.base import Window
 from connectors.endpoint import Endpoint
-from connectors.soap import Soap
+from connectors.protocols.soap import Soap
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, TransientError
 from sources import options
 from sources.declaration import Feed, FullCursor

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors import connector, geometry
+from connectors import connector
 from connectors.base import Connector, Window
+from connectors.decoders import geometry
+from connectors.decoders.xml import UnsafeXml
 from connectors.endpoint import Endpoint
-from connectors.xml import UnsafeXml
 from core.errors import AuthenticationError, ConfigurationError
 from sources.declaration import Feed
 from sources.loader import load

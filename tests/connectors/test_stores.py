@@ -20,8 +20,9 @@ import pyogrio
 import pytest
 import shapely
 
-from connectors import connector, geometry
+from connectors import connector
 from connectors.base import Proof
+from connectors.decoders import geometry
 from connectors.endpoint import Endpoint
 from connectors.window import Window
 from core.errors import AuthenticationError, ConfigurationError, OneMapError

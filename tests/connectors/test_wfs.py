@@ -7,11 +7,11 @@ from contextlib import contextmanager
 import pytest
 import shapely
 
-from connectors import geometry
+from connectors.decoders import geometry
+from connectors.decoders.xml import UnsafeXml
 from connectors.endpoint import Endpoint
-from connectors.wfs import Wfs
+from connectors.protocols.wfs import Wfs
 from connectors.window import Window
-from connectors.xml import UnsafeXml
 from core.errors import ConfigurationError, Fault, TransientError
 from core.redaction import hide
 from sources.declaration import Feed, FullCursor

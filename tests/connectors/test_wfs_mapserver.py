@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import shapely
 
-from connectors import geometry
 from connectors.base import Payload, Proof, Window
+from connectors.decoders import geometry
 from connectors.endpoint import Endpoint
-from connectors.wfs import Wfs
+from connectors.protocols.wfs import Wfs
 from core.errors import ConfigurationError
 from sources.declaration import Feed, FullCursor
 from tests.connectors import mapserver

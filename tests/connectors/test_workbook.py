@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import spreadsheets, workbook
+from connectors.decoders import spreadsheets, workbook
 from connectors.limits import Limits, OverLimit
 from core.errors import ProviderError
 

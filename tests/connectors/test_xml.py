@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 from lxml import etree
 
-from connectors import xml
+from connectors.decoders import xml
 from core.errors import Fault
 from tests.connectors import hostile
 

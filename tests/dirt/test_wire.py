@@ -18,9 +18,10 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from connectors import breaker, connector
+from connectors import connector
 from connectors.base import Window
 from connectors.endpoint import Endpoint
+from connectors.transports import breaker
 from core.errors import Fault
 from sources.loader import load
 from standins.testing import Running, running

@@ -16,7 +16,7 @@ ROOMS = ("connectors", "mappings", "pipeline", "store", "quality", "core", "sour
 # calls whose argument at this place is a code, though it is not named so where they are declared
 PLACES = {"Issue": 0, "Reject": 1, "Trouble": 0}
 ELSEWHERE = {
-    "connectors/http.py": ["_NETWORK"],
+    "connectors/transports/http.py": ["_NETWORK"],
     "pipeline/reconcile.py": ["_CODES"],
     "mappings/expressions.py": ["MESSAGES"],
 }
@@ -26,7 +26,7 @@ def trees() -> dict[str, ast.Module]:
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8"))
         for room in ROOMS
-        for path in sorted((ROOT / room).glob("*.py"))
+        for path in sorted((ROOT / room).glob("**/*.py" if room == "connectors" else "*.py"))
     }
 
 

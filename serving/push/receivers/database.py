@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.base import CheckLine
-from connectors.sql_engine import engine_of, shown, typed_errors, url_of
+from connectors.transports.sql_engine import engine_of, shown, typed_errors, url_of
 from core.errors import ConfigurationError, OneMapError
 from core.redaction import redact
 from serving.push.ledger import Row

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from connectors.base import CheckLine
-from connectors.mqtt_publisher import Publisher
+from connectors.transports.mqtt_publisher import Publisher
 from core.errors import OneMapError
 from serving.push.choose import filled
 from serving.push.ledger import Row

@@ -9,9 +9,9 @@ from typing import Any
 
 import jmespath
 
-from connectors import signing
 from connectors.base import CheckLine
-from connectors.http import Http
+from connectors.transports import signing
+from connectors.transports.http import Http
 from core.errors import OneMapError, ProviderError
 from serving.push.ledger import Row
 from serving.push.receivers import Call, Outcome, rows_of

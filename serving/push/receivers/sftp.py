@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from connectors.base import CheckLine
-from connectors.sftp import Sftp
+from connectors.transports.sftp import Sftp
 from core.errors import OneMapError, ProviderError
 from serving.push.choose import filled
 from serving.push.ledger import Row
