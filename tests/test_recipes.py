@@ -71,6 +71,7 @@ RECIPES = {
     "a report format": "Add a format of reports",
     "an authentication": "Add a way to authenticate to a source",
     "a filter": "Add a filter",
+    "a filter of raw rows": "Add a filter of raw rows",
     "a retention": "Change how long something is kept",
     "a notifier": "Add a notifier",
     "a chart": "Add a chart",
@@ -124,6 +125,20 @@ def test_a_filter_of_the_api_is_told_of():
         if route.path in ("/v1/projects", "/v1/cases"):
             names = {field.alias for field in route.dependant.query_params} - own
             assert names and [name for name in names if any(f"`{name}`" not in words for words in twins)] == []
+
+
+def test_a_test_of_a_mapping_is_told_of_and_evaluated():
+    from mappings import expressions
+    from mappings.language import Test
+
+    names = {field.alias or name for name, field in Test.model_fields.items()} - {"from", "as"}
+    code = Path(expressions.__file__).read_text(encoding="utf-8")
+    twins = [
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("architecture.md", "architecture.zh-CN.md")
+    ]
+    assert names
+    assert [name for name in names if f"test.{name.replace('not', 'not_')}" not in code] == []
+    assert [name for name in names if any(not re.search(rf"\b{name}: ", words) for words in twins)] == []
 
 
 def test_a_notifier_has_a_form_and_a_row():

@@ -11,8 +11,8 @@ from mappings import compiler
 from schemas import channels, codes
 
 TEXT = (codes.FOLDER / "channel.yaml").read_text("utf-8")
-OWN = ', departments: {"114419000001000445": [d6.*]}'
-D6 = f"  D6: {{zh: 交通运输局, kind: department, rank: 26, feeds: [d6.*]{OWN}, carries: [item_list]}}\n"
+OWN = ', departments: {"114419000001000445": [d99.*]}'
+D99 = f"  D99: {{zh: 交通运输局, kind: department, rank: 29, feeds: [d99.*]{OWN}, carries: [item_list]}}\n"
 
 
 def read(tmp_path: Path, text: str) -> codes.CodeList:
@@ -22,9 +22,9 @@ def read(tmp_path: Path, text: str) -> codes.CodeList:
 
 
 def test_a_department_more_is_one_line(tmp_path: Path) -> None:
-    assert "D6" in read(tmp_path, TEXT + D6).codes
-    with pytest.raises(ConfigurationError, match=r"codes\.D6\.departments: a channel of kind department"):
-        read(tmp_path, TEXT + D6.replace(OWN, ""))
+    assert "D99" in read(tmp_path, TEXT + D99).codes
+    with pytest.raises(ConfigurationError, match=r"codes\.D99\.departments: a channel of kind department"):
+        read(tmp_path, TEXT + D99.replace(OWN, ""))
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ from tests.supervision.making import case, catalogue, complete, licence, project
 
 @pytest.fixture
 def d6(tmp_path_factory, monkeypatch) -> Iterator[None]:
-    """D6, by data alone: what channel.yaml says of D1, under another name and rank."""
+    """D99, by data alone: what channel.yaml says of D1, under another name and rank."""
     folder = tmp_path_factory.mktemp("codes")
     for path in codes.FOLDER.glob("*.yaml"):
         (folder / path.name).write_bytes(path.read_bytes())
     listed = yaml.safe_load((folder / "channel.yaml").read_text("utf-8"))
-    listed["codes"]["D6"] = {**listed["codes"]["D1"], "zh": "交通运输局", "rank": 26, "feeds": ["d6.*"]}
-    listed["codes"]["D6"]["departments"] = {making.LAND: ["d6.*"]}
+    listed["codes"]["D99"] = {**listed["codes"]["D1"], "zh": "交通运输局", "rank": 29, "feeds": ["d99.*"]}
+    listed["codes"]["D99"]["departments"] = {making.LAND: ["d99.*"]}
     (folder / "channel.yaml").write_text(yaml.safe_dump(listed, allow_unicode=True), "utf-8")
     monkeypatch.setattr(codes, "FOLDER", folder)
     codes.load.cache_clear()
@@ -83,7 +83,7 @@ def test_the_same_facts_fire_the_same_rules_by_a_new_department(hub: Path, d6: N
         making.gone("case", f"D1:{no}")
         for place in range(3):
             making.gone("case_event", f"D1:{no}|{place}")
-    facts_by("D6")
+    facts_by("D99")
     assert judged() == by_d1
     assert clocks() == clocks_d1
 
@@ -97,14 +97,14 @@ def test_a_new_department_speaks_before_the_national_copies(hub: Path, d6: None)
         project={"project_code": CODE, "project_name": "厂房", "applicant_uscc": USCC},
     )
     put("m1.items", "DG-604|1", item={"item_code": "DG-604", "version": 1, "valid_from": datetime(2020, 1, 1)})
-    for feed, channel, day in (("p3.accept", "P3", 9), ("d6.cases", "D6", 3)):
+    for feed, channel, day in (("p3.accept", "P3", 9), ("d99.cases", "D99", 3)):
         row = {"channel": channel, "case_no": "N1", "item_code": "DG-604", "item_name": f"{channel} 的名称"}
         put(feed, "N1", "2026-03-10", case={**row, "project_code": CODE, "accepted_at": datetime(2026, 3, day)})
         event = {"channel": channel, "case_no": "N1", "event": "ACCEPTED", "at": datetime(2026, 3, day, 9)}
         put(feed, "N1e", "2026-03-10", case_event=event)
     unify()
     (found,) = golden("case", "channel, channels, case_no, item_name").values()
-    assert (found["id"], found["channel"], found["channels"]) == ("D6:N1", "D6", ["D6", "P3"])
-    assert found["item_name"] == "D6 的名称"
+    assert (found["id"], found["channel"], found["channels"]) == ("D99:N1", "D99", ["D99", "P3"])
+    assert found["item_name"] == "D99 的名称"
     (row,) = on_day(date(2026, 3, 20)).facts.cases.select("case_id", "acceptance_on", "in_department").rows()
-    assert row == ("D6:N1", date(2026, 3, 3), True)
+    assert row == ("D99:N1", date(2026, 3, 3), True)
