@@ -12,13 +12,30 @@ from collections.abc import Iterable
 from typing import Any
 
 MASK = "***"
-# 身份证号 (GB 11643: area, date of birth, order, check), its older form of 15 digits, 手机, 固定电话. A project code, a case number
-# or a unified social credit code is none of these.
+# What tells who somebody is or how to reach them: 身份证号 (GB 11643: area, date of birth, order, check; also in groups) and its
+# older form of 15 digits, 手机 in the usual groups, 固定电话 with its area code, 银行卡, 电子邮箱, 港澳证件, and whatever stands
+# behind the word for such a document. A project code, a case number or a unified social credit code is none of these.
+# serving.mask_text (migration 0038) looks for the same; tests/serving/test_masking.py holds the two together.
 _DATE = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
-_PERSONAL = re.compile(
-    rf"(?<![0-9A-Za-z-])(?:[1-9]\d{{5}}(?:18|19|20)\d{{2}}{_DATE}\d{{3}}[\dXx]|[1-9]\d{{7}}{_DATE}\d{{3}}"
-    r"|(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}|0\d{2,3}-\d{7,8})(?![0-9A-Za-z-])"
+_ALONE = (
+    r"(?:(?<![0-9A-Za-z])(?<![0-9A-Za-z]-)|(?<=[Tt][Ee][Ll])|(?<=[Ii][Dd])|(?<=[Nn][Oo])|(?<=[Pp][Hh][Oo][Nn][Ee]))"
 )
+_ENDS = r"(?![0-9A-Za-z])(?!-[0-9A-Za-z])"
+_PERSONAL = re.compile(
+    "|".join(
+        (
+            rf"{_ALONE}[1-9]\d{{5}}[- ]?(?:18|19|20)\d{{2}}[- ]?{_DATE}[- ]?\d{{3}}[\dXx]{_ENDS}",
+            rf"{_ALONE}[1-9]\d{{7}}{_DATE}\d{{3}}{_ENDS}",
+            rf"{_ALONE}(?:(?:\+|00)?86[- ]?)?1[3-9]\d[- .]?(?:\d{{4}}[- .]?\d{{4}}|\d{{3}}[- .]?\d{{5}}){_ENDS}",
+            rf"(?:{_ALONE}0|(?<=[(（])0)(?:10|2\d|[3-9]\d\d)(?:[)）-]| )?\d{{7,8}}(?:-\d{{1,5}})?{_ENDS}",
+            rf"{_ALONE}62\d\d(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_ENDS}",
+            r"(?<![A-Za-z])[A-Z]{1,2}\d{6}[(（][0-9A][)）]",
+            r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",
+            r"(?<=护照|证件|份证|行证|乡证|胞证)(?:号码|编号|证号|号)?[:：为是 ]{0,3}([A-Za-z0-9]{6,20})(?![A-Za-z0-9])",
+        )
+    )
+)
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９Ｘｘ－＋＠．", "0123456789Xx-+@.")
 # what a database says of the values that it refused
 _VALUES = re.compile(r"(?m)^(DETAIL|CONTEXT|LINE \d+|\[parameters): .*(?:\n {2,}.*)*")
 _HIDDEN_NAMES = ("password", "secret", "token", "signature", "authorization", "private_key", "passwd")
@@ -31,8 +48,13 @@ def hide(values: Iterable[str]) -> None:
 
 
 def depersonalise(text: str) -> str:
-    """Text without ID and phone numbers; their first three and last two signs stay, to find the record by."""
-    return _PERSONAL.sub(lambda m: m[0][:3] + "*" * (len(m[0]) - 5) + m[0][-2:], text)
+    """Text without ID and phone numbers and the like; their first three and last two signs stay, to find the record by."""
+    masked, done = [], 0
+    for found in _PERSONAL.finditer(text.translate(_FULL_WIDTH)):
+        start, end = found.span(found.lastindex or 0)
+        masked += [text[done : start + 3], "*" * (end - start - 5)]
+        done = end - 2
+    return "".join([*masked, text[done:]])
 
 
 def depersonalised(data: Any) -> Any:

@@ -72,6 +72,8 @@ class View:
 _APPLICANTS = {
     ("case", "applicant_name"): "{x}.applicant_name, {x}.applicant_type, {x}.applicant_id",
     ("licence", "holder_name"): "{x}.holder_name, null, {x}.holder_code",
+    ("project", "applicant_name"): "{x}.applicant_name, null, {x}.applicant_uscc",
+    ("land_approval", "land_user"): "{x}.land_user, null, null",
 }
 
 

@@ -29,10 +29,31 @@ from core.logging import guard
         "+86 13800138000",
         "8613800138000",
         "0769-22223333",
+        "0769-22223333-801",
+        "0769 22223333",
+        "076922223333",
+        "(0769)22223333",
+        "440102 19800101 0017",
+        "440102-19800101-001X",
+        "４４０１０２１９８００１０１００１７",
+        "１３８００１３８０００",
+        "138.0013.8000",
+        "138 001 38000",
+        "0086 13800138000",
+        "6222021234567890123",
+        "6222 0212 3456 7890 123",
+        "zhang.san@example.com.cn",
     ],
 )
 def test_a_number_of_a_person_is_masked_wherever_it_stands(secret):
-    for text in (secret, f"联系人张三，电话{secret}。", f"({secret})", f"a={secret};b=1"):
+    for text in (
+        secret,
+        f"联系人张三，电话{secret}。",
+        f"({secret})",
+        f"a={secret};b=1",
+        f"张三-{secret}",
+        f"Tel{secret}",
+    ):
         assert secret not in redaction.depersonalise(text), text
 
 
@@ -46,13 +67,35 @@ def test_a_number_of_a_person_is_masked_wherever_it_stands(secret):
         "1.2.840.113619",
         "C3973",
         "2026-11-27",
+        "2026-11-27 10:13:58.123456",
+        "1f13800138000c",
+        "6f1c2a00-13800138000-4e",
+        "113.751234567,23.0412345678",
+        "粤（2026）东莞不动产权第0012345号",
+        "许可证号 441900202600123",
     ],
 )
 def test_a_number_of_a_project_stays(text):
     assert redaction.depersonalise(f"项目 {text} 已办结") == f"项目 {text} 已办结"
 
 
-@given(st.text(max_size=80))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "护照号E12345678",
+        "持H123456(7)入境",
+        "证件号码：C1234567",
+        "身份证 44010219800101",
+        "港澳通行证号：C12345678",
+        "身份证号为4401021980",
+    ],
+)
+def test_what_stands_behind_the_word_for_a_document_of_a_person_is_masked(text):
+    masked = redaction.depersonalise(text)
+    assert masked != text and len(masked) == len(text) and "*" in masked
+
+
+@given(st.one_of(st.text(max_size=80), st.text("0123456789０１ -+.@Xx()证件号tel张", max_size=60)))
 def test_masking_twice_is_masking_once(text):
     once = redaction.depersonalise(text)
     assert redaction.depersonalise(once) == once and len(once) == len(text)
