@@ -33,13 +33,14 @@ def run(modules: list[str]) -> int:
         module = name.rpartition(".")[0]
         if outcome == "not checked" or (modules and module not in modules):
             continue
-        counts[module]["mutants"] += 1
+        counts[module]["unasked" if outcome == "no tests" else "mutants"] += 1
         counts[module]["detected"] += outcome in _DETECTED
         if outcome not in _DETECTED:
             typer.echo(f"{name}: {outcome}")
     for module, count in (*sorted(counts.items()), ("all", sum(counts.values(), Counter()))):
         share = count["detected"] / (count["mutants"] or 1)
-        typer.echo(f"{module:24} {count['detected']:5} of {count['mutants']:5}  {share:.1%}")
+        unasked = f", {count['unasked']} more that no test of the sample reaches" if count["unasked"] else ""
+        typer.echo(f"{module:24} {count['detected']:5} of {count['mutants']:5}  {share:.1%}{unasked}")
     return 0
 
 

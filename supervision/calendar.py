@@ -66,11 +66,11 @@ class Calendar:
         for day, is_work in (overrides.days or {}).items():
             work[(day - FIRST).days] = is_work
             known[(day - FIRST).days] = True
-        self._origin = np.datetime64(FIRST, "D")
+        self._origin = np.datetime64(FIRST)
         self._work = work
-        self._cumulative = np.cumsum(work, dtype=np.int64)  # working days up to and with the day
+        self._cumulative = np.cumsum(work)  # working days up to and with the day
         self._working_days = np.flatnonzero(work)
-        self._unknown = np.cumsum(~known, dtype=np.int64)
+        self._unknown = np.cumsum(~known)
 
     def agrees(self, other: Calendar) -> bool:
         """Whether the other counts every day alike, and knows the same of them."""

@@ -98,3 +98,12 @@ def test_a_column_is_counted_row_by_row():
         date(2026, 10, 8),
         date(2026, 10, 1),
     ]
+
+
+def test_calendars_agree_where_each_day_counts_alike_and_as_much_is_known():
+    holiday, working = date(2026, 5, 1), date(2026, 5, 6)  # by the notice, which is packaged
+    assert calendar_of(CITY).agrees(calendar_of(CITY)) and calendar_of(PLAIN).agrees(Calendar(Overrides()))
+    assert Calendar(Overrides(days={holiday: False, working: True})).agrees(calendar_of(PLAIN))
+    assert not Calendar(Overrides(days={working: False})).agrees(calendar_of(PLAIN))
+    weekday = date(2030, 1, 2)  # counted as one already; that it is known is what differs
+    assert not Calendar(Overrides(days={weekday: True})).agrees(calendar_of(PLAIN))
