@@ -114,8 +114,9 @@ class Pages(Connector):
 
     def decode(self, feed: Feed, payload: Payload) -> Iterator[Batch]:
         table = pl.read_json(payload.body).to_arrow()
-        place = pa.array([f"{payload.request['page']}:{n}" for n in range(table.num_rows)], pa.large_string())
-        yield Batch(table.append_column("_place", place))
+        rows = pl.int_range(table.num_rows, eager=True).cast(pl.String)
+        place = pl.select(pl.format("{}:{}", pl.lit(payload.request["page"]), rows)).to_series().to_arrow()
+        yield Batch(table.append_column("_place", place.cast(pa.large_string())))
 
 
 if __name__ == "__main__":

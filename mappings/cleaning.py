@@ -16,7 +16,9 @@ import html
 import re
 import unicodedata
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 _WIDE = {
     chr(code): chr(code - 0xFEE0)
@@ -59,13 +61,38 @@ _IS_ESCAPE = re.compile(_ESCAPE)
 _TO_LATIN = str.maketrans(_TWINS)
 
 
+def by_bytes(column: pa.ChunkedArray) -> tuple[bool, bool]:
+    """What the bytes of a column say of all its values at once: (bare, even).
+
+    Bare is printable ASCII with none of ``"``, ``&`` and ``\\``: nothing in it is suspect, and JSON escapes none of it. Even is bare
+    without a blank or an empty text: :func:`plain` would change nothing. Codes, numbers and dates are such.
+    """
+    if not pa.types.is_large_string(column.type):
+        return False, False
+    even = True
+    for chunk in column.chunks:
+        _, offsets, data = chunk.buffers()
+        if data is None or not len(chunk):
+            continue
+        ends = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
+        held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+        least = held.min(initial=0x7E)
+        if least < 0x20 or held.max(initial=0x20) >= 0x7F:
+            return False, False
+        whole = held.tobytes()
+        if any(mark in whole for mark in (b'"', b"&", b"\\")):
+            return False, False
+        even = even and least > 0x20 and np.count_nonzero(ends[1:] == ends[:-1]) == chunk.null_count
+    return True, even
+
+
 def clean(text: pl.Series) -> pl.Series:
     """Text as systems write it, made even; null, "" and blanks alone become null. For nested values, which are no text."""
     if text.dtype != pl.String:
         text = text.cast(pl.String)
     if text.null_count() < len(text) and text.str.contains(_UNEVEN).any():
         text = _even(text)
-    return _stripped(text)
+    return stripped(text)
 
 
 def plain(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
@@ -76,8 +103,8 @@ def plain(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
         return text, None
     suspect = text.str.contains(_SUSPECT)  # one look at each value; what follows is for those that have something
     if not suspect.any():
-        return _stripped(text), None
-    text = _stripped(_even(text))
+        return stripped(text), None
+    text = stripped(_even(text))
     odd = suspect & text.str.contains(_ODD_OR_ESCAPE)
     where = odd.fill_null(False).arg_true()
     if not len(where):
@@ -85,7 +112,7 @@ def plain(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     written = text.gather(where)
     unique = written.unique().to_list()
     mended = written.replace_strict(unique, [_mended(one) for one in unique], return_dtype=pl.String)
-    text = _stripped(text.scatter(where, mended))
+    text = stripped(text.scatter(where, mended))
     changed = mended.ne_missing(written.str.replace_all("－", "-", literal=True))  # full width is how systems write
     if not changed.any():
         return text, None
@@ -98,7 +125,8 @@ def _even(text: pl.Series) -> pl.Series:
     return text.str.replace_many(_GONE, _NOTHING)
 
 
-def _stripped(text: pl.Series) -> pl.Series:
+def stripped(text: pl.Series) -> pl.Series:
+    """Without blanks at both ends; null where nothing is left."""
     text = text.str.strip_chars()
     empty = text.str.len_bytes() == 0
     return text.set(empty, None) if empty.any() else text

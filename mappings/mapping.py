@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from mappings import words
-from mappings.cleaning import clean, fold_name, plain, visible, without_controls
+from mappings.cleaning import by_bytes, clean, fold_name, plain, stripped, visible, without_controls
 from mappings.expressions import MESSAGES, TYPES, Fault, Scope, text_of
 from mappings.language import REST, Block, Declaration, Reading, Value
 from mappings.times import STAMP
@@ -99,14 +99,14 @@ class Mapping:
         ``standing``: says of records which of them stand in the store just so (``_row``, ``record_id``): nothing more
         is made of these, what there was to say of them was said when they came.
         """
-        frame, unknown, looks, unlike = self._aligned(rows)
+        frame, unknown, looks, unlike, bare = self._aligned(rows)
         columns = frame
         scope = Scope(frame)
         for name, alike, written in looks:
             scope.fault(alike, "look_alike", name, written, False, visible)
         for name, differing, text in unlike:
             scope.fault(differing, "column_ambiguous", name, text, True)
-        records = every = self._records(scope)
+        records = every = self._records(scope, bare)
         unchanged = pl.DataFrame(schema=UNCHANGED)
         if standing is not None:
             unchanged = standing(records)
@@ -146,22 +146,28 @@ class Mapping:
             columns,
         )
 
-    def _aligned(self, rows: pa.Table) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks], list[Looks]]:
+    def _aligned(
+        self, rows: pa.Table
+    ) -> tuple[pl.DataFrame, list[tuple[str, pl.Series]], list[Looks], list[Looks], set[str]]:
         """Every contract column, cleaned; names compare as :func:`fold_name` has them. The unknown ones. What looked alike.
-        A column in two spellings, where their values differ."""
+        A column in two spellings, where their values differ. Columns in which JSON has nothing to escape."""
         known = {fold_name(name): name for name in self.contract.columns}
         given = pl.DataFrame(rows)
         columns: dict[str, pl.Series] = {}
         unknown: list[tuple[str, pl.Series]] = []
         looks: list[Looks] = []
         unlike: list[Looks] = []
+        bare: set[str] = set()
         place: pl.Series | None = None
         for column in given.get_columns():
             if column.name.startswith("_") and column.name not in self.contract.columns:
                 place = column.cast(pl.String) if column.name == "_place" else place
                 continue
             name = known.get(fold_name(column.name))
-            if name is not None and self.contract.columns[name].nested:
+            is_bare, is_even = by_bytes(rows.column(column.name))
+            if is_bare:
+                text = column if is_even else stripped(column)
+            elif name is not None and self.contract.columns[name].nested:
                 text = clean(column)
             else:
                 text, alike = plain(column)
@@ -176,8 +182,11 @@ class Mapping:
                 if differing.any():
                     unlike.append((name, differing, text))
                 columns[name] = columns[name].zip_with(columns[name].is_not_null(), text)
+                bare.discard(name)
             else:
                 columns[name] = text
+                if is_bare:
+                    bare.add(name)
         nothing = pl.Series([None], dtype=pl.String).new_from_index(0, given.height)
         frame = pl.DataFrame(
             [
@@ -187,9 +196,9 @@ class Mapping:
                 *(text.alias(name) for name, text in columns.items()),
             ]
         )
-        return frame, unknown, looks, unlike
+        return frame, unknown, looks, unlike, bare
 
-    def _records(self, scope: Scope) -> pl.DataFrame:
+    def _records(self, scope: Scope, bare: set[str]) -> pl.DataFrame:
         frame, declaration = scope.frame, self.declaration
         nested = self._nested(scope)
         key = _key(scope, declaration.key)
@@ -202,7 +211,7 @@ class Mapping:
         gone = pl.Series([False]).new_from_index(0, frame.height)
         if declaration.tombstone is not None:
             gone = scope.test(declaration.tombstone)
-        whole = _raw(frame, nested, set(declaration.drop))
+        whole = _raw(frame, nested, set(declaration.drop), bare)
         return pl.DataFrame(
             [
                 frame["_row"],
@@ -267,8 +276,8 @@ def reading(value: Value, column: Column) -> Reading:
     return value.as_ or TYPES[column.type][1]
 
 
-def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> pl.Series:
-    """One JSON object a row, empty columns left out, keys sorted."""
+def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str], bare: set[str]) -> pl.Series:
+    """One JSON object a row, empty columns left out, keys sorted; ``bare``: columns with nothing to escape."""
     pieces: list[pl.Expr] = []
     columns: list[pl.Series] = []
     names = {name.removeprefix("?"): name for name in frame.columns if name not in ("_row", "_place")}
@@ -276,7 +285,7 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
         text = frame[column]
         if name in drop or text.null_count() == frame.height:
             continue
-        before, after = f",{words.canonical_json(name)}:", ""
+        before, after = f"{',' if pieces else ''}{words.canonical_json(name)}:", ""
         if name in nested:  # what is not JSON is kept as the text that it is
             whole = nested[name]
             text = (
@@ -284,7 +293,7 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
             )
         else:
             before, after = before + '"', '"'
-            if text.str.contains_any(_ESCAPE_FROM).any():
+            if column not in bare and text.str.contains_any(_ESCAPE_FROM).any():
                 text = text.str.replace_many(_ESCAPE_FROM, _ESCAPE_TO)
         columns.append(text.alias(str(len(columns))))
         parts = [pl.lit(before), pl.col(columns[-1].name), pl.lit(after)]
@@ -292,7 +301,9 @@ def _raw(frame: pl.DataFrame, nested: dict[str, pl.Series], drop: set[str]) -> p
     if not pieces:
         return pl.Series(["{}"]).new_from_index(0, frame.height)
     body = pl.concat_str([pl.lit("{"), *pieces, pl.lit("}")], ignore_nulls=True)
-    return pl.DataFrame(columns).select(body.str.replace("{,", "{", literal=True)).to_series()
+    if columns[0].null_count():
+        body = body.str.replace("{,", "{", literal=True)
+    return pl.DataFrame(columns).select_seq(body).to_series()
 
 
 def _quoted(text: pl.Series) -> pl.Series:

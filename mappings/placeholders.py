@@ -35,7 +35,10 @@ def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """
     if text.dtype != pl.String:
         return text, None
-    found = (text.str.len_chars() <= _LONGEST) & text.str.contains(_NUMBER)
+    short = text.str.len_chars() <= _LONGEST
+    if not short.any():
+        return text, None
+    found = short & text.str.contains(_NUMBER)
     if not found.any():
         return text, None
     found = found.fill_null(False)
@@ -50,6 +53,8 @@ def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
         return text, None
     length = text.str.len_chars()
     short = length <= _LONGEST
+    if not short.any():
+        return text, None
     if length.sum() == text.str.len_bytes().sum():  # ASCII, as codes are
         found = (short & text.str.contains(pattern(ascii_only=True))).fill_null(False)
         return (text.set(found, None), found) if found.any() else (text, None)

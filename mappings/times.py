@@ -13,6 +13,7 @@ import re
 from datetime import datetime
 from functools import cache
 
+import numpy as np
 import polars as pl
 
 from mappings.cleaning import half_width
@@ -40,6 +41,8 @@ _ZONE_NAME = r"([Zz]|[+-]\d{2}:?\d{2})\[[A-Za-z_/+-]+\d*\]$"  # as java.time wri
 _HOURS_ALONE = r"(:\d{2}(?:[.,]\d+)?\s*[+-]\d{2})$"  # an offset as PostgreSQL writes it: +00
 _HAS_TIME = r"\d[:时]|^\d{8}[T ]?\d{4}|^\d{5}\.\d"  # a day alone is the same day in every zone
 _HAS_OFFSET = r"\d\s*(?:[Zz]|[+-]\d{2}:?\d{2})$"
+_MARKS = ((4, "-"), (7, "-"), (10, " "), (13, ":"), (16, ":"))
+_DIGITS = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18]  # of yyyy-MM-dd HH:mm:ss
 _PIECES = re.compile(r"((?:y+|M+|d+|H+|h+|a+|m+|s+|S+|X+)|[A-Za-z])|('[^']*')|([^A-Za-z'])")
 _LETTERS = {
     "yyyy": "%Y",
@@ -149,6 +152,9 @@ def _read(text: pl.Series, month_end: bool, no_end: bool) -> tuple[pl.Series, pl
     no_ends = text.str.contains(_NO_END) if no_end else None
     if no_ends is not None and no_ends.any():
         text = text.set(no_ends, None)
+    regular = _by_digits(text)
+    if regular is not None:
+        return regular, None
     times = _parsed(text, _USUAL)
     for form in _OTHERS:
         where = (text.is_not_null() & times.is_null()).arg_true()
@@ -182,6 +188,46 @@ def epoch_ms(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     local = _within(local)
     bad = text.is_not_null() & local.is_null() & ~none
     return local, bad if bad.any() else None
+
+
+def _by_digits(text: pl.Series) -> pl.Series | None:
+    """All of a column at once, where each value is ``yyyy-MM-dd HH:mm:ss``, or each ``yyyy-MM-dd``, of a year from 1000 on; else None."""
+    there = text.drop_nulls() if text.null_count() else text
+    if there.is_empty():
+        return None
+    column = there.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    length = int(ends[1] - ends[0])
+    if length not in (10, 19) or (np.diff(ends) != length).any():
+        return None
+    held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(-1, length).T
+    if any((held[place] != ord(mark)).any() for place, mark in _MARKS if place < length):
+        return None
+    digits = np.ascontiguousarray(held[_DIGITS[:8] if length == 10 else _DIGITS]) - np.uint8(ord("0"))
+    if digits.max() > 9:  # what is below "0" became large
+        return None
+    two = digits[::2].astype(np.int32) * 10 + digits[1::2]
+    year, month, day = two[0] * 100 + two[1], two[2], two[3]
+    if year.min() < _FIRST.year or month.min() < 1 or month.max() > 12 or day.min() < 1:
+        return None
+    months = (year - 1970) * 12 + month - 1
+    first = months.astype("datetime64[M]").astype("datetime64[D]")
+    if (first + day.astype("timedelta64[D]") > (months + 1).astype("datetime64[M]").astype("datetime64[D]")).any():
+        return None  # no such day
+    stamps = (first + (day - 1).astype("timedelta64[D]")).astype("datetime64[us]")
+    if length == 19:
+        if two[4].max() > 23 or two[5].max() > 59 or two[6].max() > 59:
+            return None
+        stamps += ((two[4] * 60 + two[5]) * 60 + two[6]).astype("timedelta64[s]")
+    times = pl.Series(text.name, stamps, dtype=STAMP)
+    if len(times) == len(text):
+        return times
+    return (
+        pl.Series(text.name, [None], dtype=STAMP)
+        .new_from_index(0, len(text))
+        .scatter(text.is_not_null().arg_true(), times)
+    )
 
 
 def _parsed(text: pl.Series, form: str) -> pl.Series:

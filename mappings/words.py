@@ -16,6 +16,7 @@ from mappings.cleaning import half_width
 from schemas.departments import by_organisation
 
 INDUSTRY = ROOT / "schemas" / "industry.yaml"
+_NO_CODE = r"[^!-`{-~]"  # anything but visible ASCII without small letters
 _YES = ["1", "true", "t", "yes", "y", "是", "1.0"]
 _NO = ["0", "false", "f", "no", "n", "否", "0.0"]
 
@@ -59,6 +60,8 @@ def booleans(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
 
 def codes(text: pl.Series) -> pl.Series:
     """An identifier that officials made: half-width throughout, no blanks inside, upper case."""
+    if not text.str.contains(_NO_CODE).any():
+        return text
     return half_width(text).str.replace_all(r"\s+", "").str.to_uppercase()
 
 

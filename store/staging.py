@@ -259,9 +259,11 @@ class Staged:
 
     def analyze(self, connection: Connection) -> None:
         """Tell the planner how large the batch is, and how its keys are spread."""
+        connection.exec_driver_sql("set local default_statistics_target = 10")  # some thousand rows say it as well
         connection.exec_driver_sql(f"analyze {self.record.fullname} (row_id, record_key)")
         for table in (self.failed, *self.entity.values()):
             connection.exec_driver_sql(f"analyze {table.fullname} (row_id)")
+        connection.exec_driver_sql("set local default_statistics_target to default")
 
     def drop(self, connection: Connection) -> None:
         """Drop every staging table of the run."""

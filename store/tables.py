@@ -555,6 +555,11 @@ _NAMED = {
 }
 
 
+def _filled(*names: str) -> sa.Index:
+    """An index of rows whose last column is filled: nothing is looked for by its absence, and most rows lack some of them."""
+    return sa.Index(None, *names, postgresql_where=sa.text(f"{names[-1]} is not null"))
+
+
 def _source_table(entity: str) -> sa.Table:
     about = declared.load(entity)
     columns = entity_columns(entity)
@@ -569,9 +574,9 @@ def _source_table(entity: str) -> sa.Table:
         _column("ord", sa.Integer, "序号", "which of the rows that the record maps to", primary_key=True),
         _column("feed", sa.Text, "数据流", "feed", nullable=False),
         *columns,
-        *([sa.Index(None, *key)] if tuple(key) in _LOOKED_UP else []),
-        *(sa.Index(None, name) for name in ("municipal_no", "department_no") if name in names),
-        *(sa.Index(None, name) for name in _NAMED.get(entity, ())),  # what depends on a row of another entity
+        *([_filled(*key)] if tuple(key) in _LOOKED_UP else []),
+        *(_filled(name) for name in ("municipal_no", "department_no") if name in names),
+        *(_filled(name) for name in _NAMED.get(entity, ())),  # what depends on a row of another entity
         *(
             (sa.Index("licence_normal_number_ix", sa.text("store.normal_number(number)")),)
             if entity == "licence"
@@ -641,6 +646,10 @@ def _row_security() -> list[sa.Index]:
     ]
 
 
+#: Columns of golden rows that few of them fill.
+_RARE = {"case": ("engineering_code",), "licence": ("engineering_code", "case_no")}
+
+
 def _golden_table(entity: str) -> sa.Table:
     about = declared.load(entity)
     columns = entity_columns(entity)
@@ -674,7 +683,7 @@ def _golden_table(entity: str) -> sa.Table:
         # not updated_at: some entities have a column of that name, the source's own time
         _instant("changed_at", "变更时间", "when the content last changed", nullable=False, server_default=NOW),
         _instant("gone_at", "注销时间", "since when no source holds it; null: it stands"),
-        *(sa.Index(None, name) for name in lookups),
+        *(_filled(name) if name in _RARE.get(entity, ()) else sa.Index(None, name) for name in lookups),
         *(_row_security() if entity == "case" else ()),
         *_quoted(entity),
         *_box_indexes(entity),

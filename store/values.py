@@ -62,37 +62,42 @@ def indexed(entity: str) -> frozenset[str]:
 def refused(entity: str, frame: pl.DataFrame) -> Iterator[Refusal]:
     """What the tables of an entity cannot hold of its rows."""
     bounded = indexed(entity)
-    for column in tables.entity_columns(entity):
-        if column.name in frame.columns:
-            limit = JSON_BYTES if isinstance(column.type, JSONB) else None
-            yield from _column(frame[column.name], INDEXED_BYTES if column.name in bounded else limit)
+    limits = {
+        column.name: JSON_BYTES if isinstance(column.type, JSONB) else INDEXED_BYTES if column.name in bounded else None
+        for column in tables.entity_columns(entity)
+        if column.name in frame.columns
+    }
+    yield from _found(frame, limits)
 
 
 def refused_records(frame: pl.DataFrame) -> Iterator[Refusal]:
     """What source.record cannot hold: ``record_key``, ``source_time``, ``raw``."""
-    for name, limit in (("record_key", KEY_BYTES), ("source_time", None), ("raw", JSON_BYTES)):
-        for refusal in _column(frame[name], limit):
-            yield refusal if name != "record_key" else _with_code(refusal, "key_too_long")
+    for refusal in _found(frame, {"record_key": KEY_BYTES, "source_time": None, "raw": JSON_BYTES}):
+        yield refusal if refusal.column != "record_key" else _with_code(refusal, "key_too_long")
 
 
 def _with_code(refusal: Refusal, code: str) -> Refusal:
     return Refusal(refusal.column, code, refusal.message, refusal.rows, refusal.values)
 
 
-def _column(values: pl.Series, limit: int | None) -> Iterator[Refusal]:
-    kind = values.dtype
-    if kind == pl.String and limit is not None:
-        yield from _refusals(
-            values, values.str.len_bytes() > limit, "value_too_long", f"超过 {limit} 字节 longer than {limit} bytes"
-        )
-    elif kind == pl.Date or isinstance(kind, pl.Datetime):
-        first, last = (date(1, 1, 1), date(9999, 12, 31)) if kind == pl.Date else (_FIRST, _LAST)
-        yield from _refusals(
-            values,
-            ~values.is_between(first, last),
-            "unreadable_time",
-            "时间超出公元 1–9999 年 a time outside the years 1 to 9999",
-        )
+def _found(frame: pl.DataFrame, limits: dict[str, int | None]) -> Iterator[Refusal]:
+    """What columns cannot hold, each with its limit in bytes; all of them are asked at once, as hardly any ever has such a value."""
+    asked: dict[str, tuple[pl.Expr, str, str]] = {}
+    for name, limit in limits.items():
+        kind, column = frame.schema[name], pl.col(name)
+        if kind == pl.String and limit is not None:
+            message = f"超过 {limit} 字节 longer than {limit} bytes"
+            asked[name] = column.str.len_bytes() > limit, "value_too_long", message
+        elif kind == pl.Date or isinstance(kind, pl.Datetime):
+            first, last = (date(1, 1, 1), date(9999, 12, 31)) if kind == pl.Date else (_FIRST, _LAST)
+            message = "时间超出公元 1–9999 年 a time outside the years 1 to 9999"
+            asked[name] = ~column.is_between(first, last), "unreadable_time", message
+    if not asked:
+        return
+    any_of_it = frame.select_seq(mask.any().alias(name) for name, (mask, _, _) in asked.items()).row(0, named=True)
+    for name, (mask, code, message) in asked.items():
+        if any_of_it[name]:
+            yield from _refusals(frame[name], frame.select(mask).to_series(), code, message)
 
 
 def _refusals(values: pl.Series, mask: pl.Series, code: str, message: str) -> Iterator[Refusal]:

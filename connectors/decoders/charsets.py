@@ -147,8 +147,7 @@ def may_be_mangled(column: pa.ChunkedArray) -> bool:
         held = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]]
         if len(held) and held.max() > 0x7F and pc.any(pc.match_substring_regex(chunk, _SUSPECT)).as_py():
             return True
-        marks = held == _MARK
-        if (marks[:-2] & marks[1:-1] & marks[2:]).any():
+        if b"???" in held.tobytes():
             return True
     return False
 
@@ -167,7 +166,6 @@ def is_mangled(text: str) -> bool:
     return _was_utf8(text)
 
 
-_MARK = ord("?")
 _ASKS = re.compile(r"[A-Za-z吗呢么]\s*\?{3,}|://")  # a question, or an address
 _TRACES = re.compile("\ufffd|锟斤拷|烫烫烫|屯屯屯|ï»¿|锘\\S")
 # first characters of UTF-8's hanzi (E4 to E9) read as GBK

@@ -51,7 +51,7 @@ def look(
     stand; None where that says nothing.
     """
     rows = staged.rows_in
-    came = {"rows": rows, "rejected": rejected, **_counts(connection, staged)}
+    came = {"rows": rows, "rejected": rejected, **_counts(connection, staged, rejected)}
     before: dict[str, int] = dict(
         connection.execute(
             sa.text(
@@ -85,18 +85,20 @@ def look(
     return found
 
 
-def _counts(connection: Connection, staged: Staged) -> dict[str, int]:
+def _counts(connection: Connection, staged: Staged, rejected: int) -> dict[str, int]:
     record, issue = staged.name("record"), staged.name("issue")
-    repeated, times = connection.execute(
+    repeated = f"(select count(*) - count(distinct record_key) from {record} where not again)"
+    repeated, one_time = connection.execute(
         sa.text(
-            f"""select count(*) - count(distinct record_key), case when count(source_time) = count(*) then count(distinct source_time) end
+            f"""select {repeated if rejected or not staged.loaded else 0},
+                       count(source_time) = count(*) and min(source_time) = max(source_time)
                 from {record} where not again"""
         )
     ).one()
     unknown = connection.execute(
         sa.text(f"select coalesce(sum(count), 0)::bigint from {issue} where code = 'unknown_code'")
     ).scalar_one()
-    return {"unknown_code": unknown, "repeated": repeated, "times": times or 0}
+    return {"unknown_code": unknown, "repeated": repeated, "times": int(one_time or False)}
 
 
 def _shares(came: dict[str, int], before: dict[str, int]) -> list[Surprise]:

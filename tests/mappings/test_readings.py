@@ -8,6 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import polars as pl
+import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import assume, given, settings
@@ -519,3 +520,38 @@ def test_a_shape_without_a_point_is_none(empty: str, multi: bool) -> None:
 def test_what_has_no_area_is_no_multipolygon(flat: str) -> None:
     assert shapes.shapes(column(flat), multi=True)[1].to_list() == [True]
     assert shapes.shapes(column(flat))[1] is None
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            MOMENTS.map(str),
+            st.from_regex(r"\A(?:19|20)\d\d-[01]\d-[0-3]\d( [0-2]\d:[0-6]\d:[0-6]\d)?\Z"),
+            st.from_regex(r"\A\d{4}-\d\d-\d\d\Z"),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_column_of_one_form_is_read_as_its_values_one_by_one_are(texts: list[str | None]) -> None:
+    read, bad = times.timestamps(column(*texts))
+    told = [False] * len(texts) if bad is None else bad.fill_null(False).to_list()
+    for text, moment, wrong in zip(texts, read.to_list(), told, strict=True):
+        # beside a value of another form, so that it is read by itself
+        alone, alone_bad = times.timestamps(column(text, "2026年3月2日"))
+        assert moment == alone[0]
+        assert wrong == (alone_bad is not None and bool(alone_bad[0]))
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=4), st.text('0aZ-. "&\\\t\x00\x7f市', max_size=4)), max_size=5))
+def test_what_the_bytes_of_a_column_say_holds_for_each_value(texts: list[str | None]) -> None:
+    frame = pa.table({"a": pa.array(["before", *texts, "behind"], pa.large_string())}).slice(1, len(texts))
+    bare, even = cleaning.by_bytes(frame.column("a"))
+    values = pl.Series("a", texts, dtype=pl.String)
+    plain, odd = cleaning.plain(values)
+    if even:
+        assert bare and odd is None and plain.equals(values, null_equal=True)
+    if bare:
+        assert odd is None and plain.equals(cleaning.stripped(values), null_equal=True)
+        assert all(json.dumps(text) == f'"{text}"' for text in texts if text is not None)

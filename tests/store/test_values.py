@@ -45,11 +45,11 @@ def test_the_rows_that_are_refused_are_named_and_empty_ones_are_not(monkeypatch)
 )
 def test_years_of_four_digits_are_held(kind, day, held):
     stamp = pl.select(pl.lit("2000-01-01").str.to_date() + pl.duration(days=_from_2000(*day))).to_series().cast(kind)
-    found = list(values._column(stamp.alias("at"), None))
+    found = list(values.refused_records(records().with_columns(stamp.alias("source_time"))))
     assert [one.code for one in found] == ([] if held else ["unreadable_time"])
     if found:
         assert found[0].message == "时间超出公元 1–9999 年 a time outside the years 1 to 9999"
-        assert found[0].rows.to_list() == [0] and found[0].column == "at"
+        assert found[0].rows.to_list() == [0] and found[0].column == "source_time"
 
 
 def _from_2000(year: int, month: int, day: int) -> int:
