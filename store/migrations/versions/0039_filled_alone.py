@@ -5,8 +5,8 @@ An entry for each row without a value cost a load as much as one with it, all of
 
 from alembic import op
 
-revision = "0038"
-down_revision = "0037"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 
