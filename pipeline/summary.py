@@ -49,6 +49,13 @@ class Summary:
         return asdict(self) | {"balanced": self.balanced}
 
 
+#: Of each feed that ran after a run: how many runs, their sums, what the store has, whether rows balance.
+_RUNS_OF_FEEDS = """select u.feed, count(*) as runs, {sums},
+       (select count(*) from source.record r where r.feed = u.feed and r.tombstoned_at is null) as stored,
+       bool_and(rows_in = new + changed + history + unchanged + quarantined + tombstoned) as balanced
+from landing.run u where u.id > :since and u.ended_at is not null group by u.feed order by u.feed"""
+
+
 def summary(since_run: int = 0) -> Summary:
     """Look into the store. ``since_run``: only runs with a greater number are added up."""
     with engine().connect() as connection:
@@ -65,12 +72,7 @@ def summary(since_run: int = 0) -> Summary:
         ).mappings()
         sums = ", ".join(f'sum("{name}")::bigint as "{name}"' for name in COUNTS)
         balances = connection.execute(
-            sa.text(
-                f"""select u.feed, count(*) as runs, {sums},
-                           (select count(*) from source.record r where r.feed = u.feed and r.tombstoned_at is null) as stored,
-                           bool_and(rows_in = new + changed + history + unchanged + quarantined + tombstoned) as balanced
-                    from landing.run u where u.id > :since and u.ended_at is not null group by u.feed order by u.feed"""
-            ),
+            sa.text(_RUNS_OF_FEEDS.format(sums=sums)),
             {"since": since_run},
         ).mappings()
         return Summary(source_rows, golden_rows, [dict(row) for row in rejected], [Balance(**row) for row in balances])

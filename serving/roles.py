@@ -20,6 +20,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{2,50}")
 _OURS = ("onemap_reader", "onemap_scoped", "onemap_api")
 
 
+#: A role's grant, new or in place of the one that it had.
+_MAKE = """insert into serving.role_grant (role, towns, departments, personal, note, made_by)
+values (:role, :towns, :departments, :personal, :note, :by)
+on conflict (role) do update set towns = excluded.towns, departments = excluded.departments, personal = excluded.personal,
+    note = excluded.note, made_by = excluded.made_by, made_at = now()"""
+
+
 def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note: str = "") -> None:
     """Make a role (or grant anew to one that is there) that sees the towns and departments of ``scopes``.
 
@@ -73,12 +80,7 @@ def make(name: str, scopes: Iterable[str], *, by: str, login: bool = True, note:
                 zh="当前数据库用户无权建角色，请由管理员执行。",
             ) from error
         c.execute(
-            sa.text(
-                """insert into serving.role_grant (role, towns, departments, personal, note, made_by)
-                   values (:role, :towns, :departments, :personal, :note, :by)
-                   on conflict (role) do update set towns = excluded.towns, departments = excluded.departments, personal = excluded.personal,
-                       note = excluded.note, made_by = excluded.made_by, made_at = now()"""
-            ),
+            sa.text(_MAKE),
             {
                 "role": name,
                 "towns": list(grant.towns) if grant.towns else None,

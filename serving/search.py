@@ -63,17 +63,19 @@ def wanted(query: str) -> tuple[list[str], str] | None:
     return sorted({text[i : i + 3] for i in range(len(text) - 2)}), text
 
 
+#: Projects whose name, applicant or aliases may differ from what is indexed.
+_CHANGED = """select p.id, p.content_hash, p.project_name, p.applicant_name, p.applicant_uscc, array(
+           select a.alias from store.project_alias a where a.project_id = p.id) as aliases
+from store.project p left join serving.name n on n.project_code = p.id
+where p.gone_at is null and n.content_hash is distinct from p.content_hash"""
+
+
 def refresh(connection: Connection) -> int:
     """Write the names of projects that are new or have changed, drop those that are gone; returns how many were written."""
     connection.exec_driver_sql(
         "delete from serving.name n where not exists (select from store.project p where p.id = n.project_code and p.gone_at is null)"
     )
-    rows = connection.exec_driver_sql(
-        """select p.id, p.content_hash, p.project_name, p.applicant_name, p.applicant_uscc, array(
-                      select a.alias from store.project_alias a where a.project_id = p.id) as aliases
-           from store.project p left join serving.name n on n.project_code = p.id
-           where p.gone_at is null and n.content_hash is distinct from p.content_hash"""
-    ).all()
+    rows = connection.exec_driver_sql(_CHANGED).all()
     if not rows:
         return 0
     texts = [text_of(r.project_name, r.applicant_name, [r.id, r.applicant_uscc, *r.aliases]) for r in rows]

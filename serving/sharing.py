@@ -176,16 +176,18 @@ def listed(department: str | None = None, *, state: str | None = None) -> list[d
     return found
 
 
+#: Calls and rows by day and path, of the keys of a scope.
+_USE = """select (a.at at time zone 'Asia/Shanghai')::date as day, a.object as path, count(*) as calls, sum((a.detail ->> 'rows')::bigint) as rows
+from store.audit a where a.action = 'read' and a.actor in (
+    select x.id || ' ' || x.name from serving.api_key x where :scope = any(x.scopes))
+group by 1, 2 order by 1 desc, 3 desc limit 200"""
+
+
 def use(number: int) -> list[dict[str, Any]]:
     """What was asked with the grant's keys, a line a day and path: calls and rows."""
     with transaction() as connection:
         rows = connection.execute(
-            sa.text(
-                """select (a.at at time zone 'Asia/Shanghai')::date as day, a.object as path, count(*) as calls, sum((a.detail ->> 'rows')::bigint) as rows
-                   from store.audit a where a.action = 'read' and a.actor in (
-                       select x.id || ' ' || x.name from serving.api_key x where :scope = any(x.scopes))
-                   group by 1, 2 order by 1 desc, 3 desc limit 200"""
-            ),
+            sa.text(_USE),
             {"scope": f"data:{number}"},
         ).mappings()
         return [dict(row) for row in rows]

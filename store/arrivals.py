@@ -40,6 +40,13 @@ _NAME = (
 _NAMED = {"town_code": "case when length(e.{0}) >= 9 then left(e.{0}, 9) end"}  # six digits are the city
 
 
+#: What arrived, added to what is counted by feed, kind, part and time.
+_COUNT = """insert into landing.arrival as a (feed, kind, part, at, came, rows)
+select :feed, kind, part, at, came, sum(n) from ({parts}) p (kind, part, at, came, n)
+group by kind, part, at, came
+on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
+
+
 def record(
     connection: Connection, staged: Staged, times: Iterable[str] = (), increment: str | None = None
 ) -> dict[date, int]:
@@ -64,12 +71,7 @@ def record(
     for entity in staged.entities:
         parts += _of_entity(staged, entity)
     connection.execute(
-        sa.text(
-            f"""insert into landing.arrival as a (feed, kind, part, at, came, rows)
-                select :feed, kind, part, at, came, sum(n) from ({" union all ".join(parts)}) p (kind, part, at, came, n)
-                group by kind, part, at, came
-                on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
-        ),
+        sa.text(_COUNT.format(parts=" union all ".join(parts))),
         {"feed": staged.feed},
     )
     by_day: dict[date, int] = dict(
@@ -104,6 +106,13 @@ def _spoken(staged: Staged, times: list[str]) -> str:
                where v.action in ('new', 'changed', 'history', 'tombstoned') {group}"""
 
 
+#: Raw rows of changed versions, each with the version that it replaces.
+_AS_BEFORE = """select v.row_id, r.raw, h.raw from unnest(:rows, :records) v (row_id, record_id)
+cross join lateral (select raw from source.record where id = v.record_id) r
+cross join lateral (select raw from source.record_history h where h.record_id = v.record_id
+                    and h.withdrawn_at is null order by h.id desc limit 1) h"""
+
+
 def _stamped_anew(connection: Connection, staged: Staged, increment: str) -> list[int]:
     """Changed versions that say what the version before said, but for the increment; of more than :data:`_LOOKED_AT` all, where
     those that are looked at are such."""
@@ -118,12 +127,7 @@ def _stamped_anew(connection: Connection, staged: Staged, increment: str) -> lis
     if not pairs:
         return []
     rows = connection.execute(
-        sa.text(
-            """select v.row_id, r.raw, h.raw from unnest(:rows, :records) v (row_id, record_id)
-               cross join lateral (select raw from source.record where id = v.record_id) r
-               cross join lateral (select raw from source.record_history h where h.record_id = v.record_id
-                                   and h.withdrawn_at is null order by h.id desc limit 1) h"""
-        ),
+        sa.text(_AS_BEFORE),
         {"rows": [pair.row_id for pair in pairs], "records": [pair.record_id for pair in pairs]},
     ).all()
     anew = [row_id for row_id, now, before in rows if _said(now, increment) == _said(before, increment)]
@@ -137,6 +141,7 @@ def _said(raw: bytes, increment: str) -> dict[str, object]:
 
 
 def _of_entity(staged: Staged, entity: str) -> list[str]:
+    """SQL of the counts by part and by vital column, of one entity: (kind, part, at, came, n)."""
     declared = entities.load(entity).columns
     day = "date_trunc('day', a.at), a.came"
     rows = f"arrived a join {staged.name(entity)} e using (row_id)"

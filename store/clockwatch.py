@@ -73,6 +73,13 @@ def earliest(connection: Connection, now: datetime, source: timedelta | None) ->
     return now + min(slow, default=timedelta()), behind if abs(behind) > TOLERANCE else None
 
 
+#: By how much our clock was ahead of each source's, at its latest answer that states a time.
+_DIFFERENCES = """select distinct on (source) archived_at - (facts ->> 'server_date')::timestamptz
+from landing.receipt
+where archived_at > now() - :span and facts ->> 'server_date' ~ '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d'
+order by source, id desc"""
+
+
 def doubt(connection: Connection | None = None) -> Doubt | None:
     """The clock that speaks against the hub's; None: nothing does."""
     if connection is None:
@@ -83,12 +90,7 @@ def doubt(connection: Connection | None = None) -> Doubt | None:
         return Doubt("database", ahead)
     # hub and database may stand on one machine; the sources do not. Each is one voice, wall against wall
     answers = connection.execute(
-        sa.text(
-            """select distinct on (source) archived_at - (facts ->> 'server_date')::timestamptz
-               from landing.receipt
-               where archived_at > now() - :span and facts ->> 'server_date' ~ '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d'
-               order by source, id desc"""
-        ),
+        sa.text(_DIFFERENCES),
         {"span": _WITNESSES},
     ).scalars()
     voices: list[timedelta] = sorted(answers)

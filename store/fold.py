@@ -118,6 +118,13 @@ _LEFT_OR_COME = """with gone as (
 insert into touched select id from gone union select id from come"""
 
 
+#: Rows of ``come`` that are no members yet.
+_ENROLL = """insert into store.member (entity, record_id, ord, id)
+select :entity, record_id, ord, id from come c
+where not exists (select from store.member m
+                  where m.entity = :entity and m.record_id = c.record_id and m.ord = c.ord)"""
+
+
 def enroll(connection: Connection, entity: str, rows: str) -> bool:
     """Say anew which golden row each source row speaks of; the old and the new ones are ``touched(id)``. False: none is.
 
@@ -140,12 +147,7 @@ def enroll(connection: Connection, entity: str, rows: str) -> bool:
         {"entity": entity},
     )
     connection.execute(
-        sa.text(
-            """insert into store.member (entity, record_id, ord, id)
-               select :entity, record_id, ord, id from come c
-               where not exists (select from store.member m
-                                 where m.entity = :entity and m.record_id = c.record_id and m.ord = c.ord)"""
-        ),
+        sa.text(_ENROLL),
         {"entity": entity},
     )
     connection.exec_driver_sql("analyze touched")

@@ -28,16 +28,18 @@ class Member:
     judgement_id: int | None
 
 
+#: All members of the cases that an id, a number, or a number with its channel means.
+_MEMBERS = """select channel, case_no, case_id, why, judgement_id from store.case_member
+where case_id in (select case_id from store.case_member where case_id = :id or case_no = :id
+                  or channel || ':' || case_no = :id)
+order by case_id, why <> 'self', channel, case_no"""
+
+
 def members(case_id: str) -> list[Member]:
     """Every number that the identity step joined to the case that ``case_id`` (or one of its numbers) names."""
     with transaction() as connection:
         rows = connection.execute(
-            sa.text(
-                """select channel, case_no, case_id, why, judgement_id from store.case_member
-                   where case_id in (select case_id from store.case_member where case_id = :id or case_no = :id
-                                     or channel || ':' || case_no = :id)
-                   order by case_id, why <> 'self', channel, case_no"""
-            ),
+            sa.text(_MEMBERS),
             {"id": case_id},
         )
         return [Member(*row) for row in rows]
@@ -162,14 +164,16 @@ def _written(connection: Connection, entity: str, left: str, right: str, verdict
     ).scalar_one()
 
 
+#: Records that speak of some numbers are to be unified again.
+_TAKE_UP = """insert into store.dirty (record_id, feed, run_id)
+select distinct r.id, r.feed, r.run_id from source.record r
+join source."case" s on s.record_id = r.id
+where s.channel || ':' || s.case_no = any(:numbers)"""
+
+
 def _take_up_cases(connection: Connection, numbers: list[str]) -> None:
     connection.execute(
-        sa.text(
-            """insert into store.dirty (record_id, feed, run_id)
-               select distinct r.id, r.feed, r.run_id from source.record r
-               join source."case" s on s.record_id = r.id
-               where s.channel || ':' || s.case_no = any(:numbers)"""
-        ),
+        sa.text(_TAKE_UP),
         {"numbers": numbers},
     )
 

@@ -84,15 +84,17 @@ def compare(connection: Connection, staged: Staged) -> None:
     )
 
 
+#: Records of the feed that the new mapping no longer gives.
+_VANISHED = """create unlogged table {missing} as
+select r.id as record_id, 'remapped' as reason from source.record r
+where r.feed = :feed and r.tombstoned_at is null
+  and not exists (select from {record} s where s.record_key = r.record_key)"""
+
+
 def vanished(connection: Connection, staged: Staged) -> int:
     """Find the records that what was read again no longer makes (``s<run>_missing``); returns their number."""
     connection.execute(
-        sa.text(
-            f"""create unlogged table {staged.name("missing")} as
-                select r.id as record_id, 'remapped' as reason from source.record r
-                where r.feed = :feed and r.tombstoned_at is null
-                  and not exists (select from {staged.name("record")} s where s.record_key = r.record_key)"""
-        ),
+        sa.text(_VANISHED.format(missing=staged.name("missing"), record=staged.name("record"))),
         {"feed": staged.feed},
     )
     return connection.execute(sa.text(f"select count(*) from {staged.name('missing')}")).scalar_one()
@@ -110,6 +112,13 @@ def sample(connection: Connection, staged: Staged, limit: int = 20) -> list[str]
             {"limit": limit},
         ).scalars()
     )
+
+
+#: Versions of the feed that the new mapping does not give are withdrawn.
+_WITHDRAW = """update source.record_history h set withdrawn_at = now() from source.record r
+where r.id = h.record_id and r.feed = :feed and h.withdrawn_at is null
+  and not exists (select from {version} v
+                  where v.record_key = r.record_key and {same})"""
 
 
 def settle(connection: Connection, staged: Staged, mapping_version: int) -> None:
@@ -136,11 +145,6 @@ def settle(connection: Connection, staged: Staged, mapping_version: int) -> None
         values,
     )
     connection.execute(
-        sa.text(
-            f"""update source.record_history h set withdrawn_at = now() from source.record r
-                where r.id = h.record_id and r.feed = :feed and h.withdrawn_at is null
-                  and not exists (select from {staged.name("version")} v
-                                  where v.record_key = r.record_key and {same.format(o="h")})"""
-        ),
+        sa.text(_WITHDRAW.format(version=staged.name("version"), same=same.format(o="h"))),
         {"feed": staged.feed},
     )

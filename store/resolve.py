@@ -37,6 +37,12 @@ left join lateral (
     order by i.code <> i.item_code, i.valid_from desc, i.item_code limit 1) i on true"""
 
 
+#: What is gathered from all rows of a case: the first day that one tells, and the systems that know it.
+_OF_ALL_ROWS = (
+    "min(coalesce(submitted_at, accepted_at, concluded_at)) as _received, array_agg(distinct channel) as _channels,"
+)
+
+
 def cases(connection: Connection) -> dict[str, int]:
     """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
 
@@ -44,15 +50,9 @@ def cases(connection: Connection) -> dict[str, int]:
     """
     fold.enroll(connection, "case", "select record_id from due where entity = 'case'")
     connection.exec_driver_sql(_TOUCHED_CASES)
-    connection.exec_driver_sql(
-        f"""create temp table merged on commit drop as {
-            fold.standing(
-                "case",
-                "min(coalesce(submitted_at, accepted_at, concluded_at)) as _received, array_agg(distinct channel) as _channels,",
-            )
-        };
-        analyze merged (id, applicant_id, applicant_type)"""
-    )
+    rows = fold.standing("case", _OF_ALL_ROWS)
+    connection.exec_driver_sql(f"create temp table merged on commit drop as {rows}")
+    connection.exec_driver_sql("analyze merged (id, applicant_id, applicant_type)")
     _candidates(connection)
     answered = {
         "channel": "split_part(f.id, '\\:', 1)",

@@ -395,6 +395,20 @@ def _identify(connection: Connection, end: int, result: Unified) -> int:
     return taken
 
 
+#: Every code that means a project which changed.
+_MOVED_PROJECTS = """create temp table moved_project on commit drop as  -- every code that means a project which changed
+select id as code from changed where entity = 'project'
+union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id;
+analyze moved_project; analyze applicant; analyze changed; analyze changed_code"""
+
+
+#: Records that have rows of an entity now, and those whose rows of it are members already.
+_RECORDS_OF = """select record_id from taken t where exists (select from {source} s where s.record_id = t.record_id)
+union all
+select record_id from known k
+where exists (select from store.member m where m.entity = '{entity}' and m.record_id = k.record_id)"""
+
+
 def _publish_first(connection: Connection, result: Unified) -> bool:
     """What all else speaks of: catalogue, projects, enterprises, works. True where a code means something else now."""
     connection.exec_driver_sql(
@@ -403,10 +417,7 @@ def _publish_first(connection: Connection, result: Unified) -> bool:
     )
     codes_changed = False
     for entity in FIRST:
-        rows = f"""select record_id from taken t where exists (select from {tables.source_entity[entity].fullname} s where s.record_id = t.record_id)
-                   union all
-                   select record_id from known k
-                   where exists (select from store.member m where m.entity = '{entity}' and m.record_id = k.record_id)"""
+        rows = _RECORDS_OF.format(entity=entity, source=tables.source_entity[entity].fullname)
         if not connection.exec_driver_sql(f"select exists ({rows})").scalar():
             continue
         if entity == "project":
@@ -423,12 +434,7 @@ def _publish_first(connection: Connection, result: Unified) -> bool:
             if entity == "item":
                 codes_changed = identity.rebuild_item_codes(connection)
         fold.forget(connection)
-    connection.exec_driver_sql(
-        """create temp table moved_project on commit drop as  -- every code that means a project which changed
-           select id as code from changed where entity = 'project'
-           union select a.alias from store.project_alias a join changed c on c.entity = 'project' and c.id = a.project_id;
-           analyze moved_project; analyze applicant; analyze changed; analyze changed_code"""
-    )
+    connection.exec_driver_sql(_MOVED_PROJECTS)
     return codes_changed
 
 

@@ -303,11 +303,12 @@ def write(
     return counts
 
 
+#: Rows of records that are written anew, or are gone.
+_CLEAR = """delete from {table} e using (
+    select record_id from {{version}} where becomes and known
+    union all select record_id from {{missing}}
+) c where e.record_id = c.record_id"""
+
+
 def _clear(run: Runner, entity: str) -> None:
-    table = tables.source_entity[entity].fullname
-    run(
-        f"""delete from {table} e using (
-                select record_id from {{version}} where becomes and known
-                union all select record_id from {{missing}}
-            ) c where e.record_id = c.record_id"""
-    )
+    run(_CLEAR.format(table=tables.source_entity[entity].fullname))

@@ -205,6 +205,13 @@ _LISTED = {
 }
 
 
+#: Findings as they are listed, all or those of ``asked``.
+_LIST = """select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
+       (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
+from supervision.finding {asked}
+order by project_code, rule, item_code, case_no"""
+
+
 def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
     """Every finding of the ledger, whatever its state; or those of some ids."""
     from store.copying import read_frame
@@ -215,9 +222,6 @@ def listed(ids: Iterable[str] | None = None) -> pl.DataFrame:
             connection.exec_driver_sql("insert into asked select distinct unnest(%(ids)s::text[])", {"ids": list(ids)})
         return read_frame(
             connection,
-            f"""select id, rule, project_code, item_code, case_no, level, kind, severity, state, opened_on, closed_on,
-                       (decided_at at time zone 'Asia/Shanghai')::date, department_code, department_name, text
-                from supervision.finding {"" if ids is None else "join asked using (id)"}
-                order by project_code, rule, item_code, case_no""",
+            _LIST.format(asked="" if ids is None else "join asked using (id)"),
             _LISTED,
         )

@@ -47,6 +47,13 @@ def frame(judged: Judged) -> pl.DataFrame:
     )
 
 
+#: Items of projects; those that are as they were stay untouched.
+_WRITE = """insert into supervision.project_item as i (project_code, item_code, {columns}, as_of)
+select project_code, item_code, {columns}, :as_of from project_item_new
+on conflict (project_code, item_code) do update set {set}, as_of = excluded.as_of
+where ({was}) is distinct from ({now})"""
+
+
 def write(connection: Connection, judged: Judged) -> None:
     """Bring ``supervision.project_item`` up to what was judged, within the scope of the judging."""
     connection.exec_driver_sql(
@@ -61,10 +68,12 @@ def write(connection: Connection, judged: Judged) -> None:
     )
     connection.execute(
         sa.text(
-            f"""insert into supervision.project_item as i (project_code, item_code, {changed}, as_of)
-                select project_code, item_code, {changed}, :as_of from project_item_new
-                on conflict (project_code, item_code) do update set {", ".join(f"{c} = excluded.{c}" for c in _COLUMNS)}, as_of = excluded.as_of
-                where ({", ".join(f"i.{c}" for c in _COLUMNS)}) is distinct from ({", ".join(f"excluded.{c}" for c in _COLUMNS)})"""
+            _WRITE.format(
+                columns=changed,
+                set=", ".join(f"{c} = excluded.{c}" for c in _COLUMNS),
+                was=", ".join(f"i.{c}" for c in _COLUMNS),
+                now=", ".join(f"excluded.{c}" for c in _COLUMNS),
+            )
         ),
         {"as_of": judged.as_of},
     )

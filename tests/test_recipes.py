@@ -3,6 +3,7 @@ command is told of."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -206,3 +207,33 @@ def test_a_large_package_says_where_each_module_belongs(package):
     text = (ROOT / package / "__init__.py").read_text(encoding="utf-8").split('"""')[1]
     modules = {path.stem for path in (ROOT / package).glob("*.py")} - {"__init__"}
     assert modules - set(re.findall(r"[a-z0-9_]+", text)) == set()
+
+
+_STATEMENT = re.compile(r"\s*(with|select|insert|update|delete|merge|create|alter|copy|drop|truncate)\s", re.IGNORECASE)
+
+
+def _unnamed(path: Path) -> list[str]:
+    """Statements of more than three lines that stand in a function which does something else than to write them."""
+    found = []
+    for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        writes = function.returns is not None and ast.unparse(function.returns) in ("str", "list[str]")
+        if writes and ast.get_docstring(function):
+            continue
+        shown = function.body[0].value if ast.get_docstring(function) else None
+        for node in ast.walk(function):
+            if node is shown:
+                continue
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            first = parts[0].value if parts and isinstance(parts[0], ast.Constant) else None
+            if isinstance(first, str) and _STATEMENT.match(first) and (node.end_lineno or 0) - node.lineno > 2:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    return found
+
+
+def test_a_statement_of_more_than_three_lines_has_a_name_and_a_sentence():
+    packages = ("cli", "connectors", "insight", "pipeline", "quality", "serving", "sinks", "store", "supervision")
+    paths = [path for name in packages for path in (ROOT / name).rglob("*.py") if "migrations" not in path.parts]
+    assert len(paths) > 300
+    assert [one for path in paths for one in _unnamed(path)] == []

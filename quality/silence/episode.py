@@ -78,6 +78,13 @@ def look(connection: Connection, sources: Iterable[Source], calendar: WorkingDay
     return Watched(heard, silences, {tuple(row) for row in approved}, spoke)
 
 
+#: A silence that was found: the open one of its part goes on, with the newest text and the earliest beginning.
+_RECORD = """insert into landing.silence (feed, kind, part, since, found_at, basis, text)
+values (:feed, :kind, :part, :since, :now, :basis, :text)
+on conflict (feed, kind, part) where ended_at is null
+do update set text = excluded.text, since = least(silence.since, excluded.since)"""
+
+
 def record(connection: Connection, watched: Watched, now: datetime) -> bool:
     """Bring the record up to date: new silences open, those that speak again end. Returns whether any did."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("silence", ""))))
@@ -96,12 +103,7 @@ def record(connection: Connection, watched: Watched, now: datetime) -> bool:
     }
     for one in silent.values():
         connection.execute(
-            sa.text(
-                """insert into landing.silence (feed, kind, part, since, found_at, basis, text)
-                   values (:feed, :kind, :part, :since, :now, :basis, :text)
-                   on conflict (feed, kind, part) where ended_at is null
-                   do update set text = excluded.text, since = least(silence.since, excluded.since)"""
-            ),
+            sa.text(_RECORD),
             {
                 "feed": one.feed,
                 "kind": one.kind,
@@ -175,15 +177,17 @@ class News:
     ended_at: datetime | None
 
 
+#: Open silences that nobody approved for today, and those that ended within so many days.
+_NEWS_SQL = """select id, feed, kind, part, since, text, ended_at from landing.silence
+where case when ended_at is null then coalesce(approved_until < :today, true)
+           else ended_at > cast(:today as date) - cast(:days as int) end
+order by id"""
+
+
 def news(connection: Connection) -> list[News]:
     """Silences that last and that nobody called right, and those that ended in the last :data:`_NEWS` days: what there is to tell of."""
     rows = connection.execute(
-        sa.text(
-            """select id, feed, kind, part, since, text, ended_at from landing.silence
-               where case when ended_at is null then coalesce(approved_until < :today, true)
-                          else ended_at > cast(:today as date) - cast(:days as int) end
-               order by id"""
-        ),
+        sa.text(_NEWS_SQL),
         {"today": clock.today(), "days": _NEWS},
     )
     return [News(*row) for row in rows]

@@ -114,22 +114,32 @@ def _shares(came: dict[str, int], before: dict[str, int]) -> list[Surprise]:
     return found
 
 
+#: Rows that a day of the feed has at most, but for one day in twenty; the days of this batch left out.
+_USUAL_VOLUME = """select percentile_cont(0.95) within group (order by n) from (
+select sum(rows) as n from landing.arrival
+where feed = :feed and kind = 'feed' and at::date between :first and :day and at::date <> all(:days)
+group by at::date) d"""
+
+
 def _volume(connection: Connection, staged: Staged, by_day: dict[date, int]) -> list[Surprise]:
     if not by_day:
         return []
     day = max(by_day, key=lambda one: by_day[one])
     usual = connection.execute(
-        sa.text(
-            """select percentile_cont(0.95) within group (order by n) from (
-                   select sum(rows) as n from landing.arrival
-                   where feed = :feed and kind = 'feed' and at::date between :first and :day and at::date <> all(:days)
-                   group by at::date) d"""
-        ),
+        sa.text(_USUAL_VOLUME),
         {"feed": staged.feed, "first": day - timedelta(days=90), "day": day, "days": list(by_day)},
     ).scalar()
     if usual is None or by_day[day] < max(2 * _FEW, TIMES * float(usual)):
         return []
     return [Surprise("数量", f"每日至多约 {float(usual):.0f} 条", f"{day} 一日 {by_day[day]} 条")]
+
+
+#: Rows, filled columns and events of a feed: before the day of its latest arrival, and on it.
+_BEFORE_AND_TODAY = """select kind, part, coalesce(sum(rows) filter (where came < l.day), 0)::bigint,
+       coalesce(sum(rows) filter (where came = l.day), 0)::bigint
+from landing.arrival cross join (select max(came) as day from landing.arrival where feed = :feed and kind = 'feed') l
+where feed = :feed and kind in ('column', 'feed', 'event') and at > :now - interval '400 days'
+group by kind, part"""
 
 
 def _columns(connection: Connection, staged: Staged, now: datetime) -> list[Surprise]:
@@ -138,13 +148,7 @@ def _columns(connection: Connection, staged: Staged, now: datetime) -> list[Surp
     from scipy.stats import binom
 
     rows = connection.execute(
-        sa.text(
-            """select kind, part, coalesce(sum(rows) filter (where came < l.day), 0)::bigint,
-                      coalesce(sum(rows) filter (where came = l.day), 0)::bigint
-               from landing.arrival cross join (select max(came) as day from landing.arrival where feed = :feed and kind = 'feed') l
-               where feed = :feed and kind in ('column', 'feed', 'event') and at > :now - interval '400 days'
-               group by kind, part"""
-        ),
+        sa.text(_BEFORE_AND_TODAY),
         {"feed": staged.feed, "now": now},
     ).all()
     counted = {(kind, part): (before, today) for kind, part, before, today in rows}

@@ -111,6 +111,17 @@ def heard(connection: Connection, sources: Iterable[Source]) -> list[Proof]:
     return proofs
 
 
+#: By day: numbers that a feed's rows quote, and those of them that the feeds which issue such numbers do not have.
+_QUOTED = """select q.{at}::date, count(*), count(*) filter (where k.number_ is null)
+from {quoting} q
+left join (select distinct {known}
+           from {knowing} where feed = any(:known)) k
+    on k.number_ = q.{number}{matched}
+where q.feed = :feed and q.{number} is not null {of_department}
+  and q.{at} > :since and q.{at} <= :until
+group by 1 order by 1"""
+
+
 def _counted(connection: Connection, witness: Witness, until: datetime) -> list[tuple[date, int, int]]:
     """(day, numbers quoted, unknown ones) by the day of the quoting rows, up to ``until``."""
     quotes, known = witness.quotes, witness.known
@@ -131,14 +142,15 @@ def _counted(connection: Connection, witness: Witness, until: datetime) -> list[
     }
     rows = connection.execute(
         sa.text(
-            f"""select q.{quotes.at}::date, count(*), count(*) filter (where k.number_ is null)
-                from {quoting} q
-                left join (select distinct {", ".join([f"{known.number} as number_", *quotes.match])}
-                           from {knowing} where feed = any(:known)) k
-                    on k.number_ = q.{quotes.number}{matched}
-                where q.feed = :feed and q.{quotes.number} is not null {of_department}
-                  and q.{quotes.at} > :since and q.{quotes.at} <= :until
-                group by 1 order by 1"""
+            _QUOTED.format(
+                at=quotes.at,
+                number=quotes.number,
+                quoting=quoting,
+                knowing=knowing,
+                matched=matched,
+                of_department=of_department,
+                known=", ".join([f"{known.number} as number_", *quotes.match]),
+            )
         ),
         parameters,
     )

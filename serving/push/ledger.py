@@ -173,15 +173,17 @@ def revisions(connection: Connection, output: str, name: str) -> int:
     ).scalar_one()
 
 
+#: A batch, numbered within its output and period.
+_MAKE = """insert into serving.push_batch (id, output, period, revision, rows, sent, name, body_sha256, made_at)
+values (cast(:id as uuid), :output, :period,
+        1 + (select count(*) from serving.push_batch where output = :output and period = :period),
+        :rows, :sent, :name, :sha, :at)"""
+
+
 def make(connection: Connection, draft: Batch, keys: list[str], body_sha256: str, *, refused: int) -> None:
     """Write a batch down with its rows. ``refused``: rows of a whole that could not be told in the receiver's words."""
     connection.execute(
-        sa.text(
-            """insert into serving.push_batch (id, output, period, revision, rows, sent, name, body_sha256, made_at)
-               values (cast(:id as uuid), :output, :period,
-                       1 + (select count(*) from serving.push_batch where output = :output and period = :period),
-                       :rows, :sent, :name, :sha, :at)"""
-        ),
+        sa.text(_MAKE),
         {
             "id": draft.id,
             "output": draft.output,
@@ -287,17 +289,19 @@ def sent_for(connection: Connection, output: str, period: str) -> bool:
     ).scalar_one()
 
 
+#: How the run of an output ended: a failure is counted and keeps its first time, a success ends the row of them.
+_ENDED = """update serving.push_state set ran_at = now(),
+failures = case when cast(:error as text) is null then 0 else failures + 1 end,
+failing_since = case when cast(:error as text) is null then null else coalesce(failing_since, now()) end,
+fault = :fault, error = :error, zh = :zh where output = :output"""
+
+
 def ended(output: str, error: OneMapError | None) -> None:
     """How a run ended."""
     with transaction() as connection:
         state(connection, output)
         connection.execute(
-            sa.text(
-                """update serving.push_state set ran_at = now(),
-                       failures = case when cast(:error as text) is null then 0 else failures + 1 end,
-                       failing_since = case when cast(:error as text) is null then null else coalesce(failing_since, now()) end,
-                       fault = :fault, error = :error, zh = :zh where output = :output"""
-            ),
+            sa.text(_ENDED),
             {
                 "output": output,
                 "fault": error.fault.value if error else None,

@@ -37,6 +37,19 @@ def changes(
     return rows, paging.encode(LABEL, (xid, seq)), more
 
 
+#: The changes after a place, up to where the feed may be read now, and that end itself, in one snapshot.
+_SINCE = """select u.xid as until_xid, u.seq as until_seq, u.last, v.*
+from serving.feed_until(:xid, :seq, :ahead) u
+left join lateral (
+    select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at, v.before, v.after from asked.change v
+    where (v.xid, v.seq) > (:xid, :seq) and (v.xid, v.seq) <= (u.xid, u.seq)
+      -- of the batches those alone that may have some of them: what stands in one is known only when it is unpacked
+      and (v.batch is null or (v.xid > :xid or v.batch > :seq - :size) and (v.xid < u.xid or v.batch <= u.seq))
+      and (cast(:entities as text[]) is null or v.entity = any(cast(:entities as text[])))
+    order by v.xid, v.seq limit :limit) v on true
+order by v.xid, v.seq"""
+
+
 def since(
     connection: Connection, xid: int, seq: int, *, entities: list[str] | None = None, limit: int = 100
 ) -> tuple[list[dict[str, Any]], tuple[int, int], bool]:
@@ -46,18 +59,7 @@ def since(
     looked at, so that who is shown few of them waits no longer.
     """
     rows = connection.execute(
-        sa.text(
-            """select u.xid as until_xid, u.seq as until_seq, u.last, v.*
-               from serving.feed_until(:xid, :seq, :ahead) u
-               left join lateral (
-                   select v.xid, v.seq, v.entity, v.entity_id, v.op, v.columns, v.sources, v.at, v.before, v.after from asked.change v
-                   where (v.xid, v.seq) > (:xid, :seq) and (v.xid, v.seq) <= (u.xid, u.seq)
-                     -- of the batches those alone that may have some of them: what stands in one is known only when it is unpacked
-                     and (v.batch is null or (v.xid > :xid or v.batch > :seq - :size) and (v.xid < u.xid or v.batch <= u.seq))
-                     and (cast(:entities as text[]) is null or v.entity = any(cast(:entities as text[])))
-                   order by v.xid, v.seq limit :limit) v on true
-               order by v.xid, v.seq"""
-        ),
+        sa.text(_SINCE),
         {"xid": xid, "seq": seq, "entities": entities, "limit": limit + 1, "ahead": AHEAD, "size": fold.BATCH},
     ).all()
     until = rows[0]

@@ -49,6 +49,7 @@ def ddl() -> str:
 
 
 def _entity(name: str) -> str:
+    """The view of an entity as it was: rows without a later change, and for the others what stood there before it."""
     return f"""create view past_store."{name}" as
 select g.* from store."{name}" g
 where not exists (select from serving.past_change l where l.entity = '{name}' and l.entity_id = g.id)
@@ -58,6 +59,7 @@ cross join lateral jsonb_populate_record(g, l.was) r where l.entity = '{name}' a
 
 
 def _supervised(name: str) -> str:
+    """The same of a table of supervision: what changed lies over what stands, what is gone is brought back."""
     fed = _FED[name]
     if fed is None:
         return f"create view past_supervision.{name} as select g.* from supervision.{name} g where false;"

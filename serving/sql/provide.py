@@ -101,15 +101,17 @@ def _make(connection: Connection, schema: str, view: View, there: dict[str, str 
             connection.exec_driver_sql(f"grant select on {schema}.{quoted(view.name)} to {role}")
 
 
+#: A relation's columns with their comments, in order.
+_COLUMNS = """select a.attname, col_description(c.oid, a.attnum)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+where n.nspname = :schema and c.relname = :name order by a.attnum"""
+
+
 def _there(connection: Connection, schema: str, name: str) -> dict[str, str | None] | None:
     """A view's columns in their order, each with its comment; None where there is no such view."""
     rows = connection.execute(
-        sa.text(
-            """select a.attname, col_description(c.oid, a.attnum)
-               from pg_class c join pg_namespace n on n.oid = c.relnamespace
-               join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-               where n.nspname = :schema and c.relname = :name order by a.attnum"""
-        ),
+        sa.text(_COLUMNS),
         {"schema": schema, "name": name},
     ).all()
     return {column: comment for column, comment in rows} or None

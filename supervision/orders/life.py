@@ -113,6 +113,14 @@ def lock(connection: Connection) -> None:
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key("orders", ""))))
 
 
+#: An order of each finding that is new and has a department.
+_OPEN = """insert into supervision.work_order (no, finding_id, rule, project_code, item_code, case_no, department_code,
+    department_name, severity, state, dispatched_at, step_at)
+select 'GD' || upper(substr(f.id, 2)), f.id, f.rule, f.project_code, f.item_code, f.case_no, f.department_code,
+       f.department_name, f.severity, 'dispatched', :now, :now {new} and f.department_code is not null
+returning no"""
+
+
 def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advanced) -> list[_Change]:
     asking = [name for name, rule in book.by_name.items() if rule.asks_action]
     parameters = {"asking": asking, "now": now}
@@ -122,13 +130,7 @@ def _opened(connection: Connection, book: Rulebook, now: datetime, result: Advan
         sa.text(f"select count(*) {new} and f.department_code is null"), parameters
     ).scalar_one()
     rows = connection.execute(
-        sa.text(
-            f"""insert into supervision.work_order (no, finding_id, rule, project_code, item_code, case_no, department_code,
-                    department_name, severity, state, dispatched_at, step_at)
-                select 'GD' || upper(substr(f.id, 2)), f.id, f.rule, f.project_code, f.item_code, f.case_no, f.department_code,
-                       f.department_name, f.severity, 'dispatched', :now, :now {new} and f.department_code is not null
-                returning no"""
-        ),
+        sa.text(_OPEN.format(new=new)),
         parameters,
     )
     return [_Change(no, "dispatched", "发现待核", "dispatch", values=_again(now)) for (no,) in rows]
@@ -394,6 +396,13 @@ def _write(connection: Connection, changes: list[_Change], now: datetime) -> Non
         )
 
 
+#: Orders that are sent, each with its next revision and its finding's severity of today.
+_REVISE = """update supervision.work_order o set revision = o.revision + 1, severity = f.severity
+from supervision.finding f where f.id = o.finding_id and o.no = any(:nos)
+returning o.no, o.revision, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
+          o.severity, o.dispatched_at, o.step_at, o.state, f.text"""
+
+
 def _enqueue(
     connection: Connection, changes: list[_Change], by: Orders, book: Rulebook, calendar: Calendar, now: datetime
 ) -> None:
@@ -401,12 +410,7 @@ def _enqueue(
     if not changes:
         return
     rows = connection.execute(
-        sa.text(
-            """update supervision.work_order o set revision = o.revision + 1, severity = f.severity
-               from supervision.finding f where f.id = o.finding_id and o.no = any(:nos)
-               returning o.no, o.revision, o.finding_id, o.rule, o.project_code, o.item_code, o.case_no, o.department_code, o.department_name,
-                         o.severity, o.dispatched_at, o.step_at, o.state, f.text"""
-        ),
+        sa.text(_REVISE),
         {"nos": [change.no for change in changes]},
     )
     orders = {row.no: row for row in rows}
