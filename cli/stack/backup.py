@@ -301,15 +301,16 @@ def databases(layout: Layout) -> Iterator[dict[str, str]]:
         yield urls | ({"airflow": metadata} if metadata else {})
         return
     ran = postgres.running(layout.postgres) is not None
-    urls = postgres.start(layout)
-    os.environ["ONEMAP_DATABASE_URL"] = urls["onemap"]
+    layout.make()  # an archive may be all that is left of a run folder
     try:
+        urls = postgres.start(layout)
+        os.environ["ONEMAP_DATABASE_URL"] = urls["onemap"]
         yield urls | ({"airflow": metadata} if metadata else {})
     finally:
         from store.engine import dispose
 
         dispose()
-        del os.environ["ONEMAP_DATABASE_URL"]
+        os.environ.pop("ONEMAP_DATABASE_URL", None)
         if not ran:
             postgres.stop(layout)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import stat
 import tempfile
@@ -10,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from typer.testing import CliRunner
 
-from cli.stack import backup, postgres
+from cli.backup import app
+from cli.stack import backup, postgres, processes
 from cli.stack.layout import Layout
 from core.errors import ConfigurationError, InternalError
 from pipeline import registry, unify
@@ -86,6 +90,24 @@ def test_a_backup_is_restored_into_an_empty_folder(folder, monkeypatch):
     (folder / "backup" / "onemap.dump").write_bytes(b"cut")
     with pytest.raises(InternalError, match="damaged"):
         backup.restore(hub(folder, "three", monkeypatch), folder / "backup")
+
+
+def test_a_run_folder_of_which_the_archive_alone_is_left_is_rebuilt(folder, monkeypatch):
+    whole = lived(hub(folder, "one", monkeypatch), monkeypatch)
+    postgres.stop(Layout.here())
+    shutil.copytree(folder / "one" / "archive", folder / "two" / "archive")
+    layout = hub(folder, "two", monkeypatch)
+    done = CliRunner().invoke(app, ["rebuild", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["hash"] == whole and postgres.running(layout.postgres) is None
+
+
+def test_a_server_that_was_started_for_a_command_ends_with_it_whatever_happens(folder, monkeypatch):
+    layout = hub(folder, "one", monkeypatch)
+    monkeypatch.setattr(processes, "write_down", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError), backup.databases(layout):
+        pass
+    assert postgres.running(layout.postgres) is None and "ONEMAP_DATABASE_URL" not in os.environ
 
 
 def test_a_backup_is_never_half_and_never_inside_of_the_hub(folder, monkeypatch):
