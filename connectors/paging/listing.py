@@ -45,6 +45,19 @@ class _Reading:
     def distinct(self) -> int:
         return len(set(self.keys))
 
+    def believed(self, page: Page, asked: int) -> int | None:
+        """The total that a page at the offset ``asked`` states; None where none is stated, or none is believed any more."""
+        if page.total is not None and page.items and (page.more or self.doubted) and asked + page.items >= page.total:
+            self.doubt()  # «all came» and «more follows» in one answer
+        if page.total is not None and not self.doubted:
+            self.totals.add(page.total)
+        return None if self.doubted else page.total
+
+    def doubt(self) -> None:
+        """Totals prove nothing in this reading."""
+        self.doubted = True
+        self.totals.clear()
+
 
 def read(ask: Callable[[int], Page], what: str, key: Sequence[str]) -> Iterator[Payload | Proof]:
     """``ask(start)`` gives the page at an offset from 0. Yields payloads, then the proof.
@@ -87,12 +100,7 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str, key: Seque
         asked = position - 1 if overlap else position
         page = ask(asked)
         pages += 1
-        if page.total is not None and page.items and (page.more or this.doubted) and asked + page.items >= page.total:
-            this.doubted = True  # «all came» and «more follows» in one answer
-            this.totals.clear()
-        total = None if this.doubted else page.total
-        if total is not None:
-            this.totals.add(total)
+        total = this.believed(page, asked)
         if overlap and last not in page.keys:
             this.moved = True
             if page.items:
@@ -111,30 +119,29 @@ def _read_once(ask: Callable[[int], Page], this: _Reading, what: str, key: Seque
             continue
         nil_pages = 0 if page.keys else nil_pages + 1
         if progress.stuck:
-            raise ProviderError(
-                f"{what}: the same rows come at every offset, the last asked was {position}",
-                remedy="the source does not heed the offset: tell its owner",
-                zh=f"{what}：无论从第几条取，返回的都是同样的记录（最后一次为 {position}），请联系数源部门。",
-                code="offset_ignored",
-            )
+            raise _offset_ignored(what, position)
         if nil_pages == _NIL_PAGES:
             return
         this.keys.extend(page.keys[page.keys.index(last) + 1 :] if overlap else page.keys)
         position = asked + _advance(page, total)
         last = next(reversed(dict.fromkeys(page.keys)), "")  # a page may end with a row that it held already
         if total is not None and position >= total:
-            if pages > 1 or asked + page.items > total:
-                return
             # a total that is just the first page's size may be no total at all: an empty page must agree
-            if not page.items:
+            of_first_page = pages == 1 and page.items and asked + page.items <= total
+            if not of_first_page or not ask(position).items:
                 return
-            witness = ask(position)
-            if not witness.items:
-                return
-            this.doubted = True
-            this.totals.clear()
+            this.doubt()
             total = None
         overlap = total is None and bool(last)
+
+
+def _offset_ignored(what: str, position: int) -> ProviderError:
+    return ProviderError(
+        f"{what}: the same rows come at every offset, the last asked was {position}",
+        remedy="the source does not heed the offset: tell its owner",
+        zh=f"{what}：无论从第几条取，返回的都是同样的记录（最后一次为 {position}），请联系数源部门。",
+        code="offset_ignored",
+    )
 
 
 def _advance(page: Page, total: int | None) -> int:
