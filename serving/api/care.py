@@ -6,19 +6,17 @@ reads who looks after its projects and its own reminders, nothing that is writte
 
 from __future__ import annotations
 
-import re
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.errors import NotFoundError
 from serving import audit
 from serving.access import Grant
-from serving.api.common import TEXT, Asker, Code, must_see, no_project
+from serving.api.common import TEXT, Asker, Code, Day, must_see, no_project
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.problems import Problem
@@ -30,19 +28,12 @@ Name = Annotated[str | None, Query(min_length=1, max_length=60, pattern=TEXT)]
 _NAME = r"^[^\x00-\x1f\"\\,]*[^\x00-\x20\"\\,][^\x00-\x1f\"\\,]*$"
 
 
-def _written(value: object) -> object:
-    """:raises ValueError: a day that is not written as one: a number would be read as seconds since 1970."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        raise ValueError("not of the form of a date")
-    return value
-
-
 class Note(BaseModel):
     """A note; with a day a promise."""
 
     model_config = ConfigDict(extra="forbid")
     text: Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")]
-    due_on: Annotated[date, BeforeValidator(_written)] | None = None
+    due_on: Day | None = None
 
 
 class HandOver(BaseModel):

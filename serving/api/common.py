@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from core import clock
 from core.clock import SHANGHAI
@@ -30,15 +31,16 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d
 
 def _only(form: re.Pattern[str], name: str) -> BeforeValidator:
     def check(value: Any) -> Any:
-        if isinstance(value, str) and not form.fullmatch(value):
-            raise ValueError(f"not of the form of a {name}")  # a bare number would be read as seconds since 1970
+        if not isinstance(value, date) and not (isinstance(value, str) and form.fullmatch(value)):
+            # a bare number would be read as seconds since 1970
+            raise PydanticCustomError(f"{name}_form", f"not of the form of a {name.replace('_', '-')}")
         return value
 
     return BeforeValidator(check)
 
 
 Day = Annotated[date, _only(_DATE, "date")]
-Instant = Annotated[datetime, _only(_TIME, "date-time")]
+Instant = Annotated[datetime, _only(_TIME, "date_time")]
 
 
 def some_of(allowed: Iterable[str], text: str) -> Any:
@@ -171,6 +173,7 @@ def _refused(parameter: str, value: str, zh: str, allowed: list[str], code: str 
             {
                 "parameter": parameter,
                 "message": "not one of the allowed values",
+                "zh": "不在可用值之内",
                 "allowed": [text.split(" ")[0] for text in allowed],
             }
         ],

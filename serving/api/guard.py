@@ -179,8 +179,8 @@ def _problem(error: Exception) -> Problem:
         return error
     if isinstance(error, RequestValidationError):
         wrong = [_wrong(e) for e in error.errors()]
-        zh = "；".join(f"{w['parameter']} {_expected(w, '可用：', '不合规范：')}" for w in wrong)
-        en = "; ".join(f"{w['parameter']} {_expected(w, 'allowed: ', '')}" for w in wrong)
+        zh = "；".join(f"{w['parameter']} {_expected(w, '可用：', w['zh'])}" for w in wrong)
+        en = "; ".join(f"{w['parameter']} {_expected(w, 'allowed: ', w['message'])}" for w in wrong)
         return Problem("invalid-parameter", f"{zh}。", f"{en}.", errors=wrong)
     if isinstance(error, BadCursorError):
         return Problem(
@@ -219,10 +219,46 @@ def _problem(error: Exception) -> Problem:
 _CHOICE = re.compile(r"\^\(([^()]+)\)\(,\([^()]+\)\)\*\$")  # the pattern of common.choice
 
 
+# kinds of pydantic's errors that a parameter can have, and of ours (``*_form``), in Chinese
+_ZH = {
+    "literal_error": "不在可用值之内",
+    "missing": "必填",
+    "int_parsing": "须为整数",
+    "int_type": "须为整数",
+    "float_parsing": "须为数字",
+    "bool_parsing": "须为 true 或 false",
+    "date_form": "须为日期（YYYY-MM-DD）",
+    "date_time_form": "须为带时区的时间（ISO 8601，如 2026-01-31T09:00:00+08:00）",
+    "date_from_datetime_parsing": "须为日期（YYYY-MM-DD）",
+    "date_from_datetime_inexact": "须为日期（YYYY-MM-DD），不带时刻",
+    "date_parsing": "须为日期（YYYY-MM-DD）",
+    "datetime_from_date_parsing": "须为时间（ISO 8601）",
+    "datetime_parsing": "须为时间（ISO 8601）",
+    "timezone_aware": "须带时区（如 +08:00）",
+    "string_too_short": "至少 {min_length} 个字符",
+    "string_too_long": "至多 {max_length} 个字符",
+    "string_pattern_mismatch": "格式须为 {pattern}",
+    "too_long": "至多 {max_length} 项",
+    "too_short": "至少 {min_length} 项",
+    "greater_than": "须大于 {gt}",
+    "greater_than_equal": "不得小于 {ge}",
+    "less_than": "须小于 {lt}",
+    "less_than_equal": "不得大于 {le}",
+    "finite_number": "须为有限数值",
+    "json_invalid": "不是合法的 JSON",
+    "extra_forbidden": "不认识的字段",
+}
+
+
 def _wrong(error: Any) -> dict[str, Any]:
-    """What is wrong with a parameter; ``allowed``: its values, where they can be told."""
-    fault = {"parameter": ".".join(str(p) for p in error["loc"][1:]), "message": error["msg"]}
+    """What is wrong with a parameter, in both languages; ``allowed``: its values, where they can be told."""
     context = error.get("ctx") or {}
+    told = _ZH.get(error["type"])
+    fault = {
+        "parameter": ".".join(str(p) for p in error["loc"][1:]),
+        "message": error["msg"],
+        "zh": told.format(**context) if told else f"不合规范：{error['msg']}",
+    }
     if error["type"] == "literal_error":
         return {**fault, "allowed": re.findall(r"'([^']*)'", context["expected"])}
     if found := _CHOICE.fullmatch(context.get("pattern", "")):
@@ -230,12 +266,13 @@ def _wrong(error: Any) -> dict[str, Any]:
             **fault,
             "allowed": [word.replace("\\", "") for word in found[1].split("|")],
             "message": "not one of the allowed values",
+            "zh": "不在可用值之内",
         }
     return fault
 
 
 def _expected(wrong: dict[str, Any], before: str, otherwise: str) -> str:
-    return f"{before}{', '.join(wrong['allowed'])}" if wrong.get("allowed") else f"{otherwise}{wrong['message']}"
+    return f"{before}{', '.join(wrong['allowed'])}" if wrong.get("allowed") else otherwise
 
 
 def _log(request: Request, grant: Grant, response: Response) -> None:

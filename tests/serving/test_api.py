@@ -454,3 +454,18 @@ def test_the_interactive_description_comes_from_here_alone(ask):
         assert client.get(f"/{place}").status_code == 200, place
     assert "script-src 'self'" in page.headers["content-security-policy"]
     assert "openapi.json" in client.get("/docs/start.js").text
+
+
+def test_whatever_is_wrong_with_a_parameter_is_said_in_chinese_too(city_key):
+    spec = city_key.get("/openapi.json").json()
+    said = set()
+    for path, methods in spec["paths"].items():
+        for parameter in methods.get("get", {}).get("parameters", []):
+            if parameter["in"] != "query" or "{" in path:
+                continue
+            for value in ("x" * 5000, "-1", "1e400", "2026-13-45T", ""):
+                answer = city_key.get(path, params={parameter["name"]: value})
+                if answer.status_code == 400 and "errors" in answer.json():
+                    said.update((path, parameter["name"], value[:12], e.get("zh", "")) for e in answer.json()["errors"])
+    assert len(said) > 50
+    assert [one for one in said if one[3].isascii() or one[3].startswith("不合规范")] == []
