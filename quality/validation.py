@@ -208,24 +208,25 @@ def _asked(staged: Staged, suite: Suite, table: str) -> ExpectationSuiteValidati
         # its PostgresDatasource takes no URL whose server is a socket's folder
         warnings.filterwarnings("ignore", "You are using a generic SQLDatasource")
         source = _source()
-        asset = source.add_table_asset(name=table, table_name=table, schema_name=staged.schema)
-        try:
-            with _configured_once():
+        with _configured_once():
+            asset = source.add_table_asset(name=table, table_name=table, schema_name=staged.schema)
+            try:
                 return (
                     asset.add_batch_definition_whole_table("all")
                     .get_batch()
                     .validate(compiled, result_format=_FORMAT | {"unexpected_index_column_names": list(suite.key)})
                 )
-        finally:
-            source.delete_asset(table)
+            finally:
+                source.delete_asset(table)
 
 
 @contextmanager
 def _configured_once() -> Iterator[None]:
     """Within, the library makes an expectation of its configuration, and a configuration of its expectation, once, and not
     anew for each key that it reads: some fifty times an expectation, half of what a suite costs whatever its rows.
-    None of them changes meanwhile.
+    None of them changes meanwhile. Nor is the context written down as YAML for each table that it is told of: it lives in memory alone.
     """
+    from great_expectations.data_context import AbstractDataContext
     from great_expectations.expectations.expectation import Expectation
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
@@ -241,11 +242,14 @@ def _configured_once() -> Iterator[None]:
 
     configuration: Any = vars(Expectation)["configuration"]
     to_domain_obj: Any = ExpectationConfiguration.to_domain_obj
+    save = AbstractDataContext._save_project_config
+    AbstractDataContext._save_project_config = lambda _: None  # type: ignore[method-assign]
     Expectation.configuration = property(once(configuration.fget))  # type: ignore[method-assign,assignment]
     ExpectationConfiguration.to_domain_obj = once(to_domain_obj)  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:
+        AbstractDataContext._save_project_config = save  # type: ignore[method-assign]
         Expectation.configuration = configuration  # type: ignore[method-assign]
         ExpectationConfiguration.to_domain_obj = to_domain_obj  # type: ignore[method-assign]
 
