@@ -243,7 +243,7 @@ def _configured_once() -> Iterator[None]:
     configuration: Any = vars(Expectation)["configuration"]
     to_domain_obj: Any = ExpectationConfiguration.to_domain_obj
     save = AbstractDataContext._save_project_config
-    AbstractDataContext._save_project_config = lambda _: None  # type: ignore[method-assign]
+    AbstractDataContext._save_project_config = lambda _: None  # type: ignore[method-assign,assignment]
     Expectation.configuration = property(once(configuration.fget))  # type: ignore[method-assign,assignment]
     ExpectationConfiguration.to_domain_obj = once(to_domain_obj)  # type: ignore[method-assign,assignment]
     try:
