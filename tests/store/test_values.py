@@ -83,6 +83,7 @@ def test_text_of_an_index_is_bounded_and_other_text_is_not():
         ("\ud83d\ude00", None, "😀"),  # a pair is the character that it stands for
         ("\x00\ud83d", None, "\ufffd\ufffd"),
     ],
+    ids=ascii,
 )
 def test_text_is_mended_not_refused(text, limit, stored):
     assert text_.storable(text, limit) == stored
