@@ -48,7 +48,7 @@ def run(modules: list[str]) -> int:
         outcome = _OUTCOMES.get(code, "not run")
         counts[module][{"no tests": "unreached", "not run": "not run"}.get(outcome, "mutants")] += 1
         counts[module]["detected"] += outcome in _DETECTED
-        if outcome not in _DETECTED:
+        if outcome in ("survived", "not run"):
             typer.echo(f"{name}: {outcome}")
     for module, count in (*sorted(counts.items()), ("all", sum(counts.values(), Counter()))):
         share = count["detected"] / (count["mutants"] or 1)

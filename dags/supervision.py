@@ -50,10 +50,10 @@ def build(
             def silences():
                 return bodies.silences()
 
-            @task(task_id="tell", task_display_name="静默通知 tell", map_index_template="{{ subject }}")
-            def tell(subject, text, code, way, silence, ended, **context):
+            @task(task_id="notify_silence", task_display_name="静默通知 notify", map_index_template="{{ subject }}")
+            def notify_silence(subject, text, code, way, silence, ended, **context):
                 context["subject"] = subject
-                bodies.tell(context, subject, text, code, way, silence, ended)
+                bodies.notify_silence(context, subject, text, code, way, silence, ended)
 
             @task(task_id="remind", task_display_name="临期提醒 remind")
             def remind():
@@ -73,7 +73,7 @@ def build(
             learn(judged)
             foresee(judged)
             chain(judged, remind())
-            tell.expand_kwargs(found)
+            notify_silence.expand_kwargs(found)
         return dag
 
     def work_orders_dag() -> DAG:

@@ -181,7 +181,7 @@ def silences() -> list[dict[str, Any]]:
     return found
 
 
-def tell(context: Any, subject: str, text: str, code: str, way: str, silence: int, ended: bool) -> None:
+def notify_silence(context: Any, subject: str, text: str, code: str, way: str, silence: int, ended: bool) -> None:
     """One message on a silence, once; one that fails is sent again alone."""
     _guard()
     from airflow.sdk import Variable
@@ -191,7 +191,7 @@ def tell(context: Any, subject: str, text: str, code: str, way: str, silence: in
 
     address = Variable.get(RECIPIENTS, deserialize_json=True)[code][way]
     notifier = _notifier(Notice(code, code, subject, text, True), way, address)
-    if not episode.tell(silence, ended, code, way, lambda: notifier.notify(context)):
+    if not episode.notify_once(silence, ended, code, way, lambda: notifier.notify(context)):
         log.info("was told before, or its sending was cut off: %s", subject)
 
 

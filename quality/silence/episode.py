@@ -201,7 +201,7 @@ def told(connection: Connection) -> set[tuple[int, bool, str, str]]:
     }
 
 
-def tell(silence: int, ended: bool, recipient: str, way: str, send: Callable[[], None]) -> bool:
+def notify_once(silence: int, ended: bool, recipient: str, way: str, send: Callable[[], None]) -> bool:
     """Tell a recipient of a silence or of its end, once: what began to be sent and was cut off is not sent again, what failed may be.
     Returns whether it was sent."""
     of = {"silence": silence, "ended": ended, "recipient": recipient, "way": way}

@@ -145,7 +145,7 @@ def tell_all() -> int:
     except AirflowSkipException:
         return 0
     for one in entries:
-        supervision_bodies.tell({}, **one)
+        supervision_bodies.notify_silence({}, **one)
     return len(entries)
 
 
@@ -193,10 +193,10 @@ def test_a_task_killed_between_loses_no_notice_and_sends_none_twice(recipients, 
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(supervision_bodies, "_notifier", killed_after_sending)
-        supervision_bodies.tell({}, **first)
-    supervision_bodies.tell({}, **first)  # Airflow tries the task again
+        supervision_bodies.notify_silence({}, **first)
+    supervision_bodies.notify_silence({}, **first)  # Airflow tries the task again
     assert len(robot) == 1
-    supervision_bodies.tell({}, **second)
+    supervision_bodies.notify_silence({}, **second)
     assert tell_all() == 0 and len(robot) == 2
 
 
