@@ -12,7 +12,7 @@ from core.errors import ConfigurationError, Fault, InternalError, ProviderError
 from pipeline import plan
 from pipeline.outcome import Counts, Outcome, Task
 from sources import loader
-from sources.declaration import DaysCursor, FullCursor, StreamCursor, WindowCursor
+from sources.declaration import DaysCursor, FilesCursor, FullCursor, StreamCursor, WindowCursor
 
 START, END = datetime(2026, 3, 1, 6), datetime(2026, 3, 3, 18)
 
@@ -31,6 +31,7 @@ def test_a_window_that_is_asked_for_is_cut_into_the_longest_that_one_fetch_reads
         Window(START + timedelta(days=1), START + timedelta(days=2)),
         Window(START + timedelta(days=2), END),
     ]
+    assert len(asked(cursor, START, START + timedelta(days=2))) == 2  # none of no length at the end
     assert asked(cursor, None) == [Window(None, END)]
     assert asked(cursor, START, None) == [Window(START, None)]
     assert asked(WindowCursor(kind="window", column="X")) == [Window(START, END)]
@@ -39,6 +40,8 @@ def test_a_window_that_is_asked_for_is_cut_into_the_longest_that_one_fetch_reads
 def test_days_are_asked_for_whole():
     march = [datetime(2026, 3, day) for day in (1, 2, 3, 4)]
     assert asked(DaysCursor(kind="days")) == [Window(a, b) for a, b in zip(march, march[1:], strict=False)]
+    assert len(asked(DaysCursor(kind="days", span=timedelta(days=3)))) == 3  # a person's request is read day by day
+    assert asked(FilesCursor(kind="files")) == [Window(START, END)]
 
 
 def test_a_listing_is_read_whole_and_a_stream_cannot_be_asked_for_the_past():
