@@ -145,9 +145,10 @@ def may_be_mangled(column: pa.ChunkedArray) -> bool:
             continue
         offsets = np.frombuffer(chunk.buffers()[1], np.int64)
         held = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]]
-        if len(held) and held.max() > 0x7F and pc.any(pc.match_substring_regex(chunk, _SUSPECT)).as_py():
+        if len(held) and held.max() > 0x7F and pc.any(pc.match_substring_regex(chunk.unique(), _SUSPECT)).as_py():
             return True
-        if b"???" in held.tobytes():
+        whole = held.tobytes()
+        if b"?" in whole and b"???" in whole:  # one byte is found ten times as fast as three
             return True
     return False
 
