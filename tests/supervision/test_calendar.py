@@ -107,3 +107,16 @@ def test_calendars_agree_where_each_day_counts_alike_and_as_much_is_known():
     assert not Calendar(Overrides(days={working: False})).agrees(calendar_of(PLAIN))
     weekday = date(2030, 1, 2)  # counted as one already; that it is known is what differs
     assert not Calendar(Overrides(days={weekday: True})).agrees(calendar_of(PLAIN))
+
+
+def test_the_first_and_the_last_day_are_days_like_others():
+    plain = calendar_of(PLAIN)
+    day = timedelta(1)
+    assert plain.count(column(LAST - day), column(LAST), True).tolist() == [1]
+    first_working = next(one for one in days(FIRST, FIRST + 9 * day) if chinese_calendar.is_workday(one))
+    assert not chinese_calendar.is_workday(FIRST)
+    assert plain.add(column(FIRST), np.array([1])).tolist() == [first_working]
+
+
+def test_days_are_working_days_unless_natural_ones_are_asked_for():
+    assert calendar_of(PLAIN).count(column(date(2026, 9, 30)), column(date(2026, 10, 8))).tolist() == [1]
