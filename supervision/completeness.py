@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from quality.silence.episode import Watched
-from quality.silence.spoken import HALF, NO_PAUSE, OTHERS
+from quality.silence.spoken import ACTED_ON, HALF, NO_PAUSE, OTHERS
 from quality.silence.spoken import OWN as OWN_CASES
 from schemas import channels
 from store.copying import Schema
@@ -22,7 +22,8 @@ from supervision.declaration import Needs
 #: Words of completeness.yaml: the evidence's own feeds; those of the departments that a finding names; those of all departments.
 OWN, DEPARTMENT, ALL_DEPARTMENTS = "own", "department", "all_departments"
 PARTS = ("department", "town", "item")  # kinds of parts whose hole is theirs alone
-PAUSED = ("half", "unpaused")  # days of a suspicion up to which feeds must have spoken of pauses
+#: Days of a suspicion up to which feeds must have spoken of pauses, and as what each asks for it.
+PAUSED = {"half": HALF, "unheard": NO_PAUSE, "unpaused": ACTED_ON}
 _FAR = datetime(9999, 12, 31)
 #: ``kind`` and ``part``: the hole is of that department, town or item alone; null: of the whole feed. ``silent``: it was read,
 #: and is silent.
@@ -106,8 +107,8 @@ def waiting(
     as_of: date,
 ) -> pl.DataFrame:
     """``found`` with ``waits_for`` (feeds, empty: judged), ``silent_since`` (where one of them is silent) and ``unseen`` (feeds
-    that have not spoken of a pause, ``unseen_since``: judged, and not acted on), less ``needs``, the key of completeness.yaml, and ``half``
-    and ``unpaused``. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
+    that have not spoken of a pause, ``unseen_since``: judged, and not acted on), less ``needs``, the key of completeness.yaml, and the
+    days of :data:`PAUSED`. ``own``: (ref, feed), which feeds an evidence row comes by; ``touches``: (row, kind, part), the
     departments, towns and items that each row of ``found`` rests on.
 
     A verdict waits for a feed that has a hole in what it rests on, and for one that has not spoken yet of the time after that: it may
@@ -140,13 +141,13 @@ def waiting(
         (pl.col("hole_from") < last) & (pl.col("hole_until") > pl.col("since").cast(pl.Datetime("us")))
     )
     proof = pl.coalesce("until", "ripe").cast(pl.Datetime("us")) + pl.duration(days=1)
-    halves, unpaused = (
+    halves, unheard, unpaused = (
         asks.filter((pl.col("asked") == OWN_CASES) & pl.col(day).is_not_null()).with_columns(
             pl.lit(asked).alias("asked"), pl.col(day).alias("until")
         )
-        for day, asked in zip(PAUSED, (HALF, NO_PAUSE), strict=True)
+        for day, asked in PAUSED.items()
     )
-    unproven = pl.concat([asks, halves]).join(edges, on=["feed", "asked"]).filter(pl.col("upto") < proof)
+    unproven = pl.concat([asks, halves, unheard]).join(edges, on=["feed", "asked"]).filter(pl.col("upto") < proof)
     unseen = (
         unpaused.join(edges, on=["feed", "asked"])
         .filter(pl.col("upto") < proof)

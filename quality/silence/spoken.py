@@ -7,8 +7,10 @@ witness: a source of one feed is waited for however seldom it speaks.
 
 Where one half of a pause came and the other did not (its end without its start, a case handled on in a pause that nothing ended),
 the other may stand in what has not come: there every feed answers for itself, until as many working days have passed as its
-declaration calls usual (:data:`HALF`). That a running case was never paused at all is believed of a table of special
-procedures that seldom speaks, but acted on only once it has spoken (:data:`NO_PAUSE`).
+declaration calls usual (:data:`HALF`). A running case of which nothing was heard for days may stand in a pause that has not come:
+there the tables in which pauses begin answer for themselves, until they have been quiet for as long as they usually are at most
+(:data:`NO_PAUSE`). Of a case that was handled lately it is believed that it was not paused, but acted on only once the table of
+special procedures has spoken (:data:`ACTED_ON`).
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from sources.declaration import Feed, Source
 OFTEN = 0.6  # mean quiet time, working days, up to which a feed's own word is waited for
 SOURCE_OFTEN = 1.0  # and up to which a source's is
 PART_OFTEN = 1.25  # for the word of a department, town or item, an event or a column
-#: As what a verdict asks a feed for its word: one on its own cases, one on others, one that rests on half a pause, an order that
-#: rests on there being none.
-OWN, OTHERS, HALF, NO_PAUSE = "own", "others", "half", "no_pause"
+#: As what a verdict asks a feed for its word: one on its own cases, one on others, one that rests on half a pause, one that rests
+#: on there being none, an order that does.
+OWN, OTHERS, HALF, NO_PAUSE, ACTED_ON = "own", "others", "half", "no_pause", "acted_on"
+_PAUSES = ("SPECIAL_START", "SUPPLEMENT_START")
 _PART_DAYS = 20
 _DAY = timedelta(days=1)
 _PARTS: dict[str, pl.DataType | type[pl.DataType]] = {"kind": pl.String, "part": pl.String, "upto": pl.Datetime("us")}
@@ -72,15 +75,19 @@ def spoken(
 
 
 def _itself(feed: Feed, one: Heard, counted: pl.DataFrame, longest: int, calendar: WorkingDays) -> Iterator[Spoken]:
-    """Up to when a feed spoke itself, however seldom it does; after its ``longest`` usual silence nothing is asked of it."""
+    """Up to when a feed spoke itself, however seldom it does; after its ``longest`` usual silence nothing more is asked of it."""
     today = np.datetime64(one.read_at, "D")
     days = np.arange(today - np.timedelta64(3 * longest + 30, "D"), today)
     waited = days[calendar.is_counted(days)][-longest:]
     upto = max(one.heard_to - feed.delay, waited[0].astype("datetime64[s]").item() if len(waited) else one.heard_to)
     yield Spoken(feed.id, "feed", "", HALF, upto)
-    pauses = not counted.filter((pl.col("kind") == "event") & (pl.col("part") == "SPECIAL_START")).is_empty()
-    if pauses and one.mean_gap is not None and one.mean_gap <= longest:
-        yield Spoken(feed.id, "feed", "", NO_PAUSE, upto)
+    events = counted.filter(pl.col("kind") == "event")["part"].unique().to_list()
+    if any(begins in events for begins in _PAUSES):
+        # a rhythm that was learned ends by itself: after its longest quiet time the feed is silent, and a hole
+        itself = one.heard_to - feed.delay if one.rhythm.learned else upto
+        yield Spoken(feed.id, "feed", "", NO_PAUSE, itself)
+    if "SPECIAL_START" in events and one.mean_gap is not None and one.mean_gap <= longest:
+        yield Spoken(feed.id, "feed", "", ACTED_ON, upto)
 
 
 def _whole(

@@ -34,6 +34,7 @@ FOUND: Schema = {
     "until": pl.Date,  # the last day of that; null: to the day asked about
     "ripe": pl.Date,  # without `until`: the day on which it came to hold, of which the sources must have spoken
     "half": pl.Date,  # of a pause or an end one half alone came: up to that day every feed must have spoken itself
+    "unheard": pl.Date,  # nothing was heard of the case for days: up to that day the tables of pauses must have spoken
     "unpaused": pl.Date,  # that no pause came by that day is not acted on before the tables of pauses have spoken
     "rests_on": pl.List(pl.String),  # codes: the verdict rests on what these departments' own systems tell
 }

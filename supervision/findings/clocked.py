@@ -31,6 +31,7 @@ class Levels(BaseModel):
 
 class Overdue(Rule):
     severity: Levels  # type: ignore[assignment]
+    unheard_working_days: Days = 7
 
 
 @rule("overdue", Overdue, waits=True)
@@ -41,16 +42,21 @@ def overdue(c: Context, values: Overdue) -> pl.DataFrame:
         over = over.join(more, on="case_id", how="left", maintain_order="left")
     double = limits.passed("statutory")
     due = pl.when(double).then(pl.col("due_statutory")).otherwise(pl.col("due_promised"))
+    over = over.with_columns(due.alias("_due"))
+    quiet = working_days(c.calendar, over, "_last", "_due")
+    # a case that was handled after its due date is in no pause that began before
+    running = pl.col("ended_at").is_null() & (pl.col("_last") <= pl.col("_due")).fill_null(True)
+    unheard = running & ~pl.col("_paused").fill_null(False) & (quiet > values.unheard_working_days).fill_null(True)
     return found(
         over,
         pl.format("办件 {}（{}）{}。", "case_no", pl.col("item_name").fill_null(""), limits.verdicts()),
         level=pl.when(double).then(pl.lit("双红")).otherwise(pl.lit("红")),
         evidence=CASE,
         since=pl.col("acceptance_on"),  # a pause, or of a running case its end, may not have come
-        until=due,
+        until=pl.col("_due"),
         half=pl.max_horizontal("_half", "_half_end"),
-        # a case that was handled after its due date is in no pause that began before
-        unpaused=pl.when(pl.col("ended_at").is_null() & (pl.col("_last") <= due).fill_null(True)).then(due),
+        unheard=pl.when(unheard).then("_due"),
+        unpaused=pl.when(running).then("_due"),
     )
 
 
@@ -104,9 +110,10 @@ def _half_ends(c: Context, over: pl.DataFrame) -> pl.DataFrame:
 
 
 def _last_events(c: Context) -> pl.DataFrame:
-    """(case_id, _last): the day of the last event of each case."""
+    """(case_id, _last, _paused): the day of the last event of each case; whether a special procedure of its own is known."""
     return c.facts.events.group_by("case_id").agg(
-        pl.col("at").filter(pl.col("at").dt.date() <= c.as_of).max().dt.date().alias("_last")
+        pl.col("at").filter(pl.col("at").dt.date() <= c.as_of).max().dt.date().alias("_last"),
+        (pl.col("event") == "SPECIAL_START").any().alias("_paused"),
     )
 
 

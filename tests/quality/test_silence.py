@@ -10,7 +10,7 @@ import pytest
 
 from quality.silence import watch
 from quality.silence.rhythm import FEW_GAPS, learn, without_outages
-from quality.silence.spoken import HALF, NO_PAUSE, OTHERS, OWN, spoken
+from quality.silence.spoken import ACTED_ON, HALF, NO_PAUSE, OTHERS, OWN, spoken
 from sources.declaration import Feed, Rhythm, Source
 from supervision.calendar import Calendar
 
@@ -129,8 +129,13 @@ def test_a_table_that_seldom_speaks_is_asked_itself_for_the_other_half_of_a_paus
     started = pl.concat([frames["b"], counted([datetime(2026, 3, 2)], "x.b", "event", "SPECIAL_START")])
     upto = spoken_to({**frames, "b": started}, now, asked=HALF, longest=20)
     assert upto["x.b", ""] <= froze < datetime(2026, 3, 19) < upto["x.a", ""]
-    assert spoken_to({**frames, "b": started}, now, asked=NO_PAUSE, longest=20) == {("x.b", ""): upto["x.b", ""]}
-    assert spoken_to({**frames, "b": started}, now, asked=NO_PAUSE, longest=3) == {}, "nobody could wait for it"
+    for asked in (NO_PAUSE, ACTED_ON):
+        assert spoken_to({**frames, "b": started}, now, asked=asked, longest=20) == {("x.b", ""): upto["x.b", ""]}
+    assert spoken_to({**frames, "b": started}, now, asked=ACTED_ON, longest=3) == {}, "no order could wait for it"
+    soon = now + timedelta(days=30)
+    assert spoken_to({**frames, "b": started}, soon, asked=NO_PAUSE, longest=3)["x.b", ""] < datetime(2026, 3, 17), (
+        "a rhythm that was learned ends as a silence"
+    )
     later = spoken_to({**frames, "b": started}, now + timedelta(days=40), asked=HALF, longest=20)
     assert later["x.b", ""] > froze, "its declaration's word is the end of waiting"
 

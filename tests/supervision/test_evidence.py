@@ -230,6 +230,24 @@ def test_no_order_comes_of_a_running_case_before_the_table_of_pauses_has_spoken(
     assert sent == 1 and "未见" not in text
 
 
+@pytest.mark.parametrize(
+    ("feed", "begins", "every"),
+    [("m2.tbcxsq", "SPECIAL_START", 7), ("m2.tbcxsq", "SPECIAL_START", 45), ("m2.bzgz", "SUPPLEMENT_START", 4)],
+)
+def test_a_running_case_of_which_nothing_is_heard_may_stand_in_a_pause_that_has_not_come(feed, begins, every):
+    item("DG-903", promised=10, statutory=30)
+    case("quiet", "DG-903", {"ACCEPTED": "2026-03-02"})  # due 03-16
+    case("handled", "DG-903", {"ACCEPTED": "2026-03-02", "HANDLING": "2026-03-10 10:00"})
+    case("known", "DG-903", [("ACCEPTED", "2026-03-02", {}), ("SPECIAL_START", "2026-03-02 11:00", {"limit_days": 1})])
+    spoke("m2.bj", "2026-03-20 07:00", every=0.2)
+    spoke(feed, "2026-03-16 15:00", every=every)
+    spoke(feed, "2026-03-16 00:00", every=every, part=("event", begins))
+    assert {no for _, _, no in found("2026-03-20", "overdue", waiting=True)} == {"quiet"}
+    assert {no for _, _, no in found("2026-03-20", "overdue")} == {"handled", "known"}
+    spoke(feed, "2026-03-17 15:00", every=90)
+    assert {no for _, _, no in found("2026-03-20", "overdue")} == {"quiet", "handled", "known"}
+
+
 def test_what_came_to_hold_lately_waits_and_what_held_before_is_judged():
     """Rules without a last day: the project stands still since a day of which no source has spoken yet."""
     filed()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ GEOMETRY = {
 SOURCES = ("m1", "p1", "p2", "p3", "m2", "d1", "d2", "d3", "d4", "d5", "s1", "s2", "s3")
 
 
-def rows(world: Path, feed: str, now: datetime) -> list[dict[str, Any]]:
-    """What the source shows at ``now``, as its connector decodes it (docs/world.md)."""
+def rows(
+    world: Path, feed: str, now: datetime, shows: Callable[[str, dict[str, Any]], bool] = lambda feed, row: True
+) -> list[dict[str, Any]]:
+    """What the source shows at ``now``, as its connector decodes it (docs/world.md); ``shows``: lines that it does not hold back."""
     file, key = KEYS[feed]
     shown: dict[Any, tuple[datetime, dict]] = {}
     path = world / f"{file}.jsonl"
@@ -43,7 +45,7 @@ def rows(world: Path, feed: str, now: datetime) -> list[dict[str, Any]]:
     for number, line in enumerate(path.open(encoding="utf-8")):
         row = json.loads(line)
         at = when(row["_at"]) if row.get("_at") else datetime.min
-        if at > now or (row.get("_until") and when(row["_until"]) <= now):
+        if at > now or (row.get("_until") and when(row["_until"]) <= now) or not shows(feed, row):
             continue
         flat = {**row, **row["properties"]} if feed == "s3.scene" else row
         name = (
@@ -69,11 +71,13 @@ def _decoded(feed: str, row: dict[str, Any]) -> dict[str, Any]:
 
 
 class Told(Connector):
-    """A source that shows a world's lines."""
+    """A source that shows a world's lines, those alone that it ``shows``."""
 
-    def __init__(self, source, world: Path) -> None:
+    def __init__(
+        self, source, world: Path, shows: Callable[[str, dict[str, Any]], bool] = lambda feed, row: True
+    ) -> None:
         super().__init__(source, endpoint=None)
-        self.world = world
+        self.world, self.shows = world, shows
 
     def check(self) -> list[CheckLine]:
         return [CheckLine("reach", True, "told")]
@@ -84,7 +88,7 @@ class Told(Connector):
         yield Proof(True, "told whole")
 
     def decode(self, feed, payload) -> Iterator[Batch]:
-        told = rows(self.world, feed.id, clock.now())
+        told = rows(self.world, feed.id, clock.now(), self.shows)
         names = list(dict.fromkeys(name for row in told for name in row))
         columns = {
             name: pa.array(
