@@ -159,12 +159,12 @@ class Mapping:
         unlike: list[Looks] = []
         bare: set[str] = set()
         place: pl.Series | None = None
-        for column in given.get_columns():
+        for place_of, column in enumerate(given.get_columns()):  # a column without a name has one here alone
             if column.name.startswith("_") and column.name not in self.contract.columns:
                 place = column.cast(pl.String) if column.name == "_place" else place
                 continue
             name = known.get(fold_name(column.name))
-            is_bare, is_even = by_bytes(rows.column(column.name))
+            is_bare, is_even = by_bytes(rows.column(place_of))
             if is_bare:
                 text = column if is_even else stripped(column)
             elif name is not None and self.contract.columns[name].nested:
