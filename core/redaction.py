@@ -21,20 +21,25 @@ _ALONE = (
     r"(?:(?<![0-9A-Za-z])(?<![0-9A-Za-z]-)|(?<=[Tt][Ee][Ll])|(?<=[Ii][Dd])|(?<=[Nn][Oo])|(?<=[Pp][Hh][Oo][Nn][Ee]))"
 )
 _ENDS = r"(?![0-9A-Za-z])(?!-[0-9A-Za-z])"
+_LANDLINE = r"0(?:10|2\d|[3-9]\d\d)(?:[)）-]| )?\d{7,8}(?:-\d{1,5})?"
 _PERSONAL = re.compile(
     "|".join(
         (
-            rf"{_ALONE}[1-9]\d{{5}}[- ]?(?:18|19|20)\d{{2}}[- ]?{_DATE}[- ]?\d{{3}}[\dXx]{_ENDS}",
-            rf"{_ALONE}[1-9]\d{{7}}{_DATE}\d{{3}}{_ENDS}",
-            rf"{_ALONE}(?:(?:\+|00)?86[- ]?)?1[3-9]\d[- .]?(?:\d{{4}}[- .]?\d{{4}}|\d{{3}}[- .]?\d{{5}}){_ENDS}",
-            rf"(?:{_ALONE}0|(?<=[(（])0)(?:10|2\d|[3-9]\d\d)(?:[)）-]| )?\d{{7,8}}(?:-\d{{1,5}})?{_ENDS}",
-            rf"{_ALONE}62\d\d(?:[ -]?\d{{4}}){{3}}(?:[ -]?\d{{1,3}})?{_ENDS}",
-            r"(?<![A-Za-z])[A-Z]{1,2}\d{6}[(（][0-9A][)）]",
-            r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}",
-            r"(?<=护照|证件|份证|行证|乡证|胞证)(?:号码|编号|证号|号)?[:：为是 ]{0,3}([A-Za-z0-9]{6,20})(?![A-Za-z0-9])",
+            # one look at what stands before a digit, for all that begin with one
+            rf"(?=[0-9+]){_ALONE}(?:"
+            rf"[1-9]\d{{5}}[- ]?(?:18|19|20)\d{{2}}[- ]?{_DATE}[- ]?\d{{3}}[\dXx]"
+            rf"|[1-9]\d{{7}}{_DATE}\d{{3}}"
+            r"|(?:(?:\+|00)?86[- ]?)?1[3-9]\d[- .]?(?:\d{4}[- .]?\d{4}|\d{3}[- .]?\d{5})"
+            rf"|{_LANDLINE}"
+            rf"|62\d\d(?:[ -]?\d{{4}}){{2}}[ -]?\d{{1,4}}[ -]?\d{{0,3}}){_ENDS}",
+            rf"[(（]({_LANDLINE}){_ENDS}",
+            r"[A-Z](?<![A-Za-z].)[A-Z]?\d{6}[(（][0-9A][)）]",
+            r"(?:护照|证件|份证|行证|乡证|胞证)(?:号码|编号|证号|号)?[:：为是 ]{0,3}([A-Za-z0-9]{6,20})(?![A-Za-z0-9])",
         )
     )
 )
+# from where a name begins: tried at each letter of a long word, the word would be read once a letter
+_MAIL = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 _FULL_WIDTH = str.maketrans("０１２３４５６７８９Ｘｘ－＋＠．", "0123456789Xx-+@.")
 # what a database says of the values that it refused
 _VALUES = re.compile(r"(?m)^(DETAIL|CONTEXT|LINE \d+|\[parameters): .*(?:\n {2,}.*)*")
@@ -49,12 +54,14 @@ def hide(values: Iterable[str]) -> None:
 
 def depersonalise(text: str) -> str:
     """Text without ID and phone numbers and the like; their first three and last two signs stay, to find the record by."""
-    masked, done = [], 0
-    for found in _PERSONAL.finditer(text.translate(_FULL_WIDTH)):
-        start, end = found.span(found.lastindex or 0)
-        masked += [text[done : start + 3], "*" * (end - start - 5)]
-        done = end - 2
-    return "".join([*masked, text[done:]])
+    for pattern in (_PERSONAL, _MAIL):
+        pieces, done = [], 0
+        for found in pattern.finditer(text.translate(_FULL_WIDTH)):
+            start, end = found.span(found.lastindex or 0)
+            pieces += [text[done : start + 3], "*" * (end - start - 5)]
+            done = end - 2
+        text = "".join([*pieces, text[done:]])
+    return text
 
 
 def depersonalised(data: Any) -> Any:

@@ -101,6 +101,19 @@ def test_masking_twice_is_masking_once(text):
     assert redaction.depersonalise(once) == once and len(once) == len(text)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", ["a", "1", "a.", "1-", "a@", "a@b.", "62", "证件号a", "138 ", "0f1"])
+def test_a_long_text_is_read_once(piece):
+    text = piece * (1_000_000 // len(piece))
+    assert len(redaction.depersonalise(text)) == len(text)
+
+
+def test_a_number_in_a_mail_address_shows_nothing_of_the_rest():
+    for text in ("13812345678.li@corp.com", "138 1234 5678.li@corp.com", "13812345678@corp.com"):
+        masked = redaction.depersonalise(text)
+        assert "li@" not in masked and "corp" not in masked and "1234" not in masked, masked
+
+
 def test_no_value_of_a_row_stands_in_a_traceback(caplog):
     handler = logging.StreamHandler(stream := __import__("io").StringIO())
     log = logging.getLogger("probe")

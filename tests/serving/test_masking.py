@@ -48,7 +48,70 @@ def test_free_text_holds_no_number_and_no_name_known_beside(hub, text):  # noqa:
         assert secret not in told
 
 
-@given(st.text("0123456789０１９ -+.@Xx()（）证件号Telcom张", max_size=60))
+#: What numbers of persons, and what only looks like them, are put together from.
+PIECES = [
+    *[
+        "0",
+        "1",
+        "3",
+        "9",
+        "62",
+        "86",
+        "138",
+        "0013",
+        "8000",
+        "440102",
+        "19800101",
+        "0769",
+        "22223333",
+        "6222021234567890123",
+        "H123456",
+        "(7)",
+    ],
+    *[
+        "０",
+        "１",
+        "Tel",
+        "id",
+        "No",
+        "com",
+        "a.com",
+        "b",
+        "_",
+        "%",
+        "+",
+        ".",
+        "-",
+        "@",
+        "＠",
+        "X",
+        "x",
+        "(",
+        ")",
+        "（",
+        "）",
+        "：",
+        "张",
+        "证",
+        "件",
+        "号",
+        "护照",
+        "通行证",
+        "身份证",
+    ],
+    " ",
+]
+
+
+@given(
+    st.one_of(
+        st.text("0123456789０１９ -+.@Xx()（）证件号Telcom张", max_size=60),
+        st.lists(st.sampled_from(PIECES), max_size=14).map("".join),
+    )
+)
+@example("护照Telcomab")
+@example("%@a.com")
+@example("62319800101138")
 @example("张三-13800138000")
 @example("Tel13800138000")
 @example("１３８００１３８０００")
