@@ -20,6 +20,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from core.columns import laid_out
+
 _WIDE = {
     chr(code): chr(code - 0xFEE0)
     for first, last in ("09", "AZ", "az")
@@ -71,11 +73,7 @@ def by_bytes(column: pa.ChunkedArray) -> tuple[bool, bool]:
         return False, False
     even = True
     for chunk in column.chunks:
-        _, offsets, data = chunk.buffers()
-        if data is None or not len(chunk):
-            continue
-        ends = np.frombuffer(offsets, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-        held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+        ends, held = laid_out(chunk)
         least = held.min(initial=0x7E)
         if least < 0x20 or held.max(initial=0x20) >= 0x7F:
             return False, False

@@ -16,6 +16,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from core.columns import laid_out
 from mappings.cleaning import half_width
 
 STAMP = pl.Datetime("us")
@@ -196,12 +197,11 @@ def _by_digits(text: pl.Series) -> pl.Series | None:
     if there.is_empty():
         return None
     column = there.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = column.buffers()
-    ends = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    ends, held = laid_out(column)
     length = int(ends[1] - ends[0])
     if length not in (10, 19) or (np.diff(ends) != length).any():
         return None
-    held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(-1, length).T
+    held = held.reshape(-1, length).T
     if any((held[place] != ord(mark)).any() for place, mark in _MARKS if place < length):
         return None
     digits = np.ascontiguousarray(held[_DIGITS[:8] if length == 10 else _DIGITS]) - np.uint8(ord("0"))

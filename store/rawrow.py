@@ -16,6 +16,7 @@ import zstandard
 from sqlalchemy.engine import Connection
 
 from core import settings
+from core.columns import laid_out
 from store import tables
 from store.engine import transaction
 
@@ -51,13 +52,12 @@ class Packer:
         if self._dictionary is None or rows.is_empty():
             return rows.cast(pl.Binary)
         texts = rows.fill_null("").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-        _, offsets, data = texts.buffers()
-        ends = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+        ends, held = laid_out(texts)
         places = np.empty((len(texts), 2), dtype=np.uint64)
         places[:, 0], places[:, 1] = ends[:-1], np.diff(ends)
-        held = zstandard.BufferWithSegments(memoryview(data), places.tobytes())
+        segments = zstandard.BufferWithSegments(held.data, places.tobytes())
         compressor = zstandard.ZstdCompressor(level=_LEVEL, dict_data=self._dictionary)
-        parts = compressor.multi_compress_to_buffer(held)
+        parts = compressor.multi_compress_to_buffer(segments)
         packed = pl.Series([parts[n].tobytes() for n in range(len(parts))], dtype=pl.Binary)
         return packed if not rows.null_count() else packed.set(rows.is_null(), None)
 

@@ -23,6 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core.columns import laid_out
+
 DAMAGE = "\ufffd"  # stands before each byte or character that could not be read: �\x81
 MARKED = re.compile("\ufffd\\\\(?:x[0-9a-f]{2}|u[0-9a-f]{4})")
 GB = {"gbk", "gb2312", "cp936", "ms936", "x-gbk", "windows-936", "euc-cn", "hz-gb-2312", "gb18030", "gb_2312-80"}
@@ -141,10 +143,7 @@ def decode(body: bytes, declared: Iterable[str | None] = (), usual: str | None =
 def may_be_mangled(column: pa.ChunkedArray) -> bool:
     """Whether a column of text has what :func:`is_mangled` looks for, by its bytes alone: most columns have not."""
     for chunk in column.chunks:
-        if chunk.buffers()[2] is None:
-            continue
-        offsets = np.frombuffer(chunk.buffers()[1], np.int64)
-        held = np.frombuffer(chunk.buffers()[2], np.uint8)[offsets[chunk.offset] : offsets[chunk.offset + len(chunk)]]
+        _, held = laid_out(chunk)
         if len(held) and held.max() > 0x7F and pc.any(pc.match_substring_regex(chunk.unique(), _SUSPECT)).as_py():
             return True
         whole = held.tobytes()
