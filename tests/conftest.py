@@ -38,6 +38,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def run_folder_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where a test names no run folder: never that of a hub which was started from this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONEMAP_HOME", str(tmp_path_factory.mktemp("home")))
+        yield Path(os.environ["ONEMAP_HOME"])
+
+
+@pytest.fixture(autouse=True)
+def environment_as_before() -> Iterator[None]:
+    """A command that a test calls joins its run folder by the environment of the process; the next test has that of its own."""
+    before = dict(os.environ)
+    yield
+    if before != os.environ:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def thorough(request: pytest.FixtureRequest) -> bool:
     """``--dirt`` asks for more than the everyday run: what is sampled is tried whole."""
