@@ -197,7 +197,7 @@ def forget(feed: str) -> None:
         for table in [*tables.source_entity.values(), tables.record_history]:
             connection.execute(sa.text(f"delete from {table.fullname} where record_id {of_feed}"), parameters)
         connection.execute(sa.text("delete from source.record where feed = :feed"), parameters)
-        for name in ("arrival", "completed", "feed_state"):
+        for name in ("arrival_day", "completed", "feed_state"):
             connection.execute(sa.text(f"delete from landing.{name} where feed = :feed"), parameters)
 
 

@@ -40,11 +40,23 @@ _NAME = (
 _NAMED = {"town_code": "case when length(e.{0}) >= 9 then left(e.{0}, 9) end"}  # six digits are the city
 
 
-#: What arrived, added to what is counted by feed, kind, part and time.
-_COUNT = """insert into landing.arrival as a (feed, kind, part, at, came, rows)
-select :feed, kind, part, at, came, sum(n) from ({parts}) p (kind, part, at, came, n)
-group by kind, part, at, came
-on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
+#: Counts by feed, kind, part, time and day of receipt (``{counts}``), added to what is counted.
+_COUNT = """insert into landing.arrival_day as a (feed, kind, part, came, at, rows)
+select feed, kind, part, came, array_agg(at order by at), array_agg(n order by at)
+from (select feed, kind, part, came, at, sum(n)::bigint as n from ({counts}) p (feed, kind, part, at, came, n)
+      group by feed, kind, part, came, at) c
+group by feed, kind, part, came
+order by feed, kind, part, came
+on conflict (feed, kind, part, came) do update set (at, rows) = (
+    select array_agg(at order by at), array_agg(n order by at)
+    from (select at, sum(n)::bigint as n
+          from (select * from unnest(a.at, a.rows) union all select * from unnest(excluded.at, excluded.rows)) b (at, n)
+          group by at) s)"""
+
+
+def add(connection: Connection, counts: str, **parameters: object) -> None:
+    """Add counts to what is counted; ``counts``: a query of feed, kind, part, at (timestamp), came (date), rows."""
+    connection.execute(sa.text(_COUNT.format(counts=counts)), parameters)
 
 
 def record(
@@ -70,10 +82,8 @@ def record(
     parts = ["select 'feed', '', date_trunc('hour', at), came, count(*) from arrived group by 3, 4"]
     for entity in staged.entities:
         parts += _of_entity(staged, entity)
-    connection.execute(
-        sa.text(_COUNT.format(parts=" union all ".join(parts))),
-        {"feed": staged.feed},
-    )
+    counts = " union all ".join(f"select cast(:feed as text), p.* from ({part}) p" for part in parts)
+    add(connection, counts, feed=staged.feed)
     by_day: dict[date, int] = dict(
         connection.exec_driver_sql("select at::date, count(*) from arrived group by 1").all()
     )

@@ -361,9 +361,10 @@ reconciliation = sa.Table(
     comment=_comment("对账：与来源清单逐键核对", "comparison of the store with a source's complete listing"),
 )
 
-arrival = sa.Table(
-    "arrival",
+arrival_day = sa.Table(
+    "arrival_day",
     metadata,
+    # a row an hour would repeat the names of its series and their index entry: three times what is counted
     _column("feed", sa.Text, "数据流", "feed", primary_key=True),
     _column(
         "kind",
@@ -379,11 +380,20 @@ arrival = sa.Table(
         "which department, town, item, event or entity.column; empty of the whole",
         primary_key=True,
     ),
-    _column("at", sa.DateTime, "内容时间", "hour or day that the rows speak of, local time", primary_key=True),
     _column("came", sa.Date, "到达日", "day on which the hub received them", primary_key=True),
-    _column("rows", sa.BigInteger, "行数", "versions not known before", nullable=False),
+    _column(
+        "at",
+        ARRAY(sa.DateTime),
+        "内容时间",
+        "hours or days that the rows speak of, local time, ascending",
+        nullable=False,
+    ),
+    _column("rows", ARRAY(sa.BigInteger), "行数", "versions not known before, of each time", nullable=False),
     schema=LANDING,
-    comment=_comment("到达：各数据流按内容时间的到达量", "how much arrived, by the time that it speaks of"),
+    comment=_comment(
+        "到达：各数据流按内容时间的到达量，每到达日一行",
+        "how much arrived, by the time that it speaks of: a row a day of receipt; the view arrival shows each time as a row",
+    ),
 )
 
 silence = sa.Table(

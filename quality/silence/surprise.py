@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from store import arrivals
 from store.staging import Staged
 
 TIMES = 10  # so much more than the 95 % quantile of its days
@@ -69,18 +70,15 @@ def look(
             found.append(Surprise("时间", "各行不一", f"{rows} 行时间全部相同"))
     if claimed is not None and stands and claimed < _FALL * stands:
         found.append(Surprise("总数", str(stands), str(claimed)))
-    connection.execute(
-        sa.text(
-            """insert into landing.arrival as a (feed, kind, part, at, came, rows)
-               values (:feed, 'batch', :part, date_trunc('hour', cast(:now as timestamp)), cast(:now as timestamp)::date, :rows)
-               on conflict (feed, kind, part, at, came) do update set rows = a.rows + excluded.rows"""
-        ),
-        [
-            {"feed": staged.feed, "part": part, "now": now, "rows": number}
-            for part, number in came.items()
-            if part != "times" and number
-        ]
-        or [{"feed": staged.feed, "part": "rows", "now": now, "rows": 0}],
+    counted = {part: number for part, number in came.items() if part != "times" and number} or {"rows": 0}
+    arrivals.add(
+        connection,
+        """select cast(:feed as text), 'batch', part, date_trunc('hour', cast(:now as timestamp)), cast(:now as timestamp)::date, n
+           from unnest(cast(:parts as text[]), cast(:numbers as bigint[])) c (part, n)""",
+        feed=staged.feed,
+        now=now,
+        parts=list(counted),
+        numbers=list(counted.values()),
     )
     return found
 

@@ -98,7 +98,7 @@ def test_rows_that_all_have_one_time_and_a_column_that_goes_empty_are_told(world
 def test_a_share_that_jumps_is_told_with_what_was_usual_and_what_came(world, spoilt, field) -> None:
     _usual(world)
     with transaction() as connection:
-        connection.exec_driver_sql("update landing.arrival set came = came - 1")
+        connection.exec_driver_sql("update landing.arrival_day set came = came - 1")
     sound = [case(5_000 + n, INSERTTIME=f"2026-03-05 1{n % 5}:{n:02}:00") for n in range(60)]
     world["m2.sb"].pages = [[{**row, **(spoilt if n % 2 else {})} for n, row in enumerate(sound)]]
     run("m2.sb", ANY)
@@ -134,7 +134,7 @@ def test_a_code_that_vanishes_is_told(world) -> None:
     world["m2.bj"].pages = [concluded(0, 2, "00001")]
     run("m2.bj", ANY)
     with transaction() as connection:
-        connection.exec_driver_sql("update landing.arrival set came = came - 1")
+        connection.exec_driver_sql("update landing.arrival_day set came = came - 1")
     world["m2.bj"].pages = [concluded(1_000, 3, "0")]
     run("m2.bj", ANY)
     assert surprises() == ["代码 DONE_RETURNED"]

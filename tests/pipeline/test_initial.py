@@ -18,7 +18,7 @@ from store.initial import InitialLoad
 from tests.pipeline.rows import case, licence, rows, run, scalar, sheet, window
 
 DAY = window("2026-03-01", "2026-03-02")
-EMPTIED = "source.record, source.record_history, source.version_scope, store.dirty, landing.quarantine, landing.issue, landing.arrival"
+EMPTIED = "source.record, source.record_history, source.version_scope, store.dirty, landing.quarantine, landing.issue, landing.arrival_day"
 
 
 @pytest.fixture(autouse=True)

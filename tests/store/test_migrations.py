@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from store import migrate, tables
+from store import arrivals, migrate, tables
 from store.engine import engine
 
 
@@ -57,3 +57,26 @@ def test_every_revision_goes_one_back_and_forward_again(hub):
         assert now == script.get_revision(revision).down_revision
     migrate.upgrade()
     assert migrate.differences() == []
+
+
+def test_arrivals_that_were_counted_stay_counted_forward_and_back(hub):
+    def counted():
+        with engine().connect() as connection:
+            return connection.exec_driver_sql(
+                "select feed, kind, part, at, came, rows from landing.arrival order by feed, kind, part, at, came"
+            ).all()
+
+    with engine().begin() as connection:
+        for day in (3, 4, 4):
+            arrivals.add(
+                connection,
+                """select 'x.a', kind, part, day + n * interval '1 hour', date '2026-03-05', n
+                   from (values ('feed', ''), ('item', 'DG-1')) s (kind, part), generate_series(1, 3) n, make_timestamp(2026, 3, :day, 0, 0, 0) day""",
+                day=day,
+            )
+    before = counted()
+    assert [row.rows for row in before if row.kind == "feed"] == [1, 2, 3, 2, 4, 6]
+    migrate.downgrade("0039")
+    assert counted() == before
+    migrate.upgrade()
+    assert counted() == before

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from quality.silence import episode
+from store import arrivals
 from store.engine import transaction
 from supervision import explain, rulebook, silence
 from supervision.ledger import supervise
@@ -34,13 +35,15 @@ def spoke(feed: str, until: str, *, every: float = 1.0, part: tuple[str, str] | 
         rows.append(last - len(rows) * timedelta(days=every))
     kind, name = part or ("feed", "")
     with transaction() as connection:
-        connection.execute(
-            sa.text(
-                """insert into landing.arrival (feed, kind, part, at, came, rows)
-                   select :feed, :kind, :part, date_trunc(:unit, at), at::date, count(*) from unnest(cast(:rows as timestamp[])) at
-                   group by 4, 5 on conflict do nothing"""
-            ),
-            {"feed": feed, "kind": kind, "part": name, "rows": rows, "unit": "day" if part else "hour"},
+        arrivals.add(
+            connection,
+            """select :feed, :kind, :part, date_trunc(:unit, at), at::date, count(*) from unnest(cast(:rows as timestamp[])) at
+               group by 4, 5""",
+            feed=feed,
+            kind=kind,
+            part=name,
+            rows=rows,
+            unit="day" if part else "hour",
         )
 
 
@@ -68,7 +71,7 @@ def test_why_a_case_waits_is_told_with_it():
     assert told["not_judged"] == "未判定，等待 d1.cases（自 2026-03-18 16:40 静默）"
     assert "未判定，等待 d1.cases" in run("why", "case", "late", "--as-of", "2026-03-19")[1]
     with transaction() as connection:
-        connection.exec_driver_sql("delete from landing.arrival")
+        connection.exec_driver_sql("delete from landing.arrival_day")
     spoke("d1.cases", "2026-03-19 09:00")
     (told,) = explain.case("late", datetime(2026, 3, 19).date())
     assert (told["light"], told["waits_for"], told["not_judged"]) == ("红", [], None)
@@ -92,7 +95,7 @@ def test_a_table_that_seldom_speaks_is_answered_for_by_its_source():
     spoke("m2.sl", "2026-03-20 07:00", every=0.2)
     assert judged("overdue") == "made"
     with transaction() as connection:
-        connection.exec_driver_sql("delete from landing.arrival where feed = 'm2.sl'")
+        connection.exec_driver_sql("delete from landing.arrival_day where feed = 'm2.sl'")
     spoke("m2.sl", "2026-03-18 17:00", every=0.2)
     assert judged("overdue") == "waits"
 
@@ -256,7 +259,7 @@ def test_what_came_to_hold_lately_waits_and_what_held_before_is_judged():
     spoke("p1.licence", "2026-03-12 17:00")
     assert judged("stalled") == "waits"
     with transaction() as connection:
-        connection.exec_driver_sql("delete from landing.arrival")
+        connection.exec_driver_sql("delete from landing.arrival_day")
     spoke("p1.licence", "2026-03-19 17:00")
     assert judged("stalled") == "made"
 
@@ -274,7 +277,7 @@ def test_of_two_cases_at_once_the_earlier_may_have_ended_unheard():
     spoke("m2.bj", "2026-03-13 17:00", every=0.25)
     assert judged("C10") == "waits"
     with transaction() as connection:
-        connection.exec_driver_sql("delete from landing.arrival")
+        connection.exec_driver_sql("delete from landing.arrival_day")
     spoke("m2.bj", "2026-03-20 07:00", every=0.25)
     assert judged("C10") == "made"
 

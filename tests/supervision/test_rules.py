@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from store import arrivals
 from store.engine import transaction
 from supervision.ledger import on_day
 from tests.supervision.making import (
@@ -287,10 +288,12 @@ def outage(
             (feed, kind, part, since, found_at, ended),
         )
         for hour in filter(None, (resumed, backlog)):
-            connection.exec_driver_sql(
-                """insert into landing.arrival (feed, kind, part, at, came, rows)
-                   values ('m2.bj', %s, %s, %s, '2026-03-20', 9)""",
-                (kind if of else "feed", part, hour),
+            arrivals.add(
+                connection,
+                "select 'm2.bj', :kind, :part, cast(:hour as timestamp), date '2026-03-20', 9",
+                kind=kind if of else "feed",
+                part=part,
+                hour=hour,
             )
 
 

@@ -13,8 +13,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for table in (tables.arrival, tables.silence):
-        table.create(op.get_bind())
+    op.execute(
+        """create table landing.arrival (
+               feed text not null, kind text not null, part text not null, at timestamp not null, came date not null,
+               rows bigint not null, constraint arrival_pk primary key (feed, kind, part, at, came))"""
+    )
+    tables.silence.create(op.get_bind())
     op.execute(
         """alter table supervision.waiting add column silent_since timestamp;
            comment on column supervision.waiting.silent_since is
@@ -37,5 +41,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("alter table supervision.waiting drop column silent_since")
-    for table in (tables.silence, tables.arrival):
-        table.drop(op.get_bind())
+    tables.silence.drop(op.get_bind())
+    op.execute("drop table landing.arrival")
