@@ -199,10 +199,10 @@ def _unify(server: str, say: Say) -> dict[str, Any]:
     return found
 
 
-def _protocols(server: str, rows: int, say: Say) -> dict[str, Any]:
+def _protocols(server: str, say: Say) -> dict[str, Any]:
     """Every protocol beside its floor (:mod:`bench.protocols`); why not, where none can be run here."""
     try:
-        found = _apart(server, "bench_protocols", "bench.protocols", "--rows", str(rows))
+        found = _apart(server, "bench_protocols", "bench.protocols")
     except (subprocess.SubprocessError, OSError, sa.exc.SQLAlchemyError) as why:
         say(f"no protocols: {why}")
         return {"told": str(why)}
@@ -236,7 +236,7 @@ def run(
         hot = _hot_path(server, rows, rounds, with_rivals, say)
         small = _hot_path(server, min(SMALL, rows), rounds, with_rivals, say)
         unify = _unify(server, say)
-        protocols = _protocols(server, SMALL, say)
+        protocols = _protocols(server, say)
         city = _city_figures(server, 200 if quick else 300, say)
     return {
         "commit": commit(),
