@@ -19,18 +19,23 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
 from connectors.base import Batch, Issue, Reject
 from connectors.decoders import rows, workbook
-from connectors.decoders.workbook import Book, Cell, Row, Sheet, damaged
+from connectors.decoders.workbook import Book, Cell, Piece, Row, Sheet, damaged
 from connectors.limits import Limits
 from sources.declaration import UNDECIDED
 from sources.options.files import WorkbookOptions
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_CHUNK = 5000
 _WIDTH = 64  # columns in which the header is looked for
 _HEADER_SEARCH = 10  # rows in which the header is looked for when it is not where it should be
 _EXACT = 15  # digits that a number of Excel's keeps
+# a number of at most as many digits that is written as it is shown, in Polars' syntax
+_AS_WRITTEN = r"^(?:0|-?[1-9][0-9]{0,14}|-?(?:0|[1-9][0-9]{0,6})\.[0-9]{0,7}[1-9])$"
 
 
 @dataclass(slots=True)
@@ -69,7 +74,8 @@ def inspect(
         for table in _tables(book, options, key, known):
             if table.name in found.scopes:
                 raise damaged(f"two sheets are named {table.name}", f"有两个名为 {table.name} 的工作表")
-            found.scopes[table.name] = sum(1 for _ in _lines(book, table))
+            reading = _Reading(book, table, options, key, known, limits)
+            found.scopes[table.name] = sum(reading.count(piece) for piece in book.pieces(table.sheet))
             for name in table.unfilled:
                 why = f"{table.name}: {name} has cells merged down over rows; only the first of these has the value"
                 found.issues.append(Issue("merged_unfilled", f"{why}: fill_down", field=name))
@@ -97,12 +103,10 @@ def decode(
             if scopes is not None and table.name not in scopes:
                 continue
             reading = _Reading(book, table, options, key, known, limits)
-            for row in _lines(book, table):
-                reading.take(row)
-                if reading.full:
-                    yield reading.batch()
-            if reading.holds:
-                yield reading.batch()
+            for piece in book.pieces(table.sheet):
+                batch = reading.batch(piece)
+                if batch.rows.num_rows or batch.rejects or batch.issues:
+                    yield batch
 
 
 def _tables(book: Book, options: WorkbookOptions, key: list[str], known: list[str]) -> Iterator[_Table]:
@@ -178,17 +182,8 @@ def _spread(written: dict[int, dict[int, str]], sheet: Sheet) -> None:
                 written.setdefault(number, {}).update(dict.fromkeys(range(left, min(right, _WIDTH) + 1), text))
 
 
-def _lines(book: Book, table: _Table) -> Iterator[Row]:
-    """The rows below the header that hold anything of their own, or cannot be read."""
-    for row in book.rows(table.sheet):
-        if row.number > table.header and (
-            row.why or any(column in table.columns and cell.value != "" for column, cell in row.cells.items())
-        ):
-            yield row
-
-
 class _Reading:
-    """Rows of a sheet on their way to batches."""
+    """Rows of a sheet on their way to batches: those below the header that hold anything of their own, or cannot be read."""
 
     def __init__(
         self, book: Book, table: _Table, options: WorkbookOptions, key: list[str], known: list[str], limits: Limits
@@ -196,31 +191,171 @@ class _Reading:
         self._book, self._table, self._key, self._known, self._limits = book, table, key, known, limits
         self._dates = set(options.dates)
         self._held: dict[int, tuple[int, str | None, str | None]] = {}  # column → last row of its span, value, trouble
+        names = list(table.columns.values())
+        # a sheet whose names alone are beyond a limit, or two of which are one, is looked at record by record
+        self._apart = len(names) > limits.names or len({name.lower() for name in names}) < len(names)
         self._start()
 
     def _start(self) -> None:
         self._records: list[dict[str, str | None]] = []
-        self._places: list[str] = []
+        self._places: list[int] = []  # of the records, in their piece
         self._rejects: list[Reject] = []
         self._issues: list[Issue] = []
 
-    @property
-    def full(self) -> bool:
-        return len(self._records) + len(self._rejects) >= _CHUNK
+    def count(self, piece: Piece) -> int:
+        """How many rows of a piece are read, or rejected."""
+        plain, alone = self._rows(piece)
+        return plain.height + len(alone)
 
-    @property
-    def holds(self) -> bool:
-        return bool(self._records or self._rejects or self._issues)
-
-    def batch(self) -> Batch:
-        """What was taken since the last."""
-        table, beyond = rows.bounded(self._records, self._places, self._known, self._limits)
-        batch = Batch(table, self._rejects + beyond, self._issues, self._table.name)
+    def batch(self, piece: Piece) -> Batch:
+        """What a piece holds."""
+        plain, alone = self._rows(piece)
+        if self._table.merged:
+            plain = self._filled(piece, plain, alone)
+        else:
+            for place, row in alone.items():
+                self.take(row, place)
+        numbers = [piece.numbers[place] for place in self._places]
+        table, beyond = rows.bounded(
+            self._records, [f"{self._table.name}!{number}" for number in numbers], self._known, self._limits
+        )
+        gone = {reject.place for reject in beyond}
+        proper = {name.lower(): name for name in self._known}
+        given = pl.Series(piece.numbers, dtype=pl.Int32).gather(plain["place"])
+        columns = plain.drop("place").rename({name: proper.get(name.lower(), name) for name in plain.columns[1:]})
+        columns = columns.with_columns(pl.format("{}!{}", pl.lit(self._table.name), given).alias("_place"))
+        found = columns.to_arrow()
+        if table.num_rows:
+            places = [
+                place
+                for place, number in zip(self._places, numbers, strict=True)
+                if f"{self._table.name}!{number}" not in gone
+            ]
+            order = np.argsort(np.concatenate([plain["place"].to_numpy(), places]), kind="stable")
+            found = pa.concat_tables([found, table], promote_options="default").take(order)
+        batch = Batch(found, self._rejects + beyond, self._issues, self._table.name)
         self._start()
         return batch
 
-    def take(self, row: Row) -> None:
-        """One row: a record, or a reject."""
+    def _rows(self, piece: Piece) -> tuple[pl.DataFrame, dict[int, Row]]:
+        """The plain rows of a piece that are read as columns of text, by their ``place``, and those that are looked at one by one,
+        in the sheet's order."""
+        numbers = pl.Series(piece.numbers, dtype=pl.Int32)
+        plain = pl.DataFrame({"place": pl.int_range(len(numbers), dtype=pl.UInt32, eager=True)})
+        if piece.others:
+            plain = plain.filter(~pl.col("place").is_in(list(piece.others)))
+        apart: set[int] = set()
+        for column, name in self._table.columns.items():
+            cells = piece.columns.get(column)
+            if cells is None:
+                plain = plain.with_columns(pl.lit(None, pl.String).alias(name))
+                continue
+            texts, odd = self._texts(cells, name)
+            apart.update(odd)
+            if cells.height == plain.height:
+                plain = plain.with_columns(texts.alias(name))
+            else:
+                plain = plain.join(cells.select("place", texts.alias(name)), on="place", how="left")
+        names = plain.columns[1:]
+        sums = (
+            pl.coalesce(names).str.contains("计", literal=True).fill_null(False)
+        )  # it may be: the row by itself tells
+        long = pl.any_horizontal(pl.col(name).str.len_bytes() > self._limits.field for name in names).fill_null(False)
+        apart.update(plain.filter(True if self._apart else sums | long)["place"])
+        below = (numbers > self._table.header).gather(plain["place"])
+        plain = plain.filter(
+            below & ~pl.all_horizontal(pl.col(names).is_null()).or_(pl.col("place").is_in(list(apart)))
+        )
+        looked_at = {place: piece.row(place) for place in sorted({*piece.others, *apart})}
+        return plain, {place: row for place, row in looked_at.items() if self._holds(row)}
+
+    def _holds(self, row: Row) -> bool:
+        return row.number > self._table.header and (
+            row.why is not None
+            or any(column in self._table.columns and cell.value != "" for column, cell in row.cells.items())
+        )
+
+    def _texts(self, cells: pl.DataFrame, name: str) -> tuple[pl.Series, list[int]]:
+        """The text of each cell of a column, null where it has none, and the places of those cells that are looked at one by one:
+        an error, a formula without its value, what cannot be read, digits that are lost."""
+        strings = self._book.strings
+        kind, value = pl.col("kind"), pl.col("value")
+        index = pl.when(kind == "s", value.str.contains("^[0-9]+$")).then(value).cast(pl.UInt32, strict=False)
+        shared = strings.gather(cells.select(pl.when(index < len(strings)).then(index)).to_series())
+        if (cells["kind"] == "s").all():
+            odd = shared.is_null() & cells["value"].is_not_null()
+            return shared.set(shared == "", None), cells["place"].filter(odd).to_list()
+        bare = [style for style in cells["style"].unique() if self._book.is_bare(style)]
+        written = pl.when(kind.is_in(["str", "inlineStr"])).then(~value.str.contains("_x", literal=True))
+        if name not in self._dates:
+            is_bare = pl.col("style").is_in(bare, nulls_equal=True)
+            written = written.when(kind == "n").then(is_bare & value.str.contains(_AS_WRITTEN))
+        found = cells.with_columns(shared=shared, written=written).select(
+            "place",
+            pl.when("written").then(value).when(pl.col("shared") != "").then("shared").alias("text"),
+            odd=(kind == "s") & value.is_not_null() & pl.col("shared").is_null(),
+            apart=(kind != "s") & value.is_not_null() & ~pl.col("written").fill_null(False),
+        )
+        texts, odd = found["text"], found["odd"]
+        if found["apart"].any():
+            rest = cells.filter(found["apart"]).select("kind", "style", "value").unique()
+            made = [self._made(*one, name) for one in rest.iter_rows()]
+            told = rest.with_columns(
+                told=pl.Series([text for text, _ in made], dtype=pl.String),
+                odd=pl.Series([is_odd for _, is_odd in made], dtype=pl.Boolean),
+            )
+            by = ["kind", "style", "value"]
+            each = cells.join(told, on=by, how="left", nulls_equal=True, maintain_order="left")
+            texts = texts.zip_with(~found["apart"], each["told"])
+            odd = odd | each["odd"].fill_null(False)
+        return texts, found["place"].filter(odd).to_list()
+
+    def _made(self, kind: str, style: str | None, value: str, name: str) -> tuple[str | None, bool]:
+        """A cell's text, and whether it is to be looked at with its row."""
+        try:
+            cell = self._book.made(kind, value, style)
+        except (ValueError, OverflowError, IndexError):
+            return None, True
+        if cell is None:
+            return None, False
+        if cell.error is not None or cell.value is None or self._lost(cell, name):
+            return None, True
+        return self._text(cell, name), False
+
+    def _lost(self, cell: Cell, name: str) -> bool:
+        return isinstance(cell.value, float) and name not in self._dates and abs(cell.value) >= 10**_EXACT
+
+    def _filled(self, piece: Piece, plain: pl.DataFrame, alone: dict[int, Row]) -> pl.DataFrame:
+        """The plain rows with what is merged down over them; the others are taken, each in its turn."""
+        columns = {column: plain[self._table.columns[column]].to_list() for column in self._table.merged}
+        plain_at = {place: number for number, place in enumerate(plain["place"])}
+        for place in sorted([*plain_at, *alone]):
+            number = piece.numbers[place]
+            at = plain_at.get(place)
+            if at is None:
+                self.take(alone[place], place)
+            elif any(
+                number not in spans
+                and values[at] is None
+                and (held := self._held.get(column))
+                and number <= held[0]
+                and held[2]
+                for (column, spans), values in zip(self._table.merged.items(), columns.values(), strict=True)
+            ):
+                self.take(piece.row(place), place)
+                plain_at[place] = -1
+            else:
+                for column, spans in self._table.merged.items():
+                    values = columns[column]
+                    if number in spans:
+                        self._held[column] = (spans[number], values[at], None)
+                    elif values[at] is None and column in self._held and number <= self._held[column][0]:
+                        values[at] = self._held[column][1]
+        filled = [pl.Series(self._table.columns[column], values, dtype=pl.String) for column, values in columns.items()]
+        return plain.with_columns(filled).filter(pl.Series([at >= 0 for at in plain_at.values()], dtype=pl.Boolean))
+
+    def take(self, row: Row, at: int) -> None:
+        """One row, which stands at a place of its piece: a record, or a reject."""
         place = f"{self._table.name}!{row.number}"
         record: dict[str, str | None] = dict.fromkeys(self._table.columns.values())
         troubles: dict[str, str] = {}
@@ -235,7 +370,7 @@ class _Reading:
                 issues.append(Issue("cell_error", f"{place} holds {cell.error[:40]}; read as empty", field=name))
             else:
                 record[name] = self._text(cell, name)
-                if isinstance(cell.value, float) and name not in self._dates and abs(cell.value) >= 10**_EXACT:
+                if self._lost(cell, name):
                     why = f"{place}: a code was kept as a number of more than {_EXACT} digits"
                     issues.append(Issue("digits_lost", why, field=name))
         is_total = _TOTAL.fullmatch(next((value for value in record.values() if value), "").strip()) is not None
@@ -253,7 +388,7 @@ class _Reading:
             self._rejects.append(Reject(place, "formula_without_value", f"{place}: {why}", raw, key))
         else:
             self._records.append(record)
-            self._places.append(place)
+            self._places.append(at)
             self._issues += [Issue(one.code, one.detail, identity or None, one.field) for one in issues]
 
     def _fill(self, row: Row, record: dict[str, str | None], troubles: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The cells of a workbook (.xlsx, ISO/IEC 29500-1 part 18), streamed, a row at a time, within limits.
+"""The cells of a workbook (.xlsx, ISO/IEC 29500-1 part 18), streamed, within limits.
 
 Only what holds cells is read: the workbook, its relationships, the shared strings, the number formats, the sheets asked
 for. Comments, drawings, themes, properties and the like decide nothing, whatever is in them; so do the dimensions that
@@ -15,14 +15,15 @@ import codecs
 import io
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from xml.parsers import expat
 
+import polars as pl
 from lxml import etree
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
@@ -42,21 +43,44 @@ _NUMBER = re.compile(r"[-+]?\d{1,400}(?:\.\d*)?(?:[eE][-+]?\d{1,4})?|[-+]?\.\d+(
 _ESCAPED = re.compile(r"_x((?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4})_")
 _ZEROS = re.compile("0{2,}")
 _PIECE = 1 << 18  # bytes that are read at once
-# a sheet as programs write it: UTF-8, its elements without prefixes
+# a part as programs write it: UTF-8, its elements without prefixes
 _PLAIN_HEAD = re.compile(
     rb"""(?:\xef\xbb\xbf)?\s*(?:<\?xml(?:\s+(?:version|standalone)=["'][\w.]+["']|\s+encoding=["'][uU][tT][fF]-?8["'])*\s*\?>)?"""
-    rb"""\s*(<worksheet(?:\s[^<>]*)?>)"""
+    rb"""\s*(<(?:worksheet|sst)(?:\s[^<>]*)?>)"""
 )
-_ROWS, _CELLS = re.compile(rb"<row[\s/>]"), re.compile(rb"<c[\s/>]")
 _MERGES = re.compile(rb"""<mergeCell\s[^<>]*?\bref\s*=\s*["']([^"'<&]*)["']""")
-_ROW = re.compile(r"""<row(?=[\s/>])((?:[^<>"']|"[^"]*"|'[^']*')*)(?:/>|>(.*?)</row\s*>)""", re.S)
-_ROW_NUMBER = re.compile(r"""\sr="(\d{1,9})\"""")
-# a cell with the attributes that say what it is, in the order in which programs write them
-_PLAIN_CELL = re.compile(
-    r"""(<c r="([A-Z]{1,3})\d{1,7}"(?: s="(\d{1,5})")?(?: t="(\w+)")?"""
-    r"(?:/>|><v>([^<&]*)</v></c>|><is><t>([^<&]*)</t></is></c>))"
+_ELEMENT = r"""<{0}(?=[\s/>])(?:[^<>"'/]|/(?!>)|"[^"]*"|'[^']*')*(?:/>|>.*?</{0}\s*>)"""
+_WRITTEN = {name: re.compile(_ELEMENT.format(name), re.S) for name in ("row", "si")}
+_END = {name: re.compile(rf"</{name}\s*>") for name in ("row", "si")}
+# what no tree is needed for, in Polars' syntax: a row up to its first cell, a cell after ``<c r="``, a shared string up to its end tag
+_PLAIN_HEAD_OF_ROW = r"""^\s*<row r="([0-9]{1,7})"(?:\s+[A-Za-z:0-9]+="[^"<>]*")*\s*>\s*$"""
+_PLAIN_CELL = (
+    r"""^(?<letters>[A-Z]{1,3})[0-9]{1,7}"(?: s="(?<style>[0-9]{1,5})")?(?: t="(?<kind>[A-Za-z]+)")?(?: s="(?<last>[0-9]{1,5})")?"""
+    r"""\s*(?:/>|>(?<formula><f(?:\s[^<>]*)?(?:/>|>[^<]*</f>))?<v>(?<value>[^<]*)</v></c>"""
+    r"""|><is><t(?: xml:space="preserve")?>(?<inline>[^<]*)</t></is></c>)\s*$"""
 )
+_PLAIN_STRING = r"""^\s*<si>\s*<t(?: xml:space="preserve")?>(?<text>[^<]*)</t>\s*$"""
+_ODD = f"[\\r{xml.DAMAGE}]|&#"  # a line's end that XML reads otherwise, a character that none is, a reference
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}  # the last one last
+_ROWS_PIECE = 1 << 20  # bytes of rows that are made columns at once
+_FIRST_PIECE = 1 << 14
+_ROWS_ALONE = 1_000  # rows that are handed on at once where each is read alone
 _LONGEST_FORMAT = 255  # of the file format
+
+_TEXT = pl.coalesce(pl.col("read").struct.field("value"), pl.col("read").struct.field("inline"))
+_KIND = pl.col("read").struct.field("kind").fill_null("n")
+_CELL = (
+    pl.col("read").struct.field("letters"),
+    _KIND.alias("kind"),
+    pl.coalesce(pl.col("read").struct.field("style"), pl.col("read").struct.field("last")).alias("style"),
+    pl.when(_TEXT != "").then(_TEXT).alias("value"),
+)
+_UNCALCULATED = pl.col("read").struct.field("formula").is_not_null() & (_TEXT == "") & (_KIND != "str")
+_IS_ODD = (
+    pl.col("read").struct.field("letters").is_null()
+    | _UNCALCULATED.fill_null(False)
+    | (pl.col("read").struct.field("inline").is_not_null() & (_KIND != "inlineStr"))
+)
 
 Value = str | bool | int | float | datetime | date | time
 
@@ -98,6 +122,19 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of a sheet that follow each other. ``numbers``: of every row. ``columns``: by number from 1, the cells of the plain ones,
+    as ``place`` (in ``numbers``), ``kind`` (the format's ``t``), ``style``, ``value`` (their text, null where there is none); a place
+    stands once. ``others``: the rows that are not among them. ``row``: any row by itself.
+    """
+
+    numbers: list[int]
+    columns: dict[int, pl.DataFrame]
+    others: dict[int, Row]
+    row: Callable[[int], Row]
+
+
+@dataclass(frozen=True, slots=True)
 class _Format:
     dated: bool
     zeros: int
@@ -127,35 +164,30 @@ class Book:
         ]
         self._formats = self._read_formats(self._related(start, "/styles"))
         self._strings_part = next(iter(self._related(start, "/sharedStrings").values()), None)
-        self._strings: list[str | None] | None = None
 
     def measure(self, sheet: Sheet) -> None:
         """Read its merged ranges; count rows, cells and merges. :raises OverLimit: they are beyond the limits."""
         self._there(sheet.part)
-        if self._scanned(sheet):
-            return
-        rows = cells = 0
-        sheet.merges = []
-        for one in self._records(sheet, ("row", "mergeCell")):
-            if local(one.element) == "mergeCell" and not one.broken:
-                sheet.merges.append(_range(one.element.get("ref") or "", sheet.title))
-                check(self._limits, "merges", len(sheet.merges), f"sheet {sheet.title}")
-            else:
-                rows, cells = rows + 1, cells + len(one.element)
-                check(self._limits, "rows", rows, f"sheet {sheet.title}")
-                check(self._limits, "cells", cells, f"sheet {sheet.title}")
+        found = _Measured(sheet.title, self._limits)
+        sheet.spaces = self._proven(sheet.part, found.take)
+        if sheet.spaces is None:
+            found = _Measured(sheet.title, self._limits)
+            for one in self._records(sheet, ("row", "mergeCell")):
+                if local(one.element) == "mergeCell" and not one.broken:
+                    found.merge(one.element.get("ref") or "")
+                else:
+                    found.count(1, len(one.element))
+        sheet.merges = found.merges
 
-    def _scanned(self, sheet: Sheet) -> bool:
-        """:meth:`measure` without a tree, of a sheet that is well-formed and as programs write it: in UTF-8, without prefixes,
-        comments or CDATA; False: it is not, and nothing is known."""
-        rows = cells = 0
-        merges: list[tuple[int, int, int, int]] = []
+    def _proven(self, part: str, look: Callable[[bytes], None]) -> str | None:
+        """The namespaces of a part that is well-formed and as programs write it: in UTF-8, without prefixes, comments or CDATA;
+        None: it is not. ``look`` is given all of it, in pieces that cut no tag."""
         parser = expat.ParserCreate()
-        with self._archive.open(sheet.part) as stream:
+        with self._archive.open(part) as stream:
             piece = stream.read(_PIECE)
             head = _PLAIN_HEAD.match(piece)
             if head is None:
-                return False
+                return None
             try:
                 parser.Parse(piece)
                 piece = piece[head.start(1) :]
@@ -163,87 +195,119 @@ class Book:
                     parser.Parse(more)
                     end = piece.rfind(b"<")  # a tag may go on in the next piece
                     if b"<!" in piece or b"<?" in piece or end < 0:
-                        return False
-                    rows, cells = self._counted(sheet, piece[:end], rows, cells, merges)
+                        return None
+                    look(piece[:end])
                     piece = piece[end:] + more
                 parser.Parse(b"", True)
             except expat.ExpatError:
-                return False
+                return None
         if b"<!" in piece or b"<?" in piece:
-            return False
-        self._counted(sheet, piece, rows, cells, merges)
-        sheet.merges, sheet.spaces = merges, xml.spaces(head[1].decode())
-        return True
-
-    def _counted(
-        self, sheet: Sheet, piece: bytes, rows: int, cells: int, merges: list[tuple[int, int, int, int]]
-    ) -> tuple[int, int]:
-        rows, cells = rows + len(_ROWS.findall(piece)), cells + len(_CELLS.findall(piece))
-        for found in _MERGES.findall(piece) if b"<mergeCell" in piece else ():
-            merges.append(_range(found.decode("utf-8", "replace"), sheet.title))
-            check(self._limits, "merges", len(merges), f"sheet {sheet.title}")
-        check(self._limits, "rows", rows, f"sheet {sheet.title}")
-        check(self._limits, "cells", cells, f"sheet {sheet.title}")
-        return rows, cells
+            return None
+        look(piece)
+        return xml.spaces(head[1].decode())
 
     def rows(self, sheet: Sheet) -> Iterator[Row]:
-        """Every row that the sheet has, in its order; rows that it leaves out are left out."""
+        """Every row that the sheet has, in its order, each by itself; rows that it leaves out are left out."""
+        for piece in self.pieces(sheet):
+            yield from map(piece.row, range(len(piece.numbers)))
+
+    def pieces(self, sheet: Sheet) -> Iterator[Piece]:
+        """The same, many at a time, the cells of plain rows in columns."""
         number = 0
         if sheet.spaces is not None:
-            for given, cells, written in self._written(sheet):
-                row = None if given is None else self._plain_row(int(given), cells)
-                row = row or self._row(xml.alone(written, "row", sheet.spaces), number + 1)
-                number = row.number
-                yield row
+            for parts in self._parts(sheet.part, "row"):
+                piece = self._piece(parts, sheet.spaces, number)
+                number = piece.numbers[-1] if piece.numbers else number
+                yield piece
             return
+        held: list[Row] = []
         for one in self._records(sheet, ("row", "mergeCell")):
-            if local(one.element) == "mergeCell":
-                continue
-            row = self._row(one, number + 1)
-            number = row.number
-            yield row
+            if local(one.element) != "mergeCell":
+                held.append(self._row(one, number + 1))
+                number = held[-1].number
+                if len(held) == _ROWS_ALONE:
+                    yield _apart(held)
+                    held = []
+        yield _apart(held)
 
-    def _written(self, sheet: Sheet) -> Iterator[tuple[str | None, str, str]]:
-        """Each row of a sheet that :meth:`_scanned` knows: its number, what is in it, and the whole of it, as written."""
+    def _parts(self, part: str, name: str) -> Iterator[list[str]]:
+        """A part of the workbook that :meth:`_proven` knows, cut where an element ends, without the end tags; some at a time."""
         decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        waiting, elements = [], 0
-        with self._archive.open(sheet.part) as stream:
-            while True:
-                read = stream.read(_PIECE)
-                piece = decoder.decode(read, not read)
+        waiting, elements, size = [], 0, _FIRST_PIECE
+        with self._archive.open(part) as stream:
+            while read := stream.read(size):
+                size = min(4 * size, _ROWS_PIECE)  # who looks for a header alone reads little
+                piece = decoder.decode(read)
                 waiting.append(piece)
                 elements += piece.count("<")
-                if read and "</row" not in piece:
-                    check(self._limits, "children", elements // 2, f"sheet {sheet.title}")
+                if f"</{name}" not in piece:
+                    check(self._limits, "children", elements // 2, part)
                     continue
-                text, end = "".join(waiting), 0
-                for found in _ROW.finditer(text):
-                    given = _ROW_NUMBER.search(found[1])
-                    yield (given[1] if given else None), found[2] or "", found[0]
-                    end = found.end()
-                if not read:
-                    return
-                waiting, elements = [text[end:]], 0
+                *parts, rest = _END[name].split("".join(waiting))
+                if parts:
+                    yield parts
+                waiting, elements = [rest], 0
+        yield ["".join(waiting)]
 
-    def _plain_row(self, number: int, written: str) -> Row | None:
-        """A row that has no cell but with a value or a text, as most rows are; None: it is another."""
-        if not 0 < number <= LAST_ROW or "\r" in written or xml.DAMAGE in written:
-            return None
-        found = _PLAIN_CELL.findall(written)
-        if sum(len(one[0]) for one in found) != len(written):
-            return None
-        cells: dict[int, Cell] = {}
-        try:
-            for _, letters, style, kind, value, inline in found:
-                column = _letters(letters)
-                if column > LAST_COLUMN or (inline and kind != "inlineStr"):
-                    return None
-                cell = self._made(kind or "n", value or inline, style)
-                if cell is not None:
-                    cells[column] = cell
-        except (ValueError, OverflowError, IndexError):  # :meth:`_row` says why
-            return None
-        return Row(number, cells)
+    def _piece(self, parts: list[str], spaces: str, before: int) -> Piece:
+        """Rows as written, each up to its end tag: the plain ones in columns, each other one read alone."""
+        written = pl.Series(parts, dtype=pl.String)
+        cut = written.str.split('<c r="')
+        given = cut.list.first().str.extract(_PLAIN_HEAD_OF_ROW, 1).cast(pl.Int32, strict=False)
+        sound = given.is_between(1, LAST_ROW).fill_null(False) & ~written.str.contains(_ODD)
+        cells = (
+            pl.DataFrame({"cell": cut.list.slice(1)})
+            .with_row_index("part")
+            .filter(sound)
+            .explode("cell")
+            .drop_nulls()
+            .with_columns(read=pl.col("cell").str.extract_groups(_PLAIN_CELL))
+        )
+        odd = [cells["part"].filter(cells.select(_IS_ODD).to_series())]
+        columns = {}
+        known = cells.filter(pl.col("read").struct.field("letters").is_not_null()).select("part", *_CELL)
+        for (letters,), one in known.partition_by("letters", as_dict=True, include_key=False).items():
+            column = _letters(str(letters))
+            columns[column] = one
+            twice = (one["part"] == one["part"].shift(1)).fill_null(False)
+            odd.append(one["part"] if column > LAST_COLUMN else one["part"].filter(twice))
+        alone = {*pl.concat(odd), *(~sound).arg_true()}
+        if not alone:
+            return Piece(
+                given.to_list(),
+                {column: _values(one) for column, one in columns.items()},
+                {},
+                lambda place: self._alone(parts[place], spaces, before)[0],
+            )
+        numbers: list[int] = []
+        others: dict[int, Row] = {}
+        places: list[int] = []  # of each part's first row
+        for part, number in enumerate(given):
+            places.append(len(numbers))
+            if part not in alone:
+                numbers.append(number)
+                continue
+            for row in self._alone(parts[part], spaces, numbers[-1] if numbers else before):
+                others[len(numbers)] = row
+                numbers.append(row.number)
+        at = pl.Series(places, dtype=pl.UInt32)
+        gone = pl.Series(list(alone), dtype=pl.UInt32)
+        kept = {column: one.filter(~one["part"].is_in(gone.implode())) for column, one in columns.items()}
+        part_of = {place: part for part, place in enumerate(places) if part not in alone}
+        return Piece(
+            numbers,
+            {column: _values(one.with_columns(at.gather(one["part"]).alias("part"))) for column, one in kept.items()},
+            others,
+            lambda place: others.get(place) or self._alone(parts[part_of[place]], spaces, before)[0],
+        )
+
+    def _alone(self, part: str, spaces: str, before: int) -> list[Row]:
+        """The rows in a piece of a sheet that ends where a row does, each read alone; ``before``: the number of the row before."""
+        rows = []
+        for written in _WRITTEN["row"].findall(f"{part}</row>"):
+            rows.append(self._row(xml.alone(written, "row", spaces), before + 1))
+            before = rows[-1].number
+        return rows
 
     def _row(self, one: xml.Record, following: int) -> Row:
         if one.broken:
@@ -288,10 +352,13 @@ class Book:
                 text, held = _text(part), True
         if formula and (not held or (not text and kind != "str")):
             return Cell(None, uncalculated=True)
-        return self._made(kind, text, element.get("s"))
+        return self.made(kind, text, element.get("s"))
 
-    def _made(self, kind: str, text: str, style: str | None) -> Cell | None:
-        """A cell of a kind (the format's ``t``) by its text. Raises as :meth:`_cell`."""
+    def made(self, kind: str, text: str, style: str | None) -> Cell | None:
+        """A cell of a kind (the format's ``t``) by its text; None: there is nothing in it.
+
+        :raises ValueError: it cannot be read. So do IndexError and OverflowError say.
+        """
         if not text:
             return None
         if kind in ("inlineStr", "str"):
@@ -311,11 +378,18 @@ class Book:
         if not _NUMBER.fullmatch(text):
             raise ValueError("a cell of numbers holds something else")
         value: int | float = int(text) if text.lstrip("+-").isdecimal() else float(text)
-        place = int(style) if style and style.isdecimal() else 0
-        shown = self._formats[place] if place < len(self._formats) else _Format(False, 0)
+        shown = self._format(style)
         if shown.dated and (moment := self.moment(value)) is not None:
             return Cell(moment)
         return Cell(value, zeros=shown.zeros)
+
+    def _format(self, style: str | None) -> _Format:
+        place = int(style) if style and style.isdecimal() else 0
+        return self._formats[place] if place < len(self._formats) else _Format(False, 0)
+
+    def is_bare(self, style: str | None) -> bool:
+        """Whether a number of that style is shown as it is: as no date, and with no zeros before it."""
+        return self._format(style) == _Format(False, 0)
 
     def moment(self, value: int | float) -> datetime | date | time | None:
         """The day and time behind a serial; None where it is none."""
@@ -324,24 +398,33 @@ class Book:
         return from_excel(value, self.epoch)
 
     def _string(self, text: str) -> str:
-        if self._strings is None:
-            self._strings = list(self._read_strings())
-        if not text.isdecimal() or len(text) > 9 or int(text) >= len(self._strings):
+        if not text.isdecimal() or len(text) > 9 or int(text) >= len(self.strings):
             raise ValueError("a cell's text stands nowhere")
-        found = self._strings[int(text)]
+        found = self.strings[int(text)]
         if found is None:
             raise ValueError("a cell's text has bytes or characters that are no text")
         return found
 
-    def _read_strings(self) -> Iterator[str | None]:
-        """The shared strings in order; None for one that cannot be read."""
-        if self._strings_part is None:
-            return
-        self._there(self._strings_part)
-        check(self._limits, "page", self._archive.size(self._strings_part), self._strings_part)
-        for number, one in enumerate(self._stream(self._strings_part, "si"), 1):
-            check(self._limits, "strings", number, self._strings_part)
-            yield None if one.broken or one.damaged else _unescaped(_text(one.element))
+    @cached_property
+    def strings(self) -> pl.Series:
+        """The shared strings in order; null for one that cannot be read."""
+        part = self._strings_part
+        if part is None:
+            return pl.Series([], dtype=pl.String)
+        self._there(part)
+        check(self._limits, "page", self._archive.size(part), part)
+        spaces = self._proven(part, lambda _: None)
+        if spaces is not None:
+            found: list[pl.Series] = []
+            for parts in self._parts(part, "si"):
+                found.append(_shared(parts, spaces))
+                check(self._limits, "strings", sum(map(len, found)), part)
+            return pl.concat(found)
+        texts = []
+        for number, one in enumerate(self._stream(part, "si"), 1):
+            check(self._limits, "strings", number, part)
+            texts.append(_string(one))
+        return pl.Series(texts, dtype=pl.String)
 
     def _read_formats(self, parts: dict[str, str]) -> list[_Format]:
         if not parts:
@@ -415,6 +498,69 @@ def damaged(what: str, zh: str) -> ProviderError:
         zh=f"工作簿不合约定：{zh}，请数源部门重新发送。",
         code="file_damaged",
     )
+
+
+class _Measured:
+    """What a sheet has, counted against the limits."""
+
+    def __init__(self, title: str, limits: Limits) -> None:
+        self._title, self._limits = title, limits
+        self._rows = self._cells = 0
+        self.merges: list[tuple[int, int, int, int]] = []
+
+    def take(self, piece: bytes) -> None:
+        """A piece of it as written."""
+        for found in _MERGES.findall(piece) if b"<mergeCell" in piece else ():
+            self.merge(found.decode("utf-8", "replace"))
+        self.count(piece.count(b"<row"), piece.count(b"<c") - piece.count(b"<col"))  # and a few that are none
+
+    def merge(self, reference: str) -> None:
+        self.merges.append(_range(reference, self._title))
+        check(self._limits, "merges", len(self.merges), f"sheet {self._title}")
+
+    def count(self, rows: int, cells: int) -> None:
+        self._rows, self._cells = self._rows + rows, self._cells + cells
+        check(self._limits, "rows", self._rows, f"sheet {self._title}")
+        check(self._limits, "cells", self._cells, f"sheet {self._title}")
+
+
+def _apart(rows: list[Row]) -> Piece:
+    """Rows that were read one by one."""
+    return Piece([row.number for row in rows], {}, dict(enumerate(rows)), rows.__getitem__)
+
+
+def _values(cells: pl.DataFrame) -> pl.DataFrame:
+    """A column of :class:`Piece`."""
+    return cells.rename({"part": "place"}).with_columns(_plain_text(cells["value"]))
+
+
+def _plain_text(written: pl.Series) -> pl.Series:
+    """Text without the entities of XML."""
+    if not written.str.contains("&", literal=True).any():
+        return written
+    for entity, character in _ENTITIES.items():
+        written = written.str.replace_all(entity, character, literal=True)
+    return written
+
+
+def _shared(parts: list[str], spaces: str) -> pl.Series:
+    """Shared strings as written, each up to its end tag."""
+    written = pl.Series(parts, dtype=pl.String)
+    texts = _plain_text(written.str.extract(_PLAIN_STRING, 1).set(written.str.contains(_ODD), None))
+    escaped = texts.str.contains("_x", literal=True).fill_null(False).arg_true()
+    if len(escaped):
+        texts = texts.scatter(escaped, [_unescaped(text) for text in texts.gather(escaped)])
+    found, at = [], 0
+    for place in texts.is_null().arg_true():
+        alone = [_string(xml.alone(one, "si", spaces)) for one in _WRITTEN["si"].findall(f"{parts[place]}</si>")]
+        found += [texts.slice(at, place - at), pl.Series(alone, dtype=pl.String)]
+        at = place + 1
+    return pl.concat([*found, texts.slice(at)])
+
+
+def _string(one: xml.Record) -> str | None:
+    """A shared string by itself; None: it cannot be read."""
+    return None if one.broken or one.damaged else _unescaped(_text(one.element))
 
 
 def _text(element: etree._Element) -> str:

@@ -9,7 +9,7 @@ import zipfile
 from xml.sax.saxutils import escape
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.decoders import spreadsheets, workbook
@@ -262,12 +262,17 @@ _PARTS = {
 }
 
 
-@given(
-    st.lists(st.tuples(st.lists(_CELLS, min_size=4, max_size=4), st.sampled_from([None, None, "x", "4"])), max_size=5)
-)
-def test_rows_found_without_a_tree_are_those_that_the_tree_has(lines) -> None:
-    rows = [row(number, values, name) for number, (values, name) in enumerate(lines, 4)]
-    merges = '<mergeCells count="1"><mergeCell ref="A4:A5"/></mergeCells>'
+_LINE = st.tuples(st.lists(_CELLS, min_size=4, max_size=4), st.sampled_from([None, None, "x", "4"]), st.booleans())
+
+
+@settings(max_examples=40)
+@given(st.lists(_LINE, max_size=6), st.sampled_from(["A4:A5", "A5:A7", "A4:A4"]))
+def test_rows_found_without_a_tree_are_those_that_the_tree_has(lines, merged) -> None:
+    rows = [
+        row(number, values, name) + ('<row r="7"/>' if followed else "")
+        for number, (values, name, followed) in enumerate(lines, 4)
+    ]
+    merges = f'<mergeCells count="1"><mergeCell ref="{merged}"/></mergeCells>'
     plain = book(rows, merges=merges, parts=_PARTS)
     commented = book(rows, merges=f"{merges}<!-- as no program writes it -->", parts=_PARTS)
     found = []
@@ -275,12 +280,41 @@ def test_rows_found_without_a_tree_are_those_that_the_tree_has(lines) -> None:
         with workbook.opened(body, Limits()) as opened:
             (sheet,) = opened.sheets
             opened.measure(sheet)
-            found.append((sheet.merges, list(opened.rows(sheet))))
+            found.append((sheet.merges, list(opened.rows(sheet)), read(body)))
             assert (sheet.spaces is not None) == (body is plain)
     assert found[0] == found[1]
 
 
+_STRINGS = st.sampled_from(
+    [
+        "<si><t>共用</t></si>",
+        '<si><t xml:space="preserve"> 甲 &amp;lt; 乙 </t></si>',
+        "<si><t>a_x0041_&amp;_x000D_</t></si>",
+        "<si/>",
+        "<si><t/></si>",
+        "<si><r><t>丙</t></r><r><t>丁</t></r><rPh><t>x</t></rPh></si>",
+        "<si><t>\r\n戊&#x4E59;</t></si>",
+        "<si><t>己&#x0B;</t></si>",
+        "<si>\n<t>合计</t>\n</si>",
+    ]
+)
+
+
+@settings(max_examples=30)
+@given(st.lists(_STRINGS, min_size=1, max_size=9))
+def test_shared_strings_found_without_a_tree_are_those_that_the_tree_has(strings) -> None:
+    cells = [f'<c r="@" t="s"><v>{n}</v></c>' for n in range(len(strings) + 1)]
+    rows = [row(4 + n, [f"P{n}", f"S{n}", "", one]) for n, one in enumerate(cells)]
+    shared = f'<sst xmlns="{MAIN}">{"".join(strings)}</sst>'
+    found = [
+        read(book(rows, parts=_PARTS | {"xl/sharedStrings.xml": text}))
+        for text in (shared, shared.replace("</sst>", "<!-- as no program writes it --></sst>"))
+    ]
+    assert found[0] == found[1] and len(found[0][0]) + len(found[0][1]) == len(cells)
+
+
 def test_a_sheet_of_many_pieces_is_read_whole(monkeypatch) -> None:
     monkeypatch.setattr(workbook, "_PIECE", 97)
+    monkeypatch.setattr(workbook, "_ROWS_PIECE", 301)
     rows, rejects, _ = read(book([row(n, line(n)) for n in range(4, 60)] + ['<row r="60"/>']))
     assert [one["申办流水号"] for one in rows] == [f"S{n}" for n in range(4, 60)] and not rejects
