@@ -286,10 +286,13 @@ class _Reading:
             odd = shared.is_null() & cells["value"].is_not_null()
             return shared.set(shared == "", None), cells["place"].filter(odd).to_list()
         bare = [style for style in cells["style"].unique() if self._book.is_bare(style)]
-        written = pl.when(kind.is_in(["str", "inlineStr"])).then(~value.str.contains("_x", literal=True))
-        if name not in self._dates:
-            is_bare = pl.col("style").is_in(bare, nulls_equal=True)
-            written = written.when(kind == "n").then(is_bare & value.str.contains(_AS_WRITTEN))
+        is_bare = pl.col("style").is_in(bare, nulls_equal=True) if name not in self._dates else pl.lit(False)
+        written = (
+            pl.when(kind.is_in(["str", "inlineStr"]))
+            .then(~value.str.contains("_x", literal=True))
+            .when(kind == "n")
+            .then(is_bare & value.str.contains(_AS_WRITTEN))
+        )
         found = cells.with_columns(shared=shared, written=written).select(
             "place",
             pl.when("written").then(value).when(pl.col("shared") != "").then("shared").alias("text"),
@@ -299,7 +302,7 @@ class _Reading:
         texts, odd = found["text"], found["odd"]
         if found["apart"].any():
             rest = cells.filter(found["apart"]).select("kind", "style", "value").unique()
-            made = [self._made(*one, name) for one in rest.iter_rows()]
+            made = [self._made(kind, style, value, name) for kind, style, value in rest.iter_rows()]
             told = rest.with_columns(
                 told=pl.Series([text for text, _ in made], dtype=pl.String),
                 odd=pl.Series([is_odd for _, is_odd in made], dtype=pl.Boolean),

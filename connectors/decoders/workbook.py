@@ -64,7 +64,7 @@ _ODD = f"[\\r{xml.DAMAGE}]|&#"  # a line's end that XML reads otherwise, a chara
 _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}  # the last one last
 _ROWS_PIECE = 1 << 20  # bytes of rows that are made columns at once
 _FIRST_PIECE = 1 << 14
-_ROWS_ALONE = 1_000  # rows that are handed on at once where each is read alone
+_ROWS_AT_ONCE = 5_000
 _LONGEST_FORMAT = 255  # of the file format
 
 _TEXT = pl.coalesce(pl.col("read").struct.field("value"), pl.col("read").struct.field("inline"))
@@ -225,7 +225,7 @@ class Book:
             if local(one.element) != "mergeCell":
                 held.append(self._row(one, number + 1))
                 number = held[-1].number
-                if len(held) == _ROWS_ALONE:
+                if len(held) == _ROWS_AT_ONCE:
                     yield _apart(held)
                     held = []
         yield _apart(held)
@@ -244,8 +244,7 @@ class Book:
                     check(self._limits, "children", elements // 2, part)
                     continue
                 *parts, rest = _END[name].split("".join(waiting))
-                if parts:
-                    yield parts
+                yield from (parts[at : at + _ROWS_AT_ONCE] for at in range(0, len(parts), _ROWS_AT_ONCE))
                 waiting, elements = [rest], 0
         yield ["".join(waiting)]
 
