@@ -56,7 +56,7 @@ def shapes(text: pl.Series, *, multi: bool = False) -> tuple[pl.Series, pl.Serie
     parsed[~_finite(parsed)] = None
     bad = shapely.is_missing(parsed)
     parsed[shapely.is_empty(parsed)] = None
-    wkb = shapely.to_wkb(shapely.force_2d(parsed), byte_order=1)
+    wkb = shapely.to_wkb(parsed, output_dimension=2, byte_order=1)
     out: list[bytes | None] = [None] * len(text)
     for position, value in zip(where.to_list(), wkb, strict=True):
         out[position] = value

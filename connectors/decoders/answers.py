@@ -216,11 +216,12 @@ class Xml(Opened):
 
     def batch(self) -> Batch:
         records, places, rejects = [], [], []
+        damaged = xml.is_damaged(self._root)  # asked of all at once, as nearly none is
         for number, one in enumerate(self._elements, 1):
             place = f"{local(one)} {number}"
             if why := one.get(xml.BROKEN):
                 rejects.append(Reject(place, "xml_damaged", f"{place} is no XML: {why}", (one.text or "")[: xml.RAW]))
-            elif xml.is_damaged(one):
+            elif damaged and xml.is_damaged(one):
                 text = f"{place} has bytes that are no text; they stand as \\xNN"
                 rejects.append(Reject(place, "undecodable", text, xml.shown(one)))
             else:

@@ -182,7 +182,7 @@ def _inside(geometries: np.ndarray, window: tuple[float, float, float, float] = 
 
 def _transform(geometries: np.ndarray, source: int, target: int) -> np.ndarray:
     if source == target or {source, target} == {4326, STORE}:  # WGS 84 and CGCS2000 agree within centimetres (§5.1)
-        return shapely.force_2d(geometries)
+        return shapely.force_2d(geometries) if shapely.has_z(geometries).any() else geometries.copy()
     transformer = _transformer(source, target)
 
     def turn(points: np.ndarray) -> np.ndarray:

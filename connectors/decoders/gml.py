@@ -12,8 +12,9 @@ and is refused beyond the limits.
 
 from __future__ import annotations
 
-import math
+import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -55,19 +56,25 @@ GEOMETRIES = (
 
 def find(feature: etree._Element) -> tuple[etree._Element, etree._Element] | None:
     """The feature's geometry property and the geometry in it; None where it has none."""
-    for prop in children(feature):
-        if not len(prop) or local(prop) == "boundedBy":
-            continue
-        for value in children(prop):
-            if local(value) in GEOMETRIES and (
-                _space(value).startswith("http://www.opengis.net/gml") or not _space(value)
-            ):
-                return prop, value
+    for prop in feature:
+        if len(prop) and local(prop) not in ("", "boundedBy"):
+            for value in children(prop):
+                if _is_geometry(value.tag):
+                    return prop, value
     return None
+
+
+@lru_cache(maxsize=1024)
+def _is_geometry(tag: str) -> bool:
+    space, _, name = tag.rpartition("}")
+    return name in GEOMETRIES and (not space or space.startswith("{http://www.opengis.net/gml"))
 
 
 def srs_name(geometry: etree._Element) -> str | None:
     """The geometry's own ``srsName``: on itself, else the first inside it."""
+    own = geometry.get("srsName")
+    if own:
+        return own.strip()
     for element in geometry.iter():
         name = element.get("srsName")
         if name:
@@ -120,22 +127,28 @@ class Reader:
         rings = [(place, one) for place, given in enumerate(geometries) if (one := _only_ring(given)) is not None]
         texts = [(one.text or "").split() for _, one in rings]
         try:
-            values = np.array([number for numbers in texts for number in numbers], dtype=float)
+            values = np.array([number for numbers in texts for number in numbers], dtype="<f8")
         except ValueError:  # one of them is no number: which, the reading one by one will say
             return made
-        ends = np.cumsum([len(numbers) for numbers in texts], dtype=int)
-        sound = [
-            number
-            for number, ((_, one), end) in enumerate(zip(rings, ends, strict=True))
-            if _is_closed_in_two(values[end - len(texts[number]) : end], one, self._limits.points)
+        lengths = np.array([len(numbers) for numbers in texts], dtype=int)
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
+        sound = (lengths % 2 == 0) & (lengths >= 8) & (lengths <= 2 * self._limits.points)
+        infinite = np.concatenate([[0], np.cumsum(~np.isfinite(values))])
+        sound &= infinite[ends] == infinite[begins]
+        at = np.flatnonzero(sound)
+        is_closed = (values[begins[at]] == values[ends[at] - 2]) & (values[begins[at] + 1] == values[ends[at] - 1])
+        given = [
+            (rings[number][0], lengths[number] // 2, begins[number])
+            for number in at[is_closed].tolist()
+            if (size := _dimension(rings[number][1], None)) == 2 or (not size and lengths[number] % 3 > 0)
         ]
-        if not sound:
-            return made
-        points = [values[ends[number] - len(texts[number]) : ends[number]].reshape(-1, 2) for number in sound]
-        indices = np.repeat(np.arange(len(sound)), [len(one) for one in points])
-        polygons = shapely.polygons(shapely.linearrings(np.vstack(points), indices=indices))
-        for number, shape in zip(sound, shapely.multipolygons(polygons, indices=np.arange(len(sound))), strict=True):
-            made[rings[number][0]] = shape
+        written = values.tobytes()
+        shapes = shapely.from_wkb(
+            [_surface(points) + written[8 * begin : 8 * begin + 16 * points] for _, points, begin in given]
+        )
+        for (place, _, _), shape in zip(given, shapes, strict=True):
+            made[place] = shape
         return made
 
     def _step(self, count: int = 1) -> None:
@@ -296,24 +309,27 @@ def _only_ring(geometry: etree._Element | None) -> etree._Element | None:
     """The ``posList`` of a surface of one ring, without references; None: it is anything else."""
     if geometry is None:
         return None
-    element, name = geometry, local(geometry)
-    while name != "posList":
-        inner = _ONLY.get(name)
-        if inner is None or len(element) != 1 or element.get(_HREF):
-            return None
-        element = element[0]
-        name = local(element)
-        if name != inner:
-            return None
-    return element
+    chain = [geometry]
+    while len(chain[-1]) == 1 and len(chain) <= len(_ONLY):
+        chain.append(chain[-1][0])
+    if not _is_only_ring(tuple([one.tag for one in chain])) or any([one.get(_HREF) for one in chain[:-1]]):
+        return None
+    return chain[-1]
 
 
-def _is_closed_in_two(values: np.ndarray, element: etree._Element, most: int) -> bool:
-    """Whether the numbers of a ``posList`` are a ring in two dimensions that ends where it began, of no more points than ``most``."""
-    if len(values) % 2 or not 8 <= len(values) <= 2 * most or values[0] != values[-2] or values[1] != values[-1]:
-        return False
-    size = _dimension(element, None)
-    return (size == 2 or (not size and len(values) % 3 > 0)) and math.isfinite(values.sum())
+@lru_cache(maxsize=256)
+def _is_only_ring(tags: tuple[str, ...]) -> bool:
+    """Whether elements of these names, each in the one before, are a surface down to its only ring."""
+    names = [tag.rpartition("}")[2] for tag in tags]
+    return names[-1] == "posList" and all(
+        _ONLY.get(name) == inner for name, inner in zip(names, names[1:], strict=False)
+    )
+
+
+@lru_cache(maxsize=1024)
+def _surface(points: int) -> bytes:
+    """What stands in WKB before the coordinates of a MultiPolygon of one ring of so many points."""
+    return struct.pack("<BIIBIII", 1, 6, 1, 1, 3, 1, points)
 
 
 def _dimension(element: etree._Element, alone: int | None) -> int:
@@ -348,10 +364,6 @@ def _coordinates(element: etree._Element) -> np.ndarray:
         numbers = one.split(cs) if not cs.isspace() else one.split()
         rows.append([float(number.strip().replace(decimal, ".")) for number in numbers[:2]])
     return np.array(rows, dtype=float).reshape(-1, 2)
-
-
-def _space(element: etree._Element) -> str:
-    return element.tag.rpartition("}")[0].removeprefix("{")
 
 
 def _unreadable(name: str, why: str) -> GeometryError:

@@ -295,21 +295,29 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     issues = [Issue("charset_differs", fault)] if fault else []
     records, places, names, shapes, codes, rejects = [], [], [], [], [], []
     members = features(root)
+    damaged = xml.is_damaged(root)  # asked of all at once, as nearly none is
+    usual = _Usual({"boundedBy"}, key)
     shaped = [gml.find(feature) for feature in members]
     plain = reader.plain([found[1] if found else None for found in shaped])
     single = frozenset((*key, *given.columns, given.area or ""))
     north_first: list[bool] = []
     for number, (feature, found, shape) in enumerate(zip(members, shaped, plain, strict=True), 1):
-        place, name = f"member {number}", _key(feature, key) or None
-        reject = _unsound(feature, found, place, name, single)
+        place = f"member {number}"
+        one = None if damaged else usual.record(feature, found)
+        if one is not None:
+            record, name, reject = one[0], one[1] or None, None
+        else:
+            name = _key(feature, key) or None
+            reject = _unsound(feature, found, place, name, single)
         if reject is None:
             try:
                 reader.unclosed = 0
                 reference = _reference(feature, found, envelope)
                 if shape is None and found is not None:
                     shape = reader.read(found[1])
-                omit = {"boundedBy", local(found[0])} if found else {"boundedBy"}
-                record = xml.record(feature, omit=omit, inner=_TIMES)
+                if one is None:
+                    omit = {"boundedBy", local(found[0])} if found else {"boundedBy"}
+                    record = xml.record(feature, omit=omit, inner=_TIMES)
             except (GeometryError, OverLimit) as error:
                 raw = xml.shown(feature)
                 reject = Reject(place, error.code, error.message, raw=raw, record=name)
@@ -352,6 +360,48 @@ def opened(body: bytes, content_type: str | None, limits: Limits | None = None) 
 
 
 _Found = tuple[etree._Element, etree._Element] | None  # a feature's geometry property, and the geometry in it
+
+
+class _Usual:
+    """Records of features that have text and one geometry and nothing else, as nearly all do: what their elements are called is
+    looked at once, and not once a feature."""
+
+    def __init__(self, omit: set[str], key: list[str]) -> None:
+        self._omit, self._key = omit, key
+        self._known: dict[tuple[Any, ...], tuple[list[str | None], list[str]] | None] = {}
+
+    def record(self, feature: etree._Element, found: _Found) -> tuple[dict[str, str | None], str] | None:
+        """As :func:`xml.record` has it, and its key as :func:`_key` has it; None: it is to be looked at by itself."""
+        inside = list(feature)
+        shape = inside.index(found[0]) if found else -1
+        tags = (*(one.tag for one in inside), *feature.keys(), shape)
+        if tags not in self._known:
+            self._known[tags] = self._named(inside, feature, shape)
+        known = self._known[tags]
+        if known is None:
+            return None
+        record: dict[str, str | None] = {}
+        for name, one in zip(known[0], inside, strict=True):
+            if name is not None:
+                if len(one) or one.keys():
+                    return None
+                record[name] = one.text or ""
+        parts = [(record.get(name) or "").strip() for name in known[1]]
+        return record, "|".join(parts) if any(parts) else ""
+
+    def _named(
+        self, inside: list[etree._Element], feature: etree._Element, shape: int
+    ) -> tuple[list[str | None], list[str]] | None:
+        """The column of each element, None for those that are none, and the columns of the key; None: it is not usual."""
+        names = [local(one) for one in inside]
+        lowered = [name.lower() for name in names]
+        if not all(names) or len(set(lowered)) < len(names) or xml.attributes(feature) or UNDECIDED in self._key:
+            return None
+        by_name = dict(zip(lowered, names, strict=True))
+        columns = [None if name in self._omit or place == shape else name for place, name in enumerate(names)]
+        if any(by_name.get(name.lower(), name) not in columns and name.lower() in by_name for name in self._key):
+            return None
+        return columns, [by_name.get(name.lower(), name) for name in self._key]
 
 
 def _unsound(

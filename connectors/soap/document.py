@@ -230,9 +230,10 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     issues = [Issue("charset_differs", fault)] if fault else []
     records, places, rejects = [], [], []
     single = frozenset(options.columns) - frozenset(options.nested)
+    damaged = xml.is_damaged(root)  # asked of all at once, as nearly none is
     for number, one in enumerate(_records(root, options.record), 1):
         place = f"{options.record} {number}"
-        reject = _unsound(one, _place(payload, place), key, single)
+        reject = _unsound(one, _place(payload, place), key, single, damaged)
         if reject is not None:
             rejects.append(reject)
             continue
@@ -242,11 +243,13 @@ def decode(payload: Payload, options: DocumentFeed, key: list[str], limits: Limi
     return Batch(table, rejects + beyond, issues)
 
 
-def _unsound(record: etree._Element, place: str, key: list[str], single: frozenset[str]) -> Reject | None:
+def _unsound(
+    record: etree._Element, place: str, key: list[str], single: frozenset[str], damaged: bool
+) -> Reject | None:
     """A record that is no XML, holds bytes that are no text, or a field of ``single`` twice."""
     if why := record.get(xml.BROKEN):
         return Reject(place, "xml_damaged", f"{place} is no XML: {why}", (record.text or "")[: xml.RAW])
-    if not xml.is_damaged(record):
+    if not (damaged and xml.is_damaged(record)):
         double = xml.twice(record, single)
         return xml.ambiguous(record, place, double, _key(record, key)) if double else None
     raw = xml.shown(record)
