@@ -15,6 +15,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
+from operator import attrgetter
 
 import numpy as np
 import shapely
@@ -24,6 +26,7 @@ from connectors.decoders.geometry import GeometryError
 from connectors.decoders.xml import children, local
 from connectors.limits import Limits, check
 
+_TAG = attrgetter("tag")
 _POINTS_A_STEP = 16
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _SURFACES = {"Polygon", "PolygonPatch", "Rectangle", "Triangle"}
@@ -309,12 +312,11 @@ def _only_ring(geometry: etree._Element | None) -> etree._Element | None:
     """The ``posList`` of a surface of one ring, without references; None: it is anything else."""
     if geometry is None:
         return None
-    chain = [geometry]
-    while len(chain[-1]) == 1 and len(chain) <= len(_ONLY):
-        chain.append(chain[-1][0])
-    if not _is_only_ring(tuple([one.tag for one in chain])) or any([one.get(_HREF) for one in chain[:-1]]):
+    chain = list(islice(geometry.iter(), len(_ONLY) + 2))
+    if not _is_only_ring(tuple(map(_TAG, chain))):
         return None
-    return chain[-1]
+    *around, ring = chain
+    return ring if list(map(len, around)) == [1] * len(around) and not any([one.get(_HREF) for one in around]) else None
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from connectors.base import Reject
 from connectors.limits import Limits
 
+_AT_ONCE = 500  # records whose names are gathered at once
 _RAW = 1 << 18  # characters of a rejected record that quarantine keeps
 BEYOND = "has a value longer, or names of columns more, than the limits allow"
 
@@ -39,15 +40,15 @@ def rare(records: Sequence[Mapping[str, str | None]], limits: Limits) -> list[in
         number
         for number, record in enumerate(records)
         if (few is not None and not record.keys() <= few)
-        or any(value is not None and len(value) > limits.field for value in record.values())
+        or max(map(len, filter(None, record.values())), default=0) > limits.field
     ]
 
 
 def usual_names(records: Sequence[Mapping[str, Any]], most: int) -> set[str] | None:
     """Names of columns that may be: as many as the limit, those of the records with few first; None: all of them."""
     names: set[str] = set()
-    for record in records:
-        names.update(record)
+    for start in range(0, len(records), _AT_ONCE):
+        names.update(*records[start : start + _AT_ONCE])
         if len(names) > most:
             break
     else:
@@ -65,6 +66,19 @@ def table(records: Sequence[Mapping[str, str | None]], places: Sequence[str], kn
     ``known``: the contract's columns. A name that differs from one of them in case alone gets the contract's case.
     """
     proper = {name.lower(): name for name in known}
+    columns: dict[str, Sequence[str | None]] = {}
+    first = list(records[0]) if records else []
+    names = [proper.get(name.lower(), name) for name in first]
+    if len(set(names)) == len(names) and all(list(record) == first for record in records):  # as most records are
+        columns = dict(zip(names, zip(*[record.values() for record in records], strict=True), strict=True))
+    else:
+        columns = _unlike(records, proper)
+    arrays = {name: pa.array(values, pa.large_string()) for name, values in columns.items()}
+    return pa.table({**arrays, "_place": pa.array(places, pa.large_string())})
+
+
+def _unlike(records: Sequence[Mapping[str, str | None]], proper: dict[str, str]) -> dict[str, Sequence[str | None]]:
+    """Columns of records that have unlike names, or the same in another order."""
     columns: dict[str, list[str | None]] = {}
     for number, record in enumerate(records):
         for name, value in record.items():
@@ -72,5 +86,4 @@ def table(records: Sequence[Mapping[str, str | None]], places: Sequence[str], kn
             if name not in columns:
                 columns[name] = [None] * len(records)
             columns[name][number] = value
-    arrays = {name: pa.array(values, pa.large_string()) for name, values in columns.items()}
-    return pa.table({**arrays, "_place": pa.array(places, pa.large_string())})
+    return dict(columns)

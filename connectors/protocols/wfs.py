@@ -28,6 +28,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -362,6 +363,9 @@ def opened(body: bytes, content_type: str | None, limits: Limits | None = None) 
 _Found = tuple[etree._Element, etree._Element] | None  # a feature's geometry property, and the geometry in it
 
 
+_TAG = attrgetter("tag")
+
+
 class _Usual:
     """Records of features that have text and one geometry and nothing else, as nearly all do: what their elements are called is
     looked at once, and not once a feature."""
@@ -374,7 +378,7 @@ class _Usual:
         """As :func:`xml.record` has it, and its key as :func:`_key` has it; None: it is to be looked at by itself."""
         inside = list(feature)
         shape = inside.index(found[0]) if found else -1
-        tags = (*(one.tag for one in inside), *feature.keys(), shape)
+        tags = (*map(_TAG, inside), *feature.keys(), shape)
         if tags not in self._known:
             self._known[tags] = self._named(inside, feature, shape)
         known = self._known[tags]
