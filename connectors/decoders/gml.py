@@ -134,24 +134,10 @@ class Reader:
         except ValueError:  # one of them is no number: which, the reading one by one will say
             return made
         lengths = np.array([len(numbers) for numbers in texts], dtype=int)
-        ends = np.cumsum(lengths)
-        begins = ends - lengths
-        sound = (lengths % 2 == 0) & (lengths >= 8) & (lengths <= 2 * self._limits.points)
-        infinite = np.concatenate([[0], np.cumsum(~np.isfinite(values))])
-        sound &= infinite[ends] == infinite[begins]
-        at = np.flatnonzero(sound)
-        is_closed = (values[begins[at]] == values[ends[at] - 2]) & (values[begins[at] + 1] == values[ends[at] - 1])
-        given = [
-            (rings[number][0], lengths[number] // 2, begins[number])
-            for number in at[is_closed].tolist()
-            if (size := _dimension(rings[number][1], None)) == 2 or (not size and lengths[number] % 3 > 0)
-        ]
-        written = values.tobytes()
-        shapes = shapely.from_wkb(
-            [_surface(points) + written[8 * begin : 8 * begin + 16 * points] for _, points, begin in given]
-        )
-        for (place, _, _), shape in zip(given, shapes, strict=True):
-            made[place] = shape
+        sizes = np.array([_dimension(one, None) for _, one in rings], dtype=int)
+        sound, shapes = surfaces(values, lengths, sizes, self._limits)
+        for number, shape in zip(np.flatnonzero(sound), shapes, strict=True):
+            made[rings[number][0]] = shape
         return made
 
     def _step(self, count: int = 1) -> None:
@@ -297,6 +283,41 @@ class Reader:
         if other is not None and other is not element:
             return other
         raise _unreadable(local(element), f"{href} is not in the document")
+
+
+def surfaces(
+    values: np.ndarray, lengths: np.ndarray, sizes: np.ndarray, limits: Limits, *, turned: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rings are closed in two dimensions, and the surface of each of these as a MultiPolygon.
+
+    :param values: the numbers of all, one ring after the other.
+    :param lengths: how many numbers each has.
+    :param sizes: the dimension that each states, 0: none.
+    :param turned: the numbers of a point change places.
+    """
+    ends = np.cumsum(lengths, dtype=int)
+    begins = ends - lengths
+    sound = (lengths % 2 == 0) & (lengths >= 8) & (lengths <= 2 * limits.points)
+    sound &= (sizes == 2) | ((sizes == 0) & (lengths % 3 > 0))
+    infinite = np.concatenate([[0], np.cumsum(~np.isfinite(values))])
+    sound &= infinite[ends] == infinite[begins]
+    at = np.flatnonzero(sound)
+    sound[at] = (values[begins[at]] == values[ends[at] - 2]) & (values[begins[at] + 1] == values[ends[at] - 1])
+    points = values[np.repeat(sound, lengths)].reshape(-1, 2)
+    written = (points[:, ::-1] if turned else points).astype("<f8").tobytes()
+    counts = (lengths[sound] // 2).tolist()
+    starts = np.cumsum([0, *counts]).tolist()
+    pieces = [
+        _surface(count) + written[16 * begin : 16 * (begin + count)]
+        for count, begin in zip(counts, starts, strict=False)
+    ]
+    return sound, shapely.from_wkb(np.array(pieces, dtype=object))
+
+
+def only_ring(geometry: etree._Element) -> tuple[str, int] | None:
+    """The name and the dimension of the ``posList`` of a surface of one ring; None: it is anything else."""
+    ring = _only_ring(geometry)
+    return None if ring is None else (local(ring), _dimension(ring, None))
 
 
 _ONLY = {

@@ -61,7 +61,6 @@ _PLAIN_CELL = (
 )
 _PLAIN_STRING = r"""^\s*<si>\s*<t(?: xml:space="preserve")?>(?<text>[^<]*)</t>\s*$"""
 _ODD = f"[\\r{xml.DAMAGE}]|&#"  # a line's end that XML reads otherwise, a character that none is, a reference
-_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}  # the last one last
 _ROWS_PIECE = 1 << 20  # bytes of rows that are made columns at once
 _FIRST_PIECE = 1 << 14
 _ROWS_AT_ONCE = 5_000
@@ -530,22 +529,13 @@ def _apart(rows: list[Row]) -> Piece:
 
 def _values(cells: pl.DataFrame) -> pl.DataFrame:
     """A column of :class:`Piece`."""
-    return cells.rename({"part": "place"}).with_columns(_plain_text(cells["value"]))
-
-
-def _plain_text(written: pl.Series) -> pl.Series:
-    """Text without the entities of XML."""
-    if not written.str.contains("&", literal=True).any():
-        return written
-    for entity, character in _ENTITIES.items():
-        written = written.str.replace_all(entity, character, literal=True)
-    return written
+    return cells.rename({"part": "place"}).with_columns(xml.unescaped_all(cells["value"]))
 
 
 def _shared(parts: list[str], spaces: str) -> pl.Series:
     """Shared strings as written, each up to its end tag."""
     written = pl.Series(parts, dtype=pl.String)
-    texts = _plain_text(written.str.extract(_PLAIN_STRING, 1).set(written.str.contains(_ODD), None))
+    texts = xml.unescaped_all(written.str.extract(_PLAIN_STRING, 1).set(written.str.contains(_ODD), None))
     escaped = texts.str.contains("_x", literal=True).fill_null(False).arg_true()
     if len(escaped):
         texts = texts.scatter(escaped, [_unescaped(text) for text in texts.gather(escaped)])

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+import polars as pl
 from lxml import etree
 
 from connectors.base import Reject
@@ -139,6 +140,15 @@ def unescaped(text: str) -> str:
     for name, letter in (("lt", "<"), ("gt", ">"), ("quot", '"'), ("apos", "'"), ("amp", "&")):
         text = text.replace(f"&{name};", letter)
     return text
+
+
+def unescaped_all(texts: pl.Series) -> pl.Series:
+    """The same of a column."""
+    if not texts.str.contains("&", literal=True).any():
+        return texts
+    for name, letter in (("lt", "<"), ("gt", ">"), ("quot", '"'), ("apos", "'"), ("amp", "&")):
+        texts = texts.str.replace_all(f"&{name};", letter, literal=True)
+    return texts
 
 
 def shown(element: etree._Element) -> str:

@@ -32,11 +32,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 from lxml import etree
 
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
-from connectors.decoders import geometry, gml, rows, xml
+from connectors.decoders import alike, geometry, gml, rows, xml
 from connectors.decoders.geometry import GeometryError
 from connectors.decoders.xml import children, local
 from connectors.limits import Limits, OverLimit
@@ -294,16 +295,18 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
     fault = xml.contradicts(body, payload.media_type)
     issues = [Issue("charset_differs", fault)] if fault else []
-    records, places, names, shapes, codes, rejects = [], [], [], [], [], []
+    records, at, names, shapes, codes, rejects = [], [], [], [], [], []
     members = features(root)
     damaged = xml.is_damaged(root)  # asked of all at once, as nearly none is
     usual = _Usual({"boundedBy"}, key)
-    shaped = [gml.find(feature) for feature in members]
+    grouped = [] if damaged else _alike(members, payload, usual, envelope, limits or Limits())
+    apart = sorted(set(range(len(members))).difference(*(one.at for one in grouped)))
+    shaped = [gml.find(members[number]) for number in apart]
     plain = reader.plain([found[1] if found else None for found in shaped])
     single = frozenset((*key, *given.columns, given.area or ""))
     north_first: list[bool] = []
-    for number, (feature, found, shape) in enumerate(zip(members, shaped, plain, strict=True), 1):
-        place = f"member {number}"
+    for number, found, shape in zip(apart, shaped, plain, strict=True):
+        feature, place = members[number], f"member {number + 1}"
         one = None if damaged else usual.record(feature, found)
         if one is not None:
             record, name, reject = one[0], one[1] or None, None
@@ -335,7 +338,7 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
                 )
             )
         records.append(record)
-        places.append(place)
+        at.append(number)
         names.append(name)
         shapes.append(shape)
         codes.append(reference.epsg)
@@ -343,16 +346,102 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     wide = rows.rare(records, limits or Limits())
     for number in reversed(wide):
         raw = json.dumps(records[number], ensure_ascii=False)[: xml.RAW]
-        rejects.append(Reject(places[number], "over_limit", f"{places[number]} {rows.BEYOND}", raw))
-        for column in (records, places, names, shapes, codes, north_first):
+        place = f"member {at[number] + 1}"
+        rejects.append(Reject(place, "over_limit", f"{place} {rows.BEYOND}", raw))
+        for column in (records, at, names, shapes, codes, north_first):
             del column[number]
-    table = rows.table(records, places, [*key, *given.columns, *([given.area] if given.area else [])])
+    known = [*key, *given.columns, *([given.area] if given.area else [])]
+    table = rows.table(records, [f"member {number + 1}" for number in at], known)
     straight, turned = np.array(shapes, dtype=object), np.array(north_first, dtype=bool)
     straight[turned] = geometry.swap(straight[turned])
+    if grouped:
+        table = pa.concat_tables([table, *(group.table(known) for group in grouped)], promote_options="default")
+        straight = np.concatenate([straight, *(group.shapes for group in grouped)])
+        for group in grouped:
+            at += group.at
+            names += group.names
+            codes += [group.epsg] * len(group.at)
+        order = np.argsort(at, kind="stable")
+        table, straight = table.take(order), straight[order]
+        names, codes = [names[number] for number in order], [codes[number] for number in order]
     placed, outside = _placed(straight, np.array(codes, dtype=int), names)
     issues += outside + _checked(placed, names, table, given.area)
     column = pa.array(geometry.to_hex(placed), pa.large_string())
     return Batch(table.append_column(geometry.COLUMN, column), rejects, issues)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Features that are written alike: their places among all from 0, their columns of text, keys, surfaces (easting first)."""
+
+    at: list[int]
+    columns: pl.DataFrame
+    names: list[str | None]
+    shapes: np.ndarray
+    epsg: int
+
+    def table(self, known: list[str]) -> pa.Table:
+        """As :func:`rows.table` has it."""
+        proper = {name.lower(): name for name in known}
+        place = pl.Series("_place", [f"member {number + 1}" for number in self.at], dtype=pl.String)
+        named = self.columns.rename({name: proper.get(name.lower(), name) for name in self.columns.columns})
+        return named.with_columns(place).to_arrow()
+
+
+def _alike(
+    members: list[etree._Element],
+    payload: Payload,
+    usual: _Usual,
+    envelope: str | None,
+    limits: Limits,
+) -> list[_Group]:
+    """Features of text and one surface of one ring, as nearly all are, those that are written alike together; all others are
+    in none."""
+    try:
+        parts = alike.written(xml.text(payload.content, payload.media_type), members)
+    except xml.DamagedXml:
+        return []
+    made = (_group(one, members[one.places[0]], usual, envelope, limits) for one in alike.groups(parts or []))
+    found = [one for one in made if one is not None]
+    return found if len({name for one in found for name in one.columns.columns}) <= limits.names // 2 else []
+
+
+def _group(
+    written: alike.Alike, feature: etree._Element, usual: _Usual, envelope: str | None, limits: Limits
+) -> _Group | None:
+    """None: they are to be looked at one by one."""
+    found = gml.find(feature)
+    ring = gml.only_ring(found[1]) if found else None
+    if found is None or ring is None or usual.record(feature, found) is None:
+        return None
+    try:
+        reference = _reference(feature, found, envelope)
+    except GeometryError:
+        return None
+    elements = alike.tokens(written.first)
+    children_at = [place for depth, _, place in elements if depth == 2]
+    rings_at = [place for _, name, place in elements if _bare(name) == ring[0]]
+    columns, key = usual.names(feature, found)
+    if len(children_at) != len(columns) or len(rings_at) != 1:
+        return None
+    texts = {name: written.text(place) for name, place in zip(columns, children_at, strict=True) if name is not None}
+    frame = pl.DataFrame(texts)
+    numbers = written.text(rings_at[0]).str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
+    lengths = numbers.list.len().to_numpy().astype(int)
+    values = numbers.explode().cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    sizes = np.full(len(lengths), ring[1])
+    sound, shapes = gml.surfaces(values, lengths, sizes, limits, turned=reference.north_first)
+    short = frame.select(pl.all_horizontal(pl.all().str.len_bytes() <= limits.field)).to_series().to_numpy()
+    shapes, frame = shapes[short[sound]], frame.filter(sound & short)
+    parts = [
+        frame[name].str.strip_chars() if name in texts else pl.repeat("", frame.height, eager=True) for name in key
+    ]
+    names = pl.DataFrame([part.alias(str(number)) for number, part in enumerate(parts)]).select(
+        pl.when(pl.any_horizontal(pl.all() != "")).then(pl.concat_str(pl.all(), separator="|"))
+    )
+    return _Group(
+        written.places.filter(sound & short).to_list(), frame, names.to_series().to_list(), shapes, reference.epsg
+    )
 
 
 def opened(body: bytes, content_type: str | None, limits: Limits | None = None) -> etree._Element:
@@ -377,11 +466,7 @@ class _Usual:
     def record(self, feature: etree._Element, found: _Found) -> tuple[dict[str, str | None], str] | None:
         """As :func:`xml.record` has it, and its key as :func:`_key` has it; None: it is to be looked at by itself."""
         inside = list(feature)
-        shape = inside.index(found[0]) if found else -1
-        tags = (*map(_TAG, inside), *feature.keys(), shape)
-        if tags not in self._known:
-            self._known[tags] = self._named(inside, feature, shape)
-        known = self._known[tags]
+        known = self._looked_up(inside, feature, found)
         if known is None:
             return None
         record: dict[str, str | None] = {}
@@ -393,10 +478,23 @@ class _Usual:
         parts = [(record.get(name) or "").strip() for name in known[1]]
         return record, "|".join(parts) if any(parts) else ""
 
+    def names(self, feature: etree._Element, found: _Found) -> tuple[list[str | None], list[str]]:
+        """The column of each element of a feature that :meth:`record` reads, None for those that are none; and those of the key."""
+        return self._looked_up(list(feature), feature, found) or ([], [])
+
+    def _looked_up(
+        self, inside: list[etree._Element], feature: etree._Element, found: _Found
+    ) -> tuple[list[str | None], list[str]] | None:
+        shape = inside.index(found[0]) if found else -1
+        tags = (*map(_TAG, inside), *feature.keys(), shape)
+        if tags not in self._known:
+            self._known[tags] = self._named(inside, feature, shape)
+        return self._known[tags]
+
     def _named(
         self, inside: list[etree._Element], feature: etree._Element, shape: int
     ) -> tuple[list[str | None], list[str]] | None:
-        """The column of each element, None for those that are none, and the columns of the key; None: it is not usual."""
+        """As :meth:`names`; None: it is not usual."""
         names = [local(one) for one in inside]
         lowered = [name.lower() for name in names]
         if not all(names) or len(set(lowered)) < len(names) or xml.attributes(feature) or UNDECIDED in self._key:

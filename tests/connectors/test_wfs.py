@@ -6,15 +6,20 @@ from contextlib import contextmanager
 
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from connectors.decoders import geometry
+from connectors.base import Payload
+from connectors.decoders import alike, geometry
 from connectors.decoders.xml import UnsafeXml
 from connectors.endpoint import Endpoint
-from connectors.protocols.wfs import Wfs
+from connectors.protocols.wfs import Wfs, decode
 from connectors.window import Window
-from core.errors import ConfigurationError, Fault, TransientError
+from core import clock
+from core.errors import ConfigurationError, Fault, OneMapError, TransientError
 from core.redaction import hide
 from sources.declaration import Feed, FullCursor
+from sources.options.http_services import WfsFeed
 from tests.connectors import contract, hostile
 from tests.connectors.declarations import source
 from tests.connectors.web import Asked, Reply, web
@@ -286,3 +291,80 @@ class TestContract(contract.Contract):
                 failing=failing,
                 secrets=("s3cret-of-wfs",),
             )
+
+
+_SHAPES = st.sampled_from(
+    [
+        surface("urn:ogc:def:crs:EPSG::4490"),
+        surface("EPSG:4490", "xy"),
+        surface(None),
+        polygon().replace("<gml:Polygon>", '<gml:Polygon srsName="urn:ogc:def:crs:EPSG::4490">'),
+        surface("urn:ogc:def:crs:EPSG::4490").replace(" ", "\n ", 3).replace("113.75", "+1.1375e2", 1),
+        surface("urn:ogc:def:crs:EPSG::4490").replace("22.9", "zwei", 1),
+        surface("urn:ogc:def:crs:EPSG::4490").replace("22.9", "NaN", 1),
+        surface("urn:ogc:def:crs:EPSG::4490").replace("22.9", "22.8", 1),
+        surface("urn:ogc:def:crs:EPSG::4490").replace("<gml:MultiSurface", '<gml:MultiSurface srsDimension="3"'),
+        surface("urn:ogc:def:crs:EPSG::4490").replace("posList>", "coordinates>"),
+        surface("EPSG:2382"),
+        "<gml:MultiSurface/>",
+        "",
+    ]
+)
+_TEXTS = st.sampled_from(
+    [
+        *(
+            "<q:XMMC>甲</q:XMMC>",
+            "<q:XMMC/>",
+            '<q:XMMC xsi:nil="true"/>',
+            "<q:XMMC> 甲 &lt;乙&gt; &amp;amp; > 丙 </q:XMMC>",
+            "",
+        ),
+        *(
+            "<q:XMMC>甲&#x4E59;</q:XMMC>",
+            "<q:XMMC>甲\r\n乙</q:XMMC>",
+            "<q:XMMC><q:甲>乙</q:甲></q:XMMC>",
+            "<q:XMMC>甲&#11;</q:XMMC>",
+        ),
+        *(
+            "<q:XMMC a='1'>甲</q:XMMC>",
+            "<q:XMMC>甲</q:XMMC><q:XMMC>乙</q:XMMC>",
+            "<q:xmmc>甲</q:xmmc>",
+            "<q:XMMC><q:redline/></q:XMMC>",
+        ),
+        *(
+            "<q:XMMC>甲",
+            "<!-- 甲 --><q:XMMC>乙</q:XMMC>",
+            "<q:XMMC><![CDATA[甲]]></q:XMMC>",
+            "<q:GXSJ><gml:timePosition>2026</gml:timePosition></q:GXSJ>",
+        ),
+    ]
+)
+_MEMBER = st.tuples(_TEXTS, _SHAPES, st.sampled_from(["", ' status="x"', " status='y'"]), st.integers(1, 3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_MEMBER, min_size=1, max_size=5), st.booleans())
+def test_features_that_are_written_alike_are_read_as_each_by_itself(members, apart) -> None:
+    written, number = [], 0
+    for text, shape, own, times in members:
+        for _ in range(times):
+            number += 1
+            written.append(
+                f'<q:redline gml:id="r.{number}"{own}><q:HXBH>{number}</q:HXBH>{text}<q:the_geom>{shape}</q:the_geom><q:MJ>{number}</q:MJ></q:redline>'
+            )
+    page = "".join(f"<wfs:member>{one}</wfs:member>\n" for one in written)
+    page = page if apart else f"<gml:featureMembers>{''.join(written)}</gml:featureMembers>"
+    body = f"<wfs:FeatureCollection {SPACES}>{page}</wfs:FeatureCollection>".encode()
+    now = clock.now()
+    payload = Payload(body, "text/xml", {}, now, now, {"default_crs": "urn:ogc:def:crs:EPSG::4490"})
+    asked = WfsFeed.model_validate({"layer": "q:redline", "columns": ["HXBH", "XMMC", "MJ"], "area": "MJ"})
+    found = []
+    for fewest in (1, 1_000):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(alike, "_FEWEST", fewest)
+            try:
+                batch = decode(payload, asked, ["HXBH"])
+                found.append((batch.rows.to_pylist(), batch.rejects, batch.issues))
+            except OneMapError as refused:
+                found.append(refused.code)
+    assert found[0] == found[1]
