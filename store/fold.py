@@ -8,6 +8,7 @@ temporary tables, made for one entity at a time: ``enrolling(record_id)``, ``tou
 from __future__ import annotations
 
 import re
+from threading import Lock
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,16 +51,40 @@ FOLLOWED = ("project", "engineering", "case")
 #: So many new rows at once, and nothing else, stand in the feed of changes by batches of :data:`BATCH` (store.change_batch).
 MANY = 1_000
 BATCH = 500
-#: Numbers are drawn by others meanwhile: a batch ends where one is missing.
+#: Numbers of the feed of changes, as the ranges in which none is missing: others may draw meanwhile.
+_DRAW = """select min(seq), count(*)
+from (select seq, seq - row_number() over (order by seq) as run
+      from (select nextval('store.change_seq_seq') as seq from generate_series(1, :rows)) drawn) d
+group by run order by 1"""
+#: One drawing at a time: unify's transactions that are side by side would tear each other's batches.
+_DRAWING = Lock()
+#: A batch ends where a number is missing.
 _CHANGE_BATCH = """
 insert into store.change_batch (first, last, entity, ids, sources)
-select min(seq), max(seq), :entity, array_agg(id order by seq), sources
-from (select n.id, n.sources, d.seq, d.seq - n.place as run, (n.place - 1) / :size as part
-      from (select id, sources, row_number() over (order by sources, id) as place
-            from (select id, {sources} as sources from folded f) f) n
-      join (select seq, row_number() over (order by seq) as place
-            from (select nextval('store.change_seq_seq') as seq from generate_series(1, :rows)) d) d using (place)) x
-group by sources, run, part"""
+select d.first + min(n.place) - 1 - d.before, d.first + max(n.place) - 1 - d.before, :entity, array_agg(n.id order by n.place), n.sources
+from (select id, sources, row_number() over (order by {order}) as place
+      from (select id, {sources} as sources from folded f) f) n
+join (select first, size, sum(size) over (order by first) - size as before
+      from unnest(cast(:firsts as bigint[]), cast(:sizes as bigint[])) x (first, size)) d
+     on n.place > d.before and n.place <= d.before + d.size
+group by n.sources, d.first, d.before, (n.place - 1) / :size"""
+
+
+def _tell_batches(connection: Connection, entity: str, sources: str, rows: int) -> None:
+    """The rows of ``folded``, each new, into the feed of changes."""
+    with _DRAWING:
+        drawn = connection.execute(sa.text(_DRAW), {"rows": rows}).all()
+    # an id of a row that is kept begins with its feed: rows of one source stand together either way
+    order = 'id collate "C"' if entity in KEPT else "sources, id"
+    connection.execute(
+        sa.text(_CHANGE_BATCH.format(sources=sources, order=order)),
+        {
+            "entity": entity,
+            "size": BATCH,
+            "firsts": [first for first, _ in drawn],
+            "sizes": [size for _, size in drawn],
+        },
+    )
 
 
 def id_of(entity: str) -> str:
@@ -118,17 +143,21 @@ _LEFT_OR_COME = """with gone as (
 insert into touched select id from gone union select id from come"""
 
 
-#: Rows of ``come`` that are no members yet.
+#: The same where there are no members yet.
+_COME_FIRST = "insert into touched select distinct id from come"
+
+
+#: Rows of ``come`` that are no members yet, by their records, as the index goes.
 _ENROLL = """insert into store.member (entity, record_id, ord, id)
-select :entity, record_id, ord, id from come c
-where not exists (select from store.member m
+select :entity, record_id, ord, id from come c {unless} order by record_id"""
+_ENROLLED = """where not exists (select from store.member m
                   where m.entity = :entity and m.record_id = c.record_id and m.ord = c.ord)"""
 
 
-def enroll(connection: Connection, entity: str, rows: str) -> bool:
+def enroll(connection: Connection, entity: str, rows: str, *, empty: bool = False) -> bool:
     """Say anew which golden row each source row speaks of; the old and the new ones are ``touched(id)``. False: none is.
 
-    ``rows``: a query of ``record_id``.
+    ``rows``: a query of ``record_id``; ``empty``: there is no golden row of the entity, so that no record is a member.
     """
     joins = ""
     if entity == "case":
@@ -142,14 +171,8 @@ def enroll(connection: Connection, entity: str, rows: str) -> bool:
     connection.exec_driver_sql(_COME.format(id=id_of(entity), entity=_q(entity), joins=joins, founded=_founded(entity)))
     connection.exec_driver_sql("analyze come")
     connection.exec_driver_sql("create temp table touched (id text not null) on commit drop")
-    connection.execute(
-        sa.text(_LEFT_OR_COME),
-        {"entity": entity},
-    )
-    connection.execute(
-        sa.text(_ENROLL),
-        {"entity": entity},
-    )
+    connection.execute(sa.text(_COME_FIRST if empty else _LEFT_OR_COME), {"entity": entity})
+    connection.execute(sa.text(_ENROLL.format(unless="" if empty else _ENROLLED)), {"entity": entity})
     connection.exec_driver_sql("analyze touched")
     return connection.exec_driver_sql("select exists (select from touched)").scalar_one()
 
@@ -233,7 +256,7 @@ where ord > 0 and not exists (select from store.member m where m.entity = '{enti
                               and m.ord = f.ord)"""
 
 
-def keep(connection: Connection, entity: str) -> dict[str, int]:
+def keep(connection: Connection, entity: str, *, empty: bool = False) -> dict[str, int]:
     """Publish the rows of ``due(record_id, fresh)`` of an entity that keeps every one: each hangs on the case of its number.
 
     The id of such a row is its own place, so ``store.member`` has only those that are not a record's first.
@@ -244,6 +267,7 @@ def keep(connection: Connection, entity: str) -> dict[str, int]:
         connection,
         entity,
         _KEPT_ROWS.format(columns=columns, source=_q(entity)),
+        empty=empty,
     )
     connection.exec_driver_sql(_KEPT_MEMBERS.format(entity=entity))
     return counts
@@ -279,7 +303,13 @@ def _merged(entity: str, declared: dict[str, Any], beside: str) -> str:
         least = f"min({number}) filter (where {_q(name)} is not null)"
         return f"({least} & {2**31 - 1})::int" if number != "at_0" else f"({least})::int"
 
-    values = ", ".join(f"(array_agg({_q(name)} order by at_0))[{first(name)}] as {_q(name)}" for name in names)
+    def value(name: str) -> str:
+        """The value itself: in the order of ``at_0`` alone the first that is not null, which any_value takes and keeps."""
+        if place[name] == "at_0" and name not in times:
+            return f"any_value({_q(name)} order by at_0)"
+        return f"(array_agg({_q(name)} order by at_0))[{first(name)}]"
+
+    values = ", ".join(f"{value(name)} as {_q(name)}" for name in names)
     told = [name for name in names if not name.endswith("_box")]
     records = ", ".join(f"(array_agg(_ref order by at_0))[{first(name)}]" for name in told)
     others = ", ".join(f"nullif(_refs[{at}], _most)" for at in range(1, len(told) + 1))
@@ -373,37 +403,50 @@ select g.id, false, 'DEL', null, null from {table} g
 where g.id in (select id from touched) and g.gone_at is null and not exists (select from folded f where f.id = g.id)"""
 
 
+#: The same where there are no golden rows yet.
+_ALL_NEW = """create temp table changing on commit drop as
+select id, true as new, 'ADD' as op, cast(null as text[]) as columns, cast(null as jsonb) as before from folded"""
+
+
 def publish(
-    connection: Connection, entity: str, candidates: str, parameters: dict[str, Any] | None = None
+    connection: Connection,
+    entity: str,
+    candidates: str,
+    parameters: dict[str, Any] | None = None,
+    *,
+    empty: bool = False,
 ) -> dict[str, int]:
     """``candidates`` (a query: id, content, provenance) → the golden table and the feed of changes; counts by ADD, MOD, DEL.
 
     Only rows whose content changed are written; an id of ``touched`` that nothing speaks of any more is marked gone. The
     changed ids are left in ``changed(entity, id)`` where others depend on them, the candidates in ``folded``.
+    ``empty``: the golden table has none of them, which need not be asked.
     """
     table = f"store.{_q(entity)}"
     names = golden_columns(entity)
     listed = ", ".join(_q(name) for name in names)
-    connection.execute(
+    told = connection.execute(
         sa.text(
             f"""create temp table folded on commit drop as
                 select f.*, {digest(entity)} as content_hash
                 from ({candidates} offset 0) f"""
         ),
         parameters or {},
-    )
-    connection.exec_driver_sql("analyze folded (id)")
-    connection.exec_driver_sql(_CHANGING.format(table=table))
-    written: dict[str, int] = dict(
-        connection.exec_driver_sql("select coalesce(op, ''), count(*) from changing group by op").fetchall()
-    )
+    ).rowcount
+    if empty:
+        connection.exec_driver_sql(_ALL_NEW)
+        written, all_new = ({"ADD": told} if told else {}), True
+    else:
+        connection.exec_driver_sql("analyze folded (id)")
+        connection.exec_driver_sql(_CHANGING.format(table=table))
+        written = dict(
+            connection.exec_driver_sql("select coalesce(op, ''), count(*) from changing group by op").fetchall()
+        )
+        new = connection.exec_driver_sql("select count(*) from changing where new").scalar_one()
+        all_new = written == {"ADD": told} and told == new
     if not written:
         connection.exec_driver_sql("drop table changing")
         return {}
-    told, new = connection.exec_driver_sql(
-        "select (select count(*) from folded), (select count(*) from changing where new)"
-    ).one()
-    all_new = written == {"ADD": told} and told == new
     if not all_new:
         connection.exec_driver_sql("analyze changing (id, op)")
     updates = ", ".join(f"{_q(name)} = excluded.{_q(name)}" for name in names if name != "id")
@@ -431,9 +474,7 @@ def publish(
         else "array[split_part(f.provenance ->> '*', '|', 1)]"
     )
     if all_new and told >= MANY:
-        connection.execute(
-            sa.text(_CHANGE_BATCH.format(sources=sources)), {"entity": entity, "rows": told, "size": BATCH}
-        )
+        _tell_batches(connection, entity, sources, told)
     else:
         connection.execute(
             sa.text(

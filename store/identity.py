@@ -82,8 +82,8 @@ def channel_lists() -> dict[str, list[str]]:
 #: The nodes of the changed records, and those of cases that they belonged to.
 _NODES = """
 create temp table node (channel text, case_no text, round int, label text, primary key (channel, case_no)) on commit drop;
-insert into node (channel, case_no, round)
-select channel, case_no, 0 from (
+insert into node (channel, case_no, round, label)
+select channel, case_no, 0, channel || ':' || case_no from (
     select channel, case_no from source."case" join taken using (record_id)
     union select channel, case_no from source.case_event join taken using (record_id)
     union select channel, case_no from source.special_procedure join taken using (record_id)
@@ -113,14 +113,15 @@ def cluster(connection: Connection, *, codes_changed: bool = False) -> None:
 
 #: Every number that a case goes by.
 _ALL_NODES = """
-insert into node (channel, case_no, round)
-    select channel, case_no, 0 from source."case" where case_no is not null
-    union select channel, case_no, 0 from store.case_member
+insert into node (channel, case_no, round, label)
+    select channel, case_no, 0, channel || ':' || case_no from (
+        select channel, case_no from source."case" where case_no is not null
+        union select channel, case_no from store.case_member) every
     on conflict do nothing"""
 #: What the nodes of a round touch: through numbers, through what a person judged the same, and as they are joined so far.
 _NEIGHBOURS = """
-insert into node (channel, case_no, round)
-    select distinct p.channel, p.case_no, :turn + 1
+insert into node (channel, case_no, round, label)
+    select distinct p.channel, p.case_no, :turn + 1, p.channel || ':' || p.case_no
     from node n
     left join source."case" a on a.channel = n.channel and a.case_no = n.case_no
     cross join lateral (
@@ -292,7 +293,7 @@ create temp table joined on commit drop as
             union all select channel_b, case_no_b, why, judgement_id from edge) both_ends
         order by channel, case_no, judgement_id nulls last, why) e
         on e.channel = n.channel and e.case_no = n.case_no"""
-#: Nodes whose case is another than it was.
+#: Nodes whose case is another than it was, or has none yet.
 _MOVED = """
 create temp table moved on commit drop as
     select j.channel, j.case_no, m.case_id as was, j.case_id
@@ -302,6 +303,7 @@ create temp table moved on commit drop as
 _WRITE_MEMBERS = """
 insert into store.case_member (channel, case_no, case_id, why, judgement_id)
     select channel, case_no, case_id, coalesce(why, 'self'), judgement_id from joined
+    order by channel, case_no  -- as the index goes
     on conflict (channel, case_no) do update
     set case_id = excluded.case_id, why = excluded.why, judgement_id = excluded.judgement_id, joined_at = now()
     where (case_member.case_id, case_member.why) is distinct from (excluded.case_id, excluded.why)"""
@@ -316,7 +318,7 @@ def _join_nodes(connection: Connection) -> None:
         sa.text(_EDGES),
         parameters,
     )
-    connection.exec_driver_sql("update node set label = channel || ':' || case_no; analyze node; analyze edge")
+    connection.exec_driver_sql("analyze node; analyze edge")
     while connection.exec_driver_sql(_SPREAD_LABELS).rowcount:
         pass
     connection.execute(

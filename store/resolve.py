@@ -43,12 +43,13 @@ _OF_ALL_ROWS = (
 )
 
 
-def cases(connection: Connection) -> dict[str, int]:
+def cases(connection: Connection, *, empty: bool = False) -> dict[str, int]:
     """Number, channels, item by the codes in force on the day of receipt, project by the order of architecture.md.
 
     Received on the first day that a row of the case tells, else its first event; of no known day, the codes are the latest.
+    ``empty``: there are no cases yet.
     """
-    fold.enroll(connection, "case", "select record_id from due where entity = 'case'")
+    fold.enroll(connection, "case", "select record_id from due where entity = 'case'", empty=empty)
     connection.exec_driver_sql(_TOUCHED_CASES)
     rows = fold.standing("case", _OF_ALL_ROWS)
     connection.exec_driver_sql(f"create temp table merged on commit drop as {rows}")
@@ -69,6 +70,7 @@ def cases(connection: Connection) -> dict[str, int]:
         "case",
         _CASES.format(columns=_columns("case", answered)),
         {"channels": channels.ranked()},
+        empty=empty,
     )
     connection.exec_driver_sql("drop table merged, linked")
     return counts
@@ -198,10 +200,11 @@ left join (
     from licence_id l join licence_of o using (record_id, ord) group by l.id) x on x.id = f.id"""
 
 
-def licences(connection: Connection) -> dict[str, int]:
+def licences(connection: Connection, *, empty: bool = False) -> dict[str, int]:
     """Licences: one a certificate; a document of another source is the certificate of the same number and item.
 
     Its item is that of its type code, or of its case; its project the one written, of its work, or of its case.
+    ``empty``: there are no licences yet.
     """
     _reach(connection)
     connection.execute(
@@ -220,6 +223,7 @@ def licences(connection: Connection) -> dict[str, int]:
         connection,
         "licence",
         "select record_id from licence_id union all select record_id from due where entity = 'licence'",
+        empty=empty,
     ):
         answered = {
             "case_id": "x.case_id",
@@ -236,6 +240,7 @@ def licences(connection: Connection) -> dict[str, int]:
             connection,
             "licence",
             _LICENCES.format(columns=_columns("licence", answered), standing=fold.standing("licence")),
+            empty=empty,
         )
     connection.exec_driver_sql("drop table reached, crowded_licence, licence_of, licence_id")
     return counts

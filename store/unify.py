@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -207,11 +207,13 @@ def _fold_side_by_side(result: Unified) -> None:
     def one(entity: str, part: int = 0, parts: int = 1) -> Unified:
         own = Unified()
         with _part() as connection:
-            _fold(connection, own, entity, part, parts)
+            _fold(connection, own, entity, part, parts, empty)
         return own
 
     with transaction() as connection:
         waiting = _waiting(connection)
+        # no two parts have a golden row in common: what is empty before all of them is so for each
+        empty = _empty(connection, {*waiting, "licence"})
     with ThreadPoolExecutor(WORKERS) as pool:  # the longest first
         done = {
             (entity, part): pool.submit(one, entity, part, parts)
@@ -228,6 +230,15 @@ def _fold_side_by_side(result: Unified) -> None:
             result.add(entity, counts)
     with _part() as connection:
         _without_golden(connection, result)
+
+
+def _empty(connection: Connection, entities: set[str]) -> set[str]:
+    """Which entities have no golden row yet, gone ones included."""
+    return {
+        entity
+        for entity in entities
+        if not connection.exec_driver_sql(f"select exists (select from {tables.golden[entity].fullname})").scalar()
+    }
 
 
 def _waiting(connection: Connection) -> dict[str, int]:
@@ -363,15 +374,15 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
     ).scalar_one()
 
 
-#: Take the dirty records up to a number, each once.
+#: Take the dirty records up to a number; one that changed several times stands in ``taken`` as often.
 _TAKE_DIRTY = """with gone as (delete from store.dirty where seq <= :end returning record_id, feed, fresh)
-insert into taken select record_id, min(feed), bool_and(fresh) from gone group by record_id"""
+insert into taken select record_id, feed, fresh from gone"""
 
 
 #: Records that were unified before, with the id of what may hang on a case by the record's own place.
 _KNOWN = """analyze taken;
 create temp table known on commit drop as  -- with the id of what may hang on a case by the record's own place
-select t.record_id, r.feed || '|' || r.record_key || '|0' as id
+select distinct t.record_id, r.feed || '|' || r.record_key || '|0' as id
 from taken t join source.record r on r.id = t.record_id where not t.fresh;
 analyze known"""
 
@@ -384,8 +395,9 @@ def _identify(connection: Connection, end: int, result: Unified) -> int:
                create temp table changed (entity text, id text) on commit drop"""
         )
     )
-    taken = connection.execute(sa.text(_TAKE_DIRTY), {"end": end}).rowcount
-    if taken:
+    taken = 0
+    if connection.execute(sa.text(_TAKE_DIRTY), {"end": end}).rowcount:
+        taken = connection.exec_driver_sql("select count(distinct record_id) from taken").scalar_one()
         connection.exec_driver_sql(_KNOWN)
         codes_changed = _publish_first(connection, result)
         identity.cluster(connection, codes_changed=codes_changed)
@@ -531,9 +543,19 @@ _TAKE_UNFOLDED = """with gone as (
 insert into due select * from gone"""
 
 
-def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, parts: int = 1) -> None:
+def _fold(
+    connection: Connection,
+    result: Unified,
+    entity: str,
+    part: int = 0,
+    parts: int = 1,
+    empty: Collection[str] = (),
+) -> None:
     """Bring golden rows up to date, in the caller's transaction: of cases and licences, or of some cases alone, whose licences
-    are left to be folded; of an entity whose rows stand each for itself, of every ``parts``-th record; of another."""
+    are left to be folded; of an entity whose rows stand each for itself, of every ``parts``-th record; of another.
+
+    ``empty``: entities without a golden row.
+    """
     entities = ["case", "licence"] if entity == "case" and parts == 1 else [entity]
     connection.exec_driver_sql(
         """create temp table due (entity text, record_id bigint, id text, fresh boolean) on commit drop;
@@ -542,7 +564,7 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
     connection.execute(sa.text(_TAKE_UNFOLDED), {"entities": entities, "part": part, "parts": parts})
     connection.exec_driver_sql("analyze due")
     if entity == "case":
-        result.add("case", resolve.cases(connection))
+        result.add("case", resolve.cases(connection, empty="case" in empty))
         result.spoke.update(_speaking(connection))
         fold.forget(connection)
         if parts > 1:
@@ -550,14 +572,15 @@ def _fold(connection: Connection, result: Unified, entity: str, part: int = 0, p
                 f"insert into store.unfolded (entity, record_id) select 'licence', record_id from ({resolve.LICENCES_OF_CASES}) l"
             )
     if "licence" in entities:
-        result.add("licence", resolve.licences(connection))
+        result.add("licence", resolve.licences(connection, empty="licence" in empty))
         result.spoke.update(_speaking(connection))
     if entity in fold.KEPT:
-        result.add(entity, fold.keep(connection, entity))
+        result.add(entity, fold.keep(connection, entity, empty=entity in empty))
         result.spoke.update(connection.exec_driver_sql("select distinct feed from folded").scalars())
     if entity in ALONE:
-        if fold.enroll(connection, entity, "select record_id from due"):
-            result.add(entity, fold.publish(connection, entity, fold.standing(entity)))
+        own = entity in empty
+        if fold.enroll(connection, entity, "select record_id from due", empty=own):
+            result.add(entity, fold.publish(connection, entity, fold.standing(entity), empty=own))
         result.spoke.update(_speaking(connection))
     fold.forget(connection)
     connection.exec_driver_sql("drop table due, changed")
