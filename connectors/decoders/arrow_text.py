@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from core.clock import SHANGHAI
 
 MEDIA_TYPE = "application/vnd.apache.arrow.file"
+_WHOLE_SECOND = 19  # characters of a date and time without fraction and offset: a text with either is longer
 _ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -67,8 +68,10 @@ def canonical_times(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.A
 
     A zero fraction goes, another gets its six digits; the session's offset (+08) goes.
     """
-    plain = pc.replace_substring_regex(times, r"(\.0+)?(\+08(:00)?)?$", "")
-    plain = pc.if_else(pc.match_substring_regex(plain, r"\.\d{1,6}$"), pc.utf8_rpad(plain, 26, "0"), plain)
+    plain = times
+    if (pc.max(pc.binary_length(times)).as_py() or 0) > _WHOLE_SECOND:
+        plain = pc.replace_substring_regex(plain, r"(\.0+)?(\+08(:00)?)?$", "")
+        plain = pc.if_else(pc.match_substring_regex(plain, r"\.\d{1,6}$"), pc.utf8_rpad(plain, 26, "0"), plain)
     zero = pc.fill_null(pc.starts_with(plain, "0000-00-00"), False)
     return pc.if_else(zero, pa.scalar(None, pa.large_string()), plain)
 
