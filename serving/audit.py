@@ -11,7 +11,9 @@ does not hold, and where the log ended is written outside by itself (:mod:`servi
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,7 +24,7 @@ from sqlalchemy.engine import Connection
 from core.errors import ConfigurationError, InternalError
 from core.redaction import depersonalise, depersonalised, redact
 from serving import seals
-from store.engine import pairs, transaction
+from store.engine import pairs, refusal, transaction
 
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(\d{3})(\d{4,11})(\d{3}[\dXx])(?![0-9A-Za-z-])")
 
@@ -37,30 +39,89 @@ class Verdict:
     why: str = ""
 
 
+@dataclass(slots=True)
+class _Entry:
+    values: dict[str, str]
+    written: bool = False
+    error: Exception | None = None
+
+
+_MOST = 100  # entries a transaction
+_waiting: list[_Entry] = []
+_writing = threading.Lock()
+
+
+def _forked() -> None:
+    global _writing
+    _writing = threading.Lock()  # whoever held it stayed in the other process
+    _waiting.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 def append(actor: str, action: str, object_: str, detail: dict[str, Any]) -> None:
-    """Write one entry, sealed and committed before this returns. Free text in it leaves masked (:func:`scrub`)."""
+    """Write one entry, sealed and committed before this returns. Free text in it leaves masked (:func:`scrub`).
+
+    The log is a chain: one transaction after the other, over all processes, each waits for its disk. So whoever comes while
+    another thread of this process writes, waits, and the next one writes all that have come meanwhile in one transaction.
+    """
+    mine = _Entry(
+        {
+            "actor": actor,
+            "action": action,
+            "object": depersonalise(object_),
+            "detail": json.dumps(depersonalised(redact(detail)), ensure_ascii=False),
+        }
+    )
+    _waiting.append(mine)
+    with _writing:
+        while not mine.written:
+            batch = _waiting[:_MOST]
+            del _waiting[: len(batch)]
+            _settle(batch)
+    if mine.error is not None:
+        raise mine.error
+
+
+def _settle(batch: list[_Entry]) -> None:
+    """Write what waits; what the database refuses of it is refused alone."""
+    try:
+        _write([one.values for one in batch])
+    except Exception as error:  # each of those who wait is told
+        if len(batch) > 1 and refusal(error):
+            for one in batch:
+                _settle([one])
+            return
+        for one in batch:
+            one.error = error
+    finally:
+        for one in batch:
+            one.written = True
+
+
+_INSERT = """
+insert into store.audit (seq, actor, action, object, detail, previous, digest)
+select 0, e.actor, e.action, e.object, cast(e.detail as jsonb), '', ''
+from unnest(cast(:actor as text[]), cast(:action as text[]), cast(:object as text[]), cast(:detail as text[])) as e(actor, action, object, detail)
+returning seq, digest, (select store::text from landing.journal) as store, not exists (select from store.audit_seal) as first"""
+_SEAL = """
+insert into store.audit_seal (seq, key_id, seal)
+select * from unnest(cast(:seq as bigint[]), cast(:key_id as text[]), cast(:seal as bytea[]))"""
+
+
+def _write(entries: list[dict[str, str]]) -> None:
+    columns = {name: [one[name] for one in entries] for name in entries[0]}
     with transaction() as connection:
-        seq, digest, store, first = connection.execute(
-            sa.text(
-                """insert into store.audit (seq, actor, action, object, detail, previous, digest)
-                   values (0, :actor, :action, :object, cast(:detail as jsonb), '', '')
-                   returning seq, digest, (select store::text from landing.journal), not exists (select from store.audit_seal)"""
-            ),
-            {
-                "actor": actor,
-                "action": action,
-                "object": depersonalise(object_),
-                "detail": json.dumps(depersonalised(redact(detail)), ensure_ascii=False),
-            },
-        ).one()
+        made = sorted(map(tuple, connection.execute(sa.text(_INSERT), columns)))
+        seq, _, store, first = made[0]
         if first and seq > 1:  # a log from before there were seals: what stood then is told outside, once
             seals.begin(store, *_before(connection, seq))
-        key_id, seal = seals.seal(seq, digest)
+        sealed = [(seq, *seals.seal(seq, digest)) for seq, digest, _, _ in made]
         connection.execute(
-            sa.text("insert into store.audit_seal (seq, key_id, seal) values (:seq, :key_id, :seal)"),
-            {"seq": seq, "key_id": key_id, "seal": seal},
+            sa.text(_SEAL), dict(zip(("seq", "key_id", "seal"), map(list, zip(*sealed, strict=True)), strict=True))
         )
-    seals.anchor(store, seq, digest)
+    seals.anchor(store, *made[-1][:2])
 
 
 def _before(connection: Connection, seq: int) -> tuple[int, str]:

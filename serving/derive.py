@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from serving import places, search
 from store import unify, unservable
 from store.engine import engine, lock_key
 
 _LAST = "select store.last_change()"
-_STALE = f"select ({_LAST}) <> coalesce((select seq from serving.derived_until where what = 'all'), -1)"
+#: Whether the store has changed since the last :func:`refresh`, as a value of a statement.
+STALE = f"(({_LAST}) <> coalesce((select seq from serving.derived_until where what = 'all'), -1))"
 
 
 def refresh(wait: bool = True) -> bool:
@@ -18,7 +18,7 @@ def refresh(wait: bool = True) -> bool:
     :param wait: False leaves it to another who is at it, or until a unify that is under way has ended.
     """
     with engine().connect() as connection:
-        if not connection.exec_driver_sql(_STALE).scalar_one():
+        if not connection.exec_driver_sql(f"select {STALE}").scalar_one():
             return False
         key = {"key": lock_key("derive", "")}
         if wait:
@@ -27,6 +27,8 @@ def refresh(wait: bool = True) -> bool:
             return False
         if not unify.hold_off(connection, wait):
             return False
+        from serving import places, search  # shapes and the dictionaries of pinyin, for who has something to do
+
         # read before the rows: what is committed meanwhile leaves the next call something to do
         until = connection.exec_driver_sql(_LAST).scalar_one()
         since = connection.exec_driver_sql(

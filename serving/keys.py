@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from core.errors import ConfigurationError, NotFoundError
+from serving import derive
 from serving.access import Grant, grant_of
 from store.engine import transaction
 
@@ -26,7 +27,8 @@ GRACE = timedelta(days=7)  # that a key lives on beside the one that follows it
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A key that was found, and how much of its quotas is used with this request; ``*_left`` in seconds."""
+    """A key that was found, and how much of its quotas is used with this request; ``*_left`` in seconds. ``stale``: what serving
+    derives lags behind the store (:mod:`serving.derive`)."""
 
     grant: Grant
     per_minute: int
@@ -35,6 +37,7 @@ class Admission:
     day_used: int
     minute_left: float
     day_left: float
+    stale: bool
 
     @property
     def over(self) -> float | None:
@@ -133,14 +136,19 @@ def rotate(key_id: str, *, by: str, grace: timedelta = GRACE) -> tuple[str, str]
     return make(old.name, old.scopes, by=by, per_minute=old.per_minute, per_day=old.per_day)
 
 
+_ADMIT = f"""select a.*, {derive.STALE} as stale,
+       set_config('synchronous_commit', 'off', true)  -- a count that a crash forgets harms nobody
+from serving.admit(:digest) a"""
+
+
 def admit(key: str) -> Admission | None:
     """Who a key is, counted against its quotas; None: unknown, revoked or expired."""
     with transaction() as connection:
-        connection.exec_driver_sql("set local synchronous_commit = off")  # a count that a crash forgets harms nobody
-        found = connection.execute(sa.text("select * from serving.admit(:digest)"), {"digest": digest(key)}).first()
+        found = connection.execute(sa.text(_ADMIT), {"digest": digest(key)}).first()
     if found is None:
         return None
-    grant = grant_of(f"{found.id} {found.name}", found.scopes, found.id)
     return Admission(
-        grant, found.per_minute, found.per_day, found.minute_used, found.day_used, found.minute_left, found.day_left
+        grant_of(f"{found.id} {found.name}", found.scopes, found.id),
+        *(found.per_minute, found.per_day, found.minute_used, found.day_used, found.minute_left, found.day_left),
+        stale=found.stale,
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BeforeValidator
@@ -98,7 +99,20 @@ AsOf = Annotated[
 ]
 
 
-def on_day(request: Request, as_of: AsOf = None) -> None:
+class Json(JSONResponse):
+    """A document of what JSON has, written in C: a page of cases is a hundred and forty thousand bytes."""
+
+    def render(self, content: Any) -> bytes:
+        try:
+            return msgspec.json.encode(content)
+        except TypeError:  # it takes no subclass of text, as SQLAlchemy's names of columns are
+            return super().render(content)
+
+
+# Dependencies that ask nothing are coroutines: one that is none costs a way to another thread and back.
+
+
+async def on_day(request: Request, as_of: AsOf = None) -> None:
     """A dependency of routes that answer as of a past day. :raises Problem: one that is still to come."""
     if as_of is None:
         return
@@ -110,7 +124,7 @@ def on_day(request: Request, as_of: AsOf = None) -> None:
     request.state.grant = replace(request.state.grant, as_of=(project, as_of))
 
 
-def look_back(
+async def look_back(
     request: Request,
     known_at: Annotated[
         Instant | None,
@@ -126,7 +140,7 @@ def look_back(
 
     :raises Problem: a time or a day that is still to come, both at once.
     """
-    on_day(request, as_of)
+    await on_day(request, as_of)
     if known_at is None:
         return
     if as_of is not None:
@@ -137,7 +151,7 @@ def look_back(
     request.state.grant = replace(request.state.grant, known_at=at)
 
 
-def _grant(request: Request) -> Grant:
+async def _grant(request: Request) -> Grant:
     return request.state.grant
 
 
@@ -180,14 +194,14 @@ def _refused(parameter: str, value: str, zh: str, allowed: list[str], code: str 
     )
 
 
-def listed(request: Request, page: Page) -> JSONResponse:
+def listed(request: Request, page: Page) -> Json:
     """A page as JSON, with a Link to the next one (RFC 8288)."""
     request.state.rows = len(page.rows)
     headers = {}
     if page.next:
         address = request.url.include_query_params(cursor=page.next)
         headers["Link"] = f'<{address.path}?{address.query}>; rel="next"'
-    return JSONResponse({"items": page.rows, "next": page.next}, headers=headers)
+    return Json({"items": page.rows, "next": page.next}, headers=headers)
 
 
 def no_project(code: str) -> Problem:
@@ -202,9 +216,9 @@ def must_see(asker: Grant, code: str) -> None:
             raise no_project(code)
 
 
-def single(request: Request, found: Any, zh: str, en: str) -> JSONResponse:
+def single(request: Request, found: Any, zh: str, en: str) -> Json:
     """:raises Problem: nothing was found, or it is not shown: the same answer for both."""
     if found is None:
         raise Problem("not-found", zh, en)
     request.state.rows = 1
-    return JSONResponse(found)
+    return Json(found)

@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from core.clock import SHANGHAI
 from core.errors import NotFoundError, OneMapError
 from serving import audit, derive, keys, lockout, metrics
 from serving.access import PROJECTS, Grant
@@ -84,19 +85,18 @@ async def _answered(request: Request, inner: Handler, known: set[str] | None, wa
                 "A key of a data request reads the entities that were granted, no more.",
             )
         _legible(request, known)
-        await run_in_threadpool(derive.refresh, False)
+        if admission.stale:
+            await run_in_threadpool(derive.refresh, False)
         response = await inner(request)
     except Exception as error:
         response = answer(request, _problem(error))
     if grant is not None:
         try:
-            await run_in_threadpool(_log, request, grant, response)
+            headers |= await run_in_threadpool(_log, request, grant, response)
         except (sa.exc.SQLAlchemyError, OneMapError):
             log.exception("the audit log cannot be written")
             response = answer(request, Problem("unavailable", "审计日志无法写入。", "The audit log cannot be written."))
     response.headers.update(headers)
-    if grant is not None:
-        response.headers.update(await run_in_threadpool(_as_of))
     return _conditional(request, response)
 
 
@@ -147,9 +147,8 @@ def _as_of() -> dict[str, str]:
     except (sa.exc.SQLAlchemyError, OneMapError):
         return {}
     troubles = [feed.feed for _, feed in (*fresh.failing, *fresh.late)]
-    data_as_of = fresh.as_dict()["data_as_of"]
     return {
-        **({"Data-As-Of": data_as_of} if data_as_of else {}),
+        **({"Data-As-Of": fresh.as_of.replace(tzinfo=SHANGHAI).isoformat()} if fresh.as_of else {}),
         **({"Data-Troubles": ", ".join(troubles)} if troubles else {}),
     }
 
@@ -275,8 +274,8 @@ def _expected(wrong: dict[str, Any], before: str, otherwise: str) -> str:
     return f"{before}{', '.join(wrong['allowed'])}" if wrong.get("allowed") else otherwise
 
 
-def _log(request: Request, grant: Grant, response: Response) -> None:
-    """Parameters that were refused may be anything: as long, and of what letters, as a client likes."""
+def _log(request: Request, grant: Grant, response: Response) -> dict[str, str]:
+    """Put the answer on the audit log; returns the headers that say how fresh it is. Parameters that were refused may be anything: as long, and of what letters, as a client likes."""
     asked = {
         _loggable(name): _loggable(audit.scrub(value) if name == "q" else value)
         for name, value in list(request.query_params.items())[:50]
@@ -292,6 +291,7 @@ def _log(request: Request, grant: Grant, response: Response) -> None:
             "personal": grant.personal,
         },
     )
+    return _as_of()
 
 
 def _loggable(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 
 from core import clock
 from schemas import channels
@@ -19,6 +19,7 @@ from serving.api.common import (
     Day,
     Department,
     ItemCode,
+    Json,
     Limit,
     Project,
     Town,
@@ -394,7 +395,7 @@ def changes(
     chosen = words(entities)
     with reading(asker) as c:
         if cursor is None and from_ == "now":
-            return JSONResponse({"items": [], "next": change_queries.end(c), "more": False})
+            return Json({"items": [], "next": change_queries.end(c), "more": False})
         rows, following, more = change_queries.changes(c, cursor, entities=chosen, limit=limit)
     request.state.rows = len(rows)
-    return JSONResponse({"items": rows, "next": following, "more": more})
+    return Json({"items": rows, "next": following, "more": more})

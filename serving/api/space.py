@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from core import settings
 from serving import tiles
 from serving.access import reading
-from serving.api.common import TEXT, Asker, look_back, some_of, words
+from serving.api.common import TEXT, Asker, Json, look_back, some_of, words
 from serving.api.describe import answers
 from serving.api.guard import Guarded
 from serving.features import service
@@ -58,7 +58,7 @@ def _answered(request: Request, asker: Asker, what: str, *names: str, media_type
     document, headers = service.ask(request, asker, base_of(request) + "/features", what, *names)
     request.state.rows = document.get("numberReturned")
     document.pop("timeStamp", None)  # would give every answer another ETag
-    return JSONResponse(document, headers=headers, media_type=media_type)
+    return Json(document, headers=headers, media_type=media_type)
 
 
 @features.get("", responses=answers("Any"), summary="入口 · landing page")

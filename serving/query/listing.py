@@ -146,6 +146,8 @@ def value_of(kind: str, value: Any) -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, datetime):
+        if value.tzinfo is None and value.year > 1991:  # no summer time since
+            return value.isoformat() + "+08:00"
         return (value.astimezone(SHANGHAI) if value.tzinfo else value.replace(tzinfo=SHANGHAI)).isoformat()
     if isinstance(value, date):
         return value.isoformat()

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 
 class BadCursorError(ValueError):
     """The text is no cursor of this listing."""
@@ -27,8 +29,7 @@ class Page:
 
 def encode(name: str, key: tuple[Any, ...]) -> str:
     """A cursor of listing ``name`` after the row with this key."""
-    text = json.dumps([name, *key], ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(msgspec.json.encode([name, *key])).decode().rstrip("=")
 
 
 def decode(name: str, cursor: str, kinds: tuple[type, ...]) -> tuple[Any, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -295,3 +297,32 @@ def test_the_archive_alone_shows_that_the_end_was_cut(hub):  # noqa: F811
     assert audit.verify().broken is None
     verdict = as_owner("delete from store.audit where seq = 4", "delete from store.audit_seal where seq = 4")
     assert (verdict.broken, verdict.why) == (4, "cut off before the anchor")
+
+
+def test_entries_of_many_threads_are_one_chain_and_one_that_is_refused_is_refused_alone(hub, monkeypatch):  # noqa: F811
+    first = audit.head().partition(":")[0]
+    written = audit._write
+    batches: list[int] = []
+
+    def watched(entries):
+        batches.append(len(entries))
+        written(entries)
+
+    monkeypatch.setattr(audit, "_write", watched)
+    monkeypatch.setattr(audit, "depersonalised", lambda detail: detail)
+    audit._writing.acquire()  # somebody writes while all of them come
+    with ThreadPoolExecutor(12) as threads:
+        # what no jsonb holds; a NUL in a text is taken out by the driver, its escape in a document is not
+        done = [
+            threads.submit(audit.append, "a", "read", f"/{n}", {"n": "\0" if n == 5 else str(n)}) for n in range(12)
+        ]
+        while len(audit._waiting) < 12:
+            time.sleep(0.01)
+        audit._writing.release()
+        refused = [n for n, one in enumerate(done) if one.exception()]
+    assert refused == [5]
+    assert batches == [12] + [1] * 12
+    verdict = audit.verify()
+    assert verdict.broken is None and int(verdict.head.partition(":")[0]) == int(first) + 11
+    audit.append("a", "read", "/after", {})
+    assert audit.verify().broken is None
