@@ -15,15 +15,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from store import fold, identity, issues, rawrow, resolve, tables
-from store.engine import engine, lock_key, refusal, transaction
+from store.engine import engine, lock_key, pairs, refusal, transaction
 from store.text import storable_json
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,12 @@ class Unified:
     @property
     def written(self) -> int:
         return sum(sum(counts.values()) for counts in self.changes.values())
+
+    def include(self, part: Unified) -> None:
+        """Count what a part did."""
+        self.spoke |= part.spoke
+        for entity, counts in part.changes.items():
+            self.add(entity, counts)
 
     def add(self, entity: str, counts: dict[str, int]) -> None:
         """Count what was published of an entity."""
@@ -162,9 +169,63 @@ def _chunk(end: int, result: Unified) -> None:
         return
     _fold_side_by_side(result)
     _refresh_statistics()
-    with _part() as connection:
-        result.taken += _identify(connection, end, result)
+    beside = _Beside(end)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            folding = pool.submit(beside.fold)
+            beside.seen.wait()
+            with _part() as connection:
+                result.taken += _identify(connection, end, result, folding)
+    finally:  # it has committed, whatever became of the rest
+        result.include(beside.result)
     _fold_side_by_side(result)
+
+
+#: Records that nobody knew before and that wait to be taken, with rows of an entity that hangs on nothing.
+_FRESH_ALONE = """create temp table due on commit drop as
+select e.* from ({each}) e"""
+
+
+class _Beside:
+    """What depends on no case, project or code, of entities without a golden row yet, is folded while all else is identified.
+
+    The records are not taken by it: they are by :func:`_identify`, which leaves them to be folded where they are not the very ones
+    that were folded here. So it may end anywhere; what it has written is found again as it should be.
+    """
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+        self.seen = Event()  #: the records are known; what is taken after this holds all of them
+        self.result = Unified()
+
+    def fold(self) -> dict[str, int]:
+        """Entity → how many records were folded."""
+        own = Unified()
+        try:
+            with _part() as connection:
+                if not (empty := sorted(_empty(connection, set(ALONE)))):
+                    return {}
+                each = " union all ".join(
+                    f"""select '{entity}' as entity, d.record_id from store.dirty d
+                        where d.seq <= :end and d.fresh
+                          and exists (select from {tables.source_entity[entity].fullname} s where s.record_id = d.record_id)"""
+                    for entity in empty
+                )
+                connection.execute(sa.text(_FRESH_ALONE.format(each=each)), {"end": self._end})
+                self.seen.set()
+                connection.exec_driver_sql("analyze due")
+                counts = connection.exec_driver_sql("select entity, count(distinct record_id) from due group by entity")
+                folded = pairs(counts.all())
+                for entity in folded:
+                    rows = f"select record_id from due where entity = '{entity}'"
+                    if fold.enroll(connection, entity, rows, empty=True):
+                        own.add(entity, fold.publish(connection, entity, fold.standing(entity), empty=True))
+                    own.spoke.update(_speaking(connection))
+                    fold.forget(connection)
+            self.result = own
+            return folded
+        finally:
+            self.seen.set()
 
 
 #: Tables that a load has made other than they were when they were last analysed, by counted rows or by size on disk.
@@ -224,10 +285,7 @@ def _fold_side_by_side(result: Unified) -> None:
             wait(each for (entity, _), each in done.items() if entity == "case")
             done["licence", 0] = pool.submit(one, "licence")
     for each in done.values():
-        own = each.result()
-        result.spoke |= own.spoke
-        for entity, counts in own.changes.items():
-            result.add(entity, counts)
+        result.include(each.result())
     with _part() as connection:
         _without_golden(connection, result)
 
@@ -387,8 +445,11 @@ from taken t join source.record r on r.id = t.record_id where not t.fresh;
 analyze known"""
 
 
-def _identify(connection: Connection, end: int, result: Unified) -> int:
-    """Take the dirty records up to a number as ``taken``, identify what they speak of, leave the rest to be folded."""
+def _identify(connection: Connection, end: int, result: Unified, beside: Future[dict[str, int]] | None = None) -> int:
+    """Take the dirty records up to a number as ``taken``, identify what they speak of, leave the rest to be folded.
+
+    ``beside``: of how many records entities are being folded already.
+    """
     connection.execute(
         sa.text(
             """create temp table taken (record_id bigint, feed text, fresh boolean) on commit drop;
@@ -401,7 +462,7 @@ def _identify(connection: Connection, end: int, result: Unified) -> int:
         connection.exec_driver_sql(_KNOWN)
         codes_changed = _publish_first(connection, result)
         identity.cluster(connection, codes_changed=codes_changed)
-        _leave(connection)
+        _leave(connection, beside.result() if beside else {})
         connection.exec_driver_sql("drop table applicant, moved_project, changed_code, moved, known")
     connection.exec_driver_sql("drop table taken, changed")
     return taken
@@ -466,11 +527,24 @@ select :entity, record_id, bool_and(fresh), {number} from (
 group by record_id"""
 
 
-def _leave(connection: Connection) -> None:
-    """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded."""
+#: Of how many of ``taken`` there are rows of an entity, and whether none of them was known before.
+_OF_ENTITY = """select count(distinct record_id), bool_and(fresh) from taken t
+where exists (select from {source} s where s.record_id = t.record_id)"""
+
+
+def _leave(connection: Connection, folded: dict[str, int]) -> None:
+    """Write into ``store.unfolded`` what of ``taken``, and of what it moved, is to be folded.
+
+    ``folded``: of how many records, all of them among ``taken``, an entity's rows are folded already.
+    """
     connection.exec_driver_sql("insert into store.unfolded (entity, id) select distinct 'feed', feed from taken")
     for entity in ("case", *fold.KEPT, "licence", *ALONE):
         source = tables.source_entity[entity].fullname
+        if entity in folded and connection.exec_driver_sql(_OF_ENTITY.format(source=source)).one() == (
+            folded[entity],
+            True,
+        ):
+            continue
         was = "select from store.member m where m.entity = :entity and m.record_id = k.record_id"
         if entity in fold.KEPT:
             was += f" union all select from store.{entity} g where g.id = k.id and g.gone_at is null"

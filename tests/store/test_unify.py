@@ -548,6 +548,49 @@ def test_a_unify_that_is_killed_goes_on_where_it_was(place: tuple[str, int], mon
 
 
 @pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("meanwhile", [9, 12])
+def test_what_hangs_on_nothing_is_folded_beside_the_rest_and_found_again_after_a_kill(meanwhile: int) -> None:
+    def read(value: int) -> None:
+        row = {"project_code": CODE, "device": "X1", "kind": "PM10", "read_at": datetime(2026, 3, 2), "value": value}
+        put("s4.reading", "R1", "2026-03-02", site_reading=row)
+
+    for tell in (lambda: read(9), *WORLD):
+        tell()
+    with transaction() as c:
+        c.execute(sa.text("update store.dirty set fresh = true"))
+    done = subprocess.run([sys.executable, "-c", _KILLED, "_leave", "1"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(golden("site_reading")) == 1 and not golden("case")
+    if meanwhile != 9:
+        read(meanwhile)
+    unify()
+    assert [row["value"] for row in golden("site_reading").values()] == [meanwhile]
+    assert len(golden("case")) == 1
+    with transaction() as c:
+        assert c.execute(sa.text("select count(*) from store.member where entity = 'site_reading'")).scalar() == 1
+        feed = c.execute(sa.text("select op from store.changes where entity = 'site_reading' order by seq")).scalars()
+        assert list(feed) == (["ADD"] if meanwhile == 9 else ["ADD", "MOD"])
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_reading_that_the_database_refuses_beside_the_rest_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_parts(monkeypatch)
+    monkeypatch.setattr(unifying, "CHUNK", 100)
+    with transaction() as c:
+        c.execute(sa.text("alter table store.site_reading add constraint no_such check (value < 5)"))
+        c.execute(sa.text("alter table landing.quarantine disable trigger all"))  # these records came by no run
+    for tell in WORLD:
+        tell()
+    for n in range(6):
+        row = {"project_code": CODE, "device": "X1", "kind": "PM10", "read_at": datetime(2026, 3, 2, n), "value": n}
+        put("s4.reading", f"R{n}", "2026-03-02", site_reading=row)
+    with transaction() as c:
+        c.execute(sa.text("update store.dirty set fresh = true"))
+    assert unify().refused == ["s4.reading R5"]
+    assert len(golden("site_reading")) == 5 and set(golden("licence")) == {"C1"}
+
+
+@pytest.mark.usefixtures("hub")
 def test_a_record_that_a_part_cannot_take_is_set_aside_and_the_rest_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     by_parts(monkeypatch)
     with transaction() as c:
