@@ -19,8 +19,8 @@ from pipeline import issues, shape
 from pipeline import map as map_phase
 from pipeline.decode import Decoded
 from pipeline.job import Job
-from quality import digits, suites
-from quality.digits import Kind
+from quality import suites
+from quality.verdicts import Kind, valid
 from sources.declaration import Feed
 from store import tables, values
 from store.engine import passing, refusal
@@ -165,7 +165,8 @@ def write(
             decoded.scopes.gather(records["_row"]).alias("scope"),
             pl.lit(again).alias("again"),
         )
-        into.copy_records(connection, columns.drop("_row", "_place"))
+        rows = columns.drop("_row", "_place")
+        into.copy_records(connection, rows if into.raw_columns is not None else _judged(rows, verdicts["asked"]))
         if into.raw_columns is not None and not again:
             asked = mapped.columns.select(
                 "_row", *(_as_sent(mapped.columns, raw).alias(name) for raw, name in into.asked.items())
@@ -198,8 +199,8 @@ def _as_sent(columns: pl.DataFrame, raw: str) -> pl.Expr:
 
 
 def _judged(rows: pl.DataFrame, verdicts: dict[str, tuple[str, Kind]]) -> pl.DataFrame:
-    """With a column for each code whose check digit is asked."""
-    return rows.with_columns(digits.valid(kind, rows[code]).alias(name) for name, (code, kind) in verdicts.items())
+    """With a column for each verdict that is asked."""
+    return rows.with_columns(valid(kind, rows[code]).alias(name) for name, (code, kind) in verdicts.items())
 
 
 def boxes(entity: str, frame: pl.DataFrame) -> list[pl.Series]:

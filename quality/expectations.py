@@ -1,13 +1,13 @@
 """Expectations that Great Expectations lacks: check digits, order of two stamps, plausible times, boxes in a window.
 
 Each is a map expectation, so that all of a suite are counted in one pass over the table, and each failing row can be
-found by the query that the result returns. SQL of PostgreSQL. A check digit is computed before a batch is staged, for a
-whole column at once (:mod:`quality.digits`); the expectation is asked of the verdict that stands beside the code.
+found by the query that the result returns. SQL of PostgreSQL. Whether a code or a key is valid is found before a batch is
+staged, for a whole column at once (:mod:`quality.verdicts`); the expectation is asked of the verdict that stands beside it.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -15,11 +15,11 @@ from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.metrics import ColumnMapMetricProvider
 from great_expectations.expectations.metrics.map_metric_provider import column_condition_partial
 
-from quality.digits import verdict
+from quality.verdicts import Kind, verdict
 
 
-class _CheckDigit(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.check_digit"
+class _Valid(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.valid"
     condition_value_keys = ("kind",)
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
@@ -81,12 +81,13 @@ class _Plausible(ColumnMapMetricProvider):
         )
 
 
-class ExpectColumnValuesToHaveACheckDigit(ColumnMapExpectation):
-    """The code has its form and the right check digit: 项目代码 (old forms have none), 统一社会信用代码, 电子证照标识."""
+class ExpectColumnValuesToBeValid(ColumnMapExpectation):
+    """A code has its form and the right check digit: 项目代码 (old forms have none), 统一社会信用代码, 电子证照标识; a ``text``
+    neither control characters nor what stands for damaged ones."""
 
-    kind: Literal["project_code", "uscc", "certificate"]
+    kind: Kind
 
-    map_metric: ClassVar[str] = "column_values.check_digit"
+    map_metric: ClassVar[str] = "column_values.valid"
     success_keys: ClassVar[tuple[str, ...]] = ("kind", "mostly")
     args_keys: ClassVar[tuple[str, ...]] = ("column", "kind")
 

@@ -30,7 +30,7 @@ from core import declared
 from core.errors import ConfigurationError
 from core.settings import ROOT
 from quality import issues
-from quality.digits import Kind, verdict
+from quality.verdicts import Kind, verdict
 from schemas import codes, entities, raw
 
 if TYPE_CHECKING:
@@ -138,14 +138,14 @@ def laid_out(name: str) -> str:
 
 
 def flags(suite: Suite) -> dict[str, tuple[str, Kind]]:
-    """Column of a verdict → (the code's column as the suite names it, kind), of each check digit that is asked."""
+    """Column of a verdict → (the column as the suite names it, kind), of each that is asked."""
     return {
         verdict(laid_out(check.arguments["column"]), check.arguments["kind"]): (
             check.arguments["column"],
             check.arguments["kind"],
         )
         for check in suite.checks
-        if check.expect == "column_values_to_have_a_check_digit"
+        if check.expect == "column_values_to_be_valid"
     }
 
 

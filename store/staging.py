@@ -14,7 +14,8 @@ For run 12 of a feed that maps to ``case`` and ``case_event``, in schema ``stagi
 
 ``row_id`` is drawn from the ids of ``source.record``. ``raw`` is the row as :mod:`store.rawrow` packs it, ``content_hash`` the SHA-256 of its canonical JSON text
 (mappings.compiler), by which versions are compared. ``again``: a version known already, mapped once more because it
-stands again; it did not come in. A table of an entity has a column more for each code whose check digit is asked.
+stands again; it did not come in. A table that a suite
+asks has a column more for each verdict that it reads (quality/verdicts.py); where a feed's suite reads no raw column, that is ``record``.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ class Staged:
     def __post_init__(self) -> None:
         self._packer: rawrow.Packer | None = None
         self._meta = sa.MetaData()
-        self.record = self._table("record", RECORD)
+        judged = dict.fromkeys(self.flags.get("asked", ()), sa.Boolean)
+        self.record = self._table("record", RECORD | ({} if self.asked else judged))
         self.failed = self._table("failed", FAILED)
         self.reject = self._table("reject", REJECT)
         self.issue = self._table("issue", ISSUE)
@@ -141,7 +143,7 @@ class Staged:
                 "asked",
                 {name: RECORD[name] for name in ("row_id", "record_key", "source_time", "rank")}
                 | dict.fromkeys(self.asked.values(), sa.Text)
-                | dict.fromkeys(self.flags.get("asked", ()), sa.Boolean),
+                | judged,
             )
             if self.asked
             else None

@@ -1,4 +1,4 @@
-"""Check digits of a column are those that core.codes finds one by one."""
+"""Verdicts of a column are those that core.codes finds one by one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from core import codes
-from quality import digits
+from quality import verdicts
 
 SEED = random.Random(20261124)
 
@@ -71,6 +71,11 @@ def certificates() -> list[str]:
     ],
 )
 def test_check_digits_of_a_column_are_those_of_core_codes(kind, values, holds) -> None:
-    found = digits.valid(kind, pl.Series([None, *values], dtype=pl.String)).to_list()
+    found = verdicts.valid(kind, pl.Series([None, *values], dtype=pl.String)).to_list()
     assert found == [None, *(bool(holds(value)) for value in values)]
     assert 0 < sum(found[1:]) < len(values)
+
+
+def test_a_text_with_control_characters_or_damage_is_not_valid():
+    texts = ["京A|1", "a\x01", "\x7f", "\ufffd1", "", "名 1", None]
+    assert verdicts.valid("text", pl.Series(texts)).to_list() == [True, False, False, False, True, True, None]
