@@ -17,6 +17,8 @@ def run(job: Job) -> Verdict:
         nothing else of it is stored.
     """
     landing.reached(job.run_id, "check")
+    if job.initial is not None:
+        job.initial.count(job.feed.rhythm.time)
     with transaction() as connection:
         job.staged.analyze(connection)
         listing = job.window.full and job.proof.complete and not job.proof.unchanged

@@ -73,6 +73,7 @@ def _writing(job: Job) -> Iterator[tuple[Connection, RootTransaction]]:
     scoped = job.staged.scopes or job.staged.scoped
     job.staged.loaded = job.initial is not None and job.initial.stands() and not scoped
     if job.initial is not None and job.staged.loaded:
+        job.staged.counted = job.initial.counted()
         with job.initial.transaction() as begun:
             yield begun
         return

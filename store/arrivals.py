@@ -65,8 +65,10 @@ def record(
     """Count the batch's new versions; returns their number by the day that they speak of. ``times``: ``entity.column`` by which
     rows speak where the feed has no increment; ``increment``: the raw column of it.
 
-    Call it after :func:`store.merge.apply`, which says what is new.
+    Call it after :func:`store.merge.commit`, which says what is new.
     """
+    if staged.counted is not None:
+        return staged.counted.by_day
     connection.execute(
         sa.text(
             f"""create temp table arrived on commit drop as

@@ -6,6 +6,8 @@ staged row's id is its record's. What the checks reject afterwards is taken out 
 plain initial load after all (a key that comes twice, a part that replaces another, a value that is refused, a reading that takes too
 long) is rolled back, and the merge does it from staging as ever.
 
+What arrived is counted while the checks are at work, and once more where they reject something.
+
 While it runs, readers of the change feed wait for its transaction (``store.change.xid``): so it is given up after :data:`LONGEST`.
 """
 
@@ -13,20 +15,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RootTransaction
+from sqlalchemy.engine import Connection, NestedTransaction, RootTransaction
 
 from core.redaction import redact
-from store import tables
+from store import arrivals, tables
 from store.engine import engine, lock_key
 from store.landing import code_version
-from store.staging import Staged
-from store.statements import GOOD, Runner
+from store.staging import Counted, Staged
+from store.statements import GOOD, Runner, versions_by_action
 
 log = logging.getLogger(__name__)
 LONGEST = timedelta(minutes=5)
@@ -59,6 +61,8 @@ class InitialLoad:
         self._begun = time.monotonic()
         self._after = 0
         self._steps: list[Future[None]] = []
+        self._counting: Future[Counted | None] | None = None
+        self._counted: NestedTransaction | None = None
         self._connection: Connection | None = None
         self._transaction: RootTransaction | None = None
 
@@ -82,6 +86,21 @@ class InitialLoad:
         for step in self._steps:
             step.result()
         return self._connection is not None
+
+    def count(self, times: Iterable[str]) -> None:
+        """Begin to count what was taken, as if the checks rejected nothing. ``times``: as :func:`store.arrivals.record` has it."""
+        self._counting = self._thread.submit(self._count, list(times))
+
+    def counted(self) -> Counted | None:
+        """What was counted; None, and nothing of it stays, where the checks rejected something after all."""
+        counted = None if self._counting is None else self._counting.result()
+        if counted is None or self._connection is None or self._counted is None:
+            return None
+        if rejects(Runner(self._connection, self._staged)):
+            self._counted.rollback()
+            return None
+        self._counted.commit()
+        return counted
 
     @contextmanager
     def transaction(self) -> Iterator[tuple[Connection, RootTransaction]]:
@@ -115,6 +134,13 @@ class InitialLoad:
             log.info("run %d is merged when all of it is read: %s", self._staged.run_id, reason)
         self._end()
 
+    def _count(self, times: list[str]) -> Counted | None:
+        if self._connection is None:
+            return None
+        self._counted = self._connection.begin_nested()
+        actions = made(Runner(self._connection, self._staged))
+        return Counted(actions, arrivals.record(self._connection, self._staged, times))
+
     def _insert(self, connection: Connection, upto: int) -> None:
         run = Runner(connection, self._staged)
         run.values |= self._values | {"after": self._after, "upto": upto}
@@ -135,9 +161,14 @@ def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row
     )
 
 
+def rejects(run: Runner) -> bool:
+    """Whether a row of the batch is rejected."""
+    return bool(run("select exists (select from {failed})").scalar_one())
+
+
 def take_out_rejected(run: Runner, staged: Staged) -> None:
     """What the checks reject of an initial load was written before they judged it."""
-    if not run("select exists (select from {failed})").scalar_one():
+    if not rejects(run):
         return
     rejected = "in (select row_id from {failed})"
     run(f"delete from source.record where feed = :feed and id {rejected}")
@@ -147,10 +178,16 @@ def take_out_rejected(run: Runner, staged: Staged) -> None:
 
 
 #: Every row that passed the checks is a record that was not known (as ``store.versions`` judges it).
-VERSIONS = f"""
+_VERSIONS = f"""
 create view {{version}} as
 select s.row_id, s.receipt_id, s.scope, s.record_key, s.source_time, s.rank, s.tombstone, s.again, s.content_hash,
        true as latest, false as same, true as becomes, false as doomed, false as known, s.row_id as record_id,
        case when s.tombstone then 'tombstoned' else 'new' end as action
 from {{record}} s where {GOOD}
 """
+
+
+def made(run: Runner) -> dict[str, int]:
+    """Make ``s<run>_version`` of an initial load; returns how many versions become what."""
+    run(_VERSIONS)
+    return versions_by_action(run)

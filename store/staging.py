@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -99,6 +99,15 @@ class Verdict:
     zh: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Of an initial load of which the checks reject nothing: versions by what becomes of them, new ones by the day that they
+    speak of."""
+
+    actions: dict[str, int]
+    by_day: dict[date, int]
+
+
 @dataclass
 class Staged:
     """The staging tables of one run, and what was counted while they were filled.
@@ -127,6 +136,7 @@ class Staged:
     unchanged: int = 0  # rows that are what stands already: nothing of them is staged but their record
     trial: bool = False  # looked at and dropped: it teaches no dictionary, and what has no receipt was received now
     loaded: bool = False  # an initial load: its records are written already (store/initial.py)
+    counted: Counted | None = None  # while the checks were at work
     schema: str = tables.STAGING
 
     def __post_init__(self) -> None:
