@@ -18,12 +18,12 @@ from pgpq.schema import Jsonb
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Connection
 
+from core.columns import laid_out
 from store.engine import driver
 
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]  # column → its type
 
-_CHUNK = 1 << 20
-_AT_ONCE = 1 << 16  # rows that are packed in one piece
+_AT_ONCE = 1 << 11  # rows that are packed and sent in one piece
 #: Types whose columns must have exactly this form; others are what the frame has.
 _FORMS: dict[type, pl.DataType | type[pl.DataType]] = {
     sa.BigInteger: pl.Int64,
@@ -48,10 +48,10 @@ def copy_frame(connection: Connection, table: sa.Table | sa.TableClause, frame: 
     kinds = {name: table.c[name].type for name in frame.columns if name in table.c}
     forms = {name: form for name, kind in kinds.items() if (form := _FORMS.get(type(kind))) is not None}
     frame = frame.with_columns(pl.col(name).cast(form) for name, form in forms.items() if frame.schema[name] != form)
-    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    if spoilt := [name for name in texts if frame[name].str.contains("\x00", literal=True).any()]:
+    packed = _packed(frame)
+    if spoilt := [field.name for field in packed.schema if _has_nul(packed.column(field.name))]:
         frame = frame.with_columns(pl.col(spoilt).str.replace_all("\x00", "\N{REPLACEMENT CHARACTER}", literal=True))
-    packed = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+        packed = _packed(frame)
     encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(
         packed.schema, {field.name: _encoder(field, kinds.get(field.name)) for field in packed.schema}
     )
@@ -63,11 +63,19 @@ def copy_frame(connection: Connection, table: sa.Table | sa.TableClause, frame: 
     with driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(encoder.write_header())
         for batch in packed.to_batches(max_chunksize=_AT_ONCE):
-            piece = memoryview(encoder.write_batch(batch))
-            for start in range(0, len(piece), _CHUNK):
-                copy.write(piece[start : start + _CHUNK])
+            copy.write(encoder.write_batch(batch))
         copy.write(encoder.finish())
     return frame.height
+
+
+def _packed(frame: pl.DataFrame) -> pa.Table:
+    return frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
+
+
+def _has_nul(column: pa.ChunkedArray) -> bool:
+    if not pa.types.is_large_string(column.type):
+        return False
+    return any(held.size and not held.min() for _, held in map(laid_out, column.chunks))
 
 
 def numbers(
