@@ -31,8 +31,8 @@ from sources.declaration import Feed
 pa.set_memory_pool(pa.system_memory_pool())
 
 log = logging.getLogger(__name__)
-BATCH_ROWS = 5_000  # three are in memory at once: read, mapped, written
-BATCH_BYTES = 16 << 20
+BATCH_ROWS = 10_000  # two or three are in memory at once: read, mapped, written
+BATCH_BYTES = 8 << 20
 NO_RECEIPT = 0  # of what is looked at and not kept
 _RAW = 2000  # bytes of a payload that is rejected whole that quarantine shows; its receipt has all
 _UNNAMEABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -78,7 +78,7 @@ class Decoded:
 
 
 def batches(connector: Connector, feed: Feed, payloads: Iterable[Received]) -> Iterator[Decoded]:
-    """Batches of at most about :data:`BATCH_ROWS` rows or :data:`BATCH_BYTES`; a single larger one goes on as it is.
+    """Batches of at most :data:`BATCH_ROWS` rows and about :data:`BATCH_BYTES`, however many a payload has.
 
     :raises OneMapError: the declaration is wrong, or this machine's disk: nothing that a payload could do.
     """
@@ -109,7 +109,7 @@ def _gathered(found: Iterable[tuple[int, Batch | Reject]]) -> Iterator[Decoded]:
             waiting.rejects.append((receipt_id, batch))
         else:
             waiting.add(receipt_id, batch)
-        if waiting.full:
+        while waiting.full:
             yield waiting.take()
     if waiting.holds:
         yield waiting.take()
@@ -252,6 +252,19 @@ class _Waiting:
             + [pl.Series([s], dtype=pl.String).new_from_index(0, n) for _, s, n in self.marks]
         )
         rows = pa.concat_tables(self.tables, promote_options="default") if self.tables else pa.table({})
-        batch = Decoded(rows, receipts, scopes, self.rejects, self.issues, self.lost)
+        taken = min(rows.num_rows, BATCH_ROWS)
+        if self.bytes > BATCH_BYTES:
+            taken = min(taken, max(1, rows.num_rows * BATCH_BYTES // self.bytes))
+        batch = Decoded(rows.slice(0, taken), receipts[:taken], scopes[:taken], self.rejects, self.issues, self.lost)
+        marks = self.marks
         self._clear()
+        if taken < rows.num_rows:
+            self._keep(rows.slice(taken), marks, taken)
         return batch
+
+    def _keep(self, rows: pa.Table, marks: list[tuple[int, str | None, int]], taken: int) -> None:
+        self.tables, self.rows, self.bytes = [rows], rows.num_rows, rows.nbytes
+        for receipt_id, scope, count in marks:
+            if count > taken:
+                self.marks.append((receipt_id, scope, count - taken))
+            taken = max(0, taken - count)

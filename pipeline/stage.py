@@ -51,7 +51,8 @@ def tables_of(run_id: int, feed: Feed, mapping: Mapping, *, full: bool = False, 
 
 
 def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> None:
-    """Map and stage what is decoded; one batch is mapped while the next is read and the one before is written.
+    """Map and stage what is decoded; one batch is written while the next is read and mapped, which are side by side where
+    mapping looks up what stands.
 
     Where a part of a payload could not be decoded, the proof is taken back: what it held is not known.
 
@@ -69,9 +70,8 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
         writing: Future[None] | None = None
         written = itertools.count()
 
-        def write(mapping: Future[Parts]) -> None:
+        def write(parts: Parts) -> None:
             nonlocal writing
-            parts = mapping.result()
             if writing is not None:
                 writing.result()
             writing = writer.submit(_write_parts, job, parts, verdicts, next(written))
@@ -80,11 +80,16 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
             job.lost += batch.lost
             if number == 0 and job.replayed is None and not job.redriving:  # what came before has the shape of then
                 batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows, job.run_id)]
+            if (
+                standing is None or not standing.any_of_it
+            ):  # no look-up to read beside: a third batch would but fill memory
+                write(_map(job, batch, standing))
+                continue
             if mapping is not None:
-                write(mapping)
+                write(mapping.result())
             mapping = mapper.submit(_map, job, batch, standing)
         if mapping is not None:
-            write(mapping)
+            write(mapping.result())
         if writing is not None:
             writing.result()
     if job.lost and job.fetched is not None:

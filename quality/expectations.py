@@ -7,7 +7,7 @@ staged, for a whole column at once (:mod:`quality.verdicts`); the expectation is
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import sqlalchemy as sa
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -15,16 +15,24 @@ from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.metrics import ColumnMapMetricProvider
 from great_expectations.expectations.metrics.map_metric_provider import column_condition_partial
 
-from quality.verdicts import Kind, verdict
+from quality.verdicts import verdict
 
 
-class _Valid(ColumnMapMetricProvider):
-    condition_metric_name = "column_values.valid"
+class _CheckDigit(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.check_digit"
     condition_value_keys = ("kind",)
 
     @column_condition_partial(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(cls, column: Any, kind: str, **_: Any) -> Any:  # noqa: N805 - as the library has it
         return sa.column(verdict(column.name, kind)) == sa.true()
+
+
+class _Legible(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.legible"
+
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(cls, column: Any, **_: Any) -> Any:  # noqa: N805 - as the library has it
+        return sa.column(verdict(column.name, "text")) == sa.true()
 
 
 class _NotAfter(ColumnMapMetricProvider):
@@ -81,15 +89,21 @@ class _Plausible(ColumnMapMetricProvider):
         )
 
 
-class ExpectColumnValuesToBeValid(ColumnMapExpectation):
-    """A code has its form and the right check digit: 项目代码 (old forms have none), 统一社会信用代码, 电子证照标识; a ``text``
-    neither control characters nor what stands for damaged ones."""
+class ExpectColumnValuesToHaveACheckDigit(ColumnMapExpectation):
+    """The code has its form and the right check digit: 项目代码 (old forms have none), 统一社会信用代码, 电子证照标识."""
 
-    kind: Kind
+    kind: Literal["project_code", "uscc", "certificate"]
 
-    map_metric: ClassVar[str] = "column_values.valid"
+    map_metric: ClassVar[str] = "column_values.check_digit"
     success_keys: ClassVar[tuple[str, ...]] = ("kind", "mostly")
     args_keys: ClassVar[tuple[str, ...]] = ("column", "kind")
+
+
+class ExpectColumnValuesToBeLegible(ColumnMapExpectation):
+    """The text holds neither control characters nor U+FFFD, which stands where bytes could not be read."""
+
+    map_metric: ClassVar[str] = "column_values.legible"
+    args_keys: ClassVar[tuple[str, ...]] = ("column",)
 
 
 class ExpectColumnTimesToNotBeAfter(ColumnMapExpectation):

@@ -139,14 +139,12 @@ def laid_out(name: str) -> str:
 
 def flags(suite: Suite) -> dict[str, tuple[str, Kind]]:
     """Column of a verdict → (the column as the suite names it, kind), of each that is asked."""
-    return {
-        verdict(laid_out(check.arguments["column"]), check.arguments["kind"]): (
-            check.arguments["column"],
-            check.arguments["kind"],
-        )
+    asked = [
+        (check.arguments["column"], check.arguments.get("kind", "text"))
         for check in suite.checks
-        if check.expect == "column_values_to_be_valid"
-    }
+        if check.expect in ("column_values_to_have_a_check_digit", "column_values_to_be_legible")
+    ]
+    return {verdict(laid_out(column), kind): (column, kind) for column, kind in asked}
 
 
 @dataclass(frozen=True, slots=True)

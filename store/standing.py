@@ -47,12 +47,12 @@ class Standing:
         record = tables.record.c
         with transaction() as connection:
             first = sa.select(record.id).where(record.feed == staged.feed).limit(1)
-            self._any = connection.execute(first).first() is not None
+            self.any_of_it = connection.execute(first).first() is not None  # else nothing is looked up
 
     def among(self, records: pl.DataFrame) -> pl.DataFrame:
         """``_row`` and ``record_id`` of the records (:data:`mappings.mapping.RECORDS`) that stand just so."""
         nothing = pl.DataFrame(schema={"_row": pl.UInt32, "record_id": pl.Int64})
-        if not self._any:
+        if not self.any_of_it:
             return nothing
         asked = records.filter(~pl.col("tombstone") & pl.col("record_key").is_not_null()).select(*_COLUMNS)
         if asked.is_empty():
