@@ -14,7 +14,8 @@ import pytest
 from connectors.base import Batch
 from core.errors import ConfigurationError, ProviderError, TransientError
 from core.settings import ROOT
-from pipeline import attempts
+from pipeline import attempts, decode, registry
+from pipeline.fetch import Received
 from tests.pipeline.fake import FakeConnector
 from tests.pipeline.rows import project, rows, run, scalar
 
@@ -164,3 +165,29 @@ def test_what_was_killed_from_outside_is_forgotten_once_it_is_decoded(hub):
             assert beside.failed("a" * 64) == attempts.TRIES - 1 and not beside.failed("b" * 64)
         now.survived("a" * 64)
     assert list(folder.iterdir()) == []
+
+
+class Told:
+    """Payloads of so many rows each, of the scope that is their letter."""
+
+    def decode(self, feed, payload):
+        letter, rows = payload
+        yield Batch(pa.table({"n": pa.array([f"{letter}{n}" for n in range(rows)], pa.large_string())}), scope=letter)
+
+
+@pytest.mark.parametrize("bytes_", [8 << 20, 30])
+def test_a_batch_has_a_bound_whatever_payloads_have_and_each_row_its_receipt(monkeypatch, bytes_):
+    monkeypatch.setattr(decode, "BATCH_ROWS", 4)
+    monkeypatch.setattr(decode, "BATCH_BYTES", bytes_)
+    feed = registry.feed("m2.sb")[1]
+    told = ((1, "a", 1), (2, "b", 11), (3, "c", 0), (4, "d", 4), (5, "e", 2))
+    payloads = [Received(number, letter, (letter, rows)) for number, letter, rows in told]
+    batches = list(decode.batches(Told(), feed, payloads))
+    assert max(batch.rows.num_rows for batch in batches) <= 4
+    assert bytes_ > 30 or max(batch.rows.num_rows for batch in batches) < 4
+    whole = [
+        (name, receipt, scope)
+        for batch in batches
+        for name, receipt, scope in zip(batch.rows["n"].to_pylist(), batch.receipts, batch.scopes, strict=True)
+    ]
+    assert whole == [(f"{letter}{n}", number, letter) for number, letter, rows in told for n in range(rows)]
