@@ -58,13 +58,19 @@ def without(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     if length.sum() == text.str.len_bytes().sum():  # ASCII, as codes are
         found = (short & text.str.contains(pattern(ascii_only=True))).fill_null(False)
         return (text.set(found, None), found) if found.any() else (text, None)
+    if not _said(text.unique()).any():  # names and types come many times
+        return text, None
+    found = _said(text)
+    return text.set(found, None), found
+
+
+def _said(text: pl.Series) -> pl.Series:
+    short = text.str.len_chars() <= _LONGEST
     found = (short & text.str.contains(pattern())).fill_null(False)
     wide = (short & text.str.contains(_WIDE)).arg_true()
     if len(wide):
         found = found.scatter(wide, half_width(text.gather(wide)).str.contains(pattern()) | found.gather(wide))
-    if not found.any():
-        return text, None
-    return text.set(found, None), found
+    return found
 
 
 _LONGEST = 40
