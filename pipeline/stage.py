@@ -182,6 +182,8 @@ def write(
         if frame.height:
             rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))
             into.copy(connection, into.entity[entity], _judged(rows, verdicts[entity]))
+            if frame["ord"].max() != 0:
+                into.several.add(entity)
     if mapped.unchanged.height:
         into.copy(connection, into.same, received(mapped.unchanged).drop("_row"))
     if decoded.rejects and not again:

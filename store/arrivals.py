@@ -157,12 +157,13 @@ def _of_entity(staged: Staged, entity: str) -> list[str]:
     declared = entities.load(entity).columns
     day = "date_trunc('day', a.at), a.came"
     rows = f"arrived a join {staged.name(entity)} e using (row_id)"
+    number = "count(distinct row_id)" if entity in staged.several else "count(*)"
     parts = []
     for kind, columns in _PARTS.items():
         named = [_NAMED.get(column, "e.{}").format(column) for column in columns if column in declared]
         if named:
             parts.append(
-                f"""select '{kind}', left(coalesce({", ".join(named)}), {_NAME}), {day}, count(distinct row_id) from {rows}
+                f"""select '{kind}', left(coalesce({", ".join(named)}), {_NAME}), {day}, {number} from {rows}
                     where coalesce({", ".join(named)}) is not null group by 2, 3, 4"""
             )
     vital = [column.name for column in declared.values() if column.vital]

@@ -129,6 +129,7 @@ class Staged:
     rejects: int = 0
     receipts: list[int] = field(default_factory=list)
     scopes: set[str] = field(default_factory=set)
+    several: set[str] = field(default_factory=set)  # entities of which a row has more than one
     scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
     last_row: int = 0  # id of the last row staged
