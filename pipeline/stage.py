@@ -182,8 +182,6 @@ def write(
         if frame.height:
             rows = numbered(frame).drop("_row").with_columns(boxes(entity, frame))
             into.copy(connection, into.entity[entity], _judged(rows, verdicts[entity]))
-            if frame["ord"].max() != 0:
-                into.several.add(entity)
     if mapped.unchanged.height:
         into.copy(connection, into.same, received(mapped.unchanged).drop("_row"))
     if decoded.rejects and not again:
@@ -191,7 +189,14 @@ def write(
     # counted when all of it is written: a part that is refused is written anew
     if len(ids):
         into.last_row = ids[-1]
+    for entity, frame in mapped.entities.items():
+        into.height[entity] += frame.height
+        into.filled |= {(entity, column.name) for column in frame if column.null_count() < frame.height}
+        if frame.height and frame["ord"].max() != 0:
+            into.several.add(entity)
     into.records += records.height
+    into.accepted += mapped.records.height
+    into.gone += int(mapped.records["tombstone"].sum())
     into.unchanged += mapped.unchanged.height
     if not again:
         into.rows += decoded.rows.num_rows

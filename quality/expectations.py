@@ -35,6 +35,15 @@ class _Legible(ColumnMapMetricProvider):
         return sa.column(verdict(column.name, "text")) == sa.true()
 
 
+class _AtMostLong(ColumnMapMetricProvider):
+    condition_metric_name = "column_values.at_most_long"
+    condition_value_keys = ("characters",)
+
+    @column_condition_partial(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(cls, column: Any, characters: int, **_: Any) -> Any:  # noqa: N805 - as the library has it
+        return sa.func.length(column) <= characters
+
+
 class _NotAfter(ColumnMapMetricProvider):
     condition_metric_name = "column_values.not_after"
     condition_value_keys = ("other",)
@@ -104,6 +113,19 @@ class ExpectColumnValuesToBeLegible(ColumnMapExpectation):
 
     map_metric: ClassVar[str] = "column_values.legible"
     args_keys: ClassVar[tuple[str, ...]] = ("column",)
+
+
+class ExpectColumnValuesToBeAtMostLong(ColumnMapExpectation):
+    """The text has so many ``characters`` at most.
+
+    The library's own expectation of lengths reads the table once more, for itself.
+    """
+
+    characters: int
+
+    map_metric: ClassVar[str] = "column_values.at_most_long"
+    success_keys: ClassVar[tuple[str, ...]] = ("characters", "mostly")
+    args_keys: ClassVar[tuple[str, ...]] = ("column", "characters")
 
 
 class ExpectColumnTimesToNotBeAfter(ColumnMapExpectation):

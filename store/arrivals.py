@@ -160,13 +160,13 @@ def _of_entity(staged: Staged, entity: str) -> list[str]:
     number = "count(distinct row_id)" if entity in staged.several else "count(*)"
     parts = []
     for kind, columns in _PARTS.items():
-        named = [_NAMED.get(column, "e.{}").format(column) for column in columns if column in declared]
+        named = [_NAMED.get(column, "e.{}").format(column) for column in columns if (entity, column) in staged.filled]
         if named:
             parts.append(
                 f"""select '{kind}', left(coalesce({", ".join(named)}), {_NAME}), {day}, {number} from {rows}
                     where coalesce({", ".join(named)}) is not null group by 2, 3, 4"""
             )
-    vital = [column.name for column in declared.values() if column.vital]
+    vital = [name for name, column in declared.items() if column.vital and (entity, name) in staged.filled]
     if vital:
         parts.append(
             f"""select 'column', f.part, d.at, d.came, f.n from (

@@ -28,7 +28,7 @@ from store import arrivals, tables
 from store.engine import engine, lock_key
 from store.landing import code_version
 from store.staging import Counted, Staged
-from store.statements import GOOD, Runner, versions_by_action
+from store.statements import GOOD, Runner
 
 log = logging.getLogger(__name__)
 LONGEST = timedelta(minutes=5)
@@ -138,7 +138,8 @@ class InitialLoad:
         if self._connection is None:
             return None
         self._counted = self._connection.begin_nested()
-        actions = made(Runner(self._connection, self._staged))
+        make_versions(Runner(self._connection, self._staged))
+        actions = {"new": self._staged.accepted - self._staged.gone, "tombstoned": self._staged.gone}
         return Counted(actions, arrivals.record(self._connection, self._staged, times))
 
     def _insert(self, connection: Connection, upto: int) -> None:
@@ -187,7 +188,6 @@ from {{record}} s where {GOOD}
 """
 
 
-def made(run: Runner) -> dict[str, int]:
-    """Make ``s<run>_version`` of an initial load; returns how many versions become what."""
+def make_versions(run: Runner) -> None:
+    """Make ``s<run>_version`` of an initial load."""
     run(_VERSIONS)
-    return versions_by_action(run)

@@ -20,6 +20,7 @@ asks has a column more for each verdict that it reads (quality/verdicts.py); whe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -130,6 +131,10 @@ class Staged:
     receipts: list[int] = field(default_factory=list)
     scopes: set[str] = field(default_factory=set)
     several: set[str] = field(default_factory=set)  # entities of which a row has more than one
+    height: Counter[str] = field(default_factory=Counter)  # rows of each entity
+    filled: set[tuple[str, str]] = field(default_factory=set)  # entity, column that some row of it fills
+    accepted: int = 0  # rows that were mapped
+    gone: int = 0  # of them those that say that a record is gone
     scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
     last_row: int = 0  # id of the last row staged

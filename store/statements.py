@@ -40,9 +40,3 @@ class Runner:
             text = text.replace("{" + name + "}", table)
         used = {k: v for k, v in (self.values | values).items() if f":{k}" in text}
         return self.connection.execute(sa.text(text), used)
-
-
-def versions_by_action(run: Runner) -> dict[str, int]:
-    """How many of the versions that came in become what (``s<run>_version``)."""
-    rows = run("select action, count(*) as rows from {version} where not again group by action")
-    return {row.action: row.rows for row in rows}

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from store import initial, tables
 from store.landing import code_version
 from store.staging import Staged
-from store.statements import GOOD, ORDER, Runner, same, versions_by_action
+from store.statements import GOOD, ORDER, Runner, same
 
 #: Each staged version, against the record that it is of: is it the greatest of its key in the batch (``latest``), is it
 #: what stands (``same``), does it become what stands (``becomes``), and how the row counts (``action``).
@@ -263,12 +263,16 @@ def write(
     counts = dict.fromkeys(("new", "changed", "history", "unchanged", "tombstoned"), 0)
     if staged.counted is not None:
         counts |= staged.counted.actions
-    elif staged.loaded:
-        initial.take_out_rejected(run, staged)
-        counts |= initial.made(run)
     else:
-        _classify(run, staged, remapped, redriven)
-        counts |= versions_by_action(run)
+        if staged.loaded:
+            initial.take_out_rejected(run, staged)
+            initial.make_versions(run)
+        else:
+            _classify(run, staged, remapped, redriven)
+        counts |= {
+            row.action: row.rows
+            for row in run("select action, count(*) as rows from {version} where not again group by action")
+        }
     if staged.unchanged:
         counts["unchanged"] += run(
             "select count(*) from {unchanged} u where not exists (select from {version} v where v.row_id = u.row_id)"
