@@ -42,7 +42,7 @@ def new(
         typer.Option("--source-option", help="数源的协议选项，可多次 · e.g. schema=dbo, tap='tap-csv --quiet'"),
     ] = None,
     cursor: Annotated[str, typer.Option(help="增量 · full, files, days, stream, or the column of a window")] = "",
-    schedule: Annotated[str, typer.Option(help="计划 · cron, local time")] = "20 * * * *",
+    schedule: Annotated[str, typer.Option(help="计划 · cron, local time, or every 15s")] = "20 * * * *",
     promise: Annotated[str, typer.Option(help="时效承诺 · ISO 8601 duration")] = "P1D",
 ) -> None:
     """新建 · Write sources/<id>.yaml; asks for what is not given, options that the protocol requires too. Keys and mappings

@@ -20,7 +20,7 @@ def plan(source: str, params: dict[str, Any], schedule: str | None = None) -> li
     not yet complete, or the windows that a person asked for, by parameters or by Airflow's own backfill, whose runs each
     stand for the interval that ends at their logical date: each of these is a task of its own.
 
-    :param schedule: cron of the source, in the city's time.
+    :param schedule: cron of the source, in the city's time, or its interval (``every 15s``).
     :raises ConfigurationError: a backfill of an interval that is not past, or of feeds that cannot be asked for the past.
     """
     _guard()
@@ -242,7 +242,7 @@ def _interval(schedule: str | None) -> tuple[datetime, datetime]:
     from airflow.sdk import get_current_context
     from croniter import croniter
 
-    from core import clock
+    from core import clock, interval
     from core.clock import SHANGHAI
     from core.errors import ConfigurationError
 
@@ -256,7 +256,12 @@ def _interval(schedule: str | None) -> tuple[datetime, datetime]:
             zh="本次回填没有数据区间，请改为手动触发并填写起止时间（from、to）。",
         )
     until = end.astimezone(SHANGHAI)
-    since = begin.astimezone(SHANGHAI) if begin and begin < end else croniter(schedule, until).get_prev(datetime)
+    if begin and begin < end:
+        since = begin.astimezone(SHANGHAI)
+    elif every := interval.parse(str(schedule)):
+        since = until - every
+    else:
+        since = croniter(schedule, until).get_prev(datetime)
     if until.replace(tzinfo=None) > clock.now():
         raise ConfigurationError(
             f"the interval up to {until:%Y-%m-%d %H:%M} is not past",

@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from croniter import croniter
 
+from core import interval
+
 try:
     from yaml import CSafeLoader as Loader
 except ImportError:
@@ -122,12 +124,17 @@ def _declared(source: str, data: dict[str, Any]) -> Declared:
         contact=str(owner.get("contact") or ""),
         connection=str(data["connection"]),
         protocol=str(data["protocol"]),
-        schedule=_cron(data["schedule"]),
+        schedule=_schedule(data["schedule"]),
         promise=str(data["promise"]),
         reconcile=None if reconcile is None else _cron(reconcile),
         parallel=max(1, int(data.get("parallel", 2))),
         feeds={f"{source}.{name}": str(feed["name"]) for name, feed in data["feeds"].items()},
     )
+
+
+def _schedule(given: object) -> str:
+    """:raises ValueError: it is neither an interval nor a cron of five fields."""
+    return str(given) if interval.parse(str(given)) is not None else _cron(given)
 
 
 def _cron(given: object) -> str:

@@ -3,7 +3,7 @@
 ================  ==============================================================  =====================
 DAG               what                                                            starts
 ================  ==============================================================  =====================
-sync__<source>    plan, read feeds in groups, tell the merge, settle failures     by the source's cron
+sync__<source>    plan, read feeds in groups, tell the merge, settle failures     by the source's schedule
 unify             identify and fold what has changed                              when a source has news
 reconcile__…      counts and keys against the source                              by cron
 redrive           quarantined rows through the mapping and the gates again        by hand, nightly
@@ -30,6 +30,7 @@ from airflow.sdk import (  # noqa: E402
     Asset,
     AssetAny,
     CronTriggerTimetable,
+    DeltaTriggerTimetable,
     Param,
     chain,
     conf,
@@ -37,6 +38,7 @@ from airflow.sdk import (  # noqa: E402
     task,
 )
 
+from core import interval  # noqa: E402
 from dags import bodies, serving_dags, supervision  # noqa: E402
 from dags.declared import FOLDER, Declared, names, pools, read  # noqa: E402
 from dags.faults import FIRST, RETRIES, ByFault  # noqa: E402
@@ -80,6 +82,13 @@ def cron(expression: str | None) -> CronTriggerTimetable | None:
     return (
         CronTriggerTimetable(expression, timezone="Asia/Shanghai", run_immediately=timedelta(0)) if expression else None
     )
+
+
+def timetable(schedule: str | None) -> CronTriggerTimetable | DeltaTriggerTimetable | None:
+    """A source's schedule. An interval counts from the run before, and a run that was due during a longer one is not made up for."""
+    if schedule and (every := interval.parse(schedule)):
+        return DeltaTriggerTimetable(every)
+    return cron(schedule)
 
 
 def health_link(anchor: str = "") -> str:
@@ -128,7 +137,7 @@ def sync_dag(d: Declared) -> DAG:
         f"同步 · {d.name or d.source}",
         ["sync", d.source, *([d.system] if d.system else []), *(["声明有误"] if d.broken else [])],
         doc,
-        schedule=cron(d.schedule),
+        schedule=timetable(d.schedule),
         default_args={"owner": d.department or "onemap", "retries": 0},
         owner_links={d.department: health_link(f"#{d.source}")} if d.department else {},
         max_active_tasks=max(2, d.parallel),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import clock, settings
+from core import clock, interval, settings
 from core.errors import ConfigurationError, OneMapError
 from core.version import VERSION
 from mappings import compiler
@@ -218,6 +218,8 @@ def odcs(feed_id: str) -> str:
         )
         for t in listed
     ]
+    every = interval.parse(source.schedule)
+    value, unit = (int(every.total_seconds()), "s") if every else (source.schedule, "cron")
     standard = OpenDataContractStandard(
         version=f"{mapping.version}.0.0",
         kind="DataContract",
@@ -230,7 +232,7 @@ def odcs(feed_id: str) -> str:
         description=Description(purpose=mapping.declaration.doc or feed.name),
         slaProperties=[
             ServiceLevelAgreementProperty(property="freshness", value=int(source.promise.total_seconds()), unit="s"),
-            ServiceLevelAgreementProperty(property="frequency", value=source.schedule, unit="cron"),
+            ServiceLevelAgreementProperty(property="frequency", value=value, unit=unit),
         ],
         team=Team(name=source.owner.department),
         schema=[SchemaObject(name=feed_id, businessName=feed.name, physicalName=feed.id, properties=properties)],

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 from croniter import CroniterBadDateError, croniter
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from core import interval
+
 _ID = r"^[a-z][a-z0-9_]{0,39}$"  # part of DAG ids, pools, file names and keys of the store
 _NO_TIME = timedelta(0)
 #: The key of a feed whose rows nobody has seen yet: ``onemap source new`` writes it with the mark ``# ?``.
@@ -27,6 +29,11 @@ def _cron(text: str) -> str:
     except CroniterBadDateError:
         raise ValueError(f"{text!r} names no day that there is") from None
     return text
+
+
+def _schedule(text: str) -> str:
+    """An interval (``every 15s``) or a cron of five fields."""
+    return text if interval.parse(text) is not None else _cron(text)
 
 
 def _duration(value: Any) -> Any:
@@ -57,6 +64,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
 Span = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 Wait = Annotated[Span, Field(le=timedelta(days=1))]
 Promise = Annotated[Span, Field(le=timedelta(days=3660))]
@@ -192,7 +200,10 @@ class Source(_Strict):
     owner: Owner
     connection: str = Field(pattern=r"^[\w.-]+$", description="Airflow Connection id")
     protocol: str = Field(description="A connector of connectors/__init__.py")
-    schedule: Cron = Field(description="Cron, Asia/Shanghai")
+    schedule: Schedule = Field(
+        description="Cron, Asia/Shanghai; or an interval from 5 seconds to 24 hours: every 15s, every 2m, every 1h. "
+        "A reading that takes longer is not asked again meanwhile"
+    )
     promise: Promise = Field(description="Freshness: the age that no feed may exceed")
     reconcile: Cron | None = Field("30 3 * * 6", description="Cron of the reconciliation; null: never")
     quota: str | None = Field(

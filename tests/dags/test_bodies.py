@@ -84,6 +84,12 @@ def test_a_run_of_airflows_backfill_reads_its_own_interval(monkeypatch):
     assert asked == [("backfill", datetime(2026, 11, 1, 9, 20), datetime(2026, 11, 1, 10, 20), None)]
 
 
+def test_a_backfill_of_an_interval_reads_from_the_run_before(monkeypatch):
+    asked = _run(monkeypatch, "backfill", TICK)
+    bodies.plan("p1", {}, "every 15s")
+    assert asked == [("backfill", datetime(2026, 11, 1, 10, 19, 45), datetime(2026, 11, 1, 10, 20), None)]
+
+
 def test_a_data_interval_that_the_timetable_gives_goes_before_the_schedule(monkeypatch):
     asked = _run(monkeypatch, "backfill", TICK, datetime(2026, 10, 31, 16, 0, tzinfo=UTC))
     bodies.plan("p1", {"feeds": ["p1.x"]}, "20 * * * *")

@@ -148,6 +148,22 @@ def test_a_new_schedule_begins_with_the_next_due_time_not_with_the_past(dags, fo
     assert dag.timetable.run_immediately == timedelta(0), "False takes one of the last five minutes"
 
 
+def test_a_source_may_be_asked_every_few_seconds_one_run_at_a_time(dags, folder):
+    path = folder / "beta.yaml"
+    path.write_text(path.read_text("utf-8").replace('"*/30 * * * *"', "every 15s"), "utf-8")
+    made = dags.build(None, folder)
+    dag = made["sync__beta"]
+    assert (type(dag.timetable).__name__, dag.timetable.delta) == ("DeltaTriggerTimetable", timedelta(seconds=15))
+    assert (dag.catchup, dag.max_active_runs) == (False, 1)
+    assert type(made["sync__alpha"].timetable).__name__ == "CronTriggerTimetable"
+
+
+def test_an_interval_that_would_hammer_a_source_makes_no_dag_that_runs(dags, folder):
+    path = folder / "beta.yaml"
+    path.write_text(path.read_text("utf-8").replace('"*/30 * * * *"', "every 1s"), "utf-8")
+    assert "声明有误" in dags.build("sync__beta", folder)["sync__beta"].tags
+
+
 def test_a_broken_declaration_spoils_no_other_source(dags, folder):
     (folder / "beta.yaml").write_text("source: beta\n  name: [", encoding="utf-8")
     made = dags.build(None, folder)

@@ -59,6 +59,17 @@ WRONG = {
     "cron feb 30 never": src(schedule="0 0 30 2 *"),
     "cron with seconds": src(schedule="0 0 0 * * *"),
     "cron alias": src(schedule="@daily"),
+    "interval under the floor": src(schedule="every 4s"),
+    "interval over a day": src(schedule="every 25h"),
+    "interval without unit": src(schedule="every 15"),
+    "interval in words": src(schedule="every 15 seconds"),
+    "interval of nothing": src(schedule="every 0s"),
+    "interval negative": src(schedule="every -15s"),
+    "interval fraction": src(schedule="every 7.5s"),
+    "interval capital": src(schedule="Every 15s"),
+    "interval full-width": src(schedule="every １５s"),
+    "interval line end": src(schedule="every 15s\n"),
+    "reconcile by interval": src(reconcile="every 1h"),
     "id blank": src({"a b": feed()}),
     "id chinese": src({"许可": feed()}),
     "id upper": src({"Permit": feed()}),
@@ -203,7 +214,10 @@ def test_each_is_refused_with_file_and_line(tmp_path: Path, fault: str) -> None:
     assert refused.value.remedy and refused.value.zh
 
 
-@pytest.mark.parametrize("given", [rest(since="from"), rest(params={"pageToken": "x"}), db({"table": "A B"}), src()])
+@pytest.mark.parametrize(
+    "given",
+    [rest(since="from"), rest(params={"pageToken": "x"}), db({"table": "A B"}), src(), src(schedule="every 15s")],
+)
 def test_what_is_right_is_let_through(tmp_path: Path, given: dict[str, Any]) -> None:
     path = tmp_path / "q1.yaml"
     path.write_text(yaml.safe_dump(given, allow_unicode=True, sort_keys=False), "utf-8")
