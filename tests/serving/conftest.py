@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from supervision import ledger
 from tests.hub import environment, hub, migrated, own_database  # noqa: F401
 from tests.supervision.told import take
 
+TODAY = datetime(2026, 11, 28, 15)  # a world of so few projects may have nothing that runs on another day
+
 
 @pytest.fixture(scope="session")
 def city(postgres_server: str, migrated: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:  # noqa: F811
@@ -25,7 +28,7 @@ def city(postgres_server: str, migrated: str, tmp_path_factory: pytest.TempPathF
     home = tmp_path_factory.mktemp("city")
     with own_database(postgres_server, migrated) as name:
         with environment(postgres_server, name, home) as patch:
-            world.make(home / "world", projects=20, seed=7)
+            world.make(home / "world", projects=20, seed=7, today=TODAY)
             now = take(home / "world", patch, home / "clock")
             ledger.supervise(now.date())
             derive.refresh()
