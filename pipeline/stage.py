@@ -60,6 +60,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
     where nothing stands, batches are loaded at once (store/initial.py).
     """
     standing = Standing(job.staged, job.mapping.version) if compare and "acknowledge" not in job.feed.options else None
+    looks_up = standing is not None and standing.any_of_it
     verdicts = suites.inputs(job.feed.id, job.mapping.entities).verdicts
     job.initial = InitialLoad(job.staged, job.mapping.version) if compare else None
     with (
@@ -80,9 +81,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
             job.lost += batch.lost
             if number == 0 and job.replayed is None and not job.redriving:  # what came before has the shape of then
                 batch.issues = [*batch.issues, *shape.guard(job.feed, job.mapping, batch.rows, job.run_id)]
-            if (
-                standing is None or not standing.any_of_it
-            ):  # no look-up to read beside: a third batch would but fill memory
+            if not looks_up:  # nothing to read beside: a third batch would but fill memory
                 write(_map(job, batch, standing))
                 continue
             if mapping is not None:

@@ -43,7 +43,7 @@ class Verdict:
 class _Entry:
     values: dict[str, str]
     written: bool = False
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 _MOST = 100  # entries a transaction
@@ -88,7 +88,7 @@ def _settle(batch: list[_Entry]) -> None:
     """Write what waits; what the database refuses of it is refused alone."""
     try:
         _write([one.values for one in batch])
-    except Exception as error:  # each of those who wait is told
+    except BaseException as error:  # each of those who wait is told, whatever ends this one: none of it stands
         if len(batch) > 1 and refusal(error):
             for one in batch:
                 _settle([one])

@@ -92,11 +92,11 @@ class InitialLoad:
         self._counting = self._thread.submit(self._count, list(times))
 
     def counted(self) -> Counted | None:
-        """What was counted; None, and nothing of it stays, where the checks rejected something after all."""
+        """What was counted; None, and nothing of it stays, where the checks rejected what the mapping had not."""
         counted = None if self._counting is None else self._counting.result()
         if counted is None or self._connection is None or self._counted is None:
             return None
-        if rejects(Runner(self._connection, self._staged)):
+        if rejected(Runner(self._connection, self._staged)) > self._staged.records - self._staged.accepted:
             self._counted.rollback()
             return None
         self._counted.commit()
@@ -138,7 +138,7 @@ class InitialLoad:
         if self._connection is None:
             return None
         self._counted = self._connection.begin_nested()
-        make_versions(Runner(self._connection, self._staged))
+        Runner(self._connection, self._staged)(VERSIONS)
         actions = {"new": self._staged.accepted - self._staged.gone, "tombstoned": self._staged.gone}
         return Counted(actions, arrivals.record(self._connection, self._staged, times))
 
@@ -162,32 +162,28 @@ def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row
     )
 
 
-def rejects(run: Runner) -> bool:
-    """Whether a row of the batch is rejected."""
-    return bool(run("select exists (select from {failed})").scalar_one())
+def rejected(run: Runner) -> int:
+    """How many rows of the batch are rejected, by the mapping and by the checks."""
+    rows: int = run("select count(distinct row_id) from {failed}").scalar_one()
+    return rows
 
 
 def take_out_rejected(run: Runner, staged: Staged) -> None:
     """What the checks reject of an initial load was written before they judged it."""
-    if not rejects(run):
+    if not rejected(run):
         return
-    rejected = "in (select row_id from {failed})"
-    run(f"delete from source.record where feed = :feed and id {rejected}")
-    run(f"delete from store.dirty where run_id = :run and record_id {rejected}")
+    gone = "in (select row_id from {failed})"
+    run(f"delete from source.record where feed = :feed and id {gone}")
+    run(f"delete from store.dirty where run_id = :run and record_id {gone}")
     for entity in staged.entities:
-        run(f"delete from {tables.source_entity[entity].fullname} where record_id {rejected}")
+        run(f"delete from {tables.source_entity[entity].fullname} where record_id {gone}")
 
 
 #: Every row that passed the checks is a record that was not known (as ``store.versions`` judges it).
-_VERSIONS = f"""
+VERSIONS = f"""
 create view {{version}} as
 select s.row_id, s.receipt_id, s.scope, s.record_key, s.source_time, s.rank, s.tombstone, s.again, s.content_hash,
        true as latest, false as same, true as becomes, false as doomed, false as known, s.row_id as record_id,
        case when s.tombstone then 'tombstoned' else 'new' end as action
 from {{record}} s where {GOOD}
 """
-
-
-def make_versions(run: Runner) -> None:
-    """Make ``s<run>_version`` of an initial load."""
-    run(_VERSIONS)

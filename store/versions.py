@@ -266,7 +266,7 @@ def write(
     else:
         if staged.loaded:
             initial.take_out_rejected(run, staged)
-            initial.make_versions(run)
+            run(initial.VERSIONS)
         else:
             _classify(run, staged, remapped, redriven)
         counts |= {
