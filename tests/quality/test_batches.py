@@ -65,6 +65,17 @@ def test_a_dirty_batch_gets_every_reason_of_every_row(world) -> None:
     assert told["dates_inverted", "seen_before/seen_after"] == 1
 
 
+def test_certificates_of_another_root_are_told_and_stored(world) -> None:
+    """The library's query for the failing rows holds a per cent sign, which a driver takes for a parameter."""
+    told = {"certificate_type_name": "许可证", "certificate_number": "1", "state": "有效", "issue_date": "2026-01-05"}
+    ids = ["1.2.156.3005.2.11100000000013338W009.11441900007330000P.000000000001.001.X", "9.9.9%.1", "x%s"]
+    world["p1.licence"].pages = [[{"certificate_id": one, **told} for one in ids]]
+    outcome = run("p1.licence")
+    assert outcome.outcome == "ok", outcome.error
+    assert outcome.counts.new == 3
+    assert issues("p1.licence")["code_form", "record_key"] == 2
+
+
 def test_all_rows_of_a_failing_check_are_found_not_the_first_of_them(world) -> None:
     good = [licence(n, "2026-03-01 09:00:00") for n in range(1, 2001)]
     bad = [licence(n, "2026-03-01 09:00:00", operation="X") for n in range(3001, 3301)]
