@@ -25,6 +25,7 @@ import sqlalchemy as sa
 
 from bench import floor, licences, rivals, scratch
 from core.settings import ROOT
+from store.engine import create_database
 
 Say = Callable[[str], None]
 RESULTS = ROOT / "bench" / "results.md"
@@ -65,7 +66,7 @@ class _Worker:
 def _database(server: str, name: str) -> Iterator[str]:
     admin = sa.create_engine(server.format(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(sa.text(f"create database {name}"))
+        create_database(connection, name)
         try:
             yield server.format(database=name)
         finally:

@@ -41,11 +41,11 @@ def server() -> Iterator[str]:
 def database(url: str, name: str) -> Iterator[None]:
     """A migrated hub of one's own: the environment speaks of it until the block ends."""
     from store import migrate
-    from store.engine import dispose
+    from store.engine import create_database, dispose
 
     admin = sa.create_engine(url.format(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection, tempfile.TemporaryDirectory(prefix="onemap-home-") as home:
-        connection.execute(sa.text(f"create database {name}"))
+        create_database(connection, name)
         os.environ |= {"ONEMAP_DATABASE_URL": url.format(database=name), "ONEMAP_HOME": home}
         try:
             migrate.upgrade()

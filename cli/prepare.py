@@ -14,6 +14,7 @@ from cli import output
 from cli.stack import airflow
 from cli.stack.hub import pools
 from core.errors import ConfigurationError, InternalError
+from store.engine import create_database
 
 app = typer.Typer()
 
@@ -42,9 +43,7 @@ def _make(url: str) -> None:
     with server.connect() as connection:
         known = connection.scalar(sa.text("select 1 from pg_database where datname = :name"), {"name": wanted.database})
         if not known:
-            connection.execute(
-                sa.text(f"create database {server.dialect.identifier_preparer.quote(wanted.database or '')}")
-            )
+            create_database(connection, wanted.database or "")
     server.dispose()
 
 

