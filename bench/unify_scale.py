@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench import scratch
+from bench.meter import metered
 from store.engine import engine, transaction
 
 #: Records of a city as a share of its cases: (feed, entity, rows a case in thousandths, columns).
@@ -201,24 +202,30 @@ def measure(projects: int, changed: int) -> dict[str, Any]:
     """Fill the store that the environment names, unify it, change some records, unify again."""
     from store.unify import unify
 
-    records = fill(projects)
     began = time.perf_counter()
-    taken = unify().taken
-    first = time.perf_counter() - began
+    records = fill(projects)
+    filling = time.perf_counter() - began
+    with metered() as first:
+        taken = unify().taken
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
+        size = connection.exec_driver_sql("select pg_database_size(current_database())").scalar_one()
     after = []
-    for day in range(3):
+    for day in range(5):
         change(changed, day)
-        began = time.perf_counter()
-        assert unify().written >= changed // 3 * 3 // 2
-        after.append(time.perf_counter() - began)
+        with metered() as next_:
+            assert unify().written >= changed // 3 * 3 // 2
+        after.append(next_)
     return {
         "records": records,
-        "unify_s": round(first, 2),
-        "rows_per_s": round(taken / first),
+        "fill_s": round(filling, 1),
+        "unify_s": round(first["s"], 2),
+        "rows_per_s": round(taken / first["s"]),
         "changed": changed,
-        "changed_s": round(min(after), 3),
+        "changed_s": min(each["s"] for each in after),
+        "changed_server_cpu_s": min(each["server_cpu_s"] for each in after),
+        "bytes_per_record": round(size / records),
+        "first": first,
     }
 
 

@@ -109,11 +109,11 @@ def advance(folder: Path | str, days: int) -> Path:
 
 
 def _project(world: World, folder: Path, since: datetime | None, until: datetime) -> None:
-    out = Lines(since, until)
+    out = Lines(since, until, folder)
     for tell in TELLERS:
         tell(world, out)
-    out.write(folder)
-    truth.write(world, folder, until, out.sorted if since is None else None)
+    out.write()
+    truth.write(world, folder, until)
 
 
 @dataclass(frozen=True)

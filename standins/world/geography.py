@@ -165,7 +165,7 @@ def settle(world: World, projects: list[Project]) -> None:
         district = int(project.town_code[-3:]) % 200
         project.site = Site(
             redline,
-            f"441900{district:03d}{spot.cell[0] % 1000:03d}GB{project.number:05d}",
+            f"441900{district:03d}{spot.cell[0] % 1000:03d}GB{project.number % 100_000:05d}",
             f"HX441900{project.number:06d}",
             only_p2="新增用地" in project.conditions and chance.random() < 0.04,
         )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from datetime import date, datetime
+import mmap
+from array import array
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
 
 INCREMENT = {  # the column by which a line is shown, where it has no _at
     "p1/project_filing": "updateTime",
@@ -62,52 +66,97 @@ def increment(file: str) -> str | None:
     return INCREMENT.get(file) or _BY_SOURCE.get(file.split("/")[0])
 
 
-class Lines:
-    """Collects what is shown after ``since`` (None: from the beginning) up to ``until``."""
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
 
-    def __init__(self, since: datetime | None, until: datetime) -> None:
+
+class _Spool:
+    """The lines of one file as they come, on disk; in memory where each lies and when it is shown."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._lines = path.open("wb")
+        self.shown, self._ends = array("q"), array("q")
+        self._replaced: list[int] = []
+        self._states: dict[str, int] = {}
+
+    def add(self, line: bytes, shown: int) -> int:
+        """Returns the line's number."""
+        self._lines.write(line)
+        self.shown.append(shown)
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(line))
+        return len(self.shown) - 1
+
+    def replace(self, key: str, line: bytes, shown: int) -> None:
+        """A line in place of that of the same key, unless that is shown later."""
+        number = self._states.get(key)
+        if number is not None:
+            if self.shown[number] > shown:
+                return
+            self._replaced.append(number)
+        self._states[key] = self.add(line, shown)
+
+    def write(self, out: BinaryIO) -> int:
+        """All lines that stand, by when they are shown, then as they came; returns how many."""
+        self._lines.close()
+        order = np.argsort(np.frombuffer(self.shown, dtype=np.int64), kind="stable")
+        order = order[~np.isin(order, np.array(self._replaced, dtype=np.int64))]
+        if len(order):
+            with self._path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as lines:
+                ends = self._ends
+                out.writelines(lines[ends[n - 1] if n else 0 : ends[n]] for n in order.tolist())
+        return len(order)
+
+    def remove(self) -> None:
+        self._lines.close()
+        self._path.unlink(missing_ok=True)
+
+
+class Lines:
+    """Collects what is shown after ``since`` (None: from the beginning) up to ``until``, beside the files of ``folder``:
+    a world has more lines than memory has room for."""
+
+    def __init__(self, since: datetime | None, until: datetime, folder: Path) -> None:
         self.since, self.until = since, until
-        self._logs: dict[str, list[tuple[datetime, int, dict[str, Any]]]] = {file: [] for file in FILES}
-        self._states: dict[str, dict[str, tuple[datetime, int, dict[str, Any]]]] = {}
-        self._count = 0
+        self._folder = folder
+        self._spools: dict[str, _Spool] = {}
 
     def shows(self, at: datetime) -> bool:
         """Whether something shown from ``at`` on belongs to this span."""
         return at <= self.until and (self.since is None or at > self.since)
 
-    def _line(self, file: str, row: dict[str, Any], at: datetime) -> tuple[datetime, int, dict[str, Any]]:
+    def _spool(self, file: str) -> _Spool:
+        if file not in self._spools:
+            self._spools[file] = _Spool(self._folder / f"{file}.unsorted")
+        return self._spools[file]
+
+    def _line(self, file: str, row: dict[str, Any], at: datetime) -> tuple[bytes, int]:
         column = increment(file)
         text = stamp(at)
         if column is None or row.get(column) != text:
             row["_at"] = text
-        self._count += 1
-        return at, self._count, row
+        return msgspec.json.encode(row) + b"\n", (at - _EPOCH) // _MICROSECOND
 
     def log(self, file: str, row: dict[str, Any], at: datetime) -> None:
         """A line of its own, shown from ``at`` on."""
         if self.shows(at):
-            self._logs[file].append(self._line(file, row, at))
+            self._spool(file).add(*self._line(file, row, at))
 
     def state(self, file: str, key: str, row: dict[str, Any], at: datetime) -> None:
         """A version of the record ``key``; of those of one span only the last is told."""
         if self.shows(at):
-            held = self._states.setdefault(file, {})
-            if key not in held or held[key][0] <= at:
-                held[key] = self._line(file, row, at)
+            self._spool(file).replace(key, *self._line(file, row, at))
 
-    def sorted(self, file: str) -> list[dict[str, Any]]:
-        """The lines of a file in the order in which they are shown."""
-        found = [*self._logs.get(file, ()), *self._states.get(file, {}).values()]
-        return [row for _, _, row in sorted(found, key=lambda f: f[:2])]
-
-    def write(self, folder: Path) -> dict[str, int]:
+    def write(self) -> dict[str, int]:
         """Append every file's lines; an empty file is made where there are none. Returns lines a file."""
         counts = {}
         for file in FILES:
-            path = folder / f"{file}.jsonl"
+            path = self._folder / f"{file}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)
-            rows = self.sorted(file)
-            with path.open("a", encoding="utf-8", newline="\n") as out:
-                out.writelines(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
-            counts[file] = len(rows)
+            with path.open("ab") as out:
+                counts[file] = 0
+                if spool := self._spools.pop(file, None):
+                    counts[file] = spool.write(out)
+                    spool.remove()
         return counts

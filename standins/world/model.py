@@ -46,7 +46,7 @@ class World:
         )
 
 
-@dataclass
+@dataclass(slots=True)
 class Special:
     """A special procedure 特别程序: kind A or B, granted limit (0 none) in G 工作日 or Z 自然日."""
 
@@ -57,7 +57,7 @@ class Special:
     unit: str = "G"
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """A step of handling 审批处理."""
 
@@ -67,7 +67,7 @@ class Step:
     opinion: str = "同意"
 
 
-@dataclass
+@dataclass(slots=True)
 class Licence:
     """The document of a result. ``day`` its date; ``number`` as every system writes it."""
 
@@ -76,7 +76,7 @@ class Licence:
     certificate_id: str = ""
 
 
-@dataclass
+@dataclass(slots=True)
 class Case:
     """One case 办件, whoever knows of it. Times to the second; what is not (yet) is None or empty."""
 
@@ -154,7 +154,7 @@ class Case:
             yield datetime.combine(self.licence.day, time())
 
 
-@dataclass
+@dataclass(slots=True)
 class Filing:
     """The filing or approval of a project with P1: its DG-401 or DG-402."""
 
@@ -252,7 +252,7 @@ class Site:
         return round(self.redline.area, 2)
 
 
-@dataclass
+@dataclass(slots=True)
 class Change:
     """A change polygon 变化图斑 as the analysts drew it; ``hsx`` as written, or empty."""
 

@@ -28,7 +28,8 @@ def uscc(number: int) -> str:
 
 
 def project_code(day: date, number: int, seed: int, department: str, kind: str) -> str:
-    """A valid 项目代码 given on ``day``; one a ``number``."""
+    """A valid 项目代码 given on ``day``; one a ``number``: from 100,000 on by other departments, as their numbers have five digits."""
+    department = f"{int(department) + number // 100_000 * 10:02d}"
     head = f"{day:%y%m}-441900-{department}-{kind}-{(number * 37 + seed * 101) % 100000:05d}"
     return head + project_code_check(head)
 

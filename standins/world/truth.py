@@ -6,11 +6,15 @@ Entities are known as far as some source shows them: they are taken from the fil
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
+import numpy as np
 
 from standins.world.lines import stamp
 from standins.world.model import FAILED, FIRE_ITEMS, SYSTEM, Case, World
@@ -70,13 +74,14 @@ CASE_NUMBERS = {  # channel -> files and the column with the case's number
 }
 
 
+_READ = msgspec.json.Decoder().decode
 Read = Callable[[str], Iterable[dict[str, Any]]]  # file -> its lines
 
 
 def lines(folder: Path, file: str) -> Iterator[dict[str, Any]]:
     """The lines of one file of a world."""
-    with (folder / f"{file}.jsonl").open(encoding="utf-8") as entry:
-        yield from map(json.loads, entry)
+    with (folder / f"{file}.jsonl").open("rb") as entry:
+        yield from map(_READ, entry)
 
 
 def _write(folder: Path, name: str, rows: Iterable[dict[str, Any]]) -> None:
@@ -198,20 +203,19 @@ def _entities(world: World, read: Read, now: datetime) -> Iterator[dict[str, Any
 
 
 def _counts(read: Read) -> Iterator[dict[str, Any]]:
+    published = 0
     for feed, (file, key) in KEYS.items():
-        rows = list(read(file))
-        yield {
-            "feed": feed,
-            "lines": len(rows),
-            "records": len({tuple(str(r.get(k)).strip() for k in key) for r in rows}),
-        }
-    published = [r for r in read("s4/reading") if r.get("_mqtt")]
-    yield {"feed": "s4_mqtt.reading", "lines": len(published), "records": len(published)}
+        keys = array("q")  # hashes of 64 bits: a file may have more keys than memory has room for
+        for row in read(file):
+            keys.append(hash(tuple(str(row.get(name)).strip() for name in key)))
+            published += file == "s4/reading" and bool(row.get("_mqtt"))
+        yield {"feed": feed, "lines": len(keys), "records": len(np.unique(np.frombuffer(keys, dtype=np.int64)))}
+    yield {"feed": "s4_mqtt.reading", "lines": published, "records": published}
 
 
-def write(world: World, folder: Path, now: datetime, read: Read | None = None) -> None:
-    """Write ``truth/`` of the world at ``now``, whose files are written; ``read`` gives their lines where they are at hand."""
-    read = read or partial(lines, folder)
+def write(world: World, folder: Path, now: datetime) -> None:
+    """Write ``truth/`` of the world at ``now``, whose files are written."""
+    read = partial(lines, folder)
     (folder / "truth").mkdir(exist_ok=True)
     _write(folder, "findings", findings(world, now))
     _write(folder, "near_misses", near_misses(world, now))

@@ -33,6 +33,9 @@ class Garden:
     plans: dict[int, Plan]
     plants: list[Plant] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._projects = {project.number: project for project in self.world.people}
+
     @property
     def now(self) -> int:
         """The last working day before today: what must have happened, happened by it."""
@@ -116,11 +119,10 @@ class Garden:
         order = list(range(1, self.world.projects + 1))
         dice(self.world.seed, "plant", name).shuffle(order)
         grown = 0
-        people = {p.number: p for p in self.world.people}
         for number in order:
             if grown >= min(count, room):
                 break
-            project = people[number]
+            project = self._projects[number]
             if project.planted or "-03-" in project.code:
                 continue
             saved = {k: copy.copy(v) for k, v in vars(project).items()}
