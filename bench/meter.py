@@ -29,7 +29,8 @@ def metered() -> Iterator[dict[str, Any]]:
     with watching.connect() as connection:
         postmaster = _postmaster(connection)
         before, cpu, server, begun = _written(connection), time.process_time(), _cpu(postmaster), time.perf_counter()
-        peaks, ended = {"own": 0, "server": 0, "transaction": 0.0}, threading.Event()
+        peaks: dict[str, Any] = {"own": 0, "server": 0, "transaction": 0.0}
+        ended = threading.Event()
         watcher = threading.Thread(target=_watch, args=(connection, postmaster, peaks, ended), daemon=True)
         watcher.start()
         try:
