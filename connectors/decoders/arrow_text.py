@@ -16,12 +16,15 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 
 from core.clock import SHANGHAI
 
 MEDIA_TYPE = "application/vnd.apache.arrow.file"
 _WHOLE_SECOND = 19  # characters of a date and time without fraction and offset: a text with either is longer
-_ZSTD = pa.ipc.IpcWriteOptions(compression="zstd")
+_ZSTD = pa.ipc.IpcWriteOptions(
+    compression="zstd", use_threads=False
+)  # a chunk's columns are too small to be shared out
 
 
 def column(values: Sequence[Any]) -> pa.Array:
@@ -30,6 +33,31 @@ def column(values: Sequence[Any]) -> pa.Array:
         return pa.array(values, pa.large_string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeError):
         return pa.array([as_text(value) for value in values], pa.large_string())
+
+
+def from_csv(body: bytes, names: Sequence[str], booleans: Sequence[str] = ()) -> pa.RecordBatch:
+    """Whole rows as PostgreSQL's COPY writes them in CSV, UTF-8; what is empty and not quoted is null. ``booleans``: columns
+    whose ``t`` and ``f`` become 1 and 0.
+
+    :raises ValueError: they are no such rows.
+    """
+    text_type = pa.large_string()
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(b"\n" + body),  # a file's first bytes may be taken for a mark of their order
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=len(body) + 2, column_names=names, skip_rows=1),
+        pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, text_type),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    for name in booleans:
+        flags = pc.if_else(pc.equal(table[name], "t"), pa.scalar("1", text_type), pa.scalar("0", text_type))
+        table = table.set_column(table.column_names.index(name), name, flags)
+    (batch,) = table.combine_chunks().to_batches()
+    return batch
 
 
 def text(value: Any) -> str:
@@ -105,18 +133,23 @@ class Spool:
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """A chunk of rows, values in the order of the names."""
-        if not rows:
-            return
-        batch = pa.record_batch([column(values) for values in zip(*rows, strict=True)], schema=self._schema)
-        if self._writer is None:
-            self._path = self._folder / f"{len(self.files):06d}.arrow"
-            self._writer = pa.ipc.new_file(self._path, self._schema, options=_ZSTD)
-        self._writer.write_batch(batch)
-        self.rows += len(rows)
-        self._held += len(rows)
-        self._bytes += batch.nbytes
-        if self._held >= self._limits[0] or self._bytes >= self._limits[1]:
-            self.end()
+        if rows:
+            self.write(pa.record_batch([column(values) for values in zip(*rows, strict=True)], schema=self._schema))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """The same in columns of text."""
+        while batch.num_rows:
+            part = batch.slice(0, self._limits[0] - self._held)
+            batch = batch.slice(part.num_rows)
+            if self._writer is None:
+                self._path = self._folder / f"{len(self.files):06d}.arrow"
+                self._writer = pa.ipc.new_file(self._path, self._schema, options=_ZSTD)
+            self._writer.write_batch(part)
+            self.rows += part.num_rows
+            self._held += part.num_rows
+            self._bytes += part.nbytes
+            if self._held >= self._limits[0] or self._bytes >= self._limits[1]:
+                self.end()
 
     def end(self) -> None:
         """Close the file at hand."""

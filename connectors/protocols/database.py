@@ -1,7 +1,7 @@
 """Protocol ``database``: tables of a front-end database (P3 库表模式, M2, D3), whatever SQLAlchemy can reach.
 
-A window is read in one read-only snapshot, in the order (increment, key), by a server-side cursor, into Arrow files of
-what the server said; they are handed on once the snapshot is closed, so that neither a slow consumer holds the
+A window is read in one read-only snapshot, in the order (increment, key), by PostgreSQL's COPY or a server-side cursor, into
+Arrow files of what the server said; they are handed on once the snapshot is closed, so that neither a slow consumer holds the
 source's snapshot open nor a cut connection leaves half a window. Proof: ``count(*)`` of the window in the same snapshot.
 
 Rows without an increment that can be (NULL, a zero date, infinity, a year before 1000 or from 9999 on) lie in no window
@@ -40,7 +40,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +55,16 @@ from sqlalchemy.dialects.postgresql.base import PGInspector
 from connectors.base import Batch, CheckLine, Connector, Described, Issue, Payload, Proof, Reject, Window
 from connectors.decoders import arrow_text
 from connectors.transports import narrowing
-from connectors.transports.sql_engine import UnreadableRow, decoded, engine_of, shown, typed_errors
+from connectors.transports.sql_engine import (
+    NoCopy,
+    UnreadableRow,
+    copied,
+    decoded,
+    engine_of,
+    shown,
+    typed_errors,
+    written_as_text,
+)
 from core import clock, scratch
 from core.errors import (
     AuthenticationError,
@@ -310,22 +319,54 @@ class Database(Connector):
     def _streamed(
         self, connection: sa.Connection, real: _Table, given: FeedOptions, statement: sa.Select[Any]
     ) -> arrow_text.Spool:
-        """All rows by a server-side cursor. :raises UnreadableRow: one of them cannot be read; nothing is left of the others."""
+        """All rows, by COPY where the server has it, else by a server-side cursor.
+
+        :raises UnreadableRow: one of them cannot be read; nothing is left of the others.
+        """
         room = self._spool_folder()
+        what = f"read {given.table}"
+        spool = None
         try:
-            with _part(connection, f"read {given.table}"):
-                rows = connection.execute(statement.execution_options(stream_results=True, max_row_buffer=_CHUNK))
-                cursor = rows.cursor
-                try:
-                    spool, plain = self._spool(connection, cursor.description, real, given, room)
-                    for chunk in rows.partitions(min(_CHUNK, given.rows)):
-                        spool.add(plain(chunk))
-                    spool.end()
-                except BaseException:
-                    _abandon(cursor)
-                    raise
+            with suppress(NoCopy), _part(connection, what):
+                spool = self._copied(connection, real, given, statement, room)
+            if spool is None:
+                with _part(connection, what):
+                    spool = self._fetched(connection, real, given, statement, room)
         except UnreadableRow:
             shutil.rmtree(room)
+            raise
+        return spool
+
+    def _copied(
+        self, connection: sa.Connection, real: _Table, given: FeedOptions, statement: sa.Select[Any], room: Path
+    ) -> arrow_text.Spool | None:
+        """All rows as COPY writes them; None where that is not what a cursor gives."""
+        if connection.dialect.driver != "psycopg":
+            return None
+        described = connection.execute(statement.limit(0)).cursor.description
+        booleans = written_as_text(connection, described)
+        if booleans is None:
+            return None
+        spool, _ = self._spool(connection, described, real, given, room)
+        names = list(real.names)
+        with closing(copied(connection, statement)) as pieces:
+            for piece in pieces:
+                spool.write(arrow_text.from_csv(piece, names, [names[place] for place in booleans]))
+        spool.end()
+        return spool
+
+    def _fetched(
+        self, connection: sa.Connection, real: _Table, given: FeedOptions, statement: sa.Select[Any], room: Path
+    ) -> arrow_text.Spool:
+        rows = connection.execute(statement.execution_options(stream_results=True, max_row_buffer=_CHUNK))
+        cursor = rows.cursor
+        try:
+            spool, plain = self._spool(connection, cursor.description, real, given, room)
+            for chunk in rows.partitions(min(_CHUNK, given.rows)):
+                spool.add(plain(chunk))
+            spool.end()
+        except BaseException:
+            _abandon(cursor)
             raise
         return spool
 

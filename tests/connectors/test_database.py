@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ import sqlalchemy as sa
 from connectors.base import Batch, Payload, Proof, Window
 from connectors.decoders import arrow_text
 from connectors.endpoint import Endpoint
+from connectors.protocols import database as protocol
 from connectors.protocols.database import Database
+from connectors.transports import sql_engine
 from connectors.transports.sql_engine import engine_of, shown, url_of
 from core.errors import AuthenticationError, ConfigurationError, OneMapError, ProviderError, TransientError
 from core.settings import ROOT
@@ -703,7 +706,7 @@ def test_a_session_ended_by_the_server_in_the_middle_is_read_again_whole(
         + ("(select seq n from seq_1_to_20000) s" if kind == "mysql" else "generate_series(1, 20000) n"),
     )
     ended: list[int] = []
-    add = arrow_text.Spool.add
+    write = arrow_text.Spool.write
 
     def ending(spool: arrow_text.Spool, chunk: Any) -> None:
         if not ended:
@@ -717,9 +720,9 @@ def test_a_session_ended_by_the_server_in_the_middle_is_read_again_whole(
                     " where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'"
                 )
                 ended.extend(one for one, _ in who)
-        add(spool, chunk)
+        write(spool, chunk)
 
-    monkeypatch.setattr(arrow_text.Spool, "add", ending)
+    monkeypatch.setattr(arrow_text.Spool, "write", ending)
     rows, _, proof = read(connector(SL, to), SL, Window(full=True))
     assert ended and proof.complete and len(rows) == 20_000 == len({row["SBLSH_SHORT"] for row in rows})
 
@@ -820,6 +823,90 @@ def test_postgresql_values_of_every_kind_stand_as_written(database: str, run: Ca
     )
     assert row["a"] == '["东莞", "a,b", null]' and row["m"] == "[[1, 2], [3, 4]]" and row["e"] == "10.0.0.1/8"
     assert row["n"] == '["2026-01-01 00:00:00+08",)'
+
+
+def test_what_copy_writes_is_what_a_cursor_gives(database: str, run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a text holds: the marks of CSV, line ends, a first letter that is a byte order mark, words for NULL."""
+    dice = random.Random(16)
+    letters = [
+        "\ufeff",
+        '"',
+        ",",
+        "\n",
+        "\r",
+        "\r\n",
+        "\\",
+        "\\N",
+        "\\.",
+        " ",
+        "\t",
+        "NULL",
+        "%s",
+        "'",
+        "a",
+        "莞",
+        "😀",
+        "\x01",
+        "''",
+    ]
+    rows = [
+        [
+            "".join(dice.choices(letters, k=dice.randrange(6))),
+            dice.randrange(-9, 9),
+            dice.choice([None, datetime(2026, 11, 1, 8, n % 60, 0, n % 2 * 500)]),
+            dice.choice([None, "", *letters, "".join(dice.choices(letters, k=4))]),
+            dice.choice([None, True, False]),
+            dice.choice([None, Decimal("1.50"), Decimal("NaN"), Decimal("1e20")]),
+            dice.choice([None, '{"k": "\\n,\\""}', "null", '""']),
+            dice.choice([None, "6f1c5ed4-93a1-4a3e-9a0f-2f6c3d1b7a55"]),
+            dice.choice([None, "1 year -3 days"]),
+            dice.choice([None, "0.1", "-Infinity"]),
+            dice.choice([None, -(2**63)]),
+            dice.choice([None, "24:00"]),
+            dice.choice([None, "[1,5)"]),
+            dice.choice([None, 2**32 - 1]),
+            *(dice.choice([None, "", " ", "a"]) for _ in range(3)),
+        ]
+        for n in range(400)
+    ]
+    with psycopg.connect(database.replace("+psycopg", "")) as connection, connection.cursor() as cursor:
+        cursor.execute("create domain place as text")
+        cursor.execute(
+            'create table ex_gdbs_sl (sblsh_short text, version int, inserttime timestamp, "a%s,""b" place, c boolean,'
+            " d numeric, e jsonb, f uuid, g interval, h float4, i bigint, j time, k int4range, l oid, m varchar, n char(3), o name)"
+        )
+        cursor.executemany(f"insert into ex_gdbs_sl values ({', '.join(['%s'] * 17)})", rows)
+    monkeypatch.setattr(sql_engine, "_COPY_ROWS", 7)
+    window = Window(datetime(2026, 11, 1), datetime(2026, 11, 2))
+    feed = window_feed("m2.sl", ["SBLSH_SHORT", "VERSION"], "INSERTTIME", table="EX_GDBS_SL", rows=90, order=["i", "m"])
+    found = []
+    for copies in (True, False):
+        if not copies:
+            monkeypatch.setattr(protocol, "written_as_text", lambda connection, described: None)
+        for asked in (window, Window(full=True)):
+            came, payloads, proof = read(connector(feed, pg(database)), feed, asked)
+            assert proof.complete and len(came) == 400 and [one.facts["rows"] for one in payloads] == [90] * 4 + [40]
+            found.append(sorted(came, key=str))
+    assert found[0] == found[1] == found[2] == found[3]
+    texts = sorted((row["SBLSH_SHORT"], str(row['a%s,"b'])) for row in found[0])
+    assert texts == sorted((row[0], str(row[3])) for row in rows)
+
+
+@pytest.mark.parametrize("state", ["0A000", "42601"])
+def test_a_server_without_copy_is_read_by_a_cursor(
+    database: str, run: Callable, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    run(
+        "create table ex_gdbs_sl (sblsh_short text, version int, inserttime timestamp)",
+        "insert into ex_gdbs_sl select n, 1, '2026-11-01' from generate_series(1, 30) n",
+        # what answers as such a server does, to the one statement that begins with COPY's query
+        "create function refused() returns int language plpgsql as "
+        f"$$ begin if left(current_query(), 4) = 'copy' then raise exception 'no COPY here' using errcode = '{state}'; end if; return 1; end $$",
+        "alter table ex_gdbs_sl rename to raw",
+        "create view ex_gdbs_sl as select sblsh_short, version, inserttime, refused() as one from raw",
+    )
+    rows, _, proof = read(connector(SL, pg(database)), SL, Window(full=True))
+    assert proof.complete and len(rows) == 30
 
 
 def test_columns_that_differ_by_case_alone_are_both_handed_on(database: str, run: Callable) -> None:
