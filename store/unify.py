@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Lock
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -265,29 +266,51 @@ def _fold_all(connection: Connection, result: Unified) -> None:
 
 
 def _fold_side_by_side(result: Unified) -> None:
-    def one(entity: str, part: int = 0, parts: int = 1) -> Unified:
-        own = Unified()
-        with _part() as connection:
-            _fold(connection, own, entity, part, parts, empty)
-        return own
-
     with transaction() as connection:
         waiting = _waiting(connection)
         # no two parts have a golden row in common: what is empty before all of them is so for each
         empty = _empty(connection, {*waiting, "licence"})
-    with ThreadPoolExecutor(WORKERS) as pool:  # the longest first
-        done = {
-            (entity, part): pool.submit(one, entity, part, parts)
-            for entity, parts in waiting.items()
-            for part in range(parts)
-        }
-        if waiting.get("case", 1) > 1:  # licences follow all of them
-            wait(each for (entity, _), each in done.items() if entity == "case")
-            done["licence", 0] = pool.submit(one, "licence")
-    for each in done.values():
+    parts = _Parts(waiting)
+
+    def work() -> Unified:
+        own = Unified()
+        while (one := parts.take()) is not None:
+            with _part() as connection:
+                _fold(connection, own, *one, empty)
+            parts.done(one)
+        return own
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = [pool.submit(work) for _ in range(WORKERS)]
+    for each in done:
         result.include(each.result())
     with _part() as connection:
         _without_golden(connection, result)
+
+
+class _Parts:
+    """What is to be folded, the longest first, taken by several threads: (entity, part, of how many).
+
+    Licences follow the last part of the cases, before all that has no such wait: they are one part, and the last to end.
+    """
+
+    def __init__(self, waiting: dict[str, int]) -> None:
+        self._left = deque((entity, part, parts) for entity, parts in waiting.items() for part in range(parts))
+        self._cases = cases if (cases := waiting.get("case", 1)) > 1 else 0
+        self._lock = Lock()
+
+    def take(self) -> tuple[str, int, int] | None:
+        """The next; None: there is none left that could begin."""
+        with self._lock:
+            return self._left.popleft() if self._left else None
+
+    def done(self, one: tuple[str, int, int]) -> None:
+        """It has been committed."""
+        with self._lock:
+            if one[0] == "case" and self._cases:
+                self._cases -= 1
+                if not self._cases:
+                    self._left.appendleft(("licence", 0, 1))
 
 
 def _empty(connection: Connection, entities: set[str]) -> set[str]:
