@@ -133,7 +133,7 @@ _PROJECT = {
 
 
 def _put(feed: str, entity: str, many: str, columns: dict[str, str]) -> None:
-    """Records of a feed with a row each, changed and not known before."""
+    """Records of a feed with a row each, changed and not known before, as an initial load marks them."""
     listed = ", ".join(f'"{name}"' for name in columns)
     values = ", ".join(f'{text.format(cases=CASES)} as "{name}"' for name, text in columns.items())
     with transaction() as connection:
@@ -147,7 +147,8 @@ def _put(feed: str, entity: str, many: str, columns: dict[str, str]) -> None:
                           overriding system value
                           select record_id, :feed, key, '', sha256(key::bytea), told_at, 0, 1, 1, 1, 'bench' from x),
                     e as (insert into source."{entity}" (record_id, ord, feed, {listed}) select record_id, 0, :feed, {listed} from x)
-                    insert into store.dirty (record_id, feed, run_id, fresh) select record_id, :feed, 1, true from x"""
+                    insert into store.dirty (record_id, upto, feed, run_id, fresh)
+                    select min(record_id), max(record_id), :feed, 1, true from x group by record_id / 10000 order by 1"""
             ),
             {"feed": feed},
         )

@@ -63,7 +63,8 @@ GAUGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "onemap_store_dirty": (
         "Changed records that unify has not taken, or not yet folded",
         (),
-        "select (select count(*) from store.dirty) + (select count(distinct record_id) from store.unfolded)",
+        """select (select coalesce(sum(coalesce(upto - record_id + 1, 1)), 0) from store.dirty)
+                + (select count(distinct record_id) from store.unfolded)""",
     ),
     "onemap_change_seq": ("Last number of the change feed", (), "select store.last_change()"),
     "onemap_findings": (

@@ -46,8 +46,9 @@ from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
 """
 
 _DIRTY = f"""
-insert into store.dirty (record_id, feed, run_id, fresh)
-select s.row_id, :feed, :run, true from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
+insert into store.dirty (record_id, upto, feed, run_id, fresh)
+select min(s.row_id), max(s.row_id), :feed, :run, true from {{record}} s
+where {_RANGE.format(row="s.row_id")} having count(*) > 0
 """
 
 
@@ -174,7 +175,6 @@ def take_out_rejected(run: Runner, staged: Staged) -> None:
         return
     gone = "in (select row_id from {failed})"
     run(f"delete from source.record where feed = :feed and id {gone}")
-    run(f"delete from store.dirty where run_id = :run and record_id {gone}")
     for entity in staged.entities:
         run(f"delete from {tables.source_entity[entity].fullname} where record_id {gone}")
 

@@ -719,6 +719,12 @@ dirty = sa.Table(
         nullable=False,
         server_default=sa.false(),
     ),
+    _column(
+        "upto",
+        sa.BigInteger,
+        "止于记录",
+        "every record of the feed from record_id up to this one; null: that one alone",
+    ),
     schema=STORE,
     comment=_comment("待归一：已变更而尚未归一的记录", "changed records that unify has not yet taken"),
 )

@@ -140,18 +140,20 @@ def _settings(connection: Connection) -> None:
     connection.exec_driver_sql("set local default_statistics_target = 10")
 
 
+#: The first number that waits, whether something of a run before does, and the number with which ranges reach :data:`CHUNK`.
+_WAITING = """with d as (select * from store.dirty where seq <= :last)
+select (select min(seq) from d), exists (select from store.unfolded),
+       (select min(seq) from (select seq, sum(upto - record_id + 1) over (order by seq) as records from d where upto is not null) r
+        where records >= :chunk)"""
+
+
 def _next(last: int | None) -> int | None:
     """Up to which number dirty records are taken next; None: none waits, nor does anything of a run before."""
     with transaction() as connection:
-        first, waits = connection.execute(
-            sa.text(
-                """select (select min(seq) from store.dirty where seq <= :last), exists (select from store.unfolded)"""
-            ),
-            {"last": last},
-        ).one()
+        first, waits, full = connection.execute(sa.text(_WAITING), {"last": last, "chunk": CHUNK}).one()
     if first is None:
         return 0 if waits else None
-    return min(last, first + CHUNK - 1)
+    return min(last, first + CHUNK - 1, full or last)
 
 
 def _chunk(end: int, result: Unified) -> None:
@@ -160,7 +162,8 @@ def _chunk(end: int, result: Unified) -> None:
         waiting = connection.execute(
             sa.text(
                 """select (select count(*) from store.unfolded)
-                        + (select count(*) from (select from store.dirty where seq <= :end limit :at_once + 1) d)"""
+                        + (select coalesce(sum(n), 0) from (select coalesce(upto - record_id + 1, 1) as n from store.dirty
+                                                            where seq <= :end limit :at_once + 1) d)"""
             ),
             {"end": end, "at_once": AT_ONCE},
         ).scalar_one()
@@ -182,8 +185,22 @@ def _chunk(end: int, result: Unified) -> None:
     _fold_side_by_side(result)
 
 
-#: Records that nobody knew before and that wait to be taken, with rows of an entity that hangs on nothing.
+#: The records that rows ``d`` of ``store.dirty`` speak of.
+RECORDS = """select record_id, feed, fresh from {d} d where upto is null
+union all
+select r.id, d.feed, d.fresh from {d} d cross join lateral (
+    select r.id from source.record r where r.id between d.record_id and d.upto and r.feed = d.feed offset 0) r
+where d.upto is not null"""
+
+#: Of the records that nobody knew before and that wait to be taken, those with rows of an entity; ``d`` as above, fresh.
+_FRESH_OF = """select '{entity}' as entity, record_id from d
+where upto is null and exists (select from {source} s where s.record_id = d.record_id)
+union all
+select '{entity}', s.record_id from d cross join lateral (
+    select s.record_id from {source} s where s.record_id between d.record_id and d.upto and s.feed = d.feed offset 0) s
+where d.upto is not null"""
 _FRESH_ALONE = """create temp table due on commit drop as
+with d as materialized (select * from store.dirty where seq <= :end and fresh)
 select e.* from ({each}) e"""
 
 
@@ -207,10 +224,7 @@ class _Beside:
                 if not (empty := sorted(_empty(connection, set(ALONE)))):
                     return {}
                 each = " union all ".join(
-                    f"""select '{entity}' as entity, d.record_id from store.dirty d
-                        where d.seq <= :end and d.fresh
-                          and exists (select from {tables.source_entity[entity].fullname} s where s.record_id = d.record_id)"""
-                    for entity in empty
+                    _FRESH_OF.format(entity=entity, source=tables.source_entity[entity].fullname) for entity in empty
                 )
                 connection.execute(sa.text(_FRESH_ALONE.format(each=each)), {"end": self._end})
                 self.seen.set()
@@ -379,8 +393,8 @@ def _find_refused(error: sa.exc.DBAPIError, end: int) -> dict[int, str]:
 
     :raises sa.exc.DBAPIError: ``error``, where it comes without any of the records, or of too many.
     """
-    waiting = """select record_id from store.dirty where seq <= :end
-                 union select record_id from store.unfolded where record_id is not null"""
+    waiting = f"""select record_id from ({RECORDS.format(d="(select * from store.dirty where seq <= :end)")}) d
+                  union select record_id from store.unfolded where record_id is not null"""
     accepted: list[int] = []
     refused: dict[int, str] = {}
 
@@ -456,8 +470,8 @@ def _set_aside(connection: Connection, record: int, said: str) -> str:
 
 
 #: Take the dirty records up to a number; one that changed several times stands in ``taken`` as often.
-_TAKE_DIRTY = """with gone as (delete from store.dirty where seq <= :end returning record_id, feed, fresh)
-insert into taken select record_id, feed, fresh from gone"""
+_TAKE_DIRTY = f"""with gone as (delete from store.dirty where seq <= :end returning record_id, upto, feed, fresh)
+insert into taken {RECORDS.format(d="gone")}"""
 
 
 #: Records that were unified before, with the id of what may hang on a case by the record's own place.

@@ -15,6 +15,7 @@ from store import hash as store_hash
 from store import initial, tables
 from store.engine import engine
 from store.initial import InitialLoad
+from store.unify import RECORDS
 from tests.pipeline.rows import case, licence, rows, run, scalar, sheet, window
 
 DAY = window("2026-03-01", "2026-03-02")
@@ -33,7 +34,8 @@ def left(outcome):
         outcome.counts,
         store_hash.of_sources(),
         rows(
-            "select r.feed, r.record_key from store.dirty d left join source.record r on r.id = d.record_id order by 1, 2"
+            f"""select r.feed, r.record_key, d.feed, d.fresh from ({RECORDS.format(d="store.dirty")}) d
+                left join source.record r on r.id = d.record_id order by 1, 2"""
         ),
         rows("select record_key, reasons, state from landing.quarantine order by record_key, fingerprint"),
         rows("select code, record, field, detail, count from landing.issue order by 1, 2, 3, 4"),

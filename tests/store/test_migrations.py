@@ -80,3 +80,22 @@ def test_arrivals_that_were_counted_stay_counted_forward_and_back(hub):
     assert counted() == before
     migrate.upgrade()
     assert counted() == before
+
+
+def test_records_that_wait_for_unify_wait_for_it_one_version_back_too(hub):
+    with engine().begin() as connection:
+        connection.exec_driver_sql("set local session_replication_role = replica")
+        connection.exec_driver_sql(
+            """insert into source.record (id, feed, record_key, raw, content_hash, receipt_id, run_id, mapping_version, code_version)
+               overriding system value
+               select n, case when n = 13 then 'x.b' else 'x.a' end, n::text, '', '', 1, 1, 1, '' from generate_series(11, 15) n"""
+        )
+        connection.exec_driver_sql(
+            """insert into store.dirty (record_id, upto, feed, run_id, fresh)
+               values (11, 14, 'x.a', 1, true), (13, null, 'x.b', 1, false)"""
+        )
+    migrate.downgrade("0040")
+    with engine().connect() as connection:
+        waiting = connection.exec_driver_sql("select record_id, feed, fresh from store.dirty order by 1").all()
+    assert waiting == [(11, "x.a", True), (12, "x.a", True), (13, "x.b", False), (14, "x.a", True)]
+    migrate.upgrade()

@@ -524,7 +524,8 @@ def test_a_unify_that_is_killed_goes_on_where_it_was(place: tuple[str, int], mon
     with transaction() as c:  # the same records, never unified
         c.execute(
             sa.text(
-                "insert into store.dirty (record_id, feed, run_id, fresh) select id, feed, 1, true from source.record"
+                """insert into store.dirty (record_id, upto, feed, run_id, fresh)
+                   select min(id), max(id), feed, 1, true from source.record group by feed"""
             )
         )
         for table in (
@@ -645,3 +646,17 @@ def test_what_a_load_has_just_made_another_table_is_analysed_before_the_planner_
             "select reltuples from pg_class where oid = 'store.case_member'::regclass"
         ).scalar_one()
     assert counted > 15_000
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_chunk_ends_with_the_batch_of_an_initial_load_that_fills_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unifying, "CHUNK", 15)
+    with transaction() as c:
+        for first in (1, 11, 21):
+            c.execute(sa.insert(tables.dirty).values(record_id=first, upto=first + 9, feed="x.a", run_id=1, fresh=True))
+        c.execute(sa.insert(tables.dirty).values(record_id=40, feed="x.a", run_id=1))
+        first, *_, last = c.execute(sa.select(tables.dirty.c.seq).order_by(tables.dirty.c.seq)).scalars()
+    assert unifying._next(last) == first + 1
+    with transaction() as c:
+        c.execute(sa.delete(tables.dirty).where(tables.dirty.c.seq <= first + 1))
+    assert unifying._next(last) == last
