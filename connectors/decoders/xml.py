@@ -99,10 +99,17 @@ def charset(
     return charsets.judge(body, _declared(body, content_type), usual, whole=whole)
 
 
-def contradicts(body: bytes, content_type: str | None = None) -> str | None:
-    """Words where what is said of the charset is not what the bytes are; None where it holds, or nothing is said."""
+def read(body: bytes, content_type: str | None = None) -> charsets.Decoded:
+    """All of a document as text, in :func:`charset`, marked where it does not decode."""
+    return charsets.decode(body, _declared(body, content_type))
+
+
+def contradicts(body: bytes, content_type: str | None = None, found: charsets.Charset | None = None) -> str | None:
+    """Words where what is said of the charset is not what the bytes are (``found``, where that is known already); None where it
+    holds, or nothing is said."""
     names = [name for name in _declared(body, content_type) if name]
-    found = charset(body, content_type)
+    if found is None or body.startswith(codecs.BOM_UTF8):
+        found = charset(body, content_type)
     if not names or body.isascii() or found.mark or charsets.codec_of(names[0]) == found.name:
         return None
     return f"the document says that it is in {names[0]}; its bytes are {found.name}"

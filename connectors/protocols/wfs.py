@@ -37,10 +37,10 @@ import pyarrow as pa
 from lxml import etree
 
 from connectors.base import Batch, CheckLine, Connector, Issue, Payload, Proof, Reject, Window
-from connectors.decoders import alike, geometry, gml, rows, xml
+from connectors.decoders import alike, charsets, geometry, gml, rows, xml
 from connectors.decoders.geometry import GeometryError
 from connectors.decoders.xml import children, local
-from connectors.limits import Limits, OverLimit
+from connectors.limits import Limits, OverLimit, check
 from connectors.paging import listing
 from connectors.transports.http import Answer, Http, basic, raise_for_page, raise_for_status
 from core.errors import ConfigurationError, OneMapError, ProviderError, TransientError
@@ -271,14 +271,16 @@ def _classified(answer: Answer) -> etree._Element:
 def features(root: etree._Element) -> list[etree._Element]:
     """The features of a collection: in ``member``, ``featureMember``, ``featureMembers``, nested collections too."""
     found: list[etree._Element] = []
-    for holder in children(root):
+    for holder in root.iterchildren("*"):
+        name = local(holder)
         if holder.get(xml.BROKEN):
             found.append(holder)
-        elif local(holder) in ("member", "featureMember", "featureMembers"):
-            for one in children(holder):
-                if local(one) in ("FeatureCollection", "SimpleFeatureCollection"):
+        elif name in ("member", "featureMember", "featureMembers"):
+            for one in holder.iterchildren("*"):
+                name = local(one)
+                if name in ("FeatureCollection", "SimpleFeatureCollection"):
                     found.extend(features(one))
-                elif local(one) not in _NOT_FEATURES:
+                elif name not in _NOT_FEATURES:
                     found.append(one)
     return found
 
@@ -290,16 +292,17 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
     ``geometry_invalid``, ``area_differs``.
     """
     body = payload.content
-    root = opened(body, payload.media_type, limits)
+    read = xml.read(body, payload.media_type)
+    root, damaged = _root(body, read, payload.media_type, limits or Limits())
     reader = gml.Reader(root, limits)
     envelope = gml.envelope_srs(root) or payload.facts.get("default_crs")
-    fault = xml.contradicts(body, payload.media_type)
+    fault = xml.contradicts(body, payload.media_type, read.charset)
     issues = [Issue("charset_differs", fault)] if fault else []
     records, at, names, shapes, codes, rejects = [], [], [], [], [], []
     members = features(root)
-    damaged = xml.is_damaged(root)  # asked of all at once, as nearly none is
     usual = _Usual({"boundedBy"}, key)
-    grouped = [] if damaged else _alike(members, payload, usual, envelope, limits or Limits())
+    written = body if read.charset.name == "utf-8" else read.text.encode("utf-8", "surrogatepass")
+    grouped = [] if damaged or read.damaged else _alike(members, written, usual, envelope, limits or Limits())
     apart = sorted(set(range(len(members))).difference(*(one.at for one in grouped)))
     shaped = [gml.find(members[number]) for number in apart]
     plain = reader.plain([found[1] if found else None for found in shaped])
@@ -361,9 +364,10 @@ def decode(payload: Payload, given: WfsFeed, key: list[str], limits: Limits | No
             at += group.at
             names += group.names
             codes += [group.epsg] * len(group.at)
-        order = np.argsort(at, kind="stable")
-        table, straight = table.take(order), straight[order]
-        names, codes = [names[number] for number in order], [codes[number] for number in order]
+        if at != sorted(at):
+            order = np.argsort(at, kind="stable")
+            table, straight = table.take(order), straight[order]
+            names, codes = [names[number] for number in order], [codes[number] for number in order]
     placed, outside = _placed(straight, np.array(codes, dtype=int), names)
     issues += outside + _checked(placed, names, table, given.area)
     column = pa.array(geometry.to_hex(placed), pa.large_string())
@@ -390,18 +394,14 @@ class _Group:
 
 def _alike(
     members: list[etree._Element],
-    payload: Payload,
+    page: bytes,
     usual: _Usual,
     envelope: str | None,
     limits: Limits,
 ) -> list[_Group]:
     """Features of text and one surface of one ring, as nearly all are, those that are written alike together; all others are
     in none."""
-    try:
-        parts = alike.written(xml.text(payload.content, payload.media_type), members)
-    except xml.DamagedXml:
-        return []
-    made = (_group(one, members[one.places[0]], usual, envelope, limits) for one in alike.groups(parts or []))
+    made = (_group(one, members[one.places[0]], usual, envelope, limits) for one in alike.groups(page, members))
     found = [one for one in made if one is not None]
     return found if len({name for one in found for name in one.columns.columns}) <= limits.names // 2 else []
 
@@ -426,22 +426,36 @@ def _group(
         return None
     texts = {name: written.text(place) for name, place in zip(columns, children_at, strict=True) if name is not None}
     frame = pl.DataFrame(texts)
-    numbers = written.text(rings_at[0]).str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
-    lengths = numbers.list.len().to_numpy().astype(int)
-    values = numbers.explode().cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()
+    values, lengths = written.numbers(rings_at[0])
     sizes = np.full(len(lengths), ring[1])
     sound, shapes = gml.surfaces(values, lengths, sizes, limits, turned=reference.north_first)
-    short = frame.select(pl.all_horizontal(pl.all().str.len_bytes() <= limits.field)).to_series().to_numpy()
-    shapes, frame = shapes[short[sound]], frame.filter(sound & short)
+    short = written.longest(children_at) <= limits.field
+    if not (sound & short).all():
+        shapes, frame = shapes[short[sound]], frame.filter(sound & short)
     parts = [
         frame[name].str.strip_chars() if name in texts else pl.repeat("", frame.height, eager=True) for name in key
     ]
     names = pl.DataFrame([part.alias(str(number)) for number, part in enumerate(parts)]).select(
         pl.when(pl.any_horizontal(pl.all() != "")).then(pl.concat_str(pl.all(), separator="|"))
     )
-    return _Group(
-        written.places.filter(sound & short).to_list(), frame, names.to_series().to_list(), shapes, reference.epsg
-    )
+    return _Group(written.places[sound & short].tolist(), frame, names.to_series().to_list(), shapes, reference.epsg)
+
+
+def _root(body: bytes, read: charsets.Decoded, content_type: str | None, limits: Limits) -> tuple[etree._Element, bool]:
+    """The root of a page as :func:`opened` has it; whether something in it has a mark of what could not be read."""
+    check(limits, "page", len(body), "the answer")
+    if not read.damaged:
+        try:
+            root = xml.parse(read.text, limits=limits)
+        except xml.CutXml:
+            raise
+        except (xml.DamagedXml, xml.HugeXml):
+            pass
+        else:  # nothing was marked: only what stands there, or is referred to, looks like a mark
+            suspect = xml.DAMAGE in read.text or "&#" in read.text
+            return root, suspect and xml.is_damaged(root)
+    root = opened(body, content_type, limits)
+    return root, xml.is_damaged(root)
 
 
 def opened(body: bytes, content_type: str | None, limits: Limits | None = None) -> etree._Element:

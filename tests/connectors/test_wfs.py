@@ -315,6 +315,9 @@ _TEXTS = st.sampled_from(
         *(
             "<q:XMMC>甲</q:XMMC>",
             "<q:XMMC/>",
+            "<q:XMMC/>\n  ",
+            '\n  <q:XMMC fid="1">甲</q:XMMC>',
+            '<q:XMMC t="a > b">甲</q:XMMC>',
             '<q:XMMC xsi:nil="true"/>',
             "<q:XMMC> 甲 &lt;乙&gt; &amp;amp; > 丙 </q:XMMC>",
             "",
