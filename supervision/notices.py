@@ -7,10 +7,12 @@ from datetime import date
 from html import escape
 from typing import Any
 
+from core.errors import ConfigurationError
 from quality.silence import episode
 from quality.silence.episode import News
 from schemas.departments import register
 from sources import loader
+from sources.declaration import Owner
 from supervision import feedback, silence
 from supervision.orders import queries
 from supervision.orders.life import STATE_ZH
@@ -49,27 +51,34 @@ def city(notices: list[Notice]) -> Notice:
 
 
 def of_silence(news: News) -> list[Notice]:
-    """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again."""
+    """What operations (``*``) and the provider of a source are told once when it falls silent, and once when it speaks again;
+    operations alone, where its declaration cannot be read."""
     of_orders = news.feed == silence.FEEDBACK
-    source = feedback.municipal() if of_orders else loader.load(news.feed.partition(".")[0])
+    owner = _owner(None if of_orders else news.feed.partition(".")[0])
     name = silence.FEEDBACK_ZH if of_orders else episode.name(news.feed, news.kind, news.part)
     if news.ended_at:
         subject = f"[一张图] {name} 已恢复报送"
         text = f"{name} 自 {news.since:%Y-%m-%d %H:%M} 静默，已于 {news.ended_at:%Y-%m-%d %H:%M} 恢复；暂停的判定随数据自动恢复。"
     else:
+        asked = f"{owner.department}（{owner.contact or '值班室'}）" if owner else "运维更正其声明，并请数源"
         subject = f"[一张图] {name} 静默"
         text = (
             f"{name} 自 {news.since:%Y-%m-%d %H:%M} 起没有新数据：{news.text}。\n"
-            f"请 {source.owner.department}（{source.owner.contact or '值班室'}）核实数据是否正常写入并补送；"
+            f"请 {asked}核实数据是否正常写入并补送；"
             f"其间依赖该数据的判定暂停，不催办、不督办。如属正常，请运维登记：onemap feed silence-ok {news.id if news.part else news.feed} --until 日期 --note 理由"
         )
     codes = dict(register().select("name", "code").iter_rows())
-    provider = codes.get(source.owner.department, source.owner.department)
+    provider = [(codes.get(owner.department, owner.department), owner.department)] if owner else []
     urgent = news.ended_at is None
-    return [
-        Notice(to, to_name, subject, text, urgent)
-        for to, to_name in (("*", "运维"), (provider, source.owner.department))
-    ]
+    return [Notice(to, to_name, subject, text, urgent) for to, to_name in (("*", "运维"), *provider)]
+
+
+def _owner(source: str | None) -> Owner | None:
+    """Whose a source is (None: where work orders are sent); None: its declaration is broken."""
+    try:
+        return (loader.load(source) if source else feedback.municipal()).owner
+    except ConfigurationError:
+        return None
 
 
 def _notice(code: str, rows: list[dict[str, Any]], today: date) -> Notice:

@@ -233,8 +233,8 @@ def notify_once(silence: int, ended: bool, recipient: str, way: str, send: Calla
 def name(feed: str, kind: str, part: str) -> str:
     """What is silent, for people: 市一体化政务服务平台·办件前置库·办结（部门 …）."""
     source, _, rest = feed.partition(".")
-    if source not in loader.names():
+    declared = loader.load_all().get(source)
+    if declared is None or rest not in ("", *declared.feeds):  # broken, or taken away since
         return feed
-    declared = loader.load(source)
     whole = declared.name if not rest else f"{declared.name}·{declared.feeds[rest].name}"
     return f"{whole}（{watch.KIND_ZH[kind]} {part}）" if part else whole

@@ -106,17 +106,19 @@ def _stops(feeds: list[str]) -> str:
 
 
 def _pages(source: str, **more: str) -> dict[str, str]:
-    connection = loader.load(source).connection
-    return {
-        "运行健康": f"/onemap/health#{source}",
-        "运行": f"/dags/sync__{source}/runs",
-        "连接": f"/connections?name_pattern={connection}",
-        **more,
-    }
+    """Where to look; of a declaration that is broken nobody knows the Connection."""
+    found = {"运行健康": f"/onemap/health#{source}", "运行": f"/dags/sync__{source}/runs"}
+    if declared := loader.load_all().get(source):
+        found["连接"] = f"/connections?name_pattern={declared.connection}"
+    return found | more
 
 
 def _who(source: str) -> str:
-    owner = loader.load(source).owner
+    """Whose source it is; the declaration says so, where it can be read."""
+    declared = loader.load_all().get(source)
+    if declared is None:
+        return f"{source}（声明有误，责任单位不明）"
+    owner = declared.owner
     return f"{owner.department}{f'（{owner.contact}）' if owner.contact else ''}"
 
 

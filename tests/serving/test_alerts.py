@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,9 +17,12 @@ import sqlalchemy as sa
 
 from core import clock
 from core.errors import ConfigurationError, NotFoundError
+from quality.silence import episode
 from serving import alerts
 from serving.alerts import detect, incidents, routes, send
+from sources import loader
 from store.engine import transaction
+from supervision import notices
 from tests.hub import hub  # noqa: F401
 from tests.serving.conftest import rows
 
@@ -126,6 +130,29 @@ def test_a_provider_that_refuses_us_is_one_incident_told_once_with_what_a_person
     assert not incidents.open_incidents() and incidents.recent()[0]["key"] == "failing:p1:authentication"
     failing("p1", "p1.enterprise")
     assert alerts.run(BASE)["opened"] == 1  # a new one, not the old one again
+
+
+def test_a_broken_declaration_is_an_incident_and_stops_no_other(hub, receiver, routed, tmp_path, monkeypatch):  # noqa: F811
+    for declaration in loader.FOLDER.glob("*.yaml"):
+        shutil.copy(declaration, tmp_path)
+    (tmp_path / "m2.yaml").write_text((tmp_path / "m2.yaml").read_text("utf-8").replace("schedule:", "schedule: x #"))
+    monkeypatch.setattr(loader, "FOLDER", tmp_path)
+    loader.load.cache_clear()
+    try:
+        failing("m2", "m2.sb")
+        failing("d1", "d1.cases", "provider")
+        routed("routes: []\n")
+        alerts.run(BASE)
+        broken, other = (
+            {o["content"]["source"]: o["content"] for o in incidents.open_incidents()}[s] for s in ("m2", "d1")
+        )
+        assert "schedule" in json.dumps(broken)
+        assert "东莞" in other["duty"] and "连接" in other["pages"] and "连接" not in broken["pages"]
+        for source, to in (("m2.sb", ["运维"]), ("d1.cases", ["运维", loader.load("d1").owner.department])):
+            news = episode.News(1, source, "feed", "", datetime(2026, 3, 1), "没有新数据", None)
+            assert [notice.department_name for notice in notices.of_silence(news)] == to
+    finally:
+        loader.load.cache_clear()
 
 
 def test_what_a_channel_does_not_take_is_tried_again_and_told_on_the_page(hub, receiver, routed):  # noqa: F811
