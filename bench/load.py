@@ -1,15 +1,18 @@
 """The API under load: ``python -m bench.load [--projects 1000] [--cases 100] [--seconds 3] [--clients 8] [--rival]``.
 
 A large city (:mod:`bench.serving`) is asked by several clients at once, through the API's own server with two processes: of each of
-ten main reads the requests a second, median and 99th percentile in milliseconds, on a quiet store and beside writes as of a
-full sync. ``sql`` is what the statements of one request take by themselves on an open connection; ``over`` the median of one
-client over that. With ``--rival`` the same red lines are asked of tipg, in an environment of its own on a PostgreSQL with PostGIS.
+ten main reads the requests a second, median and 99th percentile in milliseconds, and the CPU of API and PostgreSQL a request, on a
+quiet store and while a sync runs: listings of licences are read from HTTP into the same database, checked, merged and unified one after
+the other, each with 100,000 that are new after those that are known. ``sql`` is what the statements of one request take by themselves on an open connection; ``over`` the median
+of one client over that. With ``--rival`` the same red lines are asked of tipg and of pygeoapi, each in an environment of its own, on a
+PostgreSQL with PostGIS: neither has keys, rights or an audit log.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import socket
@@ -25,13 +28,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 import sqlalchemy as sa
+import yaml
 
-from bench import rivals, scratch, serving
+from bench import licences, rivals, scratch, serving
 from core.settings import ROOT
-from store.engine import engine, transaction
+from store.engine import dispose, engine, transaction
 
 PROCESSES = 2
+LISTED = 100_000  # licences that each listing of the sync beside has more than the one before
 BOX = "113.75,22.8,113.8,22.85"
 _FEATURES = "features in a box"
 
@@ -60,7 +66,9 @@ def _free() -> int:
 
 
 @contextmanager
-def served(command: list[str], port: int, ready: str, env: dict[str, str], seconds: float = 60) -> Iterator[None]:
+def served(
+    command: list[str], port: int, ready: str, env: dict[str, str], seconds: float = 60
+) -> Iterator[psutil.Process]:
     """A server as a process of its own, there when it answers. :raises rivals.Unavailable: it does not."""
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=env, cwd=ROOT)
@@ -75,7 +83,11 @@ def served(command: list[str], port: int, ready: str, env: dict[str, str], secon
                         log.seek(0)
                         raise rivals.Unavailable(f"{command[3]}: {log.read().decode()[-500:]}") from error
                     time.sleep(0.2)
-            yield
+            yield psutil.Process(process.pid)
+        except AssertionError as error:
+            log.seek(0)
+            error.add_note(log.read().decode(errors="replace")[-3000:])
+            raise
         finally:
             process.terminate()
             process.wait(20)
@@ -108,6 +120,31 @@ def pressed(port: int, path: str, key: str, seconds: float, clients: int) -> dic
         "p50_ms": round(statistics.median(took) * 1000, 1),
         "p99_ms": round(took[min(len(took) - 1, int(len(took) * 0.99))] * 1000, 1),
     }
+
+
+def cpu(*above: psutil.Process) -> list[float]:
+    """CPU seconds so far of each of these processes with all that they have started, the ended ones too."""
+    return [sum(sum(one.cpu_times()[:4]) for one in (process, *process.children(True))) for process in above]
+
+
+def weighed(
+    parts: tuple[psutil.Process, psutil.Process], path: str, port: int, key: str, seconds: float, clients: int
+) -> dict[str, float]:
+    """:func:`pressed`, with the CPU milliseconds of a request in the server and in its PostgreSQL."""
+    before = cpu(*parts)
+    found = pressed(port, path, key, seconds, clients)
+    api, database = (after - earlier for after, earlier in zip(cpu(*parts), before, strict=True))
+    many = max(found["per_s"] * seconds, 1)
+    return found | {"api_cpu_ms": round(api * 1000 / many, 1), "sql_cpu_ms": round(database * 1000 / many, 1)}
+
+
+def postmaster() -> psutil.Process:
+    """The server of the database that the environment names."""
+    with engine().connect() as connection:
+        pid = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
+        parent = psutil.Process(pid).parent()
+    assert parent is not None, "a backend has the postmaster above it"
+    return parent
 
 
 def bare(path: str, key: str) -> float:
@@ -185,25 +222,135 @@ def postgis() -> Iterator[str]:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def rival(seconds: float, clients: int) -> dict[str, float]:
-    """tipg on the same features. :raises rivals.Unavailable: it cannot be run here."""
-    programs = rivals.environment("tipg")
-    with postgis() as url:
+def _uvicorn(python: Path | str, app: str, port: int) -> list[str]:
+    """The same server for all, with as many processes."""
+    return [str(python), "-P", "-m", "uvicorn", app, "--port", str(port), "--workers", str(PROCESSES)] + [
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
+
+
+def _tipg(url: str, port: int, _folder: Path) -> tuple[list[str], dict[str, str], str]:
+    """Command, environment and address of the features."""
+    env = {"DATABASE_URL": url, "TIPG_DB_SCHEMAS": '["public"]'}
+    command = _uvicorn(rivals.environment("tipg") / "python", "tipg.main:app", port)
+    return command, env, "/collections/public.redlines/items"
+
+
+def _pygeoapi(url: str, port: int, folder: Path) -> tuple[list[str], dict[str, str], str]:
+    """The same of pygeoapi, by its own provider of PostgreSQL."""
+    programs = rivals.environment("pygeoapi")
+    base, given = f"http://127.0.0.1:{port}", sa.make_url(url)
+    told = {"title": {"en": "redlines"}, "description": {"en": "redlines"}, "keywords": {"en": ["redlines"]}}
+    provider = {
+        "type": "feature",
+        "name": "PostgreSQL",
+        "data": {
+            "host": given.host,
+            "port": given.port,
+            "dbname": given.database,
+            "user": given.username,
+            "password": "",
+            "search_path": ["public"],
+        },
+        "id_field": "id",
+        "table": "redlines",
+        "geom_field": "geom",
+    }
+    box = {"spatial": {"bbox": [113, 22, 115, 24], "crs": "http://www.opengis.net/def/crs/OGC/1.3/CRS84"}}
+    config = {
+        "server": {
+            "bind": {"host": "127.0.0.1", "port": port},
+            "url": base,
+            "mimetype": "application/json; charset=UTF-8",
+            "encoding": "utf-8",
+            "languages": ["en-US"],
+            "limits": {"default_items": 100, "max_items": 10_000},
+            "map": {"url": base, "attribution": "none"},
+        },
+        "logging": {"level": "ERROR"},
+        "metadata": {
+            "identification": {
+                **told,
+                "keywords_type": "theme",
+                "terms_of_service": "none",
+                "url": base,
+            },
+            "license": {"name": "none", "url": base},
+            "provider": {"name": "bench", "url": base},
+            "contact": {"name": "bench"},
+        },
+        "resources": {
+            "redlines": {"type": "collection", **told, "links": [], "extents": box, "providers": [provider]},
+        },
+    }
+    (folder / "pygeoapi.yml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    env = {"PYGEOAPI_CONFIG": str(folder / "pygeoapi.yml"), "PYGEOAPI_OPENAPI": str(folder / "openapi.yml")}
+    subprocess.run(
+        [programs / "pygeoapi", "openapi", "generate", env["PYGEOAPI_CONFIG"], "-of", env["PYGEOAPI_OPENAPI"]],
+        env={"PATH": os.environ["PATH"], **env},
+        check=True,
+        capture_output=True,
+    )
+    return (
+        _uvicorn(programs / "python", "pygeoapi.starlette_app:APP", port),
+        env,
+        "/collections/redlines/items",
+    )
+
+
+RIVALS = {"tipg": _tipg, "pygeoapi": _pygeoapi}
+
+
+def rival(name: str, url: str, seconds: float, clients: int) -> dict[str, float]:
+    """One of them on the same features. :raises rivals.Unavailable: it cannot be run here."""
+    with tempfile.TemporaryDirectory(prefix="onemap-bench-rival-") as folder:
         port = _free()
-        command = [
-            programs / "python",
-            "-m",
-            "uvicorn",
-            "tipg.main:app",
-            "--port",
-            str(port),
-            "--workers",
-            str(PROCESSES),
-        ]
-        env = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "TIPG_DB_SCHEMAS": '["public"]'}
-        path = f"/collections/public.redlines/items?bbox={BOX}&limit=100"
-        with served([*map(str, command), "--log-level", "warning"], port, path, env):
-            return pressed(port, path, "none", seconds, clients)
+        command, env, path = RIVALS[name](url, port, Path(folder))
+        path += f"?bbox={BOX}&limit=100"
+        with served(command, port, path, {"PATH": os.environ["PATH"], **env}) as server:
+            alone = pressed(port, path, "none", seconds / 2, 1)
+            with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
+                pid = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
+                database = psutil.Process(pid).parent()
+            assert database is not None, "a backend has the postmaster above it"
+            found = weighed((server, database), path, port, "none", seconds, clients)
+            return found | {"one_client_ms": alone["p50_ms"]}
+
+
+def _sync(url: str, read: Any) -> None:
+    """Listings from HTTP, each longer than the one before, merged and unified, until who asked for it ends."""
+    from bench.worker import batch
+    from pipeline import unify
+
+    os.environ["ONEMAP_DATABASE_URL"] = url
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
+        rows = read.value + LISTED
+        with licences.served(rows) as base:
+            batch(base, rows)
+        unify.run()
+        read.value = rows
+    dispose()
+
+
+@contextmanager
+def syncing() -> Iterator[Any]:
+    """A sync beside this process, from when its first listing is under way; yields the count of licences that are in the store."""
+    context = multiprocessing.get_context("spawn")
+    read = context.Value("q", 0)
+    process = context.Process(target=_sync, args=(os.environ["ONEMAP_DATABASE_URL"], read))
+    process.start()
+    try:
+        time.sleep(8)  # it has imported, and reads
+        yield read
+    finally:
+        below = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()  # its transaction is rolled back
+        for one in below:
+            one.kill()
+        process.join()
 
 
 def measure(projects: int, cases: int, seconds: float, clients: int, with_rival: bool) -> dict[str, Any]:
@@ -226,40 +373,39 @@ def measure(projects: int, cases: int, seconds: float, clients: int, with_rival:
         assert case is not None, "the city has cases"
     key = keys.make("bench", ["read:projects"], by="bench", per_minute=10**7, per_day=10**8)[1]
     port = _free()
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "uvicorn",
-        "serving.api.app:app",
-        "--port",
-        str(port),
-        "--workers",
-        str(PROCESSES),
-    ]
     found: dict[str, Any] = {}
     addresses = reads(town, case)
-    with served([*command, "--no-access-log", "--log-level", "warning"], port, "/openapi.json", dict(os.environ)):
+    command = _uvicorn(sys.executable, "serving.api.app:app", port)
+    with served(command, port, "/openapi.json", dict(os.environ)) as server:
+        parts = server, postmaster()
         for name, path in addresses.items():
             alone = pressed(port, path, key, seconds / 2, 1)
             sql = bare(path, key)
-            found[name] = pressed(port, path, key, seconds, clients) | {
+            found[name] = weighed(parts, path, port, key, seconds, clients) | {
                 "one_client_ms": alone["p50_ms"],
                 "sql_ms": round(sql * 1000, 1),
                 "over": round(alone["p50_ms"] / 1000 / sql, 1),
             }
             print(f"  {name:20} {found[name]}", flush=True)
-        with serving.writer():
+        began = time.perf_counter()
+        with syncing() as read:
             for name, path in addresses.items():
                 busy = pressed(port, path, key, seconds, clients)
                 found[name] |= {"busy_per_s": busy["per_s"], "busy_p99_ms": busy["p99_ms"]}
-                print(f"  {name:20} beside writes {busy}", flush=True)
+                print(f"  {name:20} beside a sync {busy}", flush=True)
+            found["sync"] = {"licences": read.value, "seconds": round(time.perf_counter() - began)}
+            print(f"  the sync meanwhile: {found['sync']}", flush=True)
     if with_rival:
         try:
-            found["tipg"] = rival(seconds, clients)
-        except (rivals.Unavailable, subprocess.SubprocessError) as why:
-            found["tipg"] = {"told": str(why)}
-        print(f"  tipg, {_FEATURES}: {found['tipg']}", flush=True)
+            with postgis() as url:
+                for name in RIVALS:
+                    try:
+                        found[name] = rival(name, url, seconds, clients)
+                    except (rivals.Unavailable, subprocess.SubprocessError) as why:
+                        found[name] = {"told": str(why)}
+                    print(f"  {name}, {_FEATURES}: {found[name]}", flush=True)
+        except rivals.Unavailable as why:
+            found |= {name: {"told": str(why)} for name in RIVALS}
     return found
 
 

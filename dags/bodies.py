@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 log = logging.getLogger(__name__)
 OUTCOME = "outcome"  # the XCom key under which a (feed, window) says how it ended, also when it failed
@@ -64,21 +64,70 @@ def sync(group: dict[str, Any], docs: str) -> dict[str, Any]:
     from pipeline.outcome import Task
 
     context = get_current_context()
-    asked = context["params"].get("from") or context["params"].get("to") or _is_backfill()
     units = [Task(**unit) for unit in group["units"]]
-    outcomes = []
+    earlier = []
     if len(units) > 1 and context["ti"].try_number > 1:
-        outcomes, units = sync.resumed(units, context["dag_run"].start_date)
-        log.info("read by an earlier try: %s", ", ".join(one.feed for one in outcomes) or "nothing")
-    for unit in units:
-        outcomes.append(sync.run(unit, trigger="backfill" if asked else "schedule"))
-        log.info("%s: %s %s", unit.label, outcomes[-1].outcome, outcomes[-1].counts)
-    described = [outcome.as_dict() for outcome in outcomes]
+        earlier, units = sync.resumed(units, context["dag_run"].start_date)
+        log.info("read by an earlier try: %s", ", ".join(one.feed for one in earlier) or "nothing")
+    described = [outcome.as_dict() for outcome in earlier] + _read(units, docs)
     context["ti"].xcom_push(OUTCOME, described)
-    log.info("质量校验 Data Docs: %s", docs)
     if bad := [one for one in described if not _well(one)]:
         raise _failure(bad)
     return {"run_ids": [one["run_id"] for one in described]}
+
+
+def read(source: str, params: dict[str, Any], schedule: str, docs: str) -> list[dict[str, Any]]:
+    """Plan and read a source that is asked every few seconds, all in one process; the asset is published where something has
+    changed, also when another feed failed. Nothing is tried again: the next run comes sooner than a second try.
+
+    :returns: nothing where all went well, else one entry for :func:`settle_these`.
+    :raises ConfigurationError: nothing could be planned.
+    """
+    groups = plan(source, params, schedule)
+    from airflow.sdk import Asset, AssetAlias, get_current_context
+
+    from pipeline.outcome import Task
+
+    units = [Task(**unit) for group in groups for unit in group["units"]]
+    described = _read(units, docs)
+    if _changed(described):
+        name, uri = news(source)
+        get_current_context()["outlet_events"][AssetAlias(alias(source))].add(Asset(name=name, uri=uri))
+    bad = [one for one in described if not _well(one)]
+    return [{"bad": bad, "of": len(described)}] if bad else []
+
+
+def news(source: str) -> tuple[str, str]:
+    """Name and URI of the asset that says: this source has news."""
+    return f"onemap_source_{source}", f"onemap://source/{source}"
+
+
+def alias(source: str) -> str:
+    """The name under which a task publishes that asset or does not."""
+    return f"onemap_news_{source}"
+
+
+def _read(units: list[Any], docs: str) -> list[dict[str, Any]]:
+    """Read one after the other; how each ended."""
+    from airflow.sdk import get_current_context
+
+    from pipeline import sync
+
+    params = get_current_context()["params"]
+    asked = params.get("from") or params.get("to") or _is_backfill()
+    described = []
+    for unit in units:
+        outcome = sync.run(unit, trigger="backfill" if asked else "schedule")
+        log.info("%s: %s %s", unit.label, outcome.outcome, outcome.counts)
+        described.append(outcome.as_dict())
+    log.info("质量校验 Data Docs: %s", docs)
+    return described
+
+
+def _changed(outcomes: list[dict[str, Any]]) -> int:
+    """How many records are new or have changed."""
+    kinds = ("new", "changed", "history", "tombstoned", "absent")
+    return sum(outcome["counts"][kind] for outcome in outcomes for kind in kinds)
 
 
 def _well(outcome: dict[str, Any]) -> bool:
@@ -99,11 +148,9 @@ def publish() -> None:
     """Tell the merge that a source has news. :raises AirflowSkipException: nothing has changed."""
     from airflow.sdk.exceptions import AirflowSkipException
 
-    read = _outcomes()
-    changed = sum(
-        outcome["counts"][kind] for outcome in read for kind in ("new", "changed", "history", "tombstoned", "absent")
-    )
-    log.info("%d windows read, %d records new or changed", len(read), changed)
+    outcomes = _outcomes()
+    changed = _changed(outcomes)
+    log.info("%d windows read, %d records new or changed", len(outcomes), changed)
     if not changed:
         raise AirflowSkipException("无变化 / nothing has changed")
 
@@ -116,16 +163,26 @@ def settle(source: str, groups: list[dict[str, Any]] | None) -> None:
     _guard()
     from airflow.sdk.exceptions import AirflowFailException
 
-    from core.errors import FAULT_ZH, Fault
-
     if groups is None:
         raise AirflowFailException(
             f"{source}: 未能制定同步计划，见 plan 任务日志 / planning failed, see the log of plan"
         )
     outcomes = _outcomes()
-    bad = [t for t in outcomes if not _well(t)]
     total = sum(len(group["units"]) for group in groups)
-    missing = total - len(outcomes)
+    _settle(source, [t for t in outcomes if not _well(t)], total, total - len(outcomes))
+
+
+def settle_these(source: str, found: dict[str, Any]) -> None:
+    """The same of what :func:`read` found. :raises AirflowFailException: always."""
+    _guard()
+    _settle(source, found["bad"], found["of"], 0)
+
+
+def _settle(source: str, bad: list[dict[str, Any]], total: int, missing: int) -> NoReturn:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from core.errors import FAULT_ZH, Fault
+
     for t in bad:
         log.error(
             "%s %s: %s [%s] %s -> %s",

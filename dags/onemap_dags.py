@@ -28,6 +28,7 @@ if str(ROOT) not in sys.path:
 from airflow.sdk import (  # noqa: E402
     DAG,
     Asset,
+    AssetAlias,
     AssetAny,
     CronTriggerTimetable,
     DeltaTriggerTimetable,
@@ -50,7 +51,8 @@ STORE = Asset(name="onemap_store", uri="onemap://store", extra={"zh": "统一库
 
 def news(source: str) -> Asset:
     """The asset that says: this source has news."""
-    return Asset(name=f"onemap_source_{source}", uri=f"onemap://source/{source}")
+    name, uri = bodies.news(source)
+    return Asset(name=name, uri=uri)
 
 
 def common(dag_id: str, display: str, tags: list[str], doc: str, **more) -> DAG:
@@ -124,7 +126,8 @@ def source_doc(d: Declared) -> str:
 
 *Owner {d.department}; Airflow Connection `{d.connection}`. To back-fill a closed window, trigger with from / to
 (half-open, local time), or use Airflow's Backfill: each of its runs reads from the time of the schedule before to its logical date; running anything again leaves the same store. What is due is read by as many
-tasks as the source may be asked by at once, several feeds each; a back-fill has a task a window. Only transient faults are retried, and a second try reads what the
+tasks as the source may be asked by at once, several feeds each; a back-fill has a task a window; a source that is asked every few seconds
+(`every 15s`) is read by one task, and nothing of it is tried again: the next run comes sooner. Only transient faults are retried, and a second try reads what the
 first has not; the task `settle` names every feed that failed and whose duty it is.*
 """
 
@@ -176,6 +179,10 @@ def sync_dag(d: Declared) -> DAG:
             declaration()
             return dag
 
+        if interval.parse(d.schedule or ""):
+            _frequent(d)
+            return dag
+
         @task(
             task_id="plan",
             task_display_name="计划 plan",
@@ -221,6 +228,30 @@ def sync_dag(d: Declared) -> DAG:
         chain(read, publish(), settled)
         chain(read, settled)
     return dag
+
+
+def _frequent(d: Declared) -> None:
+    """The tasks of a source that is asked every few seconds: one process a reading, where :func:`sync_dag` has one for each step.
+    Starting the others would cost more than reading does."""
+
+    @task(
+        task_id="sync",
+        task_display_name="读取入库 sync",
+        pool=pool(d.source),
+        outlets=[AssetAlias(bodies.alias(d.source))],
+        doc_md=f"[质量校验 Data Docs]({page('data-docs/index.html')})　·　[运行健康]({health_link('#' + d.source)})",
+        on_failure_callback=failure(f"{d.name} 停读：本次没有计划出任何数据项"),
+        on_success_callback=[DagRecovered()],
+    )
+    def sync(params=None):
+        return bodies.read(d.source, dict(params), d.schedule, page("data-docs/index.html"))
+
+    # none, and no process, where all went well
+    @task(task_id="settle", task_display_name="失败汇总 settle")
+    def settle(found):
+        bodies.settle_these(d.source, found)
+
+    settle.expand(found=sync())
 
 
 def pool(source: str) -> str:

@@ -42,12 +42,17 @@ def build(
 
             @task(task_id="refresh", task_display_name="派生 refresh")
             def refresh():
+                from airflow.sdk import get_current_context
+
                 from core.logging import guard
                 from serving import balance, derive
 
                 guard()
                 derive.refresh()
-                return {"feeds": balance.record()}
+                # not after each unify: every five minutes is often enough for a row a day
+                if get_current_context()["dag_run"].run_type != "asset_triggered":
+                    return {"feeds": balance.record()}
+                return {}
 
             @task(task_id="deliver", task_display_name="推送 deliver", trigger_rule="all_done")
             def deliver():

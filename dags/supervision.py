@@ -59,19 +59,20 @@ def build(
             def remind():
                 return bodies.remind()
 
+            # mapped over the days that were judged whole: on all other runs none, skipped by the scheduler without a process
             @task(task_id="learn", task_display_name="用时去向 learn")
-            def learn(done):
-                bodies.learn(done)
+            def learn(day):
+                bodies.learn(day)
 
             @task(task_id="foresee", task_display_name="预测 foresee")
-            def foresee(done):
-                return bodies.foresee(done)
+            def foresee(day):
+                return bodies.foresee(day)
 
             judged = supervise()
             found = silences()
             chain(judged, found)
-            learn(judged)
-            foresee(judged)
+            learn.expand(day=judged)
+            foresee.expand(day=judged)
             chain(judged, remind())
             notify_silence.expand_kwargs(found)
         return dag

@@ -11,8 +11,8 @@ log = logging.getLogger(__name__)
 RECIPIENTS = "onemap_notices"  # Airflow Variable: {"<department code>" or "*": {"mail": "a@b", "webhook": "<conn_id>"}}
 
 
-def supervise() -> dict[str, Any]:
-    """Judge what changed (a new day: the whole city), then move the work orders on."""
+def supervise() -> list[str]:
+    """Judge what changed (a new day: the whole city), then move the work orders on; the day, where the whole city was judged."""
     _guard()
     from supervision import ledger
     from supervision.orders import life
@@ -26,7 +26,8 @@ def supervise() -> dict[str, Any]:
         )
     if done.refused:
         log.warning("%d projects cannot be judged and are set aside: %s", len(done.refused), ", ".join(done.refused))
-    return {**asdict(done), "as_of": done.as_of.isoformat(), "refused": sorted(done.refused), "orders": moved.steps}
+    log.info("orders: %s", moved.steps)
+    return [done.as_of.isoformat()] if done.whole else []
 
 
 def remind() -> int:
@@ -38,28 +39,24 @@ def remind() -> int:
     return len(care.remind(clock.today()))
 
 
-def learn(done: dict[str, Any]) -> None:
-    """On a new day: where the days go, and the reform's ledger."""
-    if not done["whole"]:
-        return
+def learn(day: str) -> None:
+    """Of a day as of which the whole city was judged: where the days go, and the reform's ledger."""
     _guard()
     from datetime import date
 
     from insight import report
 
-    report.keep(date.fromisoformat(done["as_of"]))
+    report.keep(date.fromisoformat(day))
 
 
-def foresee(done: dict[str, Any]) -> str | None:
-    """On a new day: learn from the cases and forecast what runs; the model's version."""
-    if not done["whole"]:
-        return None
+def foresee(day: str) -> str:
+    """Of such a day: learn from the cases and forecast what runs; the model's version."""
     _guard()
     from datetime import date
 
     from insight.forecast import run
 
-    forecast = run.foresee(date.fromisoformat(done["as_of"]))
+    forecast = run.foresee(date.fromisoformat(day))
     log.info("forecast: %s", forecast)
     return forecast.version
 

@@ -10,15 +10,25 @@ import sqlalchemy as sa
 from core import clock
 from store.engine import transaction
 
+#: What stands of a feed is counted by two indexes, once a day and whenever a run has changed something of it since; the ten
+#: minutes are for a run whose transaction ended after its time.
 _RECORD = """
 insert into serving.balance (feed, day, run_id, rows_in, accounted, live, claimed, quarantined)
-select f.feed, :day, f.run_id, f.rows_in, f.accounted, coalesce(l.live, 0), c.claimed, coalesce(q.open, 0)
+select f.feed, :day, f.run_id, f.rows_in, f.accounted,
+       case when b.live is null or exists (
+                select from landing.run r
+                where r.feed = f.feed and r.started_at > b.at - interval '1 day' and r.ended_at > b.at - interval '10 minutes'
+                  and r."new" + r.changed + r.history + r.tombstoned + r.absent > 0)
+            then (select count(*) from source.record r where r.feed = f.feed)
+                 - (select count(*) from source.record r where r.feed = f.feed and r.tombstoned_at is not null)
+            else b.live end,
+       c.claimed, coalesce(q.open, 0)
 from (select feed, max(id) as run_id, sum(rows_in) as rows_in,
              sum("new" + changed + history + unchanged + quarantined + tombstoned) as accounted
       from landing.run where ended_at is not null group by feed) f
-left join (select feed, count(*) as live from source.record where tombstoned_at is null group by feed) l using (feed)
-left join (select distinct on (feed) feed, claimed from landing.reconciliation where complete order by feed, id desc) c using (feed)
-left join (select feed, count(*) as open from landing.quarantine where state = 'open' group by feed) q using (feed)
+left join serving.balance b on b.feed = f.feed and b.day = :day
+left join (select distinct on (feed) feed, claimed from landing.reconciliation where complete order by feed, id desc) c on c.feed = f.feed
+left join (select feed, count(*) as open from landing.quarantine where state = 'open' group by feed) q on q.feed = f.feed
 on conflict (feed, day) do update set at = now(), run_id = excluded.run_id, rows_in = excluded.rows_in, accounted = excluded.accounted,
     live = excluded.live, claimed = excluded.claimed, quarantined = excluded.quarantined"""
 

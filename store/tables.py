@@ -477,6 +477,7 @@ record = sa.Table(
     ),
     sa.UniqueConstraint("feed", "record_key"),
     sa.Index("record_refused_ix", "feed", postgresql_where=sa.text("refused_at is not null")),
+    sa.Index("record_gone_ix", "feed", postgresql_where=sa.text("tombstoned_at is not null")),
     schema=SOURCE,
     comment=_comment("记录：来源记录的现行版本", "the current version of a source's record"),
 )

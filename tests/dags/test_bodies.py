@@ -177,6 +177,42 @@ def test_a_second_try_reads_what_the_first_has_not_and_tells_of_all(monkeypatch)
     assert read == ["m2.c"] and [one["feed"] for one in told[bodies.OUTCOME]] == ["m2.a", "m2.b", "m2.c"]
 
 
+def test_a_source_asked_every_few_seconds_is_read_in_one_process_and_publishes_what_changed(monkeypatch):
+    from collections import defaultdict
+
+    import airflow.sdk
+
+    from pipeline import sync
+    from pipeline.outcome import Counts, Outcome, Task
+
+    def reading(outcomes: dict, changed: int) -> tuple[list, list[str]]:
+        told, _ = _reading(monkeypatch, outcomes)
+        published: dict = defaultdict(set)
+        context = airflow.sdk.get_current_context()
+        context["outlet_events"] = published
+        monkeypatch.setattr(bodies, "_is_backfill", lambda: False)
+        due = [Task(f"m2.{name}", None, None, True, name) for name in "abc"]
+        monkeypatch.setattr(sync, "plan", lambda source, feeds: due)
+
+        def run(task, trigger):
+            assert trigger == "schedule"
+            fault = outcomes.get(task.feed)
+            new = changed if task.feed == "m2.c" else 0
+            counts = Counts(1, new=new, unchanged=1 - new)
+            return Outcome(1, task.feed, "full", "failed" if fault else "ok", counts, fault, task.feed, "", task.feed)
+
+        monkeypatch.setattr(sync, "run", run)
+        found = bodies.read("m2", {}, "every 15s", "docs")
+        return found, [asset.uri for assets in published.values() for asset in assets]
+
+    assert reading({}, 0) == ([], [])
+    assert reading({}, 1) == ([], ["onemap://source/m2"])
+    found, published = reading({"m2.a": "transient"}, 1)  # what the others read is in the store whatever fails
+    assert published == ["onemap://source/m2"] and [one["feed"] for one in found[0]["bad"]][:1] == ["m2.a"]
+    with pytest.raises(airflow.sdk.exceptions.AirflowFailException, match=r"m2\.a"):
+        bodies.settle_these("m2", found[0])
+
+
 def test_a_backfill_that_can_read_nothing_of_its_interval_fails_and_says_why(monkeypatch):
     _run(monkeypatch, "backfill", TICK)
     with pytest.raises(ConfigurationError) as refused:

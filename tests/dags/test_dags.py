@@ -156,6 +156,10 @@ def test_a_source_may_be_asked_every_few_seconds_one_run_at_a_time(dags, folder)
     assert (type(dag.timetable).__name__, dag.timetable.delta) == ("DeltaTriggerTimetable", timedelta(seconds=15))
     assert (dag.catchup, dag.max_active_runs) == (False, 1)
     assert type(made["sync__alpha"].timetable).__name__ == "CronTriggerTimetable"
+    # one process a reading: what else it has runs where something failed
+    assert {t.task_id: sorted(t.downstream_task_ids) for t in dag.tasks} == {"sync": ["settle"], "settle": []}
+    assert dag.get_task("settle").is_mapped and dag.get_task("sync").retries == 0
+    assert [outlet.name for outlet in dag.get_task("sync").outlets] == ["onemap_news_beta"]
 
 
 def test_an_interval_that_would_hammer_a_source_makes_no_dag_that_runs(dags, folder):
@@ -225,6 +229,8 @@ def test_supervision_runs_after_every_unify_and_twice_an_hour(dags, folder):
     (unify,) = made["unify"].tasks
     assert {asset.uri for asset in unify.outlets} <= {a.uri for a in supervise.asset_condition.objects}
     assert supervise.timetable.expression == "5,35 * * * *"  # a silence brings no change that would start it
+    of_a_new_day = [made["supervise"].get_task(name) for name in ("learn", "foresee")]
+    assert all(task.is_mapped for task in of_a_new_day), "no process on any other run"
     orders = made["work_orders"]
     assert orders.timetable.expression == "*/10 * * * *"
     assert (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import nullcontext
 from datetime import date
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from core.settings import ROOT
 from serving import balance, keys, metrics
+from store.engine import engine, pairs
 from tests.serving.conftest import rows
 
 DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
@@ -61,6 +63,24 @@ def test_the_balance_of_a_day_is_written_once_and_nothing_is_lost(ask):
     assert [row["day"] for row in told] == ["2026-11-24", "2026-11-23"]
     live = rows("select count(*) from source.record where feed = 'm2.sb' and tombstoned_at is null")[0]["count"]
     assert told[0]["live"] == live and told[0]["lost"] == 0
+
+
+def test_what_stands_is_counted_again_where_a_run_has_changed_something(ask, monkeypatch):
+    day = date(2026, 11, 25)
+    with engine().connect() as connection:  # rolled back at the end
+        monkeypatch.setattr(balance, "transaction", lambda: nullcontext(connection))
+        balance.record(day)
+        connection.execute(sa.text("update serving.balance set live = -1 where day = :day"), {"day": day})
+        for statement in (
+            "update landing.run set ended_at = now() - interval '1 hour' where feed in ('m2.sl', 'm2.sb')",
+            "update landing.run set ended_at = now(), started_at = now(), changed = 1 where feed = 'm2.sb'",
+            "update source.record set tombstoned_at = now() where id = (select min(id) from source.record where feed = 'm2.sb')",
+        ):
+            connection.exec_driver_sql(statement)
+        balance.record(day)
+        told = pairs(connection.exec_driver_sql("select feed, live from serving.balance where day = '2026-11-25'"))
+        live = "select count(*) from source.record where feed = 'm2.sb' and tombstoned_at is null"
+        assert told["m2.sb"] == connection.exec_driver_sql(live).scalar_one() > 0 and told["m2.sl"] == -1
 
 
 def test_metrics_are_what_prometheus_reads_and_count_the_store(ask):
