@@ -23,7 +23,7 @@ from quality import suites
 from quality.verdicts import Kind, valid
 from sources.declaration import Feed
 from store import tables, values
-from store.engine import passing, refusal
+from store.engine import engine, passing_on, refusal
 from store.initial import InitialLoad
 from store.staging import Staged
 from store.standing import Standing
@@ -64,6 +64,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
     verdicts = suites.inputs(job.feed.id, job.mapping.entities).verdicts
     job.initial = InitialLoad(job.staged, job.mapping.version) if compare else None
     with (
+        engine().connect() as connection,  # one for all batches: each is written behind the last (store/initial.py)
         ThreadPoolExecutor(1, thread_name_prefix="map") as mapper,
         ThreadPoolExecutor(1, thread_name_prefix="stage") as writer,
     ):
@@ -75,7 +76,7 @@ def batches(job: Job, decoded: Iterable[Decoded], *, compare: bool = False) -> N
             nonlocal writing
             if writing is not None:
                 writing.result()
-            writing = writer.submit(_write_parts, job, parts, verdicts, next(written))
+            writing = writer.submit(_write_parts, connection, job, parts, verdicts, next(written))
 
         for number, batch in enumerate(decoded):
             job.lost += batch.lost
@@ -101,20 +102,18 @@ def _map(job: Job, batch: Decoded, standing: Standing | None) -> Parts:
     return map_phase.isolated(job.mapping, batch, None if standing is None or whole else standing.among)
 
 
-def _write_parts(job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
-    with passing() as connection:
+def _write_parts(connection: Connection, job: Job, parts: Parts, verdicts: Verdicts, number: int) -> None:
+    with passing_on(connection):
         for decoded, mapped in parts:
             write_isolated(connection, job.staged, job.mapping, decoded, mapped, verdicts)
+        blocks = {} if job.initial is None else job.staged.blocks(connection)
     if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
         return
     if job.staged.scopes or job.staged.scoped or (number == 1 and not job.initial.begin()):
         job.initial.give_up()
         job.initial = None
         return
-    if number == 1:
-        with passing() as connection:
-            job.staged.index(connection)
-    job.initial.take(job.staged.last_row)
+    job.initial.take(blocks)
 
 
 def write_isolated(

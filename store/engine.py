@@ -173,9 +173,16 @@ def transaction() -> Iterator[Connection]:
 def passing() -> Iterator[Connection]:
     """A :func:`transaction` that need not be on the disk when it ends: a later commit brings it there, and a server that falls
     before it has nothing that depends on it (what a run received and staged, of which nothing is merged yet)."""
-    with engine().begin() as connection:
-        connection.exec_driver_sql("set local synchronous_commit = off")
+    with engine().connect() as connection, passing_on(connection):
         yield connection
+
+
+@contextmanager
+def passing_on(connection: Connection) -> Iterator[None]:
+    """:func:`passing`, on a connection that is held."""
+    with connection.begin():
+        connection.exec_driver_sql("set local synchronous_commit = off")
+        yield
 
 
 def lock_key(space: str, name: str) -> int:

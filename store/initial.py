@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -33,7 +35,11 @@ from store.statements import GOOD, Runner
 log = logging.getLogger(__name__)
 LONGEST = timedelta(minutes=5)
 
-_RANGE = "{row} > :after and {row} <= :upto"
+#: Blocks by which a table is made longer at once, twice over: where rows are written next may begin so far before its end.
+_AHEAD = 128
+#: Rows of a batch; where its blocks begin spares reading those before.
+_RANGE = "{row}.ctid >= cast(:{name}_from as tid) and {row}.row_id > :after and {row}.row_id <= :upto"
+_OF_RECORDS = _RANGE.format(row="s", name="record")
 
 _RECORDS = f"""
 insert into source.record
@@ -42,14 +48,28 @@ insert into source.record
 overriding system value
 select s.row_id, :feed, s.record_key, s.raw, s.content_hash, s.source_time, s.rank, s.receipt_id, s.place, :run,
        :mapping_version, :code_version, case when s.tombstone then now() end, case when s.tombstone then 'said' end
-from {{record}} s where {_RANGE.format(row="s.row_id")} and {GOOD}
+from {{record}} s where {_OF_RECORDS} and {GOOD}
 """
 
 _DIRTY = f"""
 insert into store.dirty (record_id, upto, feed, run_id, fresh)
 select min(s.row_id), max(s.row_id), :feed, :run, true from {{record}} s
-where {_RANGE.format(row="s.row_id")} having count(*) > 0
+where {_OF_RECORDS} having count(*) > 0
 """
+
+
+class _Elsewhere(Exception):
+    """Rows of a batch do not stand where they were looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Rows staged by now: up to which id, from which block of each table on, how many of records and of each entity."""
+
+    upto: int
+    blocks: dict[str, int]
+    records: int
+    height: Counter[str]
 
 
 class InitialLoad:
@@ -60,7 +80,9 @@ class InitialLoad:
         self._values = {"mapping_version": mapping_version, "code_version": code_version()}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._begun = time.monotonic()
-        self._after = 0
+        self._after = self._accepted = 0
+        self._height: Counter[str] = Counter()
+        self._blocks: dict[str, int] = {}  # as it was when the last batch that was taken was staged
         self._steps: list[Future[None]] = []
         self._counting: Future[Counted | None] | None = None
         self._counted: NestedTransaction | None = None
@@ -77,10 +99,18 @@ class InitialLoad:
             self._end()
         return self._connection is not None
 
-    def take(self, upto: int) -> None:
-        """Rows up to this id are staged and committed: they are merged when their turn comes."""
+    def take(self, blocks: dict[str, int]) -> None:
+        """What is staged by now is committed, and has so many blocks: it is merged when its turn comes."""
+        staged = self._staged
+        batch = _Batch(
+            staged.last_row,
+            {name: max(0, self._blocks.get(name, 0) - _AHEAD) for name in blocks},
+            staged.accepted - self._accepted,
+            staged.height - self._height,
+        )
+        self._accepted, self._height, self._blocks = staged.accepted, staged.height.copy(), blocks
         self._steps = [step for step in self._steps if not step.done() or step.exception()]
-        self._steps.append(self._thread.submit(self._take, upto))
+        self._steps.append(self._thread.submit(self._take, batch))
 
     def stands(self) -> bool:
         """Wait for what was taken; whether all of it went in as an initial load."""
@@ -123,13 +153,15 @@ class InitialLoad:
             self._connection.close()  # rolls back
             self._connection = None
 
-    def _take(self, upto: int) -> None:
+    def _take(self, batch: _Batch) -> None:
         if self._connection is None:
             return
         try:
             if time.monotonic() - self._begun < LONGEST.total_seconds():
-                self._insert(self._connection, upto)
+                self._insert(self._connection, batch)
                 return
+        except _Elsewhere as error:
+            log.warning("run %d is merged when all of it is read: %s", self._staged.run_id, error)
         except sa.exc.DBAPIError as error:  # a key twice, a value refused, a server that went: the merge will see
             reason = redact(str(error.orig)).partition("\n")[0]
             log.info("run %d is merged when all of it is read: %s", self._staged.run_id, reason)
@@ -143,24 +175,29 @@ class InitialLoad:
         actions = {"new": self._staged.accepted - self._staged.gone, "tombstoned": self._staged.gone}
         return Counted(actions, arrivals.record(self._connection, self._staged, times))
 
-    def _insert(self, connection: Connection, upto: int) -> None:
+    def _insert(self, connection: Connection, batch: _Batch) -> None:
         run = Runner(connection, self._staged)
-        run.values |= self._values | {"after": self._after, "upto": upto}
-        run(_RECORDS)
+        run.values |= self._values | {"after": self._after, "upto": batch.upto}
+        run.values |= {f"{name}_from": f"({block},0)" for name, block in batch.blocks.items()}
+        written = {"record": run(_RECORDS).rowcount}
         run(_DIRTY)
         for entity in self._staged.entities:
-            fill(run, self._staged, entity, f"where {_RANGE.format(row='e.row_id')}")
-        self._after = upto
+            written[entity] = fill(run, self._staged, entity, f"where {_RANGE.format(row='e', name=entity)}")
+        wanted = {"record": batch.records, **{entity: batch.height[entity] for entity in self._staged.entities}}
+        if written != wanted:
+            raise _Elsewhere(f"of {wanted} staged rows {written} stand where they are looked for")
+        self._after = batch.upto
 
 
-def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> None:
-    """Write staged rows ``e`` of an entity: ``of`` says which, ``record`` whose they are."""
+def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> int:
+    """Write staged rows ``e`` of an entity: ``of`` says which, ``record`` whose they are. Returns how many."""
     preparer = run.connection.dialect.identifier_preparer
     names = [preparer.quote(column.name) for column in tables.entity_columns(entity)]
-    run(
+    written = run(
         f"""insert into {tables.source_entity[entity].fullname} (record_id, ord, feed, {", ".join(names)})
             select {record}, e.ord, :feed, {", ".join(f"e.{name}" for name in names)} from {staged.name(entity)} e {of}"""
     )
+    return written.rowcount
 
 
 def rejected(run: Runner) -> int:

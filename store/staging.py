@@ -216,10 +216,12 @@ class Staged:
         )
         return pl.Series("row_id", ids[:, 0], dtype=pl.Int64)
 
-    def index(self, connection: Connection) -> None:
-        """For an initial load, which takes up rows by their ids while others are written."""
-        for table in (self.record, *self.entity.values()):
-            connection.exec_driver_sql(f"create index on {table.fullname} (row_id)")
+    def blocks(self, connection: Connection) -> dict[str, int]:
+        """How many blocks ``record`` and each entity take by now: what is staged next stands behind them, or in the last of them."""
+        staged = {"record": self.record, **self.entity}
+        sizes = ", ".join(f"pg_relation_size('{table.fullname}')" for table in staged.values())
+        *found, block = connection.exec_driver_sql(f"select {sizes}, current_setting('block_size')::bigint").one()
+        return {name: size // block for name, size in zip(staged, found, strict=True)}
 
     def copy(self, connection: Connection, table: sa.Table, frame: pl.DataFrame) -> None:
         """COPY a frame whose columns are some of the table's."""

@@ -125,6 +125,13 @@ def test_a_reading_that_takes_too_long_is_merged_when_it_is_read(world, monkeypa
     both_ways(monkeypatch, "m2.sb", DAY, False)
 
 
+def test_rows_that_stand_where_nobody_looks_are_merged_when_all_is_read(world, monkeypatch):
+    monkeypatch.setattr(initial, "_AHEAD", -10_000)
+    world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in (0, 4, 8)]
+    outcome, counts, *_ = both_ways(monkeypatch, "m2.sb", DAY, False)
+    assert (outcome, counts.new) == ("ok", 12)
+
+
 def test_a_source_that_fails_midway_leaves_nothing_of_what_was_loaded(world):
     world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in (0, 4, 8, 12)]
     world["m2.sb"].fail_after, world["m2.sb"].error = 3, TransientError("away")
