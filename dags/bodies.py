@@ -250,19 +250,33 @@ def housekeeping() -> dict[str, Any]:
     return done
 
 
-def push(output: str, period: str | None = None) -> dict[str, Any]:
-    """Bring a receiver up to date. :raises OneMapError: it is away, refuses us, or its receipt does not balance."""
+def push(outputs: list[str], period: str | None = None) -> dict[str, Any]:
+    """Bring a receiver up to date, one output after the other; one that fails keeps no other from being sent.
+
+    :raises OneMapError: it is away, refuses us, or a receipt does not balance; of several the one that may mend itself.
+    """
     _guard()
     from airflow.sdk.exceptions import AirflowSkipException
 
+    from core.errors import Fault, OneMapError
     from serving.push import run
     from sinks import loader
 
-    done = run.push(output, period=period if loader.output(output)[1].period else None)
-    log.info("%s: %d rows = %d accepted + %d rejected", output, done.rows, done.accepted, done.rejected)
-    if done.open:
+    sent, failed = [], []
+    for output in outputs:
+        try:
+            sent.append(run.push(output, period=period if loader.output(output)[1].period else None))
+        except OneMapError as error:
+            log.error("%s: %s", output, error)
+            failed.append(error)
+        else:
+            done = sent[-1]
+            log.info("%s: %d rows = %d accepted + %d rejected", output, done.rows, done.accepted, done.rejected)
+    if failed:
+        raise next((error for error in failed if error.fault is Fault.TRANSIENT), failed[0])
+    if all(done.open for done in sent):
         raise AirflowSkipException("已送达，等待接收方回执 / delivered, the receipt is to come")
-    return done.as_dict()
+    return {done.output: done.as_dict() for done in sent}
 
 
 def broken(reason: str) -> None:

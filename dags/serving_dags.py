@@ -170,11 +170,16 @@ def build(
                 declaration()
                 return dag
 
-            @task(task_id="push", task_display_name="推送 push", map_index_template="{{ task.op_kwargs['output'] }}")
-            def push(output, params=None):
-                return bodies.push(output, params["period"])
+            @task(
+                task_id="push",
+                task_display_name="推送 push",
+                map_index_template="{{ task.op_kwargs['outputs'] | join(' · ') }}",
+            )
+            def push(outputs, params=None):
+                return bodies.push(outputs, params["period"])
 
-            push.expand(output=list(d.outputs))
+            # what follows each change is few rows: one process for all outputs costs less than one for each
+            push.expand(outputs=[list(d.outputs)] if d.by_change else [[output] for output in d.outputs])
         return dag
 
     pushes = {f"push__{name}": partial(push_dag, name) for name in names(SINKS)}

@@ -213,6 +213,33 @@ def test_a_source_asked_every_few_seconds_is_read_in_one_process_and_publishes_w
         bodies.settle_these("m2", found[0])
 
 
+def test_an_output_that_fails_keeps_no_other_from_being_sent(monkeypatch):
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    from serving.push import run
+
+    sent = []
+    fails: dict[str, Exception] = {"p_up.accept": ProviderError("refused"), "p_up.result": TransientError("away")}
+
+    def push(output, period):
+        sent.append(output)
+        if output in fails:
+            raise fails[output]
+        return run.Pushed(output, open=not fails)
+
+    monkeypatch.setattr(run, "push", push)
+    outputs = ["p_up.accept", "p_up.process", "p_up.result", "p_up.special"]
+    with pytest.raises(TransientError):  # the one for which another try may help
+        bodies.push(outputs)
+    assert sent == outputs
+    del fails["p_up.result"]
+    with pytest.raises(ProviderError):
+        bodies.push(outputs)
+    fails.clear()
+    with pytest.raises(AirflowSkipException):
+        bodies.push(outputs[:1])
+
+
 def test_a_backfill_that_can_read_nothing_of_its_interval_fails_and_says_why(monkeypatch):
     _run(monkeypatch, "backfill", TICK)
     with pytest.raises(ConfigurationError) as refused:

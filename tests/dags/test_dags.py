@@ -238,6 +238,14 @@ def test_supervision_runs_after_every_unify_and_twice_an_hour(dags, folder):
     )
 
 
+def test_what_follows_each_change_is_sent_by_one_process_what_a_schedule_sends_by_one_an_output(dags, folder):
+    made = dags.build(None, folder)
+    (changes,) = made["push__p_up"].get_task("push").op_kwargs_expand_input.value["outputs"]
+    assert changes[0] == "p_up.accept" and len(changes) > 2
+    monthly = made["push__housing_monthly"].get_task("push").op_kwargs_expand_input.value["outputs"]
+    assert {len(outputs) for outputs in monthly} == {1}
+
+
 def test_parsing_stays_cheap_with_a_hundred_sources(dags, folder):
     """A task's own parse does not grow with the sources; all of them together stay far under Airflow's 30 seconds."""
     for number in range(100):
