@@ -218,6 +218,23 @@ def test_payloads_go_when_they_are_old_and_nothing_refers_to_them(world):
     assert housekeeping.run().payloads == 0
 
 
+def test_runs_that_brought_nothing_go_when_they_are_old_and_what_they_completed_stands(world):
+    def read(month: int, *cases: dict) -> int:
+        world["m2.sb"].pages = [list(cases)] if cases else []
+        return run("m2.sb", window(f"2026-{month:02}-01", f"2026-{month + 1:02}-01")).run_id
+
+    brought, nothing, again, last = read(1, case(1)), read(2), read(3), read(4)
+    completed = rows("select * from landing.completed")
+    referred = {row["run_id"] for row in completed}
+    with transaction() as connection:
+        connection.exec_driver_sql(
+            "update landing.run set started_at = started_at - interval '1 year', ended_at = ended_at - interval '1 year'"
+        )
+    assert housekeeping.run().runs == len({nothing, again} - referred) > 0
+    assert {row["id"] for row in rows("select id from landing.run")} == {brought, last} | referred
+    assert rows("select * from landing.completed") == completed and housekeeping.run().runs == 0
+
+
 # -- health and summary
 
 
