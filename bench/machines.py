@@ -1,7 +1,7 @@
 """The hub as ``docker-compose.yml`` has it, as processes of this machine: ``python -m bench.machines --projects 20``.
 
-PostgreSQL for both databases, Debian's redis-server as the broker, api-server, scheduler, DAG processor and two Celery
-workers, each by the file's own command. Every source is read through Airflow; in the middle of it one worker is killed
+PostgreSQL for both databases, Debian's redis-server as the broker, an object store that speaks S3 (moto's, in an environment of its
+own) for the archive, api-server, scheduler, DAG processor and two Celery workers, each by the file's own command. Every source is read through Airflow; in the middle of it one worker is killed
 with all its tasks, and the broker is restarted. Then everything is unified. The same world is read once more without
 Airflow: both stores have the same hash, or the exit code is 1. Prints one object.
 """
@@ -18,7 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +28,7 @@ from typing import Any
 
 import yaml
 
-from bench import scratch
+from bench import rivals, scratch
 from core import settings
 
 TODAY = datetime(2026, 11, 23, 8)
@@ -96,7 +97,7 @@ def _machines(server: str, home: Path, hub: str) -> Iterator[tuple[Machines, str
 
     compose = yaml.safe_load(_COMPOSE.read_text(encoding="utf-8"))
     declared = {k: v for k, v in compose["x-hub"]["environment"].items() if "$" not in v}
-    port, broker = _free_port(), _free_port()
+    port, broker, objects = _free_port(), _free_port(), _free_port()
     metadata = server.format(database="machines_airflow")
     os.environ["ONEMAP_HOME"] = str(home)
     layout = Layout.here()
@@ -110,6 +111,9 @@ def _machines(server: str, home: Path, hub: str) -> Iterator[tuple[Machines, str
         "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{broker}/0",
         "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata}",
         "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{objects}",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": "bench",  # pragma: allowlist secret
         "PYTHONPATH": os.pathsep.join([str(settings.ROOT), str(settings.ROOT / "dags" / "provider")]),
     }
     commands = {name: one["command"] for name, one in compose["services"].items() if "command" in one}
@@ -135,8 +139,11 @@ def _machines(server: str, home: Path, hub: str) -> Iterator[tuple[Machines, str
         "yes",
     ]
     env.pop("AIRFLOW__LOGGING__LOGGING_LEVEL", None)
+    store = [str(rivals.environment("objects") / "moto_server"), "-H", "127.0.0.1", "-p", str(objects)]
     machines = Machines(home, env, of("worker"), queue)
     try:
+        machines.start("objects", store)
+        _bucket(f"{env['AWS_ENDPOINT_URL']}/{env['ONEMAP_ARCHIVE_URL'].removeprefix('s3://')}", machines.keep)
         machines.start("redis", queue)
         machines.start("api-server", [*of("api-server")[:-4], "--host", "127.0.0.1", "--port", str(port)])
         machines.start("scheduler", of("scheduler"))
@@ -147,6 +154,20 @@ def _machines(server: str, home: Path, hub: str) -> Iterator[tuple[Machines, str
     finally:
         for name in reversed(list(machines.running)):
             machines.end(name)
+
+
+def _bucket(url: str, keep: Callable[[], None]) -> None:
+    """The archive's bucket, as soon as the object store answers."""
+    until = time.monotonic() + 120
+    while True:
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=10).close()
+            return
+        except OSError:
+            keep()
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def _disturb(machines: Machines) -> None:
@@ -241,7 +262,7 @@ def main() -> int:
             found = _through_airflow(server, os.environ["ONEMAP_DATABASE_URL"], sources)
             dispose()
     found |= {"projects": options.projects, "alone": alone, "same": found["hash"] == alone}
-    print(json.dumps(found, ensure_ascii=False))
+    print(json.dumps(found, ensure_ascii=False), flush=True)
     return 0 if found["same"] and not found["failed"] else 1
 
 
