@@ -1,6 +1,7 @@
 """What the sources of :mod:`bench.protocols` send, as files: ``python -m bench.bodies NAME ROWS FOLDER``.
 
-Made by a process of their own, so that neither their making nor all of them at once count in a worker's memory.
+Made by a process of their own, so that neither their making nor all of them at once count in a worker's memory; what that
+process alone needs is imported where it is used.
 """
 
 from __future__ import annotations
@@ -14,13 +15,6 @@ import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-
-import numpy as np
-import shapely
-import xlsxwriter
-
-from connectors.decoders import geometry
-from standins.systems import d5
 
 START = datetime(2026, 3, 1, 8)
 NAME, UNIT = "东莞市合立宏智能科技有限公司", "91441900MA57X15J2T"
@@ -82,6 +76,10 @@ def _zip(numbers: range) -> bytes:
 
 
 def _workbook(numbers: range) -> bytes:
+    import xlsxwriter
+
+    from standins.systems import d5
+
     held = io.BytesIO()
     book = xlsxwriter.Workbook(held)
     sheet = book.add_worksheet("2026-03")
@@ -114,6 +112,11 @@ _GML = (
 
 
 def _gml(numbers: range) -> bytes:
+    import numpy as np
+    import shapely
+
+    from connectors.decoders import geometry
+
     def member(number: int) -> str:
         places = " ".join(f"{one:.9f} {other:.9f}" for one, other in _ring(number, True))
         area = geometry.areas(np.array([shapely.Polygon(_ring(number, False))]))[

@@ -82,10 +82,13 @@ def record(
         },
     )
     parts = ["select 'feed', '', date_trunc('hour', at), came, count(*) from arrived group by 3, 4"]
+    passes = []
     for entity in staged.entities:
-        parts += _of_entity(staged, entity)
+        once, of_it = _of_entity(staged, entity)
+        passes += once
+        parts += of_it
     counts = " union all ".join(f"select cast(:feed as text), p.* from ({part}) p" for part in parts)
-    add(connection, counts, feed=staged.feed)
+    add(connection, f"with {', '.join(passes)} {counts}" if passes else counts, feed=staged.feed)
     by_day: dict[date, int] = dict(
         connection.exec_driver_sql("select at::date, count(*) from arrived group by 1").all()
     )
@@ -152,30 +155,45 @@ def _said(raw: bytes, increment: str) -> dict[str, object]:
     return {name: value for name, value in json.loads(rawrow.text(raw)).items() if name.lower() != increment.lower()}
 
 
-def _of_entity(staged: Staged, entity: str) -> list[str]:
-    """SQL of the counts by part and by vital column, of one entity: (kind, part, at, came, n)."""
-    declared = entities.load(entity).columns
-    day = "date_trunc('day', a.at), a.came"
+def _of_entity(staged: Staged, entity: str) -> tuple[list[str], list[str]]:
+    """SQL of the counts by part and by vital column, of one entity: (kind, part, at, came, n); and of what they are summed up
+    from, so that its rows are gone through once."""
     rows = f"arrived a join {staged.name(entity)} e using (row_id)"
-    number = "count(distinct row_id)" if entity in staged.several else "count(*)"
-    parts = []
+    day = "date_trunc('day', a.at)"
+    named: dict[str, str] = {}
     for kind, columns in _PARTS.items():
-        named = [_NAMED.get(column, "e.{}").format(column) for column in columns if (entity, column) in staged.filled]
-        if named:
-            parts.append(
-                f"""select '{kind}', left(coalesce({", ".join(named)}), {_NAME}), {day}, {number} from {rows}
-                    where coalesce({", ".join(named)}) is not null group by 2, 3, 4"""
-            )
+        found = [_NAMED.get(column, "e.{}").format(column) for column in columns if (entity, column) in staged.filled]
+        if found:
+            named[kind] = f"left(coalesce({', '.join(found)}), {_NAME})"
+    declared = entities.load(entity).columns
     vital = [name for name, column in declared.items() if column.vital and (entity, name) in staged.filled]
+    if entity in staged.several:  # a record counts once, however many rows of a part it has: that adds up to nothing
+        parts = [
+            f"select '{kind}', {part}, {day}, a.came, count(distinct row_id) from {rows} where {part} is not null group by 2, 3, 4"
+            for kind, part in named.items()
+        ]
+        named = {}
+    else:
+        parts = [
+            f"select '{kind}', {kind}, at, came, sum(n)::bigint from counted_{entity} where {kind} is not null group by 2, 3, 4"
+            for kind in named
+        ]
     if vital:
+        sums = ", ".join(f"sum(of_{name})::bigint as of_{name}" for name in vital)
+        values = ", ".join(f"('{entity}.{name}', d.of_{name})" for name in vital)
         parts.append(
-            f"""select 'column', f.part, d.at, d.came, f.n from (
-                    select date_trunc('day', a.at) as at, a.came, {", ".join(f"count(e.{n}) as {n}" for n in vital)}
-                    from {rows} group by 1, 2) d
-                cross join lateral (values {", ".join(f"('{entity}.{n}', d.{n})" for n in vital)}) f (part, n)
-                where f.n > 0"""
+            f"""select 'column', f.part, d.at, d.came, f.n
+                from (select at, came, {sums} from counted_{entity} group by 1, 2) d
+                cross join lateral (values {values}) f (part, n) where f.n > 0"""
         )
-    return parts
+    if not named and not vital:
+        return [], parts
+    asked = [f"{part} as {kind}" for kind, part in named.items()]
+    counted = [f"count(e.{name}) as of_{name}" for name in vital]
+    keys = ", ".join(str(place + 1) for place in range(2 + len(named)))
+    once = f"""counted_{entity} as materialized (
+        select {", ".join([f"{day} as at", "a.came", *asked, "count(*) as n", *counted])} from {rows} group by {keys})"""
+    return [once], parts
 
 
 def horizon(connection: Connection, feed: str) -> datetime | None:
