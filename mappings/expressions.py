@@ -5,7 +5,7 @@ A scope is a batch's cleaned columns; it computes each value once, and collects 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -34,12 +34,12 @@ class Fault:
 
 @dataclass
 class Scope:
-    """A batch's columns, with ``_row`` and, when exploded, ``_position``."""
+    """A batch's columns, with ``_row`` and, when exploded, ``_position``. ``ascii``: those of which every value is printable ASCII."""
 
     frame: pl.DataFrame
+    ascii: Collection[str] = ()
     faults: list[Fault] = field(default_factory=list)
     computed: dict[tuple[str, Reading, str | None, bool], pl.Series] = field(default_factory=dict)
-
     bare: dict[str, pl.Series] = field(default_factory=dict)
 
     def within(self, frame: pl.DataFrame) -> Scope:
@@ -57,7 +57,7 @@ class Scope:
             for fault in self.faults
             if (retained := fault.rows.is_in(rows)).any()
         ]
-        return Scope(frame, faults)
+        return Scope(frame, self.ascii, faults)
 
     def fault(
         self,
@@ -101,6 +101,9 @@ class Scope:
         """A raw column that names something, without the words that say "none"; what they stood for is noted."""
         if name not in self.bare:
             written = self.column(name)
+            if name in self.ascii and placeholders.none_in(written):
+                self.bare[name] = written
+                return written
             bare, words = placeholders.without(written)
             self.bare[name], numbers = placeholders.numbers(bare)
             for found, code in ((words, "placeholder"), (numbers, "code_as_number")):

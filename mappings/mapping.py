@@ -101,7 +101,7 @@ class Mapping:
         """
         frame, unknown, looks, unlike, bare = self._aligned(rows)
         columns = frame
-        scope = Scope(frame)
+        scope = Scope(frame, bare)
         for name, alike, written in looks:
             scope.fault(alike, "look_alike", name, written, False, visible)
         for name, differing, text in unlike:
@@ -119,7 +119,7 @@ class Mapping:
         live = frame
         if records["tombstone"].any():
             live = frame.filter(~records["tombstone"])
-        scopes: dict[str | None, Scope] = {None: scope if live is frame else Scope(live)}
+        scopes: dict[str | None, Scope] = {None: scope if live is frame else Scope(live, bare)}
         blocks: dict[str, list[pl.DataFrame]] = {name: [] for name in self.targets}
         for number, block in enumerate(self.declaration.entities):
             if block.explode is not None and block.explode not in scopes:

@@ -28,6 +28,16 @@ def pattern(*, ascii_only: bool = False) -> str:
     return f"^(?:(?i:{'|'.join(words)})|{'|'.join(forms)})$"
 
 
+@cache
+def _any_of_ascii() -> str:
+    return f"{pattern(ascii_only=True)}|{_NUMBER}"
+
+
+def none_in(text: pl.Series) -> bool:
+    """Whether printable ASCII holds nothing that :func:`without` or :func:`numbers` would find: asked once, as hardly any does."""
+    return not text.str.contains(_any_of_ascii()).any()
+
+
 def numbers(text: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     """Identifiers that a program took for numbers, made what they were: (text, mask). Text is cleaned.
 

@@ -20,7 +20,8 @@ def run(job: Job) -> Verdict:
     if job.initial is not None:
         job.initial.count(job.feed.rhythm.time)
     with transaction() as connection:
-        job.staged.analyze(connection)
+        if job.initial is None:  # what is merged already is joined with nothing any more
+            job.staged.analyze(connection)
         listing = job.window.full and job.proof.complete and not job.proof.unchanged
         verdict = gate.check(connection, job.staged, listing=listing, absence=job.feed.absence)
     if verdict.go:

@@ -79,6 +79,8 @@ def _writing(job: Job) -> Iterator[tuple[Connection, RootTransaction]]:
         return
     if job.initial is not None:
         job.initial.give_up()
+        with transaction() as connection:
+            job.staged.analyze(connection)
     with engine().connect() as connection, connection.begin() as writing:
         yield connection, writing
 

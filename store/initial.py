@@ -192,7 +192,8 @@ class InitialLoad:
 def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> int:
     """Write staged rows ``e`` of an entity: ``of`` says which, ``record`` whose they are. Returns how many."""
     preparer = run.connection.dialect.identifier_preparer
-    names = [preparer.quote(column.name) for column in tables.entity_columns(entity)]
+    own = tables.source_entity[entity].c
+    names = [preparer.quote(column.name) for column in own if column.name not in ("record_id", "ord", "feed")]
     written = run(
         f"""insert into {tables.source_entity[entity].fullname} (record_id, ord, feed, {", ".join(names)})
             select {record}, e.ord, :feed, {", ".join(f"e.{name}" for name in names)} from {staged.name(entity)} e {of}"""

@@ -61,13 +61,17 @@ def indexed(entity: str) -> frozenset[str]:
 
 def refused(entity: str, frame: pl.DataFrame) -> Iterator[Refusal]:
     """What the tables of an entity cannot hold of its rows."""
+    yield from _found(frame, {name: limit for name, limit in _limits(entity).items() if name in frame.columns})
+
+
+@cache
+def _limits(entity: str) -> dict[str, int | None]:
+    """Bytes that each column of an entity holds at most."""
     bounded = indexed(entity)
-    limits = {
+    return {
         column.name: JSON_BYTES if isinstance(column.type, JSONB) else INDEXED_BYTES if column.name in bounded else None
         for column in tables.entity_columns(entity)
-        if column.name in frame.columns
     }
-    yield from _found(frame, limits)
 
 
 def refused_records(frame: pl.DataFrame) -> Iterator[Refusal]:
