@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Event, Lock
 
 import sqlalchemy as sa
@@ -39,6 +40,8 @@ AT_ONCE = 20_000
 CHUNK = 500_000
 #: About so many records of an entity whose rows stand each for itself are folded in one transaction.
 PART = 30_000
+#: Which records of an entity are folded in one transaction: a condition, and its ``first`` and ``last``.
+Part = tuple[str, int, int]
 #: Statements at a time on the database, whose work it is.
 WORKERS = min(4, os.cpu_count() or 1)
 
@@ -289,6 +292,7 @@ def _fold_side_by_side(result: Unified) -> None:
     def work() -> Unified:
         own = Unified()
         while (one := parts.take()) is not None:
+            _refresh_statistics()  # of what the parts before it have written
             with _part() as connection:
                 _fold(connection, own, *one, empty)
             parts.done(one)
@@ -303,28 +307,28 @@ def _fold_side_by_side(result: Unified) -> None:
 
 
 class _Parts:
-    """What is to be folded, the longest first, taken by several threads: (entity, part, of how many).
+    """What is to be folded, the longest first, taken by several threads: an entity, and which part of it.
 
     Licences follow the last part of the cases, before all that has no such wait: they are one part, and the last to end.
     """
 
-    def __init__(self, waiting: dict[str, int]) -> None:
-        self._left = deque((entity, part, parts) for entity, parts in waiting.items() for part in range(parts))
-        self._cases = cases if (cases := waiting.get("case", 1)) > 1 else 0
+    def __init__(self, waiting: dict[str, list[Part | None]]) -> None:
+        self._left = deque((entity, part) for entity, parts in waiting.items() for part in parts)
+        self._cases = cases if (cases := len(waiting.get("case", ()))) > 1 else 0
         self._lock = Lock()
 
-    def take(self) -> tuple[str, int, int] | None:
+    def take(self) -> tuple[str, Part | None] | None:
         """The next; None: there is none left that could begin."""
         with self._lock:
             return self._left.popleft() if self._left else None
 
-    def done(self, one: tuple[str, int, int]) -> None:
+    def done(self, one: tuple[str, Part | None]) -> None:
         """It has been committed."""
         with self._lock:
             if one[0] == "case" and self._cases:
                 self._cases -= 1
                 if not self._cases:
-                    self._left.appendleft(("licence", 0, 1))
+                    self._left.appendleft(("licence", None))
 
 
 def _empty(connection: Connection, entities: set[str]) -> set[str]:
@@ -336,19 +340,33 @@ def _empty(connection: Connection, entities: set[str]) -> set[str]:
     }
 
 
-def _waiting(connection: Connection) -> dict[str, int]:
-    """Entity → into how many parts its folding may be divided; cases, which licences follow, come first."""
+def _waiting(connection: Connection) -> dict[str, list[Part | None]]:
+    """Entity → the parts into which its folding may be divided, None: it is one; cases, which licences follow, come first."""
     rows = connection.exec_driver_sql("select entity, count(*), count(part) from store.unfolded group by entity").all()
     found: dict[str, int] = {entity: count for entity, count, _ in rows}
     apart = {entity: own for entity, count, own in rows if own == count}
-    cases = {"case": 1} if found.keys() & {"case", "licence"} else {}
+    waiting: dict[str, list[Part | None]] = {"case": [None]} if found.keys() & {"case", "licence"} else {}
     if apart.get("case", 0) > AT_ONCE // 2:
-        cases = {"case": max(WORKERS, -(-apart["case"] // PART))}
-    return (
-        cases
-        | {entity: -(-found[entity] // PART) for entity in fold.KEPT if entity in found}
-        | {entity: 1 for entity in ALONE if entity in found}
-    )
+        parts = max(WORKERS, -(-apart["case"] // PART))
+        waiting["case"] = [("part % :first = :last", parts, number) for number in range(parts)]
+    for entity in fold.KEPT:
+        if entity in found:
+            waiting[entity] = _ranges(connection, entity, -(-found[entity] // PART))
+    return waiting | {entity: [None] for entity in ALONE if entity in found}
+
+
+def _ranges(connection: Connection, entity: str, parts: int) -> list[Part | None]:
+    """So many ranges of the records of an entity that wait, each with as many: neighbours lie on the same pages."""
+    if parts == 1:
+        return [None]
+    ends = connection.execute(
+        sa.text(
+            """select percentile_disc(cast(:shares as float8[])) within group (order by record_id)
+               from store.unfolded where entity = :entity"""
+        ),
+        {"entity": entity, "shares": [number / parts for number in range(1, parts)]},
+    ).scalar_one()
+    return [("record_id > :first and record_id <= :last", *pair) for pair in pairwise([-1, *sorted(set(ends)), _LAST])]
 
 
 #: Beyond every number of a dirty record.
@@ -646,11 +664,9 @@ def _leave_cases(connection: Connection) -> None:
     connection.exec_driver_sql(_LEAVE_CASES)
 
 
-#: Take what is left to be folded of these entities, or every ``parts``-th record of it.
+#: Take what is left to be folded of these entities, or a part of it.
 _TAKE_UNFOLDED = """with gone as (
-    delete from store.unfolded
-    where entity = any(:entities) and (:parts = 1 or coalesce(part, record_id) % :parts = :part)
-    returning entity, record_id, id, fresh)
+    delete from store.unfolded where entity = any(:entities) and {these} returning entity, record_id, id, fresh)
 insert into due select * from gone"""
 
 
@@ -658,27 +674,28 @@ def _fold(
     connection: Connection,
     result: Unified,
     entity: str,
-    part: int = 0,
-    parts: int = 1,
+    part: Part | None = None,
     empty: Collection[str] = (),
 ) -> None:
     """Bring golden rows up to date, in the caller's transaction: of cases and licences, or of some cases alone, whose licences
-    are left to be folded; of an entity whose rows stand each for itself, of every ``parts``-th record; of another.
+    are left to be folded; of an entity whose rows stand each for itself, of a part of its records; of another.
 
     ``empty``: entities without a golden row.
     """
-    entities = ["case", "licence"] if entity == "case" and parts == 1 else [entity]
+    entities = ["case", "licence"] if entity == "case" and part is None else [entity]
     connection.exec_driver_sql(
         """create temp table due (entity text, record_id bigint, id text, fresh boolean) on commit drop;
            create temp table if not exists changed (entity text, id text) on commit drop"""
     )
-    connection.execute(sa.text(_TAKE_UNFOLDED), {"entities": entities, "part": part, "parts": parts})
+    these, first, last = part or ("true", 0, 0)
+    taking = {"entities": entities} | ({"first": first, "last": last} if part else {})
+    connection.execute(sa.text(_TAKE_UNFOLDED.format(these=these)), taking)
     connection.exec_driver_sql("analyze due")
     if entity == "case":
         result.add("case", resolve.cases(connection, empty="case" in empty))
         result.spoke.update(_speaking(connection))
         fold.forget(connection)
-        if parts > 1:
+        if part is not None:
             connection.exec_driver_sql(
                 f"insert into store.unfolded (entity, record_id) select 'licence', record_id from ({resolve.LICENCES_OF_CASES}) l"
             )
