@@ -249,18 +249,18 @@ class _Beside:
 #: Tables that a load has made other than they were when they were last analysed, by counted rows or by size on disk.
 _GROWN = """select quote_ident(s.schemaname) || '.' || quote_ident(s.relname)
 from pg_stat_user_tables s join pg_class c on c.oid = s.relid
-where s.schemaname in ('source', 'store')
+where s.schemaname in ('source', 'store') and s.relname like :tables
   and (s.n_mod_since_analyze > 1000 and s.n_mod_since_analyze > s.n_live_tup / 3
        or pg_relation_size(c.oid) / current_setting('block_size')::int > c.relpages * 4 / 3 + 20)"""
 
 
-def _refresh_statistics() -> None:
+def _refresh_statistics(tables: str = "%") -> None:
     """Analyse what a load has made another table since it was last analysed: plans for an empty one take hours.
 
     What a session wrote is counted seconds after its commit, so that a table's size on disk is asked too: it is known at once.
     """
     with transaction() as connection:
-        grown = connection.exec_driver_sql(_GROWN).scalars()
+        grown = connection.execute(sa.text(_GROWN), {"tables": tables}).scalars()
         tables_grown = list(grown)
     for table in tables_grown:
         with transaction() as connection:  # a sample of some thousand rows does until autovacuum takes its own
@@ -292,7 +292,7 @@ def _fold_side_by_side(result: Unified) -> None:
     def work() -> Unified:
         own = Unified()
         while (one := parts.take()) is not None:
-            _refresh_statistics()  # of what the parts before it have written
+            _refresh_statistics("member")  # which the parts before it have filled, and each finds its rows by
             with _part() as connection:
                 _fold(connection, own, *one, empty)
             parts.done(one)
