@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from store.engine import engine
 
-_EVERY = 0.25  # seconds between two looks at memory and transactions
+_EVERY = 0.5  # seconds between two looks at memory and transactions
 
 
 @contextmanager

@@ -239,13 +239,20 @@ def aged(projects: int, changed: int, days: int) -> dict[str, Any]:
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
     first, began = _sizes(), time.perf_counter()
+    by_quarter = [_kinds(first)]
     for day in range(days):
         change(changed, day)
         unify()
+        if day % max(1, days // 4) == days // 4 - 1:
+            by_quarter.append(_kinds(_sizes()))
     seconds, last = time.perf_counter() - began, _sizes()
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum")
         dead = connection.exec_driver_sql("select sum(n_dead_tup) from pg_stat_user_tables").scalar_one()
+        hot = connection.exec_driver_sql(
+            """select round(100.0 * sum(n_tup_hot_upd) / nullif(sum(n_tup_upd), 0)) from pg_stat_user_tables
+               where schemaname = 'store' and n_tup_upd > 0"""
+        ).scalar_one()
     after = _sizes()
     grown = sorted(last, key=lambda name: last[name] - first.get(name, 0), reverse=True)[:6]
     mib = 1 << 20
@@ -254,9 +261,20 @@ def aged(projects: int, changed: int, days: int) -> dict[str, Any]:
         "changed_a_day": changed,
         "a_day_s": round(seconds / days, 3),
         "mib": [round(sum(sizes.values()) / mib, 1) for sizes in (first, last, after)],
+        "mib_by_quarter": by_quarter,
         "dead_rows_after_vacuum": int(dead),
+        "hot_updates_per_cent": int(hot or 0),
         "grown_mib": {name: round((last[name] - first.get(name, 0)) / mib, 1) for name in grown},
     }
+
+
+def _kinds(sizes: dict[str, int]) -> dict[str, float]:
+    """MiB of the rows and their indexes, of the feed of changes, of PostgreSQL's catalogues."""
+    kinds = {"rows": 0, "changes": 0, "catalogues": 0}
+    for name, size in sizes.items():
+        kind = "catalogues" if name.startswith("pg_") else "changes" if name.startswith("store.change") else "rows"
+        kinds[kind] += size
+    return {kind: round(size / (1 << 20), 1) for kind, size in kinds.items()}
 
 
 def _sizes() -> dict[str, int]:

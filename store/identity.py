@@ -118,6 +118,10 @@ insert into node (channel, case_no, round, label)
         select channel, case_no from source."case" where case_no is not null
         union select channel, case_no from store.case_member) every
     on conflict do nothing"""
+#: About how many numbers there are: those of cases, and of a load that has not come to most of its rows yet, of three rows one.
+_STORED = """
+select greatest(0, max(reltuples / case oid when 'source."case"'::regclass then 3 else 1 end)) from pg_class
+where oid in ('store.case_member'::regclass, 'source."case"'::regclass)"""
 #: What the nodes of a round touch: through numbers, through what a person judged the same, and as they are joined so far.
 _NEIGHBOURS = """
 insert into node (channel, case_no, round, label)
@@ -151,9 +155,7 @@ def _close_over_neighbours(connection: Connection) -> None:
     Nodes that only events tell of stand in ``store.case_member`` alone.
     """
     count = connection.exec_driver_sql("select count(*) from node").scalar_one()
-    stored = connection.exec_driver_sql(
-        "select greatest(reltuples, 0) from pg_class where oid = 'store.case_member'::regclass"
-    ).scalar_one()
+    stored = connection.exec_driver_sql(_STORED).scalar_one()
     if count > WHOLE and count > stored / 4:
         connection.exec_driver_sql(_ALL_NODES)
         return
