@@ -178,7 +178,11 @@ class InitialLoad:
     def _insert(self, connection: Connection, batch: _Batch) -> None:
         run = Runner(connection, self._staged)
         run.values |= self._values | {"after": self._after, "upto": batch.upto}
-        run.values |= {f"{name}_from": f"({block},0)" for name, block in batch.blocks.items()}
+        for name, block in batch.blocks.items():
+            run.values[f"{name}_from"] = f"({block},0)"
+            if block and self._found(run, name) != (batch.records if name == "record" else batch.height[name]):
+                # rows of unlike sizes: one may have taken the room that was left in any block before
+                run.values[f"{name}_from"] = "(0,0)"
         written = {"record": run(_RECORDS).rowcount}
         run(_DIRTY)
         for entity in self._staged.entities:
@@ -187,6 +191,13 @@ class InitialLoad:
         if written != wanted:
             raise _Elsewhere(f"of {wanted} staged rows {written} stand where they are looked for")
         self._after = batch.upto
+
+    def _found(self, run: Runner, name: str) -> int:
+        """How many rows of the batch stand where they are looked for."""
+        good = f" and {GOOD}" if name == "record" else ""
+        where = _RANGE.format(row="s", name=name)
+        rows: int = run(f"select count(*) from {self._staged.name(name)} s where {where}{good}").scalar_one()
+        return rows
 
 
 def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> int:
