@@ -95,9 +95,10 @@ select channel, case_no, 0, channel || ':' || case_no from (
 ) changed
 where channel is not null and case_no is not null;
 analyze node"""
-#: Nodes of items whose codes mean something else than they did.
+#: Nodes of items whose codes mean something else than they did; those that wait to be identified come in their own turn.
 _NODES_OF_CODES = """
-union select channel, case_no from source."case" where item_code in (select code from changed_code)"""
+union select s.channel, s.case_no from source."case" s join store.case_member using (channel, case_no)
+      where s.item_code in (select code from changed_code)"""
 
 
 def cluster(connection: Connection, *, codes_changed: bool = False) -> None:

@@ -610,7 +610,8 @@ def _leave(connection: Connection, folded: dict[str, int]) -> None:
             )
         if entity == "licence":
             also += [
-                f"select record_id, false from {source} where {column} in ({asked})"
+                f"""select s.record_id, false from {source} s where {column} in ({asked})
+                    and exists (select from store.member m where m.entity = 'licence' and m.record_id = s.record_id)"""
                 for column, asked in (
                     ("project_code", "select code from moved_project"),
                     ("engineering_code", "select id from changed where entity = 'engineering'"),

@@ -497,6 +497,25 @@ def test_a_code_means_an_item_up_to_the_last_day_and_of_two_versions_the_later_h
     assert [row["item_code"] for _, row in sorted(golden("case", "item_code").items())] == [old, own]
 
 
+@pytest.mark.usefixtures("hub")
+def test_records_that_wait_are_taken_in_their_own_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first chunk brings catalogue and projects: of the cases and licences that speak of them, none was taken yet."""
+    by_parts(monkeypatch)
+    for tell in WORLD:
+        tell()
+    left, true = [], unifying._leave
+
+    def leave(connection, folded) -> None:
+        true(connection, folded)
+        left.append(connection.execute(sa.text("select array_agg(distinct entity) from store.unfolded")).scalar())
+        left.append(connection.execute(sa.text("select count(*) from store.case_member")).scalar())
+
+    monkeypatch.setattr(unifying, "_leave", leave)
+    unify()
+    assert left[:2] == [["feed"], 0]
+    assert set(golden("licence")) == {"C1"} and set(golden("case")) == {"M2:S1"}
+
+
 #: A unify in a process of its own that ends at the n-th call of one of its steps.
 _KILLED = """
 import os, signal, sys
