@@ -38,7 +38,11 @@ LONGEST = timedelta(minutes=5)
 #: Blocks by which a table is made longer at once, twice over: where rows are written next may begin so far before its end.
 _AHEAD = 128
 #: Rows of a batch; where its blocks begin spares reading those before.
-_RANGE = "{row}.ctid >= cast(:{name}_from as tid) and {row}.row_id > :after and {row}.row_id <= :upto"
+_RANGE = (
+    "{row}.ctid >= cast(:{name}_from as tid) and {row}.ctid < cast(:{name}_to as tid)"
+    " and {row}.row_id > :after and {row}.row_id <= :upto"
+)
+_FIRST, _LAST = "(0,0)", "(4294967294,0)"
 _OF_RECORDS = _RANGE.format(row="s", name="record")
 
 _RECORDS = f"""
@@ -178,26 +182,25 @@ class InitialLoad:
     def _insert(self, connection: Connection, batch: _Batch) -> None:
         run = Runner(connection, self._staged)
         run.values |= self._values | {"after": self._after, "upto": batch.upto}
-        for name, block in batch.blocks.items():
-            run.values[f"{name}_from"] = f"({block},0)"
-            if block and self._found(run, name) != (batch.records if name == "record" else batch.height[name]):
-                # rows of unlike sizes: one may have taken the room that was left in any block before
-                run.values[f"{name}_from"] = "(0,0)"
-        written = {"record": run(_RECORDS).rowcount}
-        run(_DIRTY)
-        for entity in self._staged.entities:
-            written[entity] = fill(run, self._staged, entity, f"where {_RANGE.format(row='e', name=entity)}")
         wanted = {"record": batch.records, **{entity: batch.height[entity] for entity in self._staged.entities}}
+        for name, block in batch.blocks.items():
+            run.values |= {f"{name}_from": f"({block},0)", f"{name}_to": _LAST}
+        written = {name: self._write(run, name) for name in wanted}
+        for name in wanted:
+            if written[name] != wanted[name]:  # rows of unlike sizes: one took the room that was left in a block before
+                run.values |= {f"{name}_from": _FIRST, f"{name}_to": f"({batch.blocks[name]},0)"}
+                written[name] += self._write(run, name)
+                run.values[f"{name}_to"] = _LAST
+        run(_DIRTY)
         if written != wanted:
             raise _Elsewhere(f"of {wanted} staged rows {written} stand where they are looked for")
         self._after = batch.upto
 
-    def _found(self, run: Runner, name: str) -> int:
-        """How many rows of the batch stand where they are looked for."""
-        good = f" and {GOOD}" if name == "record" else ""
-        where = _RANGE.format(row="s", name=name)
-        rows: int = run(f"select count(*) from {self._staged.name(name)} s where {where}{good}").scalar_one()
-        return rows
+    def _write(self, run: Runner, name: str) -> int:
+        """How many rows of the batch stand where they are looked for; these are written."""
+        if name == "record":
+            return run(_RECORDS).rowcount
+        return fill(run, self._staged, name, f"where {_RANGE.format(row='e', name=name)}")
 
 
 def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> int:
