@@ -36,7 +36,8 @@ _COLLATES_BY_ITSELF = 17  # PostgreSQL's version from which on it has that provi
 
 def create_database(server: Connection, name: str) -> None:
     """Make an empty database for the hub or Airflow; ``server`` commits each statement by itself."""
-    own = (server.dialect.server_version_info or (0,))[0] >= _COLLATES_BY_ITSELF  # type: ignore[attr-defined]
+    version: tuple[Any, ...] = server.dialect.server_version_info or (0,)
+    own = version[0] >= _COLLATES_BY_ITSELF
     quoted = server.dialect.identifier_preparer.quote(name)
     server.exec_driver_sql(f"create database {quoted} {COLLATION if own else ''}")
 
