@@ -67,7 +67,7 @@ def _free() -> int:
 
 @contextmanager
 def served(
-    command: list[str], port: int, ready: str, env: dict[str, str], seconds: float = 60
+    command: list[str], port: int, ready: str, env: dict[str, str], seconds: float = 240
 ) -> Iterator[psutil.Process]:
     """A server as a process of its own, there when it answers. :raises rivals.Unavailable: it does not."""
     with tempfile.TemporaryFile() as log:
@@ -89,8 +89,14 @@ def served(
             error.add_note(log.read().decode(errors="replace")[-3000:])
             raise
         finally:
+            below = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
             process.terminate()
-            process.wait(20)
+            psutil.wait_procs([psutil.Process(process.pid)] if process.poll() is None else [], 20)
+            for one in below:  # a server that is still starting does not hear
+                if one.is_running():
+                    one.kill()
+            process.kill()
+            process.wait()
 
 
 def pressed(port: int, path: str, key: str, seconds: float, clients: int) -> dict[str, float]:
