@@ -106,7 +106,11 @@ def _write_parts(connection: Connection, job: Job, parts: Parts, verdicts: Verdi
     with passing_on(connection):
         for decoded, mapped in parts:
             write_isolated(connection, job.staged, job.mapping, decoded, mapped, verdicts)
-        blocks = {} if job.initial is None else job.staged.blocks(connection)
+        blocks = None
+        if job.initial is not None and job.initial.scattered:
+            job.staged.index(connection)
+        elif job.initial is not None:
+            blocks = job.staged.blocks(connection)
     if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
         return
     if job.staged.scopes or job.staged.scoped or (number == 1 and not job.initial.begin()):
@@ -186,7 +190,7 @@ def write(
         into.copy(connection, into.reject, _rejects(decoded))
     # counted when all of it is written: a part that is refused is written anew
     if len(ids):
-        into.last_row = ids[-1]
+        into.first_row, into.last_row = into.first_row or ids[0], ids[-1]
     for entity, frame in mapped.entities.items():
         into.height[entity] += frame.height
         into.filled |= {(entity, column.name) for column in frame if column.null_count() < frame.height}

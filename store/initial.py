@@ -37,13 +37,11 @@ LONGEST = timedelta(minutes=5)
 
 #: Blocks by which a table is made longer at once, twice over: where rows are written next may begin so far before its end.
 _AHEAD = 128
-#: Rows of a batch; where its blocks begin spares reading those before.
-_RANGE = (
-    "{row}.ctid >= cast(:{name}_from as tid) and {row}.ctid < cast(:{name}_to as tid)"
-    " and {row}.row_id > :after and {row}.row_id <= :upto"
-)
-_FIRST, _LAST = "(0,0)", "(4294967294,0)"
-_OF_RECORDS = _RANGE.format(row="s", name="record")
+#: Rows of a batch.
+_BY_ID = "{row}.row_id > :after and {row}.row_id <= :upto"
+#: The same where staging has no index; where its blocks begin spares reading those before.
+_BY_PLACE = _BY_ID + " and {row}.ctid >= cast(:first as tid) and {row}.ctid < cast(:end as tid)"
+_BEGIN, _END = "(0,0)", "(4294967294,0)"
 
 _RECORDS = f"""
 insert into source.record
@@ -52,13 +50,11 @@ insert into source.record
 overriding system value
 select s.row_id, :feed, s.record_key, s.raw, s.content_hash, s.source_time, s.rank, s.receipt_id, s.place, :run,
        :mapping_version, :code_version, case when s.tombstone then now() end, case when s.tombstone then 'said' end
-from {{record}} s where {_OF_RECORDS} and {GOOD}
+from {{record}} s where {{rows}} and {GOOD}
 """
 
-_DIRTY = f"""
-insert into store.dirty (record_id, upto, feed, run_id, fresh)
-select min(s.row_id), max(s.row_id), :feed, :run, true from {{record}} s
-where {_OF_RECORDS} having count(*) > 0
+_DIRTY = """
+insert into store.dirty (record_id, upto, feed, run_id, fresh) values (:after + 1, :upto, :feed, :run, true)
 """
 
 
@@ -68,10 +64,11 @@ class _Elsewhere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """Rows staged by now: up to which id, from which block of each table on, how many of records and of each entity."""
+    """Rows staged by now: up to which id, from which block of each table on (None: an index finds them), how many of records
+    and of each entity."""
 
     upto: int
-    blocks: dict[str, int]
+    blocks: dict[str, int] | None
     records: int
     height: Counter[str]
 
@@ -84,8 +81,9 @@ class InitialLoad:
         self._values = {"mapping_version": mapping_version, "code_version": code_version()}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._begun = time.monotonic()
-        self._after = self._accepted = 0
+        self._accepted = 0
         self._height: Counter[str] = Counter()
+        self.scattered = False  #: rows of a batch do not stand one behind the other: an index in staging finds them
         self._blocks: dict[str, int] = {}  # as it was when the last batch that was taken was staged
         self._steps: list[Future[None]] = []
         self._counting: Future[Counted | None] | None = None
@@ -94,7 +92,8 @@ class InitialLoad:
         self._transaction: RootTransaction | None = None
 
     def begin(self) -> bool:
-        """Whether nothing of the feed stands and nobody else writes it: rows can be taken then."""
+        """Whether nothing of the feed stands and nobody else writes it: rows can be taken then, of which some are staged."""
+        self._after = self._staged.first_row - 1
         self._connection = engine().connect()
         self._transaction = self._connection.begin()
         mine = sa.func.pg_try_advisory_xact_lock(lock_key("merge", self._staged.feed))
@@ -103,16 +102,12 @@ class InitialLoad:
             self._end()
         return self._connection is not None
 
-    def take(self, blocks: dict[str, int]) -> None:
-        """What is staged by now is committed, and has so many blocks: it is merged when its turn comes."""
+    def take(self, blocks: dict[str, int] | None) -> None:
+        """What is staged by now is committed, and has so many blocks, or an index: it is merged when its turn comes."""
         staged = self._staged
-        batch = _Batch(
-            staged.last_row,
-            {name: max(0, self._blocks.get(name, 0) - _AHEAD) for name in blocks},
-            staged.accepted - self._accepted,
-            staged.height - self._height,
-        )
-        self._accepted, self._height, self._blocks = staged.accepted, staged.height.copy(), blocks
+        begin = blocks and {name: max(0, self._blocks.get(name, 0) - _AHEAD) for name in blocks}
+        batch = _Batch(staged.last_row, begin, staged.accepted - self._accepted, staged.height - self._height)
+        self._accepted, self._height, self._blocks = staged.accepted, staged.height.copy(), blocks or {}
         self._steps = [step for step in self._steps if not step.done() or step.exception()]
         self._steps.append(self._thread.submit(self._take, batch))
 
@@ -183,24 +178,27 @@ class InitialLoad:
         run = Runner(connection, self._staged)
         run.values |= self._values | {"after": self._after, "upto": batch.upto}
         wanted = {"record": batch.records, **{entity: batch.height[entity] for entity in self._staged.entities}}
-        for name, block in batch.blocks.items():
-            run.values |= {f"{name}_from": f"({block},0)", f"{name}_to": _LAST}
-        written = {name: self._write(run, name) for name in wanted}
-        for name in wanted:
-            if written[name] != wanted[name]:  # rows of unlike sizes: one took the room that was left in a block before
-                run.values |= {f"{name}_from": _FIRST, f"{name}_to": f"({batch.blocks[name]},0)"}
-                written[name] += self._write(run, name)
-                run.values[f"{name}_to"] = _LAST
-        run(_DIRTY)
-        if written != wanted:
-            raise _Elsewhere(f"of {wanted} staged rows {written} stand where they are looked for")
+        for name, rows in wanted.items():
+            if batch.blocks is None:
+                written = self._write(run, name, _BY_ID)
+            else:
+                place = f"({batch.blocks[name]},0)"
+                written = self._write(run, name, _BY_PLACE, first=place, end=_END)
+                if written < rows:  # of unlike sizes: one took the room that was left in a block before
+                    self.scattered = True
+                    written += self._write(run, name, _BY_PLACE, first=_BEGIN, end=place)
+            if written != rows:
+                raise _Elsewhere(f"{written} of {rows} staged rows of {name} stand in staging")
+        if batch.records:
+            run(_DIRTY)
         self._after = batch.upto
 
-    def _write(self, run: Runner, name: str) -> int:
-        """How many rows of the batch stand where they are looked for; these are written."""
+    def _write(self, run: Runner, name: str, rows: str, **place: str) -> int:
+        """How many rows of the batch stand there; these are written."""
+        run.values |= place
         if name == "record":
-            return run(_RECORDS).rowcount
-        return fill(run, self._staged, name, f"where {_RANGE.format(row='e', name=name)}")
+            return run(_RECORDS.replace("{rows}", rows.format(row="s"))).rowcount
+        return fill(run, self._staged, name, f"where {rows.format(row='e')}")
 
 
 def fill(run: Runner, staged: Staged, entity: str, of: str, record: str = "e.row_id") -> int:

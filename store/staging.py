@@ -137,7 +137,8 @@ class Staged:
     gone: int = 0  # of them those that say that a record is gone
     scoped: bool = False  # some row belongs to a part that is sent again wholly
     spared: bool = False  # deletions were found and are left to a person
-    last_row: int = 0  # id of the last row staged
+    first_row: int = 0  # ids of the first and of the last row staged
+    last_row: int = 0
     records: int = 0  # rows that stand in the staging tables
     unchanged: int = 0  # rows that are what stands already: nothing of them is staged but their record
     trial: bool = False  # looked at and dropped: it teaches no dictionary, and what has no receipt was received now
@@ -215,6 +216,11 @@ class Staged:
             ["id"],
         )
         return pl.Series("row_id", ids[:, 0], dtype=pl.Int64)
+
+    def index(self, connection: Connection) -> None:
+        """For an initial load that finds its rows by their ids."""
+        for table in (self.record, *self.entity.values()):
+            connection.exec_driver_sql(f"create index if not exists {table.name}_row_id on {table.fullname} (row_id)")
 
     def blocks(self, connection: Connection) -> dict[str, int]:
         """How many blocks ``record`` and each entity take by now: what is staged next stands behind them, or in the last of them."""

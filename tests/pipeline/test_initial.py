@@ -15,6 +15,7 @@ from store import hash as store_hash
 from store import initial, tables
 from store.engine import engine
 from store.initial import InitialLoad
+from store.staging import Staged
 from store.unify import RECORDS
 from tests.pipeline.rows import case, licence, rows, run, scalar, sheet, window
 
@@ -128,9 +129,13 @@ def test_a_reading_that_takes_too_long_is_merged_when_it_is_read(world, monkeypa
 def test_rows_that_stand_elsewhere_than_where_their_batch_was_written_are_loaded_all_the_same(world, monkeypatch):
     """A row that is smaller than others takes the room that was left in a block long before."""
     monkeypatch.setattr(initial, "_AHEAD", -10_000)
-    world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in (0, 4, 8)]
+    indexed = []
+    index = Staged.index
+    monkeypatch.setattr(Staged, "index", lambda self, connection: indexed.append(index(self, connection)))
+    world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in range(0, 80, 4)]
     outcome, counts, *_ = both_ways(monkeypatch, "m2.sb", DAY, True)
-    assert (outcome, counts.new) == ("ok", 12)
+    assert (outcome, counts.new) == ("ok", 80)
+    assert indexed, "the batches after it are found by their ids"
 
 
 def test_a_source_that_fails_midway_leaves_nothing_of_what_was_loaded(world):
