@@ -144,7 +144,7 @@ def _settings(connection: Connection) -> None:
 
 
 #: The first number that waits, whether something of a run before does, and the number with which ranges reach :data:`CHUNK`.
-_WAITING = """with d as (select * from store.dirty where seq <= :last)
+_WAITING = """with d as not materialized (select * from store.dirty where seq <= :last)
 select (select min(seq) from d), exists (select from store.unfolded),
        (select min(seq) from (select seq, sum(upto - record_id + 1) over (order by seq) as records from d where upto is not null) r
         where records >= :chunk)"""
