@@ -127,6 +127,13 @@ def drop_closed(keep: timedelta) -> int:
     return count
 
 
+#: Runs ``r`` that brought nothing, but a feed's last.
+_BROUGHT_NOTHING = """delete from landing.run r where r.outcome = 'ok' and r.ended_at < now() - :keep
+    and r.rows_in + r."new" + r.changed + r.history + r.tombstoned + r.absent = 0
+    and r.journaled_at is not null
+    and r.started_at < (select max(l.started_at) from landing.run l where l.feed = r.feed)"""
+
+
 def drop_runs(keep: timedelta) -> int:
     """Runs that ended well longer ago and brought nothing, to which nothing refers, but a feed's last: a source that is asked every
     few seconds leaves some fifty thousand a day. Returns how many."""
@@ -138,15 +145,7 @@ def drop_runs(keep: timedelta) -> int:
     ]
     free = " and ".join(f"not exists (select from {name} t where t.run_id = r.id)" for name in referring)
     with transaction() as connection:
-        return connection.execute(
-            sa.text(
-                f"""delete from landing.run r where r.outcome = 'ok' and r.ended_at < now() - :keep and {free}
-                    and r.rows_in + r."new" + r.changed + r.history + r.tombstoned + r.absent = 0
-                    and r.journaled_at is not null
-                    and r.started_at < (select max(l.started_at) from landing.run l where l.feed = r.feed)"""
-            ),
-            {"keep": keep},
-        ).rowcount
+        return connection.execute(sa.text(f"{_BROUGHT_NOTHING} and {free}"), {"keep": keep}).rowcount
 
 
 def drop_logs(keep: timedelta) -> int:
