@@ -107,17 +107,18 @@ def _write_parts(connection: Connection, job: Job, parts: Parts, verdicts: Verdi
         for decoded, mapped in parts:
             write_isolated(connection, job.staged, job.mapping, decoded, mapped, verdicts)
         blocks = None
-        if job.initial is not None and job.initial.scattered:
+        load = job.initial if number else None  # a single batch is merged as fast when it is read
+        if load is not None and load.scattered:
             job.staged.index(connection)
-        elif job.initial is not None:
+        elif load is not None:
             blocks = job.staged.blocks(connection)
-    if job.initial is None or number == 0:  # a single batch is merged as fast when it is read
+    if load is None:
         return
-    if job.staged.scopes or job.staged.scoped or (number == 1 and not job.initial.begin()):
-        job.initial.give_up()
+    if job.staged.scopes or job.staged.scoped or (number == 1 and not load.begin()):
+        load.give_up()
         job.initial = None
         return
-    job.initial.take(blocks)
+    load.take(blocks)
 
 
 def write_isolated(

@@ -113,9 +113,13 @@ class InitialLoad:
 
     def stands(self) -> bool:
         """Wait for what was taken; whether all of it went in as an initial load."""
+        self.settle()
+        return self._connection is not None
+
+    def settle(self) -> None:
+        """Wait for what was taken."""
         for step in self._steps:
             step.result()
-        return self._connection is not None
 
     def count(self, times: Iterable[str]) -> None:
         """Begin to count what was taken, as if the checks rejected nothing. ``times``: as :func:`store.arrivals.record` has it."""

@@ -138,6 +138,14 @@ def test_rows_that_stand_elsewhere_than_where_their_batch_was_written_are_loaded
     assert indexed, "the batches after it are found by their ids"
 
 
+def test_rows_that_are_not_found_in_staging_are_merged_when_all_is_read(world, monkeypatch):
+    write = InitialLoad._write
+    monkeypatch.setattr(InitialLoad, "_write", lambda self, *given, **place: write(self, *given, **place) - 1)
+    world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in (0, 4, 8)]
+    outcome, counts, *_ = both_ways(monkeypatch, "m2.sb", DAY, False)
+    assert (outcome, counts.new) == ("ok", 12)
+
+
 def test_a_source_that_fails_midway_leaves_nothing_of_what_was_loaded(world):
     world["m2.sb"].pages = [[case(n) for n in range(start, start + 4)] for start in (0, 4, 8, 12)]
     world["m2.sb"].fail_after, world["m2.sb"].error = 3, TransientError("away")
